@@ -1,0 +1,140 @@
+"""The commands, in the paper's order. They parse, call a step and print; nothing is computed here."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from swcl_cli import __version__, console
+from swcl_cli.errors import SwclError
+from swcl_cli.options import command_for
+from swcl_cli.resolve import resolve
+from swcl_cli.settings import (
+    FinetuneSettings,
+    MakeSwapSettings,
+    PrepSettings,
+    PretrainSettings,
+    ReportSettings,
+    StepSettings,
+    TrainLabelerSettings,
+)
+
+HELP = """
+Encoders for retinal photographs that transfer, from few labels and many photographs.
+
+The steps, in order: prep, train-labeler, make-swap, pretrain, finetune, report. Each reads what the ones before it
+left in the workspace and names the command to run where something is missing. Start with: make demo
+"""
+
+COMMANDS: tuple[tuple[type[StepSettings], tuple[str, ...], str], ...] = (
+    (PrepSettings, ("dataset", "source"), """
+Prepare a raw public download: check it, resize it, and write images, masks and a manifest to data/DATASET.
+
+The download is never modified. Bad images are set aside and listed in quarantine.csv; a bad label file stops the step.
+
+Examples:
+
+  swcl prep phantom
+
+  swcl prep odir ~/downloads/ODIR-5K --preset small
+"""),
+    (TrainLabelerSettings, (), """
+Train the labeler (S4L): cross-entropy on the labelled photographs, triplet loss on all. Writes labeler.safetensors.
+
+An interrupted run goes on when the same command is given again.
+
+Example:
+
+  swcl train-labeler --preset small
+"""),
+    (MakeSwapSettings, (), """
+Turn the labeler's class activation maps into retinal-SWAP: five scored patches an eye. Writes swap.parquet.
+
+With another --threshold on an existing file only the labels are rewritten; the scores stay.
+
+Example:
+
+  swcl make-swap --threshold 0.4
+"""),
+    (PretrainSettings, (), """
+Pretrain an encoder on retinal-SWAP. Writes NAME.safetensors, which timm loads without this program.
+
+An interrupted run goes on when the same command is given again.
+
+Example:
+
+  swcl pretrain --preset small
+"""),
+    (FinetuneSettings, ("task",), """
+Fine-tune an encoder on a public task and score it on the task's test images. Writes finetune/TASK/NAME.
+
+Examples:
+
+  swcl finetune drive --init swcl.safetensors
+
+  swcl finetune idrid --init random --architecture resnet18 --seeds 3
+"""),
+    (ReportSettings, (), """
+Write tables, figures and one self-contained page from all that the workspace holds: report/index.html.
+
+Example:
+
+  swcl report
+"""),
+)  # fmt: skip
+
+
+class Application(typer.Typer):
+    """Turns an error that the user can put right into a line or two and an exit code; --debug shows its traceback."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except SwclError as error:
+            if "--debug" in sys.argv:
+                raise
+            console.fail(str(error))
+            sys.exit(error.exit_code)
+
+
+app = Application(help=HELP, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        console.say(f"swcl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    ctx: typer.Context,
+    workspace: Annotated[
+        Path, typer.Option("--workspace", envvar="SWCL_WORKSPACE", help="Folder that holds all artefacts.")
+    ] = Path("."),
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options before the command; --workspace and --debug may stand after it as well."""
+    source = ctx.get_parameter_source("workspace")
+    ctx.obj = {} if source is None or source.name == "DEFAULT" else {"workspace": workspace}
+
+
+def _act(model: type[StepSettings], given: dict[str, Any], preset: str | None, dry_run: bool) -> None:
+    resolved = resolve(model, given, preset)
+    if dry_run:
+        rows = [(name, getattr(resolved.settings, name), origin) for name, origin in resolved.origins.items()]
+        console.table(f"swcl {model.step}", ("setting", "value", "from"), rows)
+        return
+    step = importlib.import_module(f"swcl_cli.steps.{model.step.replace('-', '_')}")
+    console.say(f"-> {step.run(resolved.settings)}")
+
+
+for _model, _arguments, _help in COMMANDS:
+    app.command(_model.step, help=_help)(command_for(_model, _arguments, _act))

@@ -1,0 +1,90 @@
+"""All that the program prints besides `--help`: bars on a terminal, plain lines in a file, tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+PLAIN_LINE_SECONDS = 10.0
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def say(text: str) -> None:
+    out.print(escape(text))
+
+
+def warn(text: str) -> None:
+    err.print(f"[yellow]warning:[/] {escape(text)}")
+
+
+def fail(text: str) -> None:
+    err.print(f"[red]error:[/] {escape(text)}")
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table; cells are shown as they are, without markup."""
+    drawn = Table(title=escape(title), title_justify="left", title_style="bold")
+    for column in columns:
+        drawn.add_column(escape(column))
+    for row in rows:
+        drawn.add_row(*(escape(str(cell)) for cell in row))
+    out.print(drawn)
+
+
+class Ticker:
+    """Counts what is done. `note` is shown behind the counts: the loss, the throughput."""
+
+    def __init__(self, description: str, total: int, done: int = 0) -> None:
+        self.description, self.total, self.done = description, total, done
+        self.started_at, self.done_before = time.monotonic(), done
+        self.last_line = self.started_at
+        self.note = ""
+        self.bar: Progress | None = None
+        if out.is_terminal:
+            columns = (
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+            )  # fmt: skip
+            self.bar = Progress(*columns, console=out)
+            self.task = self.bar.add_task(escape(description), total=total, completed=done, note="")
+            self.bar.start()
+
+    def advance(self, amount: int = 1, note: str | None = None) -> None:
+        self.done += amount
+        self.note = self.note if note is None else note
+        if self.bar is not None:
+            self.bar.update(self.task, completed=self.done, note=escape(self.note))
+        elif time.monotonic() - self.last_line >= PLAIN_LINE_SECONDS:
+            self._line()
+
+    def close(self, finished: bool) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+        elif finished and time.monotonic() - self.started_at >= 2:
+            self._line()
+
+    def _line(self) -> None:
+        self.last_line = time.monotonic()
+        spent = self.last_line - self.started_at
+        left = spent / max(self.done - self.done_before, 1) * (self.total - self.done)
+        tail = f", {self.note}" if self.note else ""
+        say(f"{self.description}: {self.done:,} of {self.total:,}, {spent:.0f} s, {left:.0f} s left{tail}")
+
+
+@contextmanager
+def progress(description: str, total: int, done: int = 0) -> Iterator[Ticker]:
+    ticker = Ticker(description, total, done)
+    finished = False
+    try:
+        yield ticker
+        finished = True
+    finally:
+        ticker.close(finished)

@@ -1,0 +1,141 @@
+"""Views of a photograph: random ones to train on, fixed ones to evaluate on.
+
+uint8 RGB (H, W, 3) in, float32 (3, size, size) out, normalised. `rng` comes from `chance.generator`, keyed by
+(seed, purpose, epoch, item, view), so a view does not depend on which worker makes it.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swcl_cli.data import pixels
+from swcl_cli.data.colour import MEAN, STD, Colour
+from swcl_cli.data.patches import center_crop_box
+from swcl_cli.data.pixels import Image, normalise
+
+__all__ = [
+    "IGNORED", "center_view", "classification_view", "contrastive_view", "labeler_view", "normalise",
+    "segmentation_view",
+]  # fmt: skip
+
+View = NDArray[np.float32]
+
+IGNORED = 255  # class index of mask pixels outside the photograph; the loss leaves them out
+SCALE = (0.8, 1.0)
+LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
+ATTEMPTS = 10
+
+
+def contrastive_view(image: Image, size: int, rng: np.random.Generator, mean: Colour = MEAN, std: Colour = STD) -> View:
+    """Crop, flip, jitter (p .8), grey (p .2), blur (p .5), solarize (p .1) (FACTS C5).
+
+    Sigma of the blur is 0.1 to 2 px at size 224, and in proportion at others.
+    """
+    view = _resized_crop(image, size, rng)
+    view = _randomly(0.5, rng, pixels.flip, view)
+    view = _jitter(view, rng)
+    view = _randomly(0.2, rng, pixels.to_grey, view)
+    if rng.random() < 0.5:
+        view = pixels.gaussian_blur(view, rng.uniform(0.1, 2.0) * size / 224)
+    view = _randomly(0.1, rng, pixels.solarize, view)
+    return normalise(view, mean, std)
+
+
+def labeler_view(image: Image, size: int, rng: np.random.Generator, mean: Colour = MEAN, std: Colour = STD) -> View:
+    """Crop, flip, jitter (p .8) (FACTS B3)."""
+    view = _resized_crop(image, size, rng)
+    view = _randomly(0.5, rng, pixels.flip, view)
+    return normalise(_jitter(view, rng), mean, std)
+
+
+def classification_view(
+    image: Image, size: int, rng: np.random.Generator, mean: Colour = MEAN, std: Colour = STD
+) -> View:
+    """Crop, flip, grey (p .2) (FACTS E4)."""
+    view = _resized_crop(image, size, rng)
+    view = _randomly(0.5, rng, pixels.flip, view)
+    return normalise(_randomly(0.2, rng, pixels.to_grey, view), mean, std)
+
+
+def segmentation_view(
+    image: Image,
+    mask: NDArray[np.uint8],
+    size: int,
+    rng: np.random.Generator,
+    mean: Colour = MEAN,
+    std: Colour = STD,
+) -> tuple[View, NDArray[np.int64]]:
+    """Plain crop and flip, the same of image and mask, then grey of the image (p .2) (FACTS E5).
+
+    mask: (H, W) class indices, out as int64 (size, size). A side shorter than `size` is put at a random place and
+    surrounded by black, as a photograph's own background is; the mask is IGNORED there.
+    """
+    top, height, above = _random_span(image.shape[0], size, rng)
+    left, width, before = _random_span(image.shape[1], size, rng)
+    inside = np.s_[above : above + height, before : before + width]
+    view, labels = np.zeros((size, size, 3), np.uint8), np.full((size, size), IGNORED, np.int64)
+    view[inside] = image[top : top + height, left : left + width]
+    labels[inside] = mask[top : top + height, left : left + width]
+    if rng.random() < 0.5:
+        view, labels = pixels.flip(view), labels[:, ::-1].copy()
+    return normalise(_randomly(0.2, rng, pixels.to_grey, view), mean, std), labels
+
+
+def center_view(image: Image, resize: int, crop: int, mean: Colour = MEAN, std: Colour = STD) -> View:
+    """Shorter side to `resize` px, then the central square of `crop` px (paper IV; torchvision's rounding)."""
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    if shorter != resize:
+        image = pixels.resize(image, int(width * resize / shorter), int(height * resize / shorter))
+    height, width = image.shape[:2]
+    x, y = center_crop_box(height, width, crop)
+    return normalise(image[y : y + crop, x : x + crop], mean, std)
+
+
+def crop_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """(x, y, width, height) of a random crop: 0.8 to 1 of the area, aspect 3/4 to 4/3 (torchvision RandomResizedCrop).
+
+    After ten boxes that don't fit: the largest central one of a permitted aspect.
+    """
+    for _ in range(ATTEMPTS):
+        area = height * width * rng.uniform(*SCALE)
+        ratio = math.exp(rng.uniform(*LOG_RATIO))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            return int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1)), w, h
+    w, h = min(width, round(height * 4 / 3)), min(height, round(width * 4 / 3))
+    return (width - w) // 2, (height - h) // 2, w, h
+
+
+def _resized_crop(image: Image, size: int, rng: np.random.Generator) -> Image:
+    x, y, width, height = crop_box(image.shape[0], image.shape[1], rng)
+    return pixels.resize(image[y : y + height, x : x + width], size, size)
+
+
+def _jitter(image: Image, rng: np.random.Generator) -> Image:
+    """torchvision's ColorJitter(.4, .4, .4, .1) with p = .8: four adjustments in random order."""
+    if rng.random() >= 0.8:
+        return image
+    brightness, contrast, saturation = rng.uniform(0.6, 1.4, size=3)
+    adjustments = (
+        (pixels.adjust_brightness, brightness),
+        (pixels.adjust_contrast, contrast),
+        (pixels.adjust_saturation, saturation),
+        (pixels.adjust_hue, rng.uniform(-0.1, 0.1)),
+    )
+    for index in rng.permutation(4):
+        adjust, amount = adjustments[index]
+        image = adjust(image, float(amount))
+    return image
+
+
+def _randomly(probability: float, rng: np.random.Generator, operation: Callable[[Image], Image], image: Image) -> Image:
+    return operation(image) if rng.random() < probability else image
+
+
+def _random_span(length: int, size: int, rng: np.random.Generator) -> tuple[int, int, int]:
+    """(start in the image, extent, start in the view) along one side, at random where either is the longer."""
+    extent = min(length, size)
+    return int(rng.integers(length - extent + 1)), extent, int(rng.integers(size - extent + 1))

@@ -1,0 +1,241 @@
+"""A photograph from bytes to its prepared form: scaled decoding, one resize, RGB, colour sums, encoding."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageChops
+
+from swcl_cli.errors import SwclError
+
+FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP")
+SMALLEST_SIDE = 64
+LARGEST_PIXELS = 100_000_000
+JPEG_QUALITY = 95
+DARK = 15  # the field of view is where the brightest channel is above; the released code's grey of its background
+EMPTY_SHARE = 0.05
+LONGEST_VIEW = 2.0  # a field of view is round, or nearly; what there is of EyePACS 492_right is 3 : 1
+MASK_THRESHOLD = 127  # FACTS E11
+BETWEEN = (32, 224)
+BETWEEN_SHARE = 0.01
+VESSEL_SHARE = (0.005, 0.5)
+ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+JPEG_START = b"\xff\xd8"
+JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+JPEG_SCAN, JPEG_END = b"\xda", b"\xd9"
+
+
+class Unusable(Exception):
+    """An image that belongs in quarantine. `problem` is a word or two for counting, `detail` the rest."""
+
+    def __init__(self, problem: str, detail: str = "") -> None:
+        super().__init__(problem, detail)
+        self.problem, self.detail = problem, detail
+
+
+def prepare_photograph(data: bytes, size: int) -> tuple[Image.Image, tuple[int, int]]:
+    """The bytes of a photograph -> RGB with its shorter side at `size` pixels, and its own (width, height).
+
+    Size 0 keeps its own; smaller photographs are enlarged, as in the paper. A JPEG is decoded at the smallest scale of
+    libjpeg's that is no smaller than the result, then resized bilinearly with antialiasing. Alpha is laid over black,
+    16 bits become 8, EXIF orientation is applied, colour profiles are not. Raises Unusable.
+    """
+    image = _open(data)
+    own = image.size
+    orientation = _orientation(image)
+    target = _target(own, size)
+    box: tuple[float, float, float, float] = (0, 0, *own)
+    drafted = image.draft(None, target) if size else None
+    if drafted is not None:
+        box = drafted[1]
+    _load(image, data)
+    rgb = _to_rgb(image)
+    if rgb.size != target:
+        rgb = rgb.resize(target, Image.Resampling.BILINEAR, box=box)
+    if orientation in UPRIGHT:
+        rgb = rgb.transpose(UPRIGHT[orientation])
+        own = own if orientation < 5 else (own[1], own[0])
+    return rgb, own
+
+
+def colour_sums(image: Image.Image) -> list[int]:
+    """[pixels, sums of R, G, B, sums of squares of R, G, B], the whole image first, then its field of view.
+
+    Whole numbers, so that adding them up in any order is exact. Raises Unusable where hardly a pixel is lit, or most
+    of the frame was never received.
+    """
+    red, green, blue = image.split()
+    brightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    view = brightest.point([0] * (DARK + 1) + [255] * (255 - DARK))
+    whole, lit = _sums(image, None), _sums(image, view)
+    if lit[0] < EMPTY_SHARE * whole[0]:
+        raise Unusable("empty", f"{100 * lit[0] / whole[0]:.1f} % of its pixels are brighter than {DARK} of 255")
+    left, top, right, bottom = view.getbbox() or (0, 0, 1, 1)
+    shorter, longer = sorted((right - left, bottom - top))
+    if longer > LONGEST_VIEW * shorter:
+        lit_part = f"{right - left} x {bottom - top} of {image.width} x {image.height}"
+        raise Unusable("cut off", f"only {lit_part} pixels are not black")
+    return whole + lit
+
+
+def colour_statistics(sums: list[int]) -> dict[str, list[float]]:
+    """Mean and standard deviation of R, G, B on the scale 0 to 1, over all pixels and over the field of view."""
+    statistics: dict[str, list[float]] = {}
+    for prefix, part in (("", sums[:7]), ("fov_", sums[7:])):
+        count, totals, squares = part[0], part[1:4], part[4:]
+        means = [total / count for total in totals]
+        spreads = [(square * count - total**2) ** 0.5 / count for total, square in zip(totals, squares, strict=True)]
+        statistics[f"{prefix}mean"] = [round(value / 255, 6) for value in means]
+        statistics[f"{prefix}std"] = [round(value / 255, 6) for value in spreads]
+    return statistics
+
+
+def prepare_mask(data: bytes, own: tuple[int, int]) -> Image.Image:
+    """The bytes of a two-valued mask -> grey 0 and 255, at its own size.
+
+    Palettes are resolved; 0/1 counts as 0/255. Raises Unusable where it has another size than its photograph (`own`),
+    or is no mask by its values.
+    """
+    image = _open(data)
+    if image.size != own:
+        raise Unusable("bad mask", f"the mask is {image.width} x {image.height}, its photograph {own[0]} x {own[1]}")
+    _load(image, data)
+    grey = np.asarray(image.convert("L"))
+    if grey.max() == 1:
+        grey = grey * np.uint8(255)
+    between = float(((grey >= BETWEEN[0]) & (grey < BETWEEN[1])).mean())
+    if between > BETWEEN_SHARE:
+        raise Unusable("bad mask", f"{100 * between:.1f} % of the mask's pixels are neither black nor white")
+    white = grey > MASK_THRESHOLD
+    if not white.any():
+        raise Unusable("bad mask", "the mask has no white pixel")
+    return Image.fromarray(white.astype(np.uint8) * np.uint8(255))
+
+
+def check_vessels(mask: Image.Image) -> None:
+    """Raises Unusable where the white share of the mask can't be that of vessels: inverted, or another mask."""
+    share = mask.histogram()[255] / (mask.width * mask.height)
+    if not VESSEL_SHARE[0] <= share <= VESSEL_SHARE[1]:
+        raise Unusable("bad mask", f"{100 * share:.1f} % of the mask is white: these are no vessels")
+
+
+def check_lesion_mask(data: bytes, own: tuple[int, int]) -> None:
+    """Raises Unusable where the lesion mask can't be decoded, or has another size than its photograph (`own`)."""
+    image = _open(data)
+    _load(image, data)
+    if image.size != own:
+        sizes = f"{image.width} x {image.height}, its photograph {own[0]} x {own[1]}"
+        raise Unusable("bad mask", f"the lesion mask is {sizes}")
+
+
+def save(image: Image.Image, path: Path, lossless: bool) -> None:
+    """PNG, or JPEG at quality 95 without chroma subsampling. Equal pixels give equal bytes."""
+    if lossless:
+        image.save(path, format="PNG")
+    else:
+        image.save(path, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """A prepared image as uint8 (H, W, 3), RGB. Raises SwclError where it is missing or damaged."""
+    return np.asarray(_read(path, "RGB"))
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """A prepared mask as uint8 (H, W), values as stored. Raises SwclError where it is missing or damaged."""
+    return np.asarray(_read(path, "L"))
+
+
+def _read(path: Path, mode: str) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return image.convert(mode)
+    except OSError as error:
+        raise SwclError(f"{path} can't be read: {error}. Make it again with `swcl prep`.") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own limit on pixels; ours follows
+            image = Image.open(BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise Unusable("too large", f"more than {LARGEST_PIXELS:,} pixels") from None
+    except Exception:
+        raise Unusable("not an image", f"{len(data):,} bytes, none of {', '.join(FORMATS)}") from None
+    if image.width * image.height > LARGEST_PIXELS:
+        raise Unusable("too large", f"{image.width} x {image.height}: more than {LARGEST_PIXELS:,} pixels")
+    if min(image.size) < SMALLEST_SIDE:
+        raise Unusable("too small", f"{image.width} x {image.height}: less than {SMALLEST_SIDE} pixels")
+    return image
+
+
+def _load(image: Image.Image, data: bytes) -> None:
+    if data.startswith(JPEG_START) and not _ends(data):
+        raise Unusable("truncated", "the end of the JPEG is missing")
+    try:
+        image.load()
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
+        problem = "truncated" if "truncated" in str(error) else "corrupt"
+        raise Unusable(problem, "its pixels can't be decoded") from None
+
+
+def _ends(data: bytes) -> bool:
+    """Whether a JPEG's own end marker is there, past its last scan. Where a file's tail was lost and filled with zeros,
+    libjpeg decodes grey without a word; an embedded thumbnail's end marker is skipped with its segment.
+    """
+    position = len(JPEG_START)
+    while marker := JPEG_MARKER.search(data, position):
+        if marker[1] == JPEG_END:
+            return True
+        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    return False
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # damaged EXIF says nothing about the pixels
+        return 1
+
+
+def _target(own: tuple[int, int], size: int) -> tuple[int, int]:
+    if not size:
+        return own
+    shorter = min(own)
+    return (round(own[0] * size / shorter), round(own[1] * size / shorter))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        levels = np.asarray(image, dtype=np.float64)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise Unusable("corrupt", "its grey levels are not in 0 to 65535")
+        image = Image.fromarray(np.rint(levels / 257).astype(np.uint8))
+    if image.mode == "F":
+        raise Unusable("corrupt", "its pixels are floating-point numbers")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _sums(image: Image.Image, mask: Image.Image | None) -> list[int]:
+    counts: Any = np.array(image.histogram(mask), dtype=np.int64).reshape(3, 256)
+    levels = np.arange(256, dtype=np.int64)
+    return [int(counts[0].sum()), *(counts @ levels).tolist(), *(counts @ levels**2).tolist()]

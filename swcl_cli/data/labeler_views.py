@@ -1,0 +1,144 @@
+"""What the labeler sees: labelled and unlabelled photographs, joined in batches that are functions of the step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from swcl_cli import chance
+from swcl_cli.data import colour, manifest
+from swcl_cli.data.augment import labeler_view
+from swcl_cli.data.loaders import Key, Plan, remembered_order
+from swcl_cli.data.photographs import Photographs, manifest_of
+from swcl_cli.errors import SwclError
+from swcl_cli.settings import TrainLabelerSettings
+from swcl_cli.workspace import Workspace, fingerprint, read_provenance
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class LabelerData:
+    """Labels and patients are columns beside the photographs: abnormal (N,) bool, patient (N,) text."""
+
+    labelled: Photographs
+    abnormal: NDArray[np.bool_]
+    unlabelled: Photographs
+    validation: Photographs
+    validation_abnormal: NDArray[np.bool_]
+    validation_patient: NDArray[np.str_]
+    inputs: dict[str, str]
+    size: int
+    mean: colour.Colour
+    std: colour.Colour
+
+    def description(self, settings: TrainLabelerSettings) -> dict[str, Any]:
+        """What a consumer of the labeler has to know."""
+        return {
+            "architecture": settings.architecture, "image_size": self.size, "mean": self.mean, "std": self.std,
+            "classes": ["normal", "abnormal"],
+        }  # fmt: skip
+
+
+def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> LabelerData:
+    """Reads the manifests. Of an unlabelled set no label column is ever read (FACTS B9).
+
+    Raises SwclError where a set is not prepared, has no normal/abnormal labels, or was prepared at another size.
+    """
+    names = [*settings.labelled, *settings.unlabelled]
+    if len(set(names)) < len(names):
+        raise SwclError(
+            f"A data set is named twice: --labelled {settings.labelled}, --unlabelled {settings.unlabelled}."
+        )
+    inputs = {name: fingerprint(manifest_of(workspace, name)) for name in names}
+    sizes = {name: int(read_provenance(workspace.manifest(name))["settings"]["size"]) for name in names}
+    if len(set(sizes.values())) > 1:
+        raise SwclError(f"The data sets were prepared at different sizes ({sizes}); run prep with one --size for all.")
+    labelled = pd.concat([_labelled(workspace, name) for name in settings.labelled])
+    unlabelled = [manifest.read(workspace.manifest(name), columns=["path"]) for name in settings.unlabelled]
+    train, validation = (labelled[labelled["split"] == split] for split in ("train", "val"))
+    for split, rows in (("train", train), ("val", validation)):
+        if rows["abnormal"].nunique() < 2:
+            raise SwclError(
+                f"The {split} photographs of {settings.labelled} are all of one class: nothing can be learnt."
+            )
+    size = next(iter(sizes.values()))
+    if settings.crop > size:
+        raise SwclError(f"--crop {settings.crop} is more than the prepared size, {size} px.")
+    mean, std = colour.constants(settings.colours)
+    return LabelerData(
+        labelled=Photographs.of(workspace, train),
+        abnormal=train["abnormal"].to_numpy(dtype=bool),
+        unlabelled=Photographs.of(workspace, pd.concat(unlabelled) if unlabelled else train[:0]),
+        validation=Photographs.of(workspace, validation),
+        validation_abnormal=validation["abnormal"].to_numpy(dtype=bool),
+        validation_patient=validation["patient_id"].to_numpy(dtype=str),
+        inputs=inputs,
+        size=size,
+        mean=mean,
+        std=std,
+    )
+
+
+def _labelled(workspace: Workspace, name: str) -> pd.DataFrame:
+    table = manifest.read(workspace.manifest(name), columns=["split", "path", "abnormal", "patient_id"])
+    known = table[table["abnormal"].notna()]
+    if not len(known):
+        raise SwclError(f"{name} has no normal/abnormal labels; name a data set that has: --labelled odir")
+    return known.assign(patient_id=f"{name}/" + known["patient_id"])
+
+
+def labeler_plan(settings: TrainLabelerSettings, labelled: int, unlabelled: int) -> tuple[Plan, int]:
+    """The plan of joint batches, and the steps an epoch: a pass over the labelled photographs (FACTS B4).
+
+    Items 0 ... labelled - 1 are labelled, those above are not. A step has up to `accumulate` micro-batches; an epoch's
+    left-over ones are a step of their own. Unlabelled photographs come in an endless sequence of keyed permutations,
+    of which each micro-batch takes the next part.
+    """
+    micros = -(-labelled // settings.batch_labelled)
+    steps = -(-micros // settings.accumulate)
+    labelled_order = remembered_order(settings.seed, "labelled order", labelled)
+    unlabelled_order = remembered_order(settings.seed, "unlabelled order", unlabelled)
+
+    def micro_batch(epoch: int, micro: int) -> list[Key]:
+        part = labelled_order(epoch)[micro * settings.batch_labelled : (micro + 1) * settings.batch_labelled]
+        keys = [(epoch, int(item)) for item in part]
+        if unlabelled and settings.batch_unlabelled:
+            start = (epoch * micros + micro) * settings.batch_unlabelled
+            for place in range(start, start + settings.batch_unlabelled):
+                turn, index = divmod(place, unlabelled)
+                keys.append((turn, labelled + int(unlabelled_order(turn)[index])))
+        return keys
+
+    def plan(step: int) -> list[list[Key]]:
+        epoch, number = divmod(step, steps)
+        first = number * settings.accumulate
+        return [micro_batch(epoch, micro) for micro in range(first, min(first + settings.accumulate, micros))]
+
+    return plan, steps
+
+
+class LabelerViews(Dataset[dict[str, Any]]):
+    """(epoch, item) -> views float32 (V, 3, S, S), label 0 normal, 1 abnormal, -1 unlabelled, and the item."""
+
+    def __init__(self, data: LabelerData, settings: TrainLabelerSettings) -> None:
+        self.data, self.settings = data, settings
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        epoch, item = key
+        labelled = item < len(self.data.labelled)
+        image = self.data.labelled.read(item) if labelled else self.data.unlabelled.read(item - len(self.data.labelled))
+        views = [
+            labeler_view(image, self.settings.crop, self._chance(epoch, item, view), self.data.mean, self.data.std)
+            for view in range(self.settings.views)
+        ]
+        label = int(self.data.abnormal[item]) if labelled else UNLABELLED
+        return {"views": np.stack(views), "label": label, "item": item}
+
+    def _chance(self, epoch: int, item: int, view: int) -> np.random.Generator:
+        return chance.generator(self.settings.seed, "labeler view", epoch, item, view)

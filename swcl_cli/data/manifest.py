@@ -1,0 +1,90 @@
+"""The manifest: one row an image of a prepared data set. Null where a data set does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from swcl_cli.errors import SwclError
+from swcl_cli.workspace import write_parquet
+
+SPLITS = ("train", "val", "test")
+EYES = ("left", "right", "unknown")
+SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("split", pa.string()),  # train, val, test
+        ("image_id", pa.string()),  # unique in its data set
+        ("patient_id", pa.string()),
+        ("group_id", pa.string()),  # patients who share an image, byte for byte, are one group: no split parts them
+        ("eye", pa.string()),  # left, right, unknown
+        ("path", pa.string()),  # paths: POSIX, relative to the workspace
+        ("width", pa.int32()),  # of the prepared image
+        ("height", pa.int32()),
+        ("abnormal", pa.bool_()),
+        ("dr_grade", pa.int8()),
+        ("dme_grade", pa.int8()),
+        ("glaucoma", pa.bool_()),
+        ("mask_path", pa.string()),
+        ("fov_path", pa.string()),
+        ("lesion_mask_path", pa.string()),
+        ("keywords", pa.string()),
+        ("age", pa.int16()),
+        ("sex", pa.string()),
+        ("source_path", pa.string()),  # relative to the source
+        ("source_hash", pa.string()),  # SHA-256 of the source file's bytes
+    ]
+)
+REQUIRED = (
+    "dataset", "split", "image_id", "patient_id", "group_id", "eye", "path", "width", "height",
+    "source_path", "source_hash",
+)  # fmt: skip
+
+
+def write(path: Path, frame: pd.DataFrame, provenance: Mapping[str, Any]) -> None:
+    """Writes the rows in the schema's columns, sorted by split (train, val, test) and image_id.
+
+    Nullable columns may be left out. Raises ValueError where a required value is missing, a name is none of the
+    allowed ones, an image_id is doubled, or a column is not the schema's.
+    """
+    table = _table(frame)
+    ranks = pa.compute.index_in(table["split"], value_set=pa.array(SPLITS))
+    keys = [("rank", "ascending"), ("image_id", "ascending")]
+    write_parquet(path, table.take(pa.compute.sort_indices(table.append_column("rank", ranks), keys)), provenance)
+
+
+def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The rows, or these columns of them, with arrow dtypes. Raises SwclError where the file is missing or damaged."""
+    try:
+        table = pq.read_table(path, columns=None if columns is None else list(columns))
+    except FileNotFoundError:
+        raise SwclError(f"{path} is missing. Make it with: swcl prep {path.parent.name} SOURCE") from None
+    except (pa.ArrowException, OSError) as error:
+        raise SwclError(f"{path} can't be read: {error}. Make it again with `swcl prep`.") from error
+    lacking = set(columns or SCHEMA.names) - set(table.column_names)
+    if lacking:
+        raise SwclError(f"{path} is not a manifest: it has no column {', '.join(sorted(lacking))}.")
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+def _table(frame: pd.DataFrame) -> pa.Table:
+    foreign = set(frame.columns) - set(SCHEMA.names)
+    if foreign:
+        raise ValueError(f"a manifest has no columns {sorted(foreign)}")
+    table = pa.Table.from_pandas(frame.reindex(columns=SCHEMA.names), schema=SCHEMA, preserve_index=False)
+    for name in REQUIRED:
+        if table[name].null_count:
+            raise ValueError(f"a manifest's {name} is never null")
+    for name, allowed in (("split", SPLITS), ("eye", EYES)):
+        foreign = set(table[name].unique().to_pylist()) - set(allowed)
+        if foreign:
+            raise ValueError(f"a manifest's {name} is one of {allowed}, not {sorted(foreign)}")
+    if len(table["image_id"].unique()) != len(table):
+        raise ValueError("a manifest's image_id is unique")
+    return table

@@ -1,0 +1,159 @@
+"""One image's preparation as a plain function of its job, and the processes that run it over all jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import Image
+from PIL import __version__ as pillow_version
+
+from swcl_cli.data.images import (
+    Unusable,
+    check_lesion_mask,
+    check_vessels,
+    colour_sums,
+    prepare_mask,
+    prepare_photograph,
+    save,
+)
+from swcl_cli.errors import SwclError
+from swcl_cli.workspace import atomic
+
+RECIPE = 1  # raise it when the same bytes and settings are prepared into other bytes
+CHUNK = 8
+KINDS = ("photograph", "mask", "fov", "lesions")
+
+Stamp = tuple[int, int]  # bytes, modification time in ns
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one image is made from and into. A kind (KINDS) that this image lacks is in neither dict."""
+
+    image_id: str
+    size: int
+    inputs: dict[str, Path]
+    outputs: dict[str, Path]
+
+    @property
+    def recipe(self) -> str:
+        """All that decides the result besides the inputs' bytes."""
+        return f"{RECIPE} pillow-{pillow_version} size-{self.size} {','.join(self.inputs)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job: written images, or a problem. Holds what is needed to see later that nothing changed."""
+
+    image_id: str
+    recipe: str
+    stamps: dict[str, Stamp]  # of the inputs
+    hashes: dict[str, str]  # of the inputs, SHA-256
+    written: dict[str, Stamp]  # of the outputs
+    width: int = 0
+    height: int = 0
+    sums: tuple[int, ...] = ()
+    problem: str = ""
+    detail: str = ""
+
+    def is_current(self, job: Job) -> bool:
+        """Whether the job's inputs and outputs are as they were then, by file sizes and times alone."""
+        return self.recipe == job.recipe and self.stamps == _stamps(job.inputs) and self.is_intact(job)
+
+    def is_intact(self, job: Job) -> bool:
+        if self.problem:
+            return not self.written
+        return self.written.keys() == job.outputs.keys() and self.written == _stamps(job.outputs)
+
+
+def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
+    """Reads each input once, and writes the prepared image and its masks, each whole or not at all.
+
+    Where `earlier` shows that only the inputs' times changed, nothing is decoded or written. An image that can't be
+    used gives an outcome with a problem. Raises SwclError where a file can't be written.
+    """
+    stamps = _stamps(job.inputs)
+    hashes: dict[str, str] = {}
+    try:
+        contents = {kind: _content(path) for kind, path in job.inputs.items()}
+        hashes = {kind: hashlib.sha256(content).hexdigest() for kind, content in contents.items()}
+        if earlier and earlier.recipe == job.recipe and earlier.hashes == hashes and earlier.is_intact(job):
+            return replace(earlier, stamps=stamps)
+        photograph, own = prepare_photograph(contents["photograph"], job.size)
+        sums = colour_sums(photograph)
+        images: dict[str, Image.Image | bytes] = {"photograph": photograph}
+        for kind in ("mask", "fov"):
+            if kind in contents:
+                images[kind] = prepare_mask(contents[kind], own)
+        if isinstance(vessels := images.get("mask"), Image.Image):
+            check_vessels(vessels)
+        if "lesions" in contents:
+            check_lesion_mask(contents["lesions"], own)
+            images["lesions"] = contents["lesions"]
+    except Unusable as unusable:
+        return Outcome(job.image_id, job.recipe, stamps, hashes, {}, problem=unusable.problem, detail=unusable.detail)
+    for kind, image in images.items():
+        with atomic(job.outputs[kind]) as partial:
+            if isinstance(image, bytes):
+                partial.write_bytes(image)
+            else:
+                save(image, partial, lossless=job.outputs[kind].suffix == ".png")
+    written = _stamps(job.outputs)
+    return Outcome(job.image_id, job.recipe, stamps, hashes, written, *photograph.size, sums=tuple(sums))
+
+
+def prepare_all(work: Sequence[tuple[Job, Outcome | None]], workers: int) -> Iterator[Outcome]:
+    """The outcomes, in order, from `workers` processes; 0 works in this one. Raises SwclError where a process dies."""
+    if workers == 0:
+        yield from (prepare(job, earlier) for job, earlier in work)
+        return
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    try:
+        yield from executor.map(prepare, *zip(*work, strict=True), chunksize=CHUNK)
+    except BrokenExecutor as error:
+        raise SwclError("A worker process died, perhaps for want of memory. Use fewer --workers.") from error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Ctrl-C is the parent's business; a worker whose parent was killed ends at once instead of waiting forever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _stamps(paths: dict[str, Path]) -> dict[str, Stamp]:
+    """Size and time of each file that is there."""
+    stamps = {}
+    for kind, path in paths.items():
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        stamps[kind] = (status.st_size, status.st_mtime_ns)
+    return stamps
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Unusable("unreadable", error.strerror or "") from None

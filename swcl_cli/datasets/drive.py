@@ -1,0 +1,57 @@
+"""DRIVE: 40 photographs of 584 x 565 with traced vessels and fields of view (FACTS 3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from swcl_cli.datasets.download import (
+    NO_IMAGE,
+    NO_LABEL,
+    NO_MASK,
+    Download,
+    Images,
+    Photograph,
+    check_source,
+    find,
+    wrong_layout,
+)
+
+PUBLISHED = {"train": 20, "test": 20}
+FOLDERS = {"train": "training", "test": "test"}
+VESSELS = "1st_manual"  # test/1st_manual is not in today's download; the second observer's test/2nd_manual is not used
+FIELD_OF_VIEW = "mask"
+EXPECTED = "training/images/21_training.tif, training/1st_manual/21_manual1.gif, training/mask/21_training_mask.gif"
+
+
+def read(source: Path) -> Download:
+    """SOURCE holds `training` and `test`, or the folder that does. A test image may lack its vessels, none else.
+
+    The number before the underscore is the patient. Raises SwclError where the layout is not there.
+    """
+    check_source(source)
+    training = find(source, ["training/images"], depth=1)
+    if training is None:
+        raise wrong_layout(source, "DRIVE", EXPECTED)
+    download = Download(source, PUBLISHED, draw_validation=True)
+    for split, folder in FOLDERS.items():
+        _add(download, split, training.parent.parent / folder)
+    return download
+
+
+def _add(download: Download, split: str, part: Path) -> None:
+    images, vessels, views = (Images(download, part / name) for name in ("images", VESSELS, FIELD_OF_VIEW))
+    for stem, path in images.paths.items():
+        download.found[split] += 1
+        number = stem.partition("_")[0]
+        mask, fov = vessels.take(f"{number}_manual1"), views.take(f"{stem}_mask")
+        if mask is None and split == "train":
+            images.problem(path, NO_LABEL, f"{VESSELS}/{number}_manual1.gif is missing")
+            continue
+        if mask is None:
+            images.problem(path, NO_MASK, f"{VESSELS}/{number}_manual1.gif is missing: it can't be tested on")
+        if fov is None:
+            images.problem(path, NO_MASK, f"{FIELD_OF_VIEW}/{stem}_mask.gif is missing: no field of view")
+        download.photographs.append(Photograph(stem, number, split, path, mask=mask, fov=fov))
+    for masks in (vessels, views):
+        for stem in sorted(masks.paths.keys() - masks.taken):
+            masks.problem(masks.paths[stem], NO_IMAGE, "a mask")

@@ -1,0 +1,47 @@
+"""Kaggle EyePACS: both eyes of 44,351 patients, with a grade of diabetic retinopathy an eye (FACTS 3)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from swcl_cli.datasets.download import Download, Images, Photograph, check_source, wrong_layout
+from swcl_cli.datasets.tables import read_table, require_unique
+
+PUBLISHED = {"train": 35126, "test": 53576}
+LABELS = {"train": "trainLabels.csv", "test": "retinopathy_solution.csv"}  # of the folder of the same name as the split
+EXPECTED = "train/10_left.jpeg with trainLabels.csv, test/1_left.jpeg with retinopathy_solution.csv"
+NAME = re.compile(r"(\d+)_(left|right)")
+
+
+def read(source: Path) -> Download:
+    """Any subset of the images, of either part; `abnormal` stays unknown. Raises SwclError on bad labels."""
+    check_source(source)
+    download = Download(source, PUBLISHED, draw_validation=False)
+    if not any((source / split).is_dir() for split in LABELS):
+        raise wrong_layout(source, "EyePACS", EXPECTED)
+    earlier: set[str] = set()
+    for split, labels in LABELS.items():
+        if not (source / split).is_dir() and not (source / labels).is_file():
+            continue
+        rows = read_table(download.labels(source / labels), ("image", "level"))
+        require_unique(rows, "image")
+        images = Images(download, source / split)
+        for row in rows:
+            name = row.name("image")
+            parts = NAME.fullmatch(name)
+            if parts is None:
+                raise row.wrong("image", f"'{name}' is not of the form 10_left")
+            if name in earlier:
+                raise row.wrong("image", f"'{name}' stands in {LABELS['train']} already")
+            grade = row.integer("level", 0, 4)
+            path = images.take(name)
+            if path is None:
+                images.missing(f"{name}.jpeg", str(row))
+                continue
+            patient, eye = parts.groups()
+            download.found[split] += 1
+            download.photographs.append(Photograph(name, patient, split, path, eye, dr_grade=grade))
+        images.close()
+        earlier.update(row.cells["image"] for row in rows)
+    return download

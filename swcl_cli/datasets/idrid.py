@@ -1,0 +1,51 @@
+"""IDRiD, disease grading: 516 photographs with grades of retinopathy and of macular oedema (FACTS 3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from swcl_cli.datasets.download import Download, Images, Photograph, check_source, find, wrong_layout
+from swcl_cli.datasets.tables import read_table, require_unique
+
+PUBLISHED = {"train": 413, "test": 103}
+IMAGES = "1. Original Images"
+LABELS = "2. Groundtruths"
+PARTS = {  # split: folder of images, label file
+    "train": ("a. Training Set", "a. IDRiD_Disease Grading_Training Labels.csv"),
+    "test": ("b. Testing Set", "b. IDRiD_Disease Grading_Testing Labels.csv"),
+}
+EXPECTED = f"{IMAGES}/{PARTS['train'][0]}/IDRiD_001.jpg with {LABELS}/{PARTS['train'][1]}"
+COLUMNS = ("Image name", "Retinopathy grade", "Risk of macular edema")
+
+
+def read(source: Path) -> Download:
+    """SOURCE is the folder `B. Disease Grading` or the one above it. Patients are not published: each image is one.
+
+    Stems repeat between the two parts, so `image_id` begins with the split. Raises SwclError on bad labels.
+    """
+    check_source(source)
+    images = find(source, [IMAGES], depth=1)
+    if images is None:
+        raise wrong_layout(source, "IDRiD (B. Disease Grading)", EXPECTED)
+    download = Download(source, PUBLISHED, draw_validation=True)
+    for split, (folder, labels) in PARTS.items():
+        _add(download, split, images / folder, images.parent / LABELS / labels)
+    return download
+
+
+def _add(download: Download, split: str, folder: Path, labels: Path) -> None:
+    rows = read_table(download.labels(labels), COLUMNS)
+    require_unique(rows, "Image name")
+    images = Images(download, folder)
+    for row in rows:
+        name = row.name("Image name")
+        dr_grade, dme_grade = row.integer("Retinopathy grade", 0, 4), row.integer("Risk of macular edema", 0, 2)
+        path = images.take(name)
+        if path is None:
+            images.missing(f"{name}.jpg", str(row))
+            continue
+        download.found[split] += 1
+        image_id = f"{split}_{name}"
+        photograph = Photograph(image_id, image_id, split, path, dr_grade=dr_grade, dme_grade=dme_grade)
+        download.photographs.append(photograph)
+    images.close()

@@ -1,0 +1,124 @@
+"""OIA-ODIR: both eyes of 5,000 patients, with keywords an eye (FACTS 3; labels FACTS A2, A3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from swcl_cli.datasets.download import DROPPED, Download, Images, Photograph, check_source, find, wrong_layout
+from swcl_cli.datasets.tables import Row, read_table, require_unique
+
+PUBLISHED = {"train": 7000, "val": 1000, "test": 2000}
+PARTS = {  # split: folder, label file in its folder Annotation
+    "train": ("Training Set", "training annotation (English).xlsx"),
+    "val": ("Off-site Test Set", "off-site test annotation (English).xlsx"),
+    "test": ("On-site Test Set", "on-site test annotation (English).xlsx"),
+}
+KAGGLE_LABELS = ("data.xlsx", "full_df.csv")  # one row a patient; one row an eye, the patient's columns repeated
+KAGGLE_IMAGES = ("Training Images", "ODIR-5K_Training_Dataset", "ODIR-5K_Training_Images", "preprocessed_images")
+KAGGLE_DEPTH = 2  # the archive unpacks as ODIR-5K/ODIR-5K/data.xlsx
+COLUMNS = (
+    "ID", "Patient Age", "Patient Sex", "Left-Fundus", "Right-Fundus", "Left-Diagnostic Keywords",
+    "Right-Diagnostic Keywords",
+)  # fmt: skip
+EXPECTED = (
+    f"{' / '.join(folder for folder, _ in PARTS.values())}, each with Images and Annotation; "
+    f"or {' / '.join(KAGGLE_LABELS)} with {' / '.join(KAGGLE_IMAGES)}"
+)
+COMMAS = re.compile("[,\uff0c]")  # the keywords' comma is the full-width one, but four cells have ours
+NORMAL = "normal fundus"
+LENS_DUST = "lens dust"
+ANTERIOR = "anterior segment image"
+SEXES = ("female", "male")
+
+
+def read(source: Path) -> Download:
+    """The official three parts, or the Kaggle packaging (the training part alone). Raises SwclError on bad labels."""
+    check_source(source)
+    parts = {split: find(source, [folder], depth=1) for split, (folder, _) in PARTS.items()}
+    if any(parts.values()):
+        there = {split: folder for split, folder in parts.items() if folder}
+        download = Download(source, PUBLISHED, draw_validation="val" not in there)
+        for split, folder in there.items():
+            table = download.labels(folder / "Annotation" / PARTS[split][1])
+            _add(download, split, _patients(table), folder / "Images")
+    else:
+        labels = find(source, KAGGLE_LABELS, KAGGLE_DEPTH)
+        images = find(source, KAGGLE_IMAGES, KAGGLE_DEPTH)
+        if labels is None or images is None:
+            raise wrong_layout(source, "OIA-ODIR", EXPECTED)
+        download = Download(source, {"train": PUBLISHED["train"]}, draw_validation=True)
+        _add(download, "train", _patients(download.labels(labels)), images)
+    return download
+
+
+def keywords_of(cell: str) -> list[str]:
+    """The keywords of an eye: split at both commas, lower case, single spaces."""
+    return [word for word in (" ".join(part.split()).lower() for part in COMMAS.split(cell)) if word]
+
+
+def is_abnormal(keywords: Sequence[str]) -> bool:
+    """FACTS A2: normal is `normal fundus` among the keywords, or `lens dust` as the only one."""
+    return NORMAL not in keywords and set(keywords) != {LENS_DUST}
+
+
+def _patients(table: Path) -> list[Row]:
+    rows = read_table(table, COLUMNS)
+    if table.name != "full_df.csv":
+        require_unique(rows, "ID")
+        return rows
+    patients: dict[str, Row] = {}
+    for row in rows:
+        first = patients.setdefault(row.text("ID"), row)
+        for column in COLUMNS:
+            if row.cells[column] != first.cells[column]:
+                raise row.wrong(column, f"'{row.cells[column]}' contradicts row {first.number} of the same patient")
+    return list(patients.values())
+
+
+def _add(download: Download, split: str, patients: Sequence[Row], folder: Path) -> None:
+    images = Images(download, folder)
+    earlier = {photograph.patient_id for photograph in download.photographs}
+    for row in patients:
+        patient = str(row.integer("ID", 0, 10**9))
+        if patient in earlier:
+            raise row.wrong("ID", f"patient {patient} stands in another part already")
+        eyes = {eye: keywords_of(row.text(f"{eye.title()}-Diagnostic Keywords")) for eye in ("left", "right")}
+        for eye, keywords in eyes.items():
+            name = row.name(f"{eye.title()}-Fundus")
+            stem = Path(name).stem
+            if stem in images.taken:
+                raise row.wrong(f"{eye.title()}-Fundus", f"'{name}' belongs to another eye already")
+            path = images.take(stem)
+            if path is None:
+                images.missing(name, str(row))
+                continue
+            download.found[split] += 1
+            if any(ANTERIOR in words for words in eyes.values()):
+                images.problem(path, DROPPED, f"patient {patient} has an {ANTERIOR}")
+            else:
+                photograph = Photograph(
+                    image_id=f"{patient}_{eye}",
+                    patient_id=patient,
+                    split=split,
+                    path=path,
+                    eye=eye,
+                    abnormal=is_abnormal(keywords),
+                    keywords=",".join(keywords),
+                    age=_age(row),
+                    sex=_sex(row),
+                )
+                download.photographs.append(photograph)
+    images.close()
+
+
+def _age(row: Row) -> int | None:
+    return row.integer("Patient Age", 0, 130) if row.optional("Patient Age") else None
+
+
+def _sex(row: Row) -> str | None:
+    text = row.optional("Patient Sex")
+    if text is not None and text.lower() not in SEXES:
+        raise row.wrong("Patient Sex", f"'{text}' is neither {' nor '.join(SEXES)}")
+    return text.lower() if text else None

@@ -1,0 +1,5 @@
+"""The pretraining methods. To add one: a file here with `prepare`, its name in METHODS and in `settings.Method`."""
+
+from swcl_cli.methods import swcl
+
+METHODS = {"swcl": swcl.prepare}

@@ -1,0 +1,69 @@
+"""DeepLabv3+ on a timm encoder (arXiv 1802.02611; paper IV-B; FACTS E6)."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+from torchvision.models.segmentation.deeplabv3 import ASPP
+
+RATES = {8: (12, 24, 36), 16: (6, 12, 18)}  # by the encoder's output stride
+WIDTH = 256
+LOW_LEVEL_WIDTH = 48
+
+
+class DeepLabV3Plus(nn.Module):
+    """(N, 3, H, W) -> {name: logits (N, classes, H, W)}, one 1x1 classifier a head on the shared decoder.
+
+    encoder: from `create_encoder` or `load_encoder` with output_stride 8 or 16. Low-level features are stage 1's; a
+    pre-activation network's last features pass its final norm. Trains with a batch of one.
+    """
+
+    def __init__(self, encoder: nn.Module, classes: Mapping[str, int]) -> None:
+        super().__init__()
+        stages: list[dict[str, int]] = list(encoder.feature_info)  # type: ignore[arg-type]
+        self.encoder = encoder
+        self.context = ASPP(stages[-1]["num_chs"], RATES[stages[-1]["reduction"]], WIDTH)
+        self.context.convs[-1] = _Pooling(stages[-1]["num_chs"], WIDTH)
+        self.context.project[-1] = nn.Dropout(0.1)
+        self.low_level = _convolution(stages[1]["num_chs"], LOW_LEVEL_WIDTH, 1)
+        self.decoder = _convolution(WIDTH + LOW_LEVEL_WIDTH, WIDTH, 3)
+        self.heads = nn.ModuleDict({name: nn.Conv2d(WIDTH, count, 1) for name, count in classes.items()})
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        shallow, deep = self.features(images)
+        shallow = self.low_level(shallow)  # (N, 48, H/4, W/4)
+        context = interpolate(self.context(deep), shallow.shape[-2:], mode="bilinear", align_corners=False)
+        decoded = self.decoder(torch.cat([context, shallow], dim=1))  # (N, 256, H/4, W/4)
+        return {
+            name: interpolate(head(decoded), images.shape[-2:], mode="bilinear", align_corners=False)
+            for name, head in self.heads.items()
+        }
+
+    def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Stage 1's features, and the last ones. Without norm=True BiT would lose its final GroupNorm and ReLU."""
+        shallow, deep = self.encoder.forward_intermediates(  # type: ignore[operator]
+            images, indices=[1, 4], norm=True, intermediates_only=True
+        )
+        return shallow, deep
+
+
+class _Pooling(nn.Sequential):
+    """ASPP's image-level branch under torchvision's keys; a single 1 x 1 feature has no batch statistics to use."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        convolution = nn.Conv2d(inputs, outputs, 1, bias=False)
+        super().__init__(nn.AdaptiveAvgPool2d(1), convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        pool, convolution, norm, activation = self
+        pooled = convolution(pool(x))
+        if not (self.training and len(x) == 1):
+            pooled = norm(pooled)
+        return interpolate(activation(pooled), x.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )

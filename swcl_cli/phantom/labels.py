@@ -1,0 +1,90 @@
+"""Labels, read off what was drawn: the lesion mask, the disc and the cup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from swcl_cli.phantom.camera import Bytes
+from swcl_cli.phantom.lesions import DRUSEN, EXUDATE, HAEMORRHAGE, MICROANEURYSM, NEW_VESSELS, PRERETINAL
+
+GLAUCOMA_CUP_RATIO = 0.65
+# Areas in disc areas, so that they don't depend on the size of the photograph: in each quadrant, in all.
+MANY_HAEMORRHAGES = 0.15
+MANY_DRUSEN = 0.9
+KEYWORD_COMMA = "\uff0c"
+NORMAL = "normal fundus"
+RETINOPATHY_WORDS = (
+    "",
+    "mild nonproliferative retinopathy",
+    "moderate non proliferative retinopathy",
+    "severe nonproliferative retinopathy",
+    "proliferative diabetic retinopathy",
+)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """dr_grade 0 to 4; dme_grade 0 to 2; drusen: their area in disc areas; cup_ratio: vertical, cup to disc."""
+
+    dr_grade: int
+    dme_grade: int
+    drusen: float
+    cup_ratio: float
+
+    @property
+    def glaucoma(self) -> bool:
+        return self.cup_ratio > GLAUCOMA_CUP_RATIO
+
+    @property
+    def degenerate(self) -> bool:
+        """Age-related macular degeneration: many drusen."""
+        return self.drusen >= MANY_DRUSEN
+
+    @property
+    def abnormal(self) -> bool:
+        return self.dr_grade > 0 or self.drusen > 0 or self.glaucoma
+
+    @property
+    def keywords(self) -> str:
+        """Diagnostic keywords as ODIR words them, joined by the full-width comma."""
+        words = [RETINOPATHY_WORDS[self.dr_grade]] if self.dr_grade else []
+        if self.drusen > 0:
+            words.append("dry age-related macular degeneration" if self.degenerate else "drusen")
+        if self.glaucoma:
+            words.append("glaucoma")
+        return KEYWORD_COMMA.join(words or [NORMAL])
+
+
+def read_labels(lesions: Bytes, disc: Bytes, cup: Bytes, fovea: tuple[float, float], disc_diameter: float) -> Labels:
+    """lesions (H, W) holds 1 + index into KINDS; disc and cup are 0/1; fovea (x, y) and disc_diameter in pixels."""
+    return Labels(
+        dr_grade=retinopathy_grade(lesions, fovea, disc_diameter),
+        dme_grade=oedema_grade(lesions, fovea, disc_diameter),
+        drusen=float((lesions == DRUSEN).sum() / max(1, disc.sum())),
+        cup_ratio=float(cup.any(axis=1).sum() / max(1, disc.any(axis=1).sum())),
+    )
+
+
+def retinopathy_grade(lesions: Bytes, fovea: tuple[float, float], disc_diameter: float) -> int:
+    """0 nothing; 1 microaneurysms only; 2 more; 3 much blood in each quadrant around the fovea; 4 proliferative."""
+    present = set(np.unique(lesions).tolist()) - {0, DRUSEN}
+    if present & {NEW_VESSELS, PRERETINAL}:
+        return 4
+    if not present:
+        return 0
+    if present == {MICROANEURYSM}:
+        return 1
+    rows, columns = np.nonzero(lesions == HAEMORRHAGE)
+    quadrants = 2 * (columns > fovea[0]) + (rows > fovea[1])
+    bled = np.bincount(quadrants, minlength=4) / (np.pi / 4 * disc_diameter**2)
+    return 3 if bled.min() >= MANY_HAEMORRHAGES else 2
+
+
+def oedema_grade(lesions: Bytes, fovea: tuple[float, float], disc_diameter: float) -> int:
+    """0 without hard exudates; 2 with one within a disc diameter of the fovea; otherwise 1."""
+    rows, columns = np.nonzero(lesions == EXUDATE)
+    if len(rows) == 0:
+        return 0
+    return 2 if np.hypot(columns - fovea[0], rows - fovea[1]).min() <= disc_diameter else 1

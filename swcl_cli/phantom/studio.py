@@ -1,0 +1,62 @@
+"""What the layouts share: photographs written with their lesion masks, and patients drawn by several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from swcl_cli.phantom.camera import Bytes
+from swcl_cli.phantom.patient import Eye
+
+Job = TypeVar("Job")
+Drawn = TypeVar("Drawn")
+
+JPEG_QUALITY = 92
+LESION_MASKS = "lesion_masks"
+# Where each layout starts to number the persons it draws: with one seed, no eye is in two data sets.
+FIRST_PERSON = {"odir": 0, "eyepacs": 1_000_000, "drive": 2_000_000, "idrid": 3_000_000}
+
+
+def draw_each(draw: Callable[[Job], Drawn], jobs: Sequence[Job], workers: int) -> Iterator[Drawn]:
+    """`draw` of each job, in the order of the jobs, whatever the number of processes; 1 stays in this one."""
+    if workers <= 1:
+        yield from map(draw, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield from pool.map(draw, jobs, chunksize=max(1, min(8, len(jobs) // (4 * workers))))
+
+
+def write_photograph(folder: Path, name: str, image: Bytes) -> None:
+    """Write a JPEG at `name`, a path relative to the download's folder."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path, format="JPEG", quality=JPEG_QUALITY)
+
+
+def write_lesion_mask(folder: Path, name: str, lesions: Bytes) -> None:
+    """Write the lesion mask of the photograph `name` as `lesion_masks/` + the same path with the suffix .png."""
+    path = folder / LESION_MASKS / PurePosixPath(name).with_suffix(".png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(lesions).save(path)
+
+
+def write_eye(folder: Path, lesion_folder: Path, name: str, eye: Eye, inverted: bool = False) -> None:
+    """Photograph and lesion mask of one eye; inverted: both rotated by 180 degrees."""
+    turn = 2 if inverted else 0
+    write_photograph(folder, name, np.ascontiguousarray(np.rot90(eye.image, turn)))
+    write_lesion_mask(lesion_folder, name, np.ascontiguousarray(np.rot90(eye.lesions, turn)))
+
+
+def write_table(path: Path, rows: Sequence[Sequence[object]], ending: str = "\n", padding: int = 0) -> None:
+    """Comma-separated rows (header first) with `padding` empty columns more, as the public tables come."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [",".join(str(value) for value in row) + "," * padding + ending for row in rows]
+    path.write_bytes("".join(lines).encode())

@@ -1,0 +1,122 @@
+"""What a reader must know before the numbers: the warnings at the top of the page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from swcl_cli.reporting.contents import Artefact, Contents
+from swcl_cli.reporting.names import title
+from swcl_cli.reporting.results import primary
+from swcl_cli.reporting.tables import percent
+
+FEW_RUNS = 3
+WIDE = 0.10  # an interval as wide as the gaps between the methods of the paper's Table II
+
+
+@dataclass(frozen=True)
+class Caution:
+    """`text` is the warning in one line, `details` what it is about, an item each."""
+
+    text: str
+    details: tuple[str, ...] = ()
+
+
+def cautions(contents: Contents) -> list[Caution]:
+    """The gravest first."""
+    found = [_phantom(contents), _damaged(contents), _unfinished(contents), _stale(contents)]
+    found += [_undefined(contents), _few_runs(contents), _wide(contents), _set_aside(contents)]
+    return [caution for caution in found if caution]
+
+
+def _phantom(contents: Contents) -> Caution | None:
+    if not contents.phantom:
+        return None
+    return Caution(
+        "These are phantom eyes, drawn by this program. The numbers show that the steps work; they say nothing about "
+        "real eyes, and nothing about how good a method is."
+    )
+
+
+def _damaged(contents: Contents) -> Caution | None:
+    return (
+        Caution("Files that could not be used; all else is reported.", tuple(contents.damaged))
+        if contents.damaged
+        else None
+    )
+
+
+def _unfinished(contents: Contents) -> Caution | None:
+    if not contents.unfinished:
+        return None
+    details = tuple(f"runs/{run.name}: {run.steps:,} steps done" for run in contents.unfinished)
+    return Caution("Unfinished runs: not in any table. The same command that began them goes on.", details)
+
+
+def _stale(contents: Contents) -> Caution | None:
+    """Inputs are named by data set, `labeler` or `swap`; an initialisation is known by its fingerprint alone."""
+    here = {name: dataset.artefact for name, dataset in contents.datasets.items()}
+    here |= {name: artefact for name, artefact in (("labeler", contents.labeler), ("swap", contents.swap)) if artefact}
+    details = []
+    for artefact in contents.artefacts():
+        if artefact.provenance.get("step") != "prep":
+            used = _inputs(artefact)
+            old = [here[name].path for name in sorted(used) if name in here and here[name].fingerprint != used[name]]
+            details += [f"{artefact.path} was made from another {path} than the one that is here" for path in old]
+    known = {encoder.fingerprint for encoder in contents.encoders.values()}
+    for artefact in contents.finetuned.values():
+        init = _inputs(artefact).get("init")
+        if init and init not in known:
+            details.append(f"{artefact.path} started from weights (fingerprint {init}) that are not in this workspace")
+    return Caution("Results that do not belong to what is in the workspace now.", tuple(details)) if details else None
+
+
+def _inputs(artefact: Artefact) -> dict[str, str]:
+    inputs: dict[str, str] = artefact.provenance.get("inputs", {})
+    return inputs
+
+
+def _undefined(contents: Contents) -> Caution | None:
+    wanted = contents.results[contents.results["primary"].astype(bool)]
+    lost = wanted[wanted["value"].isna()].to_dict("records")
+    details = tuple(
+        f"{title(row['task'])}, {row['name']}, {row['run']}: {title(row['measure'])} on {row['split']}" for row in lost
+    )
+    return (
+        Caution("Measures without a value (a class is absent); they are in no average.", details) if details else None
+    )
+
+
+def _few_runs(contents: Contents) -> Caution | None:
+    runs = primary(contents.results, "test").groupby(["task", "name"]).size().rename("runs").reset_index()
+    few = runs[runs["runs"] < FEW_RUNS]
+    details = tuple(f"{title(task)}, {name}: n = {n}" for task, name, n in few.itertuples(index=False))
+    text = f"Fewer than {FEW_RUNS} runs: chance between runs is not averaged out, and its size is unknown."
+    return Caution(text, details) if details else None
+
+
+def _wide(contents: Contents) -> Caution | None:
+    rows = primary(contents.results, "test")
+    wide = rows.assign(width=(rows["high"] - rows["low"]).astype(np.float64)).groupby("task")["width"].mean()
+    details = [f"{title(str(task))}: ±{percent(width / 2)} points" for task, width in wide[wide > WIDE].items()]
+    measured = contents.labeler.provenance.get("validation", {}) if contents.labeler else {}
+    width = measured.get("auc_high", 0.0) - measured.get("auc_low", 0.0)
+    details += [f"labeler: ±{percent(width / 2)} points"] if width > WIDE else []
+    text = "Wide intervals: few patients were tested, so differences below these say nothing."
+    return Caution(text, tuple(details)) if details else None
+
+
+def _set_aside(contents: Contents) -> Caution | None:
+    details = []
+    for dataset in contents.datasets.values():
+        problems = Counter(row["problem"] for row in dataset.quarantine)
+        if problems:
+            listed = ", ".join(f"{number:,} {problem}" for problem, number in sorted(problems.items()))
+            details.append(f"{title(dataset.name)}: {listed}")
+    return (
+        Caution("Files and labels that were set aside (data/DATASET/quarantine.csv).", tuple(details))
+        if details
+        else None
+    )

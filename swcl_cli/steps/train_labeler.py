@@ -1,0 +1,141 @@
+"""`train-labeler`: the semi-supervised classifier whose activation maps become weak labels (paper III-A)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from swcl_cli import console
+from swcl_cli.data.labeler_views import UNLABELLED, LabelerData, LabelerViews, labeler_plan, read_photographs
+from swcl_cli.data.loaders import make_loader, step_batches
+from swcl_cli.data.photographs import Squares
+from swcl_cli.evaluation.metrics import auc, bootstrap_interval
+from swcl_cli.losses.triplet import triplet
+from swcl_cli.models.encoders import create_labeler
+from swcl_cli.settings import TrainLabelerSettings
+from swcl_cli.training.checkpoints import TrainState
+from swcl_cli.training.loop import make_fabric, parameter_groups, training_steps
+from swcl_cli.training.run import Run
+from swcl_cli.training.schedules import step_decay
+from swcl_cli.workspace import Workspace, is_done, provenance, write_safetensors
+
+VALIDATION_BATCH = 32
+
+
+class S4L(nn.Module):
+    """L = cross-entropy of the labelled views + w * triplet loss of all views (paper III-A).
+
+    Views of one image are each other's positives. Batch statistics are of all views together (FACTS B5).
+    """
+
+    def __init__(self, network: nn.Module, settings: TrainLabelerSettings) -> None:
+        super().__init__()
+        self.network = network
+        self.settings = settings
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """batch: views (B, V, 3, S, S), label (B,) with -1 = unlabelled, item (B,)."""
+        count = batch["views"].shape[1]
+        pooled, logits = pool_and_classify(self.network, batch["views"].flatten(0, 1))  # (BV, C), (BV, 2)
+        label = batch["label"].repeat_interleave(count)
+        labelled = label != UNLABELLED
+        classification = cross_entropy(logits[labelled].float(), label[labelled])
+        identity = batch["item"].repeat_interleave(count)
+        alike = triplet(pooled.float(), identity, self.settings.mining, self.settings.margin)
+        metrics = {"cross_entropy": classification.detach(), "triplet": alike.detach()}
+        return classification + self.settings.triplet_weight * alike, metrics
+
+
+def pool_and_classify(network: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, 3, H, W) -> pooled features (N, C) and logits (N, 2)."""
+    pooled = network.forward_head(network.forward_features(images), pre_logits=True)
+    return pooled, network.fc(pooled)
+
+
+def run(settings: TrainLabelerSettings) -> Path:
+    """Trains and validates; returns the path of labeler.safetensors. Interrupted runs go on, finished ones are kept."""
+    workspace = Workspace(settings.workspace)
+    photographs = read_photographs(workspace, settings)
+    work = provenance("train-labeler", settings.defining(), photographs.inputs)
+    if is_done(workspace.labeler, work, settings.fresh):
+        console.say("The labeler is already trained with these settings and data.")
+        return workspace.labeler
+
+    fabric = make_fabric(settings.accelerator, settings.precision)
+    objective = S4L(create_labeler(settings.architecture, settings.seed), settings).to(
+        memory_format=torch.channels_last
+    )
+    prepared = fabric.setup_module(objective)
+    optimizer = torch.optim.SGD(
+        parameter_groups(objective, settings.weight_decay), lr=settings.learning_rate, momentum=0.9, nesterov=True
+    )
+    plan, steps = labeler_plan(settings, len(photographs.labelled), len(photographs.unlabelled))
+    total = steps * settings.epochs
+    views = settings.views * settings.accumulate * (settings.batch_labelled + settings.batch_unlabelled)
+    console.say(
+        f"{len(photographs.labelled):,} labelled, {len(photographs.unlabelled):,} unlabelled, "
+        f"{len(photographs.validation):,} validation photographs; {total:,} steps ({settings.epochs} epochs) of up to {views:,} views."
+    )
+    state = TrainState(objective, optimizer)
+    job = Run(workspace.run("train-labeler"), work, state, settings.save_seconds, settings.fresh)
+    batches = step_batches(LabelerViews(photographs, settings), plan, state.step, total, settings.workers)
+    rate = lambda step: settings.learning_rate * step_decay(step // steps, settings.milestones)  # noqa: E731
+    for step in job.follow(
+        training_steps(fabric, prepared, optimizer, batches, rate, settings.seed, state.step), total, views
+    ):
+        if (step.index + 1) % steps == 0:
+            epoch = step.index // steps
+            measured = validate(fabric, objective, photographs, settings)
+            job.log(epoch=epoch, **measured)
+            state.notes = _note(state.notes, epoch, measured)
+            if settings.keep == "best" and state.notes["best_epoch"] == epoch:
+                state.kept = {key: value.clone() for key, value in objective.network.state_dict().items()}
+
+    if settings.keep == "best":
+        objective.network.load_state_dict(state.kept)
+    write_safetensors(
+        workspace.labeler,
+        objective.network.state_dict(),
+        {**work, "labeler": photographs.description(settings), "validation": state.notes},
+    )
+    job.finish()
+    notes = state.notes
+    console.say(
+        f"Validation AUC {notes['auc']:.3f} (95 % interval {notes['auc_low']:.3f} to {notes['auc_high']:.3f}) "
+        f"after the last epoch; best {notes['best_auc']:.3f} after epoch {notes['best_epoch'] + 1:.0f}. Kept: {settings.keep}."
+    )
+    return workspace.labeler
+
+
+@torch.inference_mode()
+def validate(
+    fabric: Fabric, objective: S4L, photographs: LabelerData, settings: TrainLabelerSettings
+) -> dict[str, float]:
+    """AUC of the abnormal class on the central squares of the validation photographs, with its bootstrap interval."""
+    objective.eval()
+    squares = Squares(photographs.validation, photographs.mean, photographs.std)
+    scores = []
+    for images in make_loader(squares, squares.batches(VALIDATION_BATCH), settings.workers):
+        with fabric.autocast():
+            _, logits = pool_and_classify(objective.network, fabric.to_device(images))
+        scores.append(logits.float().softmax(dim=1)[:, 1].cpu().numpy())
+    score, truth = np.concatenate(scores), photographs.validation_abnormal
+    low, high = bootstrap_interval(
+        lambda rows: auc(truth[rows], score[rows]), photographs.validation_patient, settings.seed
+    )
+    return {"auc": auc(truth, score), "auc_low": low, "auc_high": high}
+
+
+def _note(notes: dict[str, float], epoch: int, measured: dict[str, float]) -> dict[str, float]:
+    best = notes if "best_auc" in notes and notes["best_auc"] >= measured["auc"] else None
+    return {
+        **measured,
+        "best_auc": best["best_auc"] if best else measured["auc"],
+        "best_epoch": best["best_epoch"] if best else epoch,
+    }

@@ -1,0 +1,88 @@
+"""A long run: its folder with log and resume state, its progress, and how it stops without losing anything."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from swcl_cli import console
+from swcl_cli.errors import Interrupted
+from swcl_cli.training.checkpoints import TrainState, load_state, save_state
+from swcl_cli.training.loop import Step
+
+
+class Run:
+    """The folder `runs/NAME` of one piece of `work` (its provenance). The same work resumes; other work is an error."""
+
+    def __init__(
+        self, folder: Path, work: Mapping[str, Any], state: TrainState, save_seconds: float, fresh: bool
+    ) -> None:
+        self.log_path, self.resume_path = folder / "log.jsonl", folder / "resume.safetensors"
+        self.work, self.state, self.save_seconds = work, state, save_seconds
+        folder.mkdir(parents=True, exist_ok=True)
+        if fresh:
+            self.resume_path.unlink(missing_ok=True)
+        if self.resume_path.exists():
+            load_state(self.resume_path, state, work)
+            console.say(f"Resuming {folder} after step {state.step:,}.")
+        self._cut_log()
+
+    def _cut_log(self) -> None:
+        lines = self.log_path.read_text(encoding="utf-8").splitlines() if self.log_path.exists() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < self.state.step]
+        self.log_path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def log(self, **record: Any) -> None:
+        """Appends one JSON line for the step that was just done."""
+        with open(self.log_path, "a", encoding="utf-8") as handle:
+            handle.write(json.dumps({"step": self.state.step - 1, **record}) + "\n")
+
+    def follow(self, steps: Iterator[Step], total: int, views_a_step: int) -> Iterator[Step]:
+        """Passes the steps through: counts, logs and shows them, and saves between two of them when it is time.
+
+        SIGINT and SIGTERM save after the step in progress (whatever the caller did with it included) and raise
+        Interrupted.
+        """
+        saved_at = time.monotonic()
+        with _listening() as stop, console.progress("training", total, self.state.step) as ticker:
+            for step in steps:
+                self.state.step = step.index + 1
+                self.log(
+                    loss=step.loss, learning_rate=step.learning_rate, **step.metrics,
+                    views_a_second=views_a_step / step.took, waited_share=step.waited / step.took,
+                )  # fmt: skip
+                ticker.advance(note=f"loss {step.loss:.3f}, {views_a_step / step.took:.0f} views/s")
+                yield step
+                if stop or time.monotonic() - saved_at >= self.save_seconds:
+                    save_state(self.resume_path, self.state, self.work)
+                    saved_at = time.monotonic()
+                if stop:
+                    raise Interrupted(f"Stopped after step {self.state.step:,}; the same command goes on from there.")
+
+    def finish(self) -> None:
+        """Drops the resume state: the artefact is written."""
+        self.resume_path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _listening() -> Iterator[list[int]]:
+    """A list that fills with the signals that arrive. A second one stops at once."""
+    arrived: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if arrived:
+            raise KeyboardInterrupt
+        arrived.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield arrived
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,196 @@
+"""The workspace: the names of all artefacts, how they are written whole or not at all, and what they remember."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swcl_cli import __version__
+from swcl_cli.errors import SwclError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from torch import Tensor
+
+METADATA_KEY = "swcl"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where each artefact lies. Nothing else in the program spells these names."""
+
+    root: Path
+
+    def data(self, dataset: str) -> Path:
+        return self.root / "data" / dataset
+
+    def manifest(self, dataset: str) -> Path:
+        return self.data(dataset) / "manifest.parquet"
+
+    def images(self, dataset: str) -> Path:
+        return self.data(dataset) / "images"
+
+    def masks(self, dataset: str) -> Path:
+        return self.data(dataset) / "masks"
+
+    def quarantine(self, dataset: str) -> Path:
+        return self.data(dataset) / "quarantine.csv"
+
+    def prepared(self) -> list[str]:
+        """Names of the data sets that have a manifest, sorted."""
+        return sorted(path.parent.name for path in self.root.glob("data/*/manifest.parquet"))
+
+    @property
+    def phantom(self) -> Path:
+        return self.root / "phantom"
+
+    @property
+    def labeler(self) -> Path:
+        return self.root / "labeler.safetensors"
+
+    @property
+    def swap(self) -> Path:
+        return self.root / "swap.parquet"
+
+    def encoder(self, name: str) -> Path:
+        return self.root / f"{name}.safetensors"
+
+    def run(self, name: str) -> Path:
+        return self.root / "runs" / name
+
+    def finetune(self, task: str, name: str) -> Path:
+        return self.root / "finetune" / task / name
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def require(self, path: Path, command: str) -> Path:
+        """The path itself. Raises SwclError naming it and the command that makes it, where it is missing."""
+        if not path.exists():
+            raise SwclError(f"{path} is missing. Make it with: {command}")
+        return path
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`; it takes the final name only once it is complete and on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with open(partial, "rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(partial, path)
+    except BaseException as error:
+        partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise SwclError(f"{path} could not be written: {error.strerror or error}.") from error
+        raise
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a folder of ours, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+
+
+def fingerprint(path: Path) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the file's bytes."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
+
+
+def provenance(step: str, settings: Mapping[str, Any], inputs: Mapping[str, str], **more: Any) -> dict[str, Any]:
+    """What an artefact remembers: step, settings that define it, versions, fingerprints of its inputs, and `more`."""
+    return {"step": step, "settings": dict(settings), "versions": versions(), "inputs": dict(inputs), **more}
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that the bytes of a result can depend on."""
+    from importlib.metadata import version
+
+    names = ("torch", "timm", "numpy", "opencv-python-headless", "pillow", "scikit-learn")
+    return {"swcl": __version__, **{name: version(name) for name in names}}
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What would make a result differ: one `name: old -> new` each, of step, settings and inputs."""
+    found = [f"step: {old.get('step')} -> {new.get('step')}"] if old.get("step") != new.get("step") else []
+    for part in ("settings", "inputs"):
+        before, after = old.get(part, {}), new.get(part, {})
+        keys = sorted(set(before) | set(after))
+        found += [f"{key}: {before.get(key)} -> {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
+    return found
+
+
+def is_done(path: Path, provenance: Mapping[str, Any], fresh: bool) -> bool:
+    """Whether `path` is the finished result of just this work. Raises SwclError where it is that of other work."""
+    if fresh or not path.exists():
+        return False
+    changed = differences(read_provenance(path), provenance)
+    if changed:
+        raise SwclError(
+            f"{path} was made differently ({'; '.join(changed)}). Start over with --fresh, or take another --name."
+        )
+    return True
+
+
+def write_parquet(path: Path, table: pa.Table, provenance: Mapping[str, Any]) -> None:
+    """Writes `table` with its provenance under the metadata key `swcl`. Equal tables give equal bytes."""
+    import pyarrow.parquet as pq
+
+    metadata = {METADATA_KEY: json.dumps(provenance, sort_keys=True)}
+    with atomic(path) as partial:
+        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> None:
+    """Writes contiguous CPU copies of `tensors`; all metadata under one key, since safetensors does not order keys."""
+    from safetensors.torch import save_file
+
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic(path) as partial:
+        save_file(contiguous, partial, metadata={METADATA_KEY: json.dumps(provenance, sort_keys=True)})
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """The provenance of one of our artefacts. Raises SwclError where the file is damaged or not ours."""
+    try:
+        text = _parquet_metadata(path) if path.suffix == ".parquet" else _safetensors_metadata(path)
+    except FileNotFoundError:
+        raise SwclError(f"{path} does not exist.") from None
+    except Exception as error:
+        raise SwclError(f"{path} can't be read: {error}") from error
+    if text is None:
+        raise SwclError(f"{path} was not written by swcl: it carries no '{METADATA_KEY}' metadata.")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def _parquet_metadata(path: Path) -> bytes | None:
+    import pyarrow.parquet as pq
+
+    return (pq.read_schema(path).metadata or {}).get(METADATA_KEY.encode())
+
+
+def _safetensors_metadata(path: Path) -> str | None:
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as handle:
+        return (handle.metadata() or {}).get(METADATA_KEY)

@@ -1,0 +1,184 @@
+"""Views: their shapes, what they draw (against torchvision's transforms), and that image and mask stay together."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torchvision.transforms import v2
+
+from swcl_cli import chance
+from swcl_cli.data import augment, pixels
+from swcl_cli.data.colour import MEAN, STD
+
+RNG = np.random.default_rng(0)
+PHOTOGRAPH = RNG.integers(0, 256, (120, 150, 3), dtype=np.uint8)
+ZERO, ONE = (0.0, 0.0, 0.0), (1 / 255,) * 3  # with these a view holds grey levels
+VIEWS = [augment.contrastive_view, augment.labeler_view, augment.classification_view]
+View = Callable[..., NDArray[np.float32]]
+
+
+def levels(view: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.rint(view).astype(np.int64)
+
+
+def test_colour_constants_are_in_rgb_order() -> None:
+    assert MEAN[0] > MEAN[1] > MEAN[2] and STD[0] > STD[1] > STD[2]  # a retina is red
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("size", [16, 96, 224])
+def test_shape_and_type(view: View, size: int) -> None:
+    made = view(PHOTOGRAPH, size, chance.generator(0, "view"))
+    assert made.shape == (3, size, size) and made.dtype == np.float32 and made.flags.c_contiguous
+    assert np.isfinite(made).all()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_key_decides_the_view(view: View) -> None:
+    before = PHOTOGRAPH.copy()
+    first, again, other = (view(PHOTOGRAPH, 64, chance.generator(0, "view", item=item)) for item in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    np.testing.assert_array_equal(PHOTOGRAPH, before)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_normalises_by_the_colours_that_it_is_given(view: View) -> None:
+    given = [view(PHOTOGRAPH, 32, chance.generator(0, "view"), *colours) for colours in ((), (MEAN, STD), (ZERO, ONE))]
+    np.testing.assert_array_equal(given[0], given[1])
+    expected = (given[2] / 255 - np.reshape(MEAN, (3, 1, 1))) / np.reshape(STD, (3, 1, 1))
+    np.testing.assert_allclose(given[0], expected, atol=1e-5)
+
+
+def test_contrastive_view_applies_each_operation_as_often_as_it_should(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: dict[str, int] = {}
+
+    def counting(name: str) -> Callable[..., NDArray[np.uint8]]:
+        def operation(image: NDArray[np.uint8], *_: float) -> NDArray[np.uint8]:
+            counts[name] = counts.get(name, 0) + 1
+            return image
+
+        return operation
+
+    probabilities = {
+        "flip": 0.5, "adjust_brightness": 0.8, "adjust_contrast": 0.8, "adjust_saturation": 0.8, "adjust_hue": 0.8,
+        "to_grey": 0.2, "gaussian_blur": 0.5, "solarize": 0.1,
+    }  # fmt: skip
+    for name in probabilities:
+        monkeypatch.setattr(pixels, name, counting(name))
+    for item in range(2000):
+        augment.contrastive_view(PHOTOGRAPH, 8, chance.generator(0, "counts", item=item))
+    for name, probability in probabilities.items():
+        assert counts[name] / 2000 == pytest.approx(probability, abs=0.04), name  # 3.6 standard deviations
+
+
+def test_jitter_draws_what_color_jitter_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, list[float]] = {"brightness": [], "contrast": [], "saturation": [], "hue": []}
+    orders: list[tuple[str, ...]] = []
+
+    def recording(name: str) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:
+        def operation(image: NDArray[np.uint8], amount: float) -> NDArray[np.uint8]:
+            drawn[name].append(amount)
+            orders[-1] += (name,)
+            return image
+
+        return operation
+
+    for name in drawn:
+        monkeypatch.setattr(pixels, f"adjust_{name}", recording(name))
+    for item in range(3000):
+        orders.append(())
+        augment.labeler_view(PHOTOGRAPH, 8, chance.generator(1, "jitter", item=item))
+
+    torch.manual_seed(0)
+    jitter = v2.ColorJitter(0.4, 0.4, 0.4, 0.1)
+    theirs = [jitter.make_params([]) for _ in range(3000)]
+    for name, amounts in drawn.items():
+        expected = np.array([draw[f"{name}_factor"] for draw in theirs])
+        assert largest_gap(np.array(amounts), expected) < 0.05, name
+    assert len(set(orders) - {()}) == 24
+    assert {len(order) for order in orders} == {0, 4}
+
+
+def largest_gap(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Kolmogorov and Smirnov's distance; 0.05 is p = 0.002 at 2,400 against 3,000 draws."""
+    points = np.sort(np.concatenate([a, b]))
+    return float(np.abs(np.searchsorted(np.sort(a), points, "right") / len(a)
+                        - np.searchsorted(np.sort(b), points, "right") / len(b)).max())  # fmt: skip
+
+
+@pytest.mark.parametrize(("height", "width"), [(224, 224), (448, 597), (300, 200)])
+def test_crops_are_drawn_as_random_resized_crop_draws_them(height: int, width: int) -> None:
+    ours = np.array([augment.crop_box(height, width, chance.generator(0, "crop", item=i)) for i in range(3000)])
+    torch.manual_seed(0)
+    crop = v2.RandomResizedCrop(224, scale=(0.8, 1.0))
+    draws = [crop.make_params([torch.empty(3, height, width)]) for _ in range(3000)]
+    theirs = np.array([[draw["left"], draw["top"], draw["width"], draw["height"]] for draw in draws])
+    assert (ours[:, :2] >= 0).all() and (ours[:, :2] + ours[:, 2:] <= (width, height)).all()
+    for column in range(4):
+        assert largest_gap(ours[:, column], theirs[:, column]) < 0.05
+
+
+@pytest.mark.parametrize(("height", "width"), [(400, 100), (100, 400), (101, 300)])
+def test_long_images_fall_back_to_the_central_crop(height: int, width: int) -> None:
+    crop = v2.RandomResizedCrop(224, scale=(0.8, 1.0)).make_params([torch.empty(3, height, width)])
+    expected = (crop["left"], crop["top"], crop["width"], crop["height"])
+    assert augment.crop_box(height, width, chance.generator(0, "crop")) == expected
+
+
+def test_blur_scales_with_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    sigmas: dict[int, list[float]] = {224: [], 56: []}
+    for size, found in sigmas.items():
+        monkeypatch.setattr(pixels, "gaussian_blur", lambda image, sigma, found=found: (found.append(sigma), image)[1])
+        for item in range(500):
+            augment.contrastive_view(PHOTOGRAPH, size, chance.generator(0, "blur", item=item))
+    assert 0.1 <= min(sigmas[224]) < 0.15 and 1.9 < max(sigmas[224]) <= 2
+    np.testing.assert_allclose(np.array(sigmas[56]) * 4, sigmas[224])
+
+
+def numbered(height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A mask of cell numbers, and an image that shows the number of each cell as its grey level."""
+    mask = np.random.default_rng(0).integers(1, 250, (height, width), dtype=np.uint8)
+    return np.repeat(mask[..., None], 3, axis=2), mask
+
+
+@pytest.mark.parametrize(("height", "width"), [(60, 80), (32, 32), (20, 80), (60, 25), (9, 7)])
+def test_image_and_mask_stay_together(height: int, width: int) -> None:
+    image, mask = numbered(height, width)
+    places = set()
+    for item in range(60):
+        view, labels = augment.segmentation_view(image, mask, 32, chance.generator(0, "s", item=item), ZERO, ONE)
+        assert view.shape == (3, 32, 32) and labels.shape == (32, 32) and labels.dtype == np.int64
+        outside = labels == augment.IGNORED
+        # grey weights add up to 0.9999 and are floored, so that a grey view may be one level darker
+        assert (np.abs(levels(view) - np.where(outside, 0, labels)) <= 1).all()
+        assert (~outside).sum() == min(height, 32) * min(width, 32)
+        places.add(labels.tobytes())
+    assert len(places) >= (2 if (height, width) == (32, 32) else 20)
+
+
+def test_segmentation_greys_a_fifth_of_the_views_and_flips_half() -> None:
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:, :16] = (200, 100, 50)
+    made = [
+        augment.segmentation_view(image, image[..., 0] // 200, 32, chance.generator(0, "g", item=i), ZERO, ONE)
+        for i in range(1000)
+    ]
+    assert np.mean([view[0].max() == view[2].max() for view, _ in made]) == pytest.approx(0.2, abs=0.05)
+    assert np.mean([labels[0, 0] == 0 for _, labels in made]) == pytest.approx(0.5, abs=0.06)
+
+
+def test_center_view_is_resize_and_center_crop() -> None:
+    gradient = np.add.outer(np.arange(350), np.arange(421))[..., None] // np.array([4, 5, 6])
+    image = gradient.astype(np.uint8)
+    theirs = v2.Compose([v2.Resize(256, antialias=True), v2.CenterCrop(224)])(torch.from_numpy(image).permute(2, 0, 1))
+    ours = augment.center_view(image, 256, 224, ZERO, ONE)
+    assert ours.shape == (3, 224, 224)
+    assert np.abs(ours - theirs.numpy()).mean() < 0.6
+
+
+def test_center_view_of_the_right_size_only_crops() -> None:
+    expected = PHOTOGRAPH[10:110, 25:125].transpose(2, 0, 1)
+    np.testing.assert_array_equal(levels(augment.center_view(PHOTOGRAPH, 120, 100, ZERO, ONE)), expected)

@@ -1,0 +1,88 @@
+"""The manifest: order, types, round trip, and what it refuses to write or read."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from swcl_cli.data import manifest
+from swcl_cli.errors import SwclError
+from swcl_cli.workspace import read_provenance
+
+names = st.text(string.ascii_letters + string.digits + "_- äü\uff0c", min_size=1, max_size=8)
+optional = {
+    "abnormal": st.none() | st.booleans(),
+    "dr_grade": st.none() | st.integers(0, 4),
+    "age": st.none() | st.integers(0, 130),
+    "keywords": st.none() | names,
+}
+rows = st.fixed_dictionaries({"split": st.sampled_from(manifest.SPLITS), "image_id": names, **optional})
+
+
+def row(image_id: str, **values: Any) -> dict[str, Any]:
+    return {
+        "dataset": "odir", "split": "train", "image_id": image_id, "patient_id": "1", "group_id": "1", "eye": "left",
+        "path": f"data/odir/images/{image_id}.jpg", "width": 448, "height": 448, "source_path": "a.jpg",
+        "source_hash": "0" * 64, **values,
+    }  # fmt: skip
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(rows, min_size=1, max_size=8, unique_by=lambda drawn: drawn["image_id"]))
+def test_what_is_written_is_read(tmp_path: Path, drawn: list[dict[str, Any]]) -> None:
+    path = tmp_path / "manifest.parquet"
+    frame = pd.DataFrame([row(**values) for values in drawn])
+    manifest.write(path, frame.astype(dict.fromkeys(optional, object)), {"seed": 1})
+    read: Any = manifest.read(path)
+    expected = sorted(drawn, key=lambda values: (manifest.SPLITS.index(values["split"]), values["image_id"].encode()))
+    for name in ("split", "image_id", *optional):
+        values = [None if value is pd.NA else value for value in read[name].tolist()]
+        assert values == [values_of[name] for values_of in expected], name
+    assert read_provenance(path) == {"seed": 1}
+
+
+def test_columns_and_types(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    manifest.write(path, pd.DataFrame([row("1_left")]), {})
+    read: Any = manifest.read(path)
+    assert list(read.columns) == manifest.SCHEMA.names
+    assert [dtype.pyarrow_dtype for dtype in read.dtypes] == manifest.SCHEMA.types
+    assert list(manifest.read(path, ["path", "age"]).columns) == ["path", "age"]
+    manifest.write(tmp_path / "again.parquet", read, {})
+    assert (tmp_path / "again.parquet").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ([row("1"), row("1")], "image_id is unique"),
+        ([row("1", split="training")], "split is one of"),
+        ([row("1", eye="both")], "eye is one of"),
+        ([row("1", patient_id=None)], "patient_id is never null"),
+        ([row("1", grade=1)], r"no columns \['grade'\]"),
+    ],
+)
+def test_wrong_rows_are_not_written(tmp_path: Path, frame: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        manifest.write(tmp_path / "manifest.parquet", pd.DataFrame(frame), {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_that_are_no_manifests(tmp_path: Path) -> None:
+    path = tmp_path / "odir" / "manifest.parquet"
+    with pytest.raises(SwclError, match=r"manifest\.parquet is missing. Make it with: swcl prep odir SOURCE"):
+        manifest.read(path)
+    path.parent.mkdir()
+    path.write_bytes(b"PAR1 torn")
+    with pytest.raises(SwclError, match=r"manifest\.parquet can't be read"):
+        manifest.read(path)
+    pa.parquet.write_table(pa.table({"path": ["a"]}), path)
+    with pytest.raises(SwclError, match="is not a manifest: it has no column abnormal, age"):
+        manifest.read(path)

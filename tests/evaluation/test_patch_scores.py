@@ -1,0 +1,62 @@
+"""Lesion scores against known lesions."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from swcl_cli.evaluation.metrics import auc
+from swcl_cli.evaluation.patch_scores import best_threshold, judge_patch_scores
+
+
+def test_values_by_hand() -> None:
+    # two abnormal images (patients a, b) of 3 patches, one normal image (c) of 2
+    truth = [1, 0, 0, 1, 1, 0, 0, 0]
+    score = [0.9, 0.2, 0.6, 0.5, 0.7, 0.4, 0.1, 0.3]
+    abnormal = [1, 1, 1, 1, 1, 1, 0, 0]
+    kinds = {"haemorrhage": [1, 0, 0, 0, 0, 0, 0, 0], "exudate": [0, 0, 0, 1, 1, 0, 0, 0], "drusen": [0] * 8}
+    found = judge_patch_scores(truth, score, abnormal, kinds, list("aaabbbcc"), seed=0)
+    assert found.auc == pytest.approx(14 / 15)  # 0.5 lies below 0.6
+    assert found.within_abnormal == pytest.approx(8 / 9)
+    assert found.by_kind["haemorrhage"] == 1 and found.by_kind["exudate"] == pytest.approx(9 / 10)
+    assert math.isnan(found.by_kind["drusen"])
+    assert (found.threshold, found.f1) == (0.5, pytest.approx(6 / 7))
+    assert found.auc_interval[0] <= found.auc <= found.auc_interval[1] == 1
+
+
+def test_knowing_the_image_alone_earns_nothing_within_abnormal_images() -> None:
+    rng = np.random.default_rng(0)
+    abnormal = np.repeat(rng.random(200) < 0.5, 5)
+    truth = abnormal & (rng.random(1000) < 0.4)
+    patients = np.repeat(np.arange(100), 10)
+    found = judge_patch_scores(truth, abnormal.astype(float), abnormal, {}, patients, seed=0)
+    assert found.auc > 0.8 and found.within_abnormal == 0.5
+
+
+def test_intervals_are_over_patients() -> None:
+    rng = np.random.default_rng(0)
+    shift = np.repeat(rng.normal(size=30), 20)
+    truth = rng.random(600) < 0.3
+    score = truth + shift + rng.normal(size=600)
+    grouped = judge_patch_scores(truth, score, np.ones(600), {}, np.repeat(np.arange(30), 20), seed=0)
+    alone = judge_patch_scores(truth, score, np.ones(600), {}, np.arange(600), seed=0)
+    assert grouped.auc == alone.auc == auc(truth, score)
+    assert grouped.auc_interval != alone.auc_interval
+    assert grouped.within_abnormal_interval == grouped.auc_interval  # all images are abnormal here
+
+
+def test_best_threshold_against_trying_all() -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        truth, score = rng.random(50) < 0.3, rng.integers(0, 12, 50) / 12
+        tried = {t: f1_score(truth, score >= t) for t in score.tolist()}
+        threshold, f1 = best_threshold(truth, score)
+        assert f1 == pytest.approx(max(tried.values()))
+        assert tried[threshold] == pytest.approx(f1)
+
+
+def test_edges_are_nan_not_errors() -> None:
+    found = judge_patch_scores([0, 0], [0.1, 0.2], [0, 0], {}, ["a", "b"], seed=0)
+    values = [found.auc, *found.auc_interval, found.within_abnormal, *found.within_abnormal_interval, found.f1]
+    assert np.isnan([*values, found.threshold]).all()
