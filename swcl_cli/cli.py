@@ -99,6 +99,11 @@ class Application(typer.Typer):
                 raise
             console.fail(str(error))
             sys.exit(error.exit_code)
+        except OSError as error:
+            if "--debug" in sys.argv or error.filename is None:
+                raise
+            console.fail(f"{error.filename}: {error.strerror}.")
+            sys.exit(SwclError.exit_code)
 
 
 app = Application(help=HELP, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)

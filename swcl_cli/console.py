@@ -74,9 +74,15 @@ class Ticker:
     def _line(self) -> None:
         self.last_line = time.monotonic()
         spent = self.last_line - self.started_at
-        left = spent / max(self.done - self.done_before, 1) * (self.total - self.done)
         tail = f", {self.note}" if self.note else ""
-        say(f"{self.description}: {self.done:,} of {self.total:,}, {spent:.0f} s, {left:.0f} s left{tail}")
+        say(
+            f"{self.description}: {self.done:,} of {self.total:,}, {spent:.0f} s, {self.seconds_left():.0f} s left{tail}"
+        )
+
+    def seconds_left(self) -> float:
+        """At the mean pace so far."""
+        spent = time.monotonic() - self.started_at
+        return spent / max(self.done - self.done_before, 1) * (self.total - self.done)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from swcl_cli import chance
+from swcl_cli.errors import SwclError
 
 Key: TypeAlias = tuple[int, int]
 Plan: TypeAlias = Callable[[int], list[list[Key]]]
@@ -71,20 +72,23 @@ def step_batches(
 
     plan(step) names the (epoch, item) keys of each micro-batch. What is loaded depends on the keys alone.
     """
-    loader = make_loader(dataset, _MicroBatches(plan, first, total), workers, collate)
-    batches = iter(loader)
+    batches = make_loader(dataset, _MicroBatches(plan, first, total), workers, collate)
     for step in range(first, total):
         yield [next(batches) for _ in plan(step)]
 
 
 def make_loader(
     dataset: Dataset[Any], batches: Any, workers: int, collate: Callable[[list[Any]], Any] | None = None
-) -> DataLoader[Any]:
-    """A loader over lists of keys, in their order."""
-    return DataLoader(
+) -> Iterator[Any]:
+    """Batches of the items that each list of keys names, in their order. A worker's SwclError keeps its own words."""
+    loader: DataLoader[Any] = DataLoader(
         dataset, batch_sampler=batches, num_workers=workers, collate_fn=collate,
         worker_init_fn=_start_worker, pin_memory=torch.cuda.is_available(),
     )  # fmt: skip
+    try:
+        yield from loader
+    except SwclError as error:
+        raise SwclError(str(error).rsplit(f"{SwclError.__name__}: ", 1)[-1].strip()) from error
 
 
 def _start_worker(_: int) -> None:

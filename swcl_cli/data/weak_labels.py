@@ -55,20 +55,24 @@ class Patches:
 def read_patches(path: Path, labels: Sequence[str], threshold: float | None) -> Patches:
     """Reads swap.parquet; two patches have one label id if and only if they agree in all of `labels` (FACTS C3).
 
-    threshold: overrides the stored abnormality. Raises SwclError where the patches are not all of one size.
+    threshold: overrides the stored abnormality. Raises SwclError where the file is damaged, or the patches are not all
+    of one size.
     """
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise SwclError(f"{path} can't be read: {error}. Make it again with: swcl make-swap --fresh") from error
     frame = table.drop_columns(["image_id", "path", "image_abnormal"]).to_pandas(strings_to_categorical=True)
     if threshold is not None:
         frame["abnormal"] = is_abnormal(frame["score"].to_numpy(), threshold)
-    sizes = frame["size"].unique()
+    sizes = frame["size"].unique().tolist()
     if len(sizes) != 1:
         raise SwclError(f"{path}: patches of several sizes ({sorted(sizes)}); prepare the data sets with one --size.")
     columns = [column for label in labels for column in COLUMN_OF[label]]
     return Patches(
         table["path"].combine_chunks(), frame["x"].to_numpy(), frame["y"].to_numpy(), frame["mirrored"].to_numpy(),
         frame["rotated"].to_numpy(), label_ids(frame, columns), frame["abnormal"].to_numpy(), left_right_pairs(frame),
-        int(sizes[0]),
+        sizes[0],
     )  # fmt: skip
 
 
@@ -81,13 +85,14 @@ def label_ids(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
 def left_right_pairs(frame: pd.DataFrame) -> NDArray[np.int64]:
     """(P, 2) row numbers: left with right patch of the same data set, patient and position; else a single.
 
+    An eye of which the side is not known is a single.
     A patient with several photographs of an eye gives several pairs, in the order of the rows.
     """
     place = ["dataset", "patient_id", "position"]
     group = label_ids(frame, place)
-    right = (frame["eye"] == "right").to_numpy()
-    turn = frame.assign(right=right).groupby([*place, "right"], observed=True).cumcount().to_numpy()
-    pair, first = np.unique(np.stack([group, turn], axis=1), axis=0, return_inverse=True)
+    turn = frame.groupby([*place, "eye"], observed=True).cumcount().to_numpy()
+    right, unknown = ((frame["eye"] == eye).to_numpy(dtype=np.int64) for eye in ("right", "unknown"))
+    pair, number = np.unique(np.stack([group, turn, unknown], axis=1), axis=0, return_inverse=True)
     pairs = np.full((len(pair), 2), ABSENT, np.int64)
-    pairs[first.ravel(), right.astype(np.int64)] = np.arange(len(frame))
+    pairs[number.ravel(), right] = np.arange(len(frame))
     return pairs

@@ -56,21 +56,20 @@ def _unfinished(contents: Contents) -> Caution | None:
 
 
 def _stale(contents: Contents) -> Caution | None:
-    """Inputs are named by data set, `labeler` or `swap`; an initialisation is known by its fingerprint alone."""
+    """Inputs are named by data set, `labeler` or `swap`; `init` is the encoder of the same name, where there is one."""
     here = {name: dataset.artefact for name, dataset in contents.datasets.items()}
     here |= {name: artefact for name, artefact in (("labeler", contents.labeler), ("swap", contents.swap)) if artefact}
-    details = []
-    for artefact in contents.artefacts():
-        if artefact.provenance.get("step") != "prep":
-            used = _inputs(artefact)
-            old = [here[name].path for name in sorted(used) if name in here and here[name].fingerprint != used[name]]
-            details += [f"{artefact.path} was made from another {path} than the one that is here" for path in old]
-    known = {encoder.fingerprint for encoder in contents.encoders.values()}
-    for artefact in contents.finetuned.values():
-        init = _inputs(artefact).get("init")
-        if init and init not in known:
-            details.append(f"{artefact.path} started from weights (fingerprint {init}) that are not in this workspace")
-    return Caution("Results that do not belong to what is in the workspace now.", tuple(details)) if details else None
+    made = [(artefact, here) for artefact in (contents.labeler, contents.swap, *contents.encoders.values()) if artefact]
+    for (_, name), artefact in contents.finetuned.items():
+        encoder = contents.encoders.get(name)
+        made.append((artefact, here | ({"init": encoder} if encoder else {})))
+    details = [
+        f"{artefact.path} was made from another {now[name].path} than the one that is here"
+        for artefact, now in made
+        for name, used in sorted(_inputs(artefact).items())
+        if name in now and now[name].fingerprint != used
+    ]
+    return Caution("Made from inputs that have changed since.", tuple(details)) if details else None
 
 
 def _inputs(artefact: Artefact) -> dict[str, str]:
@@ -116,7 +115,7 @@ def _set_aside(contents: Contents) -> Caution | None:
             listed = ", ".join(f"{number:,} {problem}" for problem, number in sorted(problems.items()))
             details.append(f"{title(dataset.name)}: {listed}")
     return (
-        Caution("Files and labels that were set aside (data/DATASET/quarantine.csv).", tuple(details))
+        Caution("Listed in data/DATASET/quarantine.csv: set aside, doubled, or without a label.", tuple(details))
         if details
         else None
     )

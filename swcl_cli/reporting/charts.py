@@ -51,11 +51,13 @@ def _draw_results(runs: pd.DataFrame, tasks: list[str], order: list[str], theme:
             ends = 100 * rows[["low", "high"]].to_numpy(dtype=np.float64)
             y = place + np.linspace(-0.22, 0.22, len(rows)) if len(rows) > 1 else np.array([float(place)])
             colour = COLOURS[place % len(COLOURS)]
-            axes.hlines(y, ends[:, 0], ends[:, 1], color=colour, alpha=0.45, linewidth=1.2)
+            axes.hlines(y, ends[:, 0], ends[:, 1], color=colour, alpha=0.7, linewidth=1.2)
             axes.plot(value, y, "o", color=colour, markersize=4.5)
             axes.vlines(value.mean(), place - 0.36, place + 0.36, color=theme.ink, linewidth=1.6)
         axes.set_yticks(range(len(order)), order)
         axes.set_ylim(len(order) - 0.5, -0.5)
+        shown = 100 * of_task[["value", "low", "high"]].to_numpy(dtype=np.float64)
+        axes.set_xlim(np.nanmin(shown) - 2, np.nanmax(shown) + 2)
         axes.grid(axis="x")
         axes.set_axisbelow(True)
         axes.set_title(f"{title(task)}: {title(str(of_task['measure'].iloc[0]))} on test, percent")
@@ -99,15 +101,7 @@ def _draw_histogram(groups: Mapping[str, NDArray[np.float64]], threshold: float,
         axes.set_title(f"{name}: {len(values):,} patches")
         axes.set_ylabel("percent")
         axes.set_xlim(0, 1)
-    panels[0].annotate(
-        f"t = {threshold:g}",
-        (threshold, 1),
-        (4, -2),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        va="top",
-    )
-    panels[-1].set_xlabel("lesion score of the patch")
+    panels[-1].set_xlabel(f"lesion score of the patch; dashed: t = {threshold:g}")
     return figure
 
 
@@ -118,7 +112,7 @@ def confusion_matrices(contents: Contents) -> list[Picture]:
     for task in names.in_paper_order(list(table["task"]), names.TASKS):
         of_task = table[table["task"] == task]
         order = names.in_paper_order(list(of_task["name"]), names.INITIALISATIONS)
-        heads = sorted(of_task["head"].unique())
+        heads = list(of_task["head"].unique())
         right = of_task.assign(right=of_task["truth"] == of_task["prediction"])
         shares = right.groupby(["name", "head"], as_index=False).agg({"right": "mean"}).to_dict("records")
         said = "; ".join(f"{row['name']}, {title(row['head'])}: {100 * row['right']:.1f} % right" for row in shares)
@@ -143,7 +137,7 @@ def confusion(truth: NDArray[np.int64], prediction: NDArray[np.int64], classes: 
 
 
 def _draw_confusions(table: pd.DataFrame, order: list[str], heads: list[str], theme: Theme) -> Figure:
-    figure = new_figure(theme, 7, 0.3 + 3.1 * len(order))
+    figure = new_figure(theme, 7, 0.3 + 2.9 * len(order))
     panels = figure.subplots(len(order), len(heads), squeeze=False)
     for row, name in zip(panels, order, strict=True):
         for axes, head in zip(row, heads, strict=True):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from swcl_cli.reporting import names
@@ -41,7 +42,7 @@ def _draw_labeler(log: pd.DataFrame, theme: Theme) -> Figure:
     figure = new_figure(theme, 7, 4.6)
     above, below = figure.subplots(2, 1, sharex=True)
     _lines(above, [("loss", COLOURS[0], log)], "loss", smooth=True)
-    above.set_title("loss")
+    above.set_title("training loss")
     measured = log[log["auc"].notna()] if "auc" in log else log[:0]
     if len(measured):
         step = measured["step"].to_numpy() + 1
@@ -50,9 +51,7 @@ def _draw_labeler(log: pd.DataFrame, theme: Theme) -> Figure:
             below.fill_between(step, low, high, color=COLOURS[1], alpha=0.2, linewidth=0)
         below.plot(step, measured["auc"].to_numpy(), "o-", color=COLOURS[1], markersize=3.5)
     below.axhline(0.5, color=theme.ink, linestyle=":", linewidth=1)
-    below.annotate(
-        "chance", (1, 0.5), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right"
-    )
+    below.annotate("chance", (0, 0.5), (4, 3), xycoords=("axes fraction", "data"), textcoords="offset points")
     below.set_title("AUC on validation")
     below.set_xlabel("optimiser steps")
     return figure
@@ -144,6 +143,7 @@ def _lines(axes: Axes, curves: Iterable[Curve], column: str, smooth: bool) -> No
         else:
             axes.plot(step, value, "o-", color=colour, markersize=3, linewidth=1.2, label=label)
     axes.grid(axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ LATEX = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "\n": " ", "\r": " ",
 }  # fmt: skip
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
+QUOTE = "'"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -67,7 +68,9 @@ def _plain(cell: Cell) -> Value:
 
 
 def _harmless(value: Value) -> Value:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    return f"{QUOTE if value.startswith(FORMULA) else ''}{value}".replace("\r", " ")
 
 
 def _marked(cell: Cell, text: str, bold: str, underlined: str) -> str:

@@ -68,9 +68,10 @@ def _command(artefact: Artefact, **runtime: str) -> str:
     if step in POSITIONAL:
         words.append(str(settings.get(POSITIONAL[step])))
     words += ["SOURCE"] if step == "prep" else []
-    for name, value in [*runtime.items(), *sorted(settings.items())]:
-        if name != POSITIONAL.get(step) and value is not None and value != usual.get(name):
-            words += [f"--{name.replace('_', '-')}", _text(value)]
+    unusual = {name: value for name, value in sorted(settings.items()) if value not in (None, usual.get(name))}
+    unusual.pop(POSITIONAL.get(step, ""), None)
+    for name, value in {**runtime, **unusual}.items():
+        words += [f"--{name.replace('_', '-')}", _text(value)]
     return shlex.join(words)
 
 

@@ -82,7 +82,8 @@ def outcome_colours(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> N
 
 
 def _draw(pairs: list[tuple[Case, Case]], theme: Theme) -> Figure:
-    figure = new_figure(theme, 8, 0.5 + 2.2 * len(pairs))
+    height, width = pairs[0][0].photograph.shape[:2]
+    figure = new_figure(theme, 8, 0.6 + (0.3 + 1.9 * height / width) * len(pairs))
     panels = figure.subplots(len(pairs), 4, squeeze=False)
     for row, pair in zip(panels, pairs, strict=True):
         for photograph, outcomes, case in zip(row[::2], row[1::2], pair, strict=True):

@@ -16,6 +16,7 @@ from PIL import Image
 DPI = 150
 # Okabe and Ito's, which colour-blind readers tell apart; without its yellow, too light for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+BRIGHTER = {"#0072B2": "#4a9fe0", "#009E73": "#1fbf91"}  # on dark paper
 NORMAL, ABNORMAL = "#00B386", "#FF6A13"
 HIT, FALSE_ALARM, MISS = (240, 228, 66), (213, 94, 0), (86, 180, 233)
 
@@ -88,8 +89,9 @@ def _bytes(picture: Picture, theme: Theme) -> tuple[bytes, bytes]:
 
 
 def _darkened(svg: bytes) -> bytes:
-    for name in ("paper", "ink", "faint"):
-        svg = svg.replace(getattr(LIGHT, name).encode(), getattr(DARK, name).encode())
+    changes = [(getattr(LIGHT, name), getattr(DARK, name)) for name in ("paper", "ink", "faint")]
+    for light, dark in [*changes, *BRIGHTER.items()]:
+        svg = svg.replace(light.lower().encode(), dark.encode())
     return svg
 
 
@@ -115,6 +117,8 @@ def _settings(theme: Theme) -> Any:
         "legend.frameon": False,
         "legend.fontsize": 9,
         "savefig.facecolor": theme.paper,
+        "figure.constrained_layout.h_pad": 0.08,
+        "figure.constrained_layout.w_pad": 0.08,
     }
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from swcl_cli.data.manifest import SPLITS
 from swcl_cli.data.weak_labels import is_abnormal
 from swcl_cli.datasets import DATASETS
-from swcl_cli.reporting.contents import Contents, DataSet
+from swcl_cli.reporting.contents import Contents
 from swcl_cli.reporting.names import title
 
 THRESHOLDS = (0.3, 0.4, 0.5)  # those of the paper's ablation
@@ -65,32 +65,36 @@ def datasets_table(contents: Contents) -> Table | None:
     """Table I: prepared photographs of each split beside the published numbers."""
     if not contents.datasets:
         return None
-    splits = ("training", "validation", "test")
+    rows, records = [], []
+    for name, dataset in contents.datasets.items():
+        prepared = {split: int((dataset.images["split"] == split).sum()) for split in SPLITS}
+        published = _published(name)
+        patients, listed = dataset.images["patient_id"].nunique(), len(dataset.quarantine)
+        counts = [_beside(prepared[split], published.get(split)) for split in SPLITS]
+        rows.append((Cell(title(name)), *counts, count(patients), count(listed)))
+        records.append((name, *prepared.values(), *(published.get(split) for split in SPLITS), patients, listed))
+    header = ("dataset", *SPLITS, *(f"{split}_published" for split in SPLITS), "patients", "listed_problems")
     return Table(
         name="datasets",
         title="Data sets",
-        sentence="Photographs that were prepared, by split, beside those that the publication of each data set counts.",
-        columns=("data set", *splits, *(f"{split}, published" for split in splits), "patients", "set aside"),
-        rows=tuple(_data_set_row(dataset) for dataset in contents.datasets.values()),
+        sentence="Photographs that were prepared, by split, and how many the publication of each data set counts.",
+        columns=("data set", "training", "validation", "test", "patients", "in quarantine.csv"),
+        rows=tuple(rows),
         notes=(
             "Where no validation photographs are published, a fifth of the training patients became them. "
-            "Set aside: files that could not be used, labels without a file; each is in data/DATASET/quarantine.csv.",
+            "quarantine.csv lists files that can't be used, labels without a file, and duplicates.",
         ),
+        records=(header, *records),
     )
 
 
-def _data_set_row(dataset: DataSet) -> tuple[Cell, ...]:
-    split = dataset.images["split"]
-    published: dict[str, int] = (
-        import_module(f"swcl_cli.datasets.{dataset.name}").PUBLISHED if dataset.name in DATASETS else {}
-    )
-    return (
-        Cell(title(dataset.name), dataset.name),
-        *(count(int((split == part).sum())) for part in SPLITS),
-        *(count(published[part]) if part in published else Cell("-", "") for part in SPLITS),
-        count(dataset.images["patient_id"].nunique()),
-        count(len(dataset.quarantine)),
-    )
+def _published(dataset: str) -> dict[str, int]:
+    counts: dict[str, int] = import_module(f"swcl_cli.datasets.{dataset}").PUBLISHED if dataset in DATASETS else {}
+    return counts
+
+
+def _beside(prepared: int, published: int | None) -> Cell:
+    return count(prepared) if published is None else Cell(f"{prepared:,} of {published:,}", prepared)
 
 
 def labeler_table(contents: Contents) -> Table | None:
@@ -111,7 +115,7 @@ def labeler_table(contents: Contents) -> Table | None:
     )
     return Table(
         name="labeler",
-        title="The labeler",
+        title="Normal or abnormal",
         sentence="How well the labeler tells abnormal from normal photographs that it was not trained on: AUC in "
         "percent, with the 95 % interval over patients.",
         columns=("architecture", "photographs", "AUC after the last epoch", "best AUC of all epochs"),
@@ -125,28 +129,26 @@ def swap_table(contents: Contents) -> Table | None:
     if contents.swap is None or contents.patches is None:
         return None
     chosen = float(contents.swap.settings["threshold"])
+    thresholds = sorted({*THRESHOLDS, chosen})
     groups = [(title(str(name)), part) for name, part in contents.patches.groupby("dataset", sort=True)]
-    rows = [_patch_row(name, part) for name, part in [*groups, ("all", contents.patches)]]
     return Table(
         name="retinal-swap",
-        title="retinal-SWAP",
-        sentence=f"Patches cut from the photographs, and the percentage of them that count as abnormal at three "
-        f"thresholds t and at the chosen one, t = {chosen:g}.",
+        title="Patches and thresholds",
+        sentence="Patches cut from the photographs, and how many of them count as abnormal at each threshold t.",
         columns=(
             "data set",
             "photographs",
             "patches",
-            *(f"abnormal at t = {t:g}" for t in THRESHOLDS),
-            f"chosen t = {chosen:g}",
+            *(f"t = {t:g}{' (chosen)' if t == chosen else ''}" for t in thresholds),
         ),
-        rows=tuple(rows),
-        notes=("The paper: 493,470 patches, of which 29.0 % are abnormal at t = 0.4.",),
+        rows=tuple(_patch_row(name, part, thresholds) for name, part in [*groups, ("all", contents.patches)]),
+        notes=("The paper has 493,470 patches; 29.0 % of them are abnormal at t = 0.4.",),
     )
 
 
-def _patch_row(name: str, patches: pd.DataFrame) -> tuple[Cell, ...]:
+def _patch_row(name: str, patches: pd.DataFrame, thresholds: Sequence[float]) -> tuple[Cell, ...]:
     score = patches["score"].to_numpy(dtype=np.float32)
-    shares = [float(is_abnormal(score, t).mean()) for t in THRESHOLDS] + [float(patches["abnormal"].mean())]
+    shares = [float(is_abnormal(score, threshold).mean()) for threshold in thresholds]
     return (
         Cell(name),
         count(patches["path"].nunique()),
@@ -157,18 +159,12 @@ def _patch_row(name: str, patches: pd.DataFrame) -> tuple[Cell, ...]:
 
 def judgement_table(contents: Contents) -> Table | None:
     """The lesion scores against lesion masks, where there are masks."""
-    judgement: dict[str, Any] | None = contents.swap.provenance.get("judgement") if contents.swap else None
+    judgement = _judgement(contents)
     if not judgement:
         return None
-    rows = [
-        _judged("all patches", judgement.get("auc"), judgement.get("auc_interval")),
-        _judged("patches of photographs that hold lesions", judgement.get("within"), judgement.get("within_interval")),
-        *(_judged(f"lesion: {kind}", value) for kind, value in _sorted(judgement.get("by_kind"))),
-        *(_judged(f"position: {position}", value) for position, value in _sorted(judgement.get("by_position"))),
-    ]
     notes = [
-        "Within photographs that hold lesions, knowing which photograph is abnormal earns nothing: only finding the place "
-        "does."
+        "Within photographs that hold lesions, knowing which photograph is abnormal earns nothing: only finding the "
+        "place does."
     ]
     f1, threshold = (float(judgement.get(key, "nan")) for key in ("f1", "threshold"))
     if np.isfinite(f1):
@@ -178,9 +174,34 @@ def judgement_table(contents: Contents) -> Table | None:
         title="Lesion scores against lesion masks",
         sentence="How well the lesion score finds the patches that really hold a lesion: AUC in percent, 50 is chance.",
         columns=("among", "AUC, 95 % interval"),
-        rows=tuple(rows),
+        rows=(
+            _judged("all patches", judgement.get("auc"), judgement.get("auc_interval")),
+            _judged("patches of photographs with lesions", judgement.get("within"), judgement.get("within_interval")),
+        ),
         notes=tuple(notes),
     )
+
+
+def judgement_parts_table(contents: Contents) -> Table | None:
+    """The same by kind of lesion and by position of the patch."""
+    judgement = _judgement(contents)
+    rows = [
+        *(_judged(f"lesion: {kind}", value) for kind, value in _sorted(judgement.get("by_kind"))),
+        *(_judged(f"position: {position}", value) for position, value in _sorted(judgement.get("by_position"))),
+    ]
+    if not rows:
+        return None
+    return Table(
+        name="patch-scores-parts",
+        title="Lesion scores, by kind of lesion and by position",
+        sentence="The same for patches with one kind of lesion against patches without any, and for each position.",
+        columns=("among", "AUC"),
+        rows=tuple(rows),
+    )
+
+
+def _judgement(contents: Contents) -> dict[str, Any]:
+    return (contents.swap.provenance.get("judgement") if contents.swap else None) or {}
 
 
 def _sorted(values: dict[str, float] | None) -> list[tuple[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -43,6 +44,7 @@ from swcl_cli.workspace import (
 
 GREY = 15 / 255  # what is darker counts as background (FACTS A6)
 SHOWN_THRESHOLDS = (0.3, 0.4, 0.5)
+SAVE_SECONDS = 60
 EXAMPLES = 6  # photographs of each kind whose maps are kept for the report
 COLUMNS = ["dataset", "patient_id", "image_id", "eye", "path", "width", "height", "lesion_mask_path"]
 
@@ -69,7 +71,7 @@ def run(settings: MakeSwapSettings) -> Path:
         console.say(f"Scores kept, labels rewritten: {'; '.join(changed)}.")
     else:
         table = _photographs(workspace, labeler)
-        scores = _score(workspace, settings, table, labeler["labeler"])
+        scores = _score(workspace, settings, table, labeler["labeler"], work)
         patches = pa.Table.from_pandas(patch_rows(table, scores, settings.threshold), SCHEMA, preserve_index=False)
 
     counts = _counts(patches)
@@ -120,9 +122,16 @@ def _photographs(workspace: Workspace, labeler: Mapping[str, Any]) -> pd.DataFra
 
 @torch.inference_mode()
 def _score(
-    workspace: Workspace, settings: MakeSwapSettings, table: pd.DataFrame, labeler: Mapping[str, Any]
+    workspace: Workspace,
+    settings: MakeSwapSettings,
+    table: pd.DataFrame,
+    labeler: Mapping[str, Any],
+    work: Mapping[str, Any],
 ) -> NDArray[np.float32]:
-    """(N, 5) lesion scores, in the order of the table. The maps of a few photographs are kept for the report."""
+    """(N, 5) lesion scores, in the order of the table. The maps of a few photographs are kept for the report.
+
+    What is scored so far is saved now and then; batches are always the same, so going on gives the same scores.
+    """
     fabric = make_fabric(settings.accelerator, settings.precision)
     network: Any = create_labeler(labeler["architecture"])
     load_weights(network, load_file(workspace.labeler), str(workspace.labeler))
@@ -132,24 +141,49 @@ def _score(
     photographs = Photographs.of(workspace, table)
     squares = Squares(photographs, labeler["mean"], labeler["std"])
     shown = _examples(table["image_abnormal"].notna().to_numpy(dtype=bool))
-    scores = np.empty((len(table), 5), np.float32)
-    kept: dict[str, Tensor] = {}
+    progress = _Progress(workspace.run("make-swap") / "resume.safetensors", work, settings.fresh)
     console.say(f"{len(table):,} photographs to score, {5 * len(table):,} patches.")
-    with console.progress("scoring", len(table)) as ticker:
-        done = 0
-        for images in make_loader(squares, squares.batches(settings.batch), settings.workers):
+    with console.progress("scoring", len(table), progress.done) as ticker:
+        batches = squares.batches(settings.batch)[progress.batches :]
+        for images in make_loader(squares, batches, settings.workers):
             images = fabric.to_device(images)
             with fabric.autocast():
                 features = network.forward_features(images.to(memory_format=torch.channels_last))
             maps = abnormal_probability_map(features, network.fc.weight, images.shape[-1])
-            part = slice(done, done + len(images))
-            scores[part] = lesion_scores(maps, images, settings.background, mean, std).cpu().numpy()
-            for item in shown & set(range(part.start, part.stop)):
-                kept[photographs.path[item].as_py()] = (maps[item - done] * 255).round().to(torch.uint8)
-            done = part.stop
+            scores = lesion_scores(maps, images, settings.background, mean, std).cpu()
+            here = range(progress.done, progress.done + len(images))
+            progress.add(
+                scores, {photographs.path[item].as_py(): maps[item - here.start] for item in shown & set(here)}
+            )
             ticker.advance(len(images))
-    write_safetensors(workspace.run("make-swap") / "cams.safetensors", kept, provenance("make-swap", {}, {}))
-    return scores
+    write_safetensors(workspace.run("make-swap") / "cams.safetensors", progress.maps, work)
+    progress.path.unlink(missing_ok=True)
+    return torch.cat(progress.scores).numpy()
+
+
+class _Progress:
+    """Scores and kept maps so far; saved every SAVE_SECONDS, taken up again by the same work."""
+
+    def __init__(self, path: Path, work: Mapping[str, Any], fresh: bool) -> None:
+        self.path, self.work = path, work
+        self.scores: list[Tensor] = []
+        self.maps: dict[str, Tensor] = {}
+        self.batches = self.done = 0
+        self.saved_at = time.monotonic()
+        if path.exists() and not fresh and not differences(saved := read_provenance(path), work):
+            tensors = load_file(path)
+            self.scores, self.batches = [tensors.pop("scores")], saved["batches"]
+            self.maps, self.done = tensors, len(self.scores[0])
+            console.say(f"Resuming after {self.done:,} photographs.")
+
+    def add(self, scores: Tensor, maps: Mapping[str, Tensor]) -> None:
+        self.scores.append(scores)
+        self.maps |= {path: (part * 255).round().to(torch.uint8).cpu() for path, part in maps.items()}
+        self.batches, self.done = self.batches + 1, self.done + len(scores)
+        if time.monotonic() - self.saved_at >= SAVE_SECONDS:
+            tensors = {"scores": torch.cat(self.scores), **self.maps}
+            write_safetensors(self.path, tensors, {**self.work, "batches": self.batches})
+            self.saved_at = time.monotonic()
 
 
 def _examples(labelled: NDArray[np.bool_]) -> set[int]:

@@ -17,7 +17,14 @@ from swcl_cli.reporting.patch_figures import cam_overlays, patch_construction, r
 from swcl_cli.reporting.results import ablation_table, results_table, runs_table
 from swcl_cli.reporting.segmentation_figures import segmentations
 from swcl_cli.reporting.style import Picture, Rendered, render
-from swcl_cli.reporting.tables import Table, datasets_table, judgement_table, labeler_table, swap_table
+from swcl_cli.reporting.tables import (
+    Table,
+    datasets_table,
+    judgement_parts_table,
+    judgement_table,
+    labeler_table,
+    swap_table,
+)
 from swcl_cli.settings import ReportSettings
 from swcl_cli.workspace import Workspace, atomic, remove_tree, write_text
 
@@ -76,6 +83,7 @@ def _sections(contents: Contents) -> list[Section]:
             "swap",
             "The patches (retinal-SWAP)",
             tables=_there(swap_table(contents), judgement_table(contents)),
+            folded=_there(judgement_parts_table(contents)),
             figures=_drawn(
                 [
                     patch_construction(contents, examples),

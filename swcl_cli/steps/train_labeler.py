@@ -77,10 +77,12 @@ def run(settings: TrainLabelerSettings) -> Path:
     )
     plan, steps = labeler_plan(settings, len(photographs.labelled), len(photographs.unlabelled))
     total = steps * settings.epochs
-    views = settings.views * settings.accumulate * (settings.batch_labelled + settings.batch_unlabelled)
+    images = settings.batch_labelled + (settings.batch_unlabelled if len(photographs.unlabelled) else 0)
+    views = settings.views * settings.accumulate * images
     console.say(
         f"{len(photographs.labelled):,} labelled, {len(photographs.unlabelled):,} unlabelled, "
-        f"{len(photographs.validation):,} validation photographs; {total:,} steps ({settings.epochs} epochs) of up to {views:,} views."
+        f"{len(photographs.validation):,} validation photographs; "
+        f"{total:,} steps ({settings.epochs} epochs) of up to {views:,} views."
     )
     state = TrainState(objective, optimizer)
     job = Run(workspace.run("train-labeler"), work, state, settings.save_seconds, settings.fresh)
@@ -108,7 +110,8 @@ def run(settings: TrainLabelerSettings) -> Path:
     notes = state.notes
     console.say(
         f"Validation AUC {notes['auc']:.3f} (95 % interval {notes['auc_low']:.3f} to {notes['auc_high']:.3f}) "
-        f"after the last epoch; best {notes['best_auc']:.3f} after epoch {notes['best_epoch'] + 1:.0f}. Kept: {settings.keep}."
+        f"after the last epoch; best {notes['best_auc']:.3f} after epoch {notes['best_epoch'] + 1:.0f}. "
+        f"Kept: {settings.keep}."
     )
     return workspace.labeler
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,8 @@ from swcl_cli import console
 from swcl_cli.errors import Interrupted
 from swcl_cli.training.checkpoints import TrainState, load_state, save_state
 from swcl_cli.training.loop import Step
+
+FORECAST_AFTER = 3  # steps: the first ones are slower
 
 
 class Run:
@@ -59,6 +62,8 @@ class Run:
                 )  # fmt: skip
                 ticker.advance(note=f"loss {step.loss:.3f}, {views_a_step / step.took:.0f} views/s")
                 yield step
+                if ticker.done == ticker.done_before + FORECAST_AFTER:
+                    _forecast(ticker.seconds_left())
                 if stop or time.monotonic() - saved_at >= self.save_seconds:
                     save_state(self.resume_path, self.state, self.work)
                     saved_at = time.monotonic()
@@ -68,6 +73,12 @@ class Run:
     def finish(self) -> None:
         """Drops the resume state: the artefact is written."""
         self.resume_path.unlink(missing_ok=True)
+
+
+def _forecast(seconds: float) -> None:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    if seconds > 30:
+        console.say(f"About {seconds / 60:.0f} minutes to go; {peak:.1f} GiB of memory in use.")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ TEST_PATIENTS = 4
 
 
 def build(root: Path) -> Workspace:
-    """Two labelled and two unlabelled photographs, one labeler, one encoder, three runs of idrid, two of drive."""
+    """Few photographs, a labeler, patches, an encoder; three initialisations on idrid, two on drive."""
     workspace = Workspace(root)
     _photographs(workspace)
     labeler = _labeler(workspace)
@@ -98,9 +98,13 @@ def _labeler(workspace: Workspace) -> str:
     )  # fmt: skip
     records: list[dict[str, float]] = []
     for step in range(100):
-        records.append({"step": step, "loss": 2.0 / (1 + step / 20), "learning_rate": 0.1, "views_a_second": 9.0 + step})
+        records.append(
+            {"step": step, "loss": 2.0 / (1 + step / 20), "learning_rate": 0.1, "views_a_second": 9.0 + step}
+        )
         if step % 50 == 49:
-            records.append({"step": step, "epoch": step // 50, "auc": 0.74 - 0.0003 * step, "auc_low": 0.6, "auc_high": 0.8})
+            records.append(
+                {"step": step, "epoch": step // 50, "auc": 0.74 - 0.0003 * step, "auc_low": 0.6, "auc_high": 0.8}
+            )
     write_log(workspace, "train-labeler", records)
     return fingerprint(workspace.labeler)
 
@@ -167,7 +171,16 @@ def _idrid(workspace: Workspace, name: str, accuracies: tuple[float, ...], init:
     for seed, accuracy in enumerate(accuracies):
         run = f"seed{seed}"
         results += [
-            result("idrid", name, seed, "test", "joint_accuracy", accuracy, True, (max(accuracy - 0.2, 0), min(accuracy + 0.2, 1))),
+            result(
+                "idrid",
+                name,
+                seed,
+                "test",
+                "joint_accuracy",
+                accuracy,
+                True,
+                (max(accuracy - 0.2, 0), min(accuracy + 0.2, 1)),
+            ),
             result("idrid", name, seed, "val", "joint_accuracy", accuracy - 0.125, True),
             result("idrid", name, seed, "test", "accuracy_dr", 0.5, False),
         ]
@@ -184,7 +197,9 @@ def _idrid(workspace: Workspace, name: str, accuracies: tuple[float, ...], init:
                     }
                 )  # fmt: skip
         records = [{"step": step, "loss": 1.5 - step / 100} for step in range(60)]
-        records += [{"step": 20 * epoch + 19, "epoch": epoch, "validation": accuracy * (epoch + 1) / 3} for epoch in range(3)]
+        records += [
+            {"step": 20 * epoch + 19, "epoch": epoch, "validation": accuracy * (epoch + 1) / 3} for epoch in range(3)
+        ]
         write_log(workspace, f"finetune-idrid-{name}-{run}", records)
     settings = {"task": "idrid", "architecture": "resnet18", "learning_rate": 0.03, "seed": 0, "seeds": len(accuracies)}
     _write_finetuned(workspace, "idrid", name, settings, init, results, predictions)
@@ -201,7 +216,10 @@ def _drive(workspace: Workspace, name: str, init: str | None) -> None:
     predictions = []
     for place, (predicted, f1) in enumerate(((half, 0.5), (truth, 1.0))):
         image_id = ("test0_left", "test0_right")[place]
-        mask, drawn = workspace.masks("drive") / f"{image_id}_mask.png", workspace.finetune("drive", name) / run / "maps"
+        mask, drawn = (
+            workspace.masks("drive") / f"{image_id}_mask.png",
+            workspace.finetune("drive", name) / run / "maps",
+        )
         _save(mask, truth)
         _save(drawn / f"{image_id}.png", predicted)
         predictions.append(
@@ -215,7 +233,15 @@ def _drive(workspace: Workspace, name: str, init: str | None) -> None:
         )  # fmt: skip
     results = [result("drive", name, seed, "test", "f1", 0.75, True, (0.5, 1.0))]
     write_log(workspace, f"finetune-drive-{name}-{run}", [{"step": step, "loss": 0.7} for step in range(10)])
-    settings = {"task": "drive", "architecture": "resnet18", "crop": 384, "batch": 8, "epochs": 300, "seed": 0, "seeds": 1}
+    settings = {
+        "task": "drive",
+        "architecture": "resnet18",
+        "crop": 384,
+        "batch": 8,
+        "epochs": 300,
+        "seed": 0,
+        "seeds": 1,
+    }
     _write_finetuned(workspace, "drive", name, settings, init, results, predictions)
 
 

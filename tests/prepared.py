@@ -1,0 +1,109 @@
+"""Prepared data sets of a few small photographs, and artefacts, as the steps find them in a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from swcl_cli.chance import generator
+from swcl_cli.data import manifest
+from swcl_cli.data.weak_labels import SCHEMA
+from swcl_cli.models.encoders import create_encoder, create_labeler, encoder_state
+from swcl_cli.workspace import Workspace, write_parquet, write_safetensors
+
+COLOURS = {"mean": [0.3219, 0.2259, 0.1633], "std": [0.3038, 0.2195, 0.1756]}
+PIXELS = {"mask": "mask_path", "fov": "fov_path", "lesions": "lesion_mask_path"}
+
+
+def photograph(item: int, width: int = 64, height: int = 64) -> NDArray[np.uint8]:
+    """A round textured field; no pixel is near grey 15, where background ends."""
+    rng = generator(0, "test photograph", item=item)
+    blocks = rng.integers([70, 40, 20], [240, 160, 110], (6, 6, 3)).astype(np.uint8)
+    image = np.asarray(Image.fromarray(blocks).resize((width, height), Image.Resampling.BICUBIC)).copy()
+    y, x = np.mgrid[:height, :width]
+    image[(x - width / 2) ** 2 + (y - height / 2) ** 2 > (0.46 * min(width, height)) ** 2] = 3
+    return image
+
+
+def write(root: Path, dataset: str, rows: Iterable[Mapping[str, Any]], size: int = 64) -> pd.DataFrame:
+    """A row: manifest values; `image` holds pixels, so do `mask`, `fov` and `lesions` where there are any."""
+    workspace = Workspace(root)
+    listed = []
+    for number, given in enumerate(rows):
+        row = {"image_id": f"{number}", "patient_id": f"{number}", "split": "train", "eye": "left", **given}
+        image = row.pop("image")
+        row["path"] = _save(workspace, workspace.images(dataset) / f"{row['image_id']}.png", image)
+        for name in PIXELS.keys() & row.keys():
+            row[PIXELS[name]] = _save(workspace, workspace.masks(dataset) / f"{row['image_id']}_{name}.png", row.pop(name))
+        height, width = image.shape[:2]
+        unseen = {"group_id": row["patient_id"], "source_path": f"{row['image_id']}.png", "source_hash": "0" * 64}
+        listed.append({**row, **unseen, "dataset": dataset, "width": width, "height": height})
+    path = workspace.manifest(dataset)
+    manifest.write(path, pd.DataFrame(listed), {"step": "prep", "settings": {"dataset": dataset, "size": size}})
+    return manifest.read(path)
+
+
+def change(root: Path, dataset: str, **columns: Any) -> None:
+    """Writes the manifest again with other columns, its images untouched."""
+    path = Workspace(root).manifest(dataset)
+    manifest.write(path, manifest.read(path).assign(**columns), {"settings": {"dataset": dataset, "size": 64}})
+
+
+def labelled_eyes(root: Path, dataset: str, patients: int, **values: Any) -> pd.DataFrame:
+    """Left and right eye of each patient, by turns normal and abnormal, over the splits train, val, train, test."""
+    rows = [
+        {
+            "image_id": f"{patient}_{eye}", "patient_id": f"{patient}", "eye": eye,
+            "split": ("train", "val", "train", "test")[patient % 4], "abnormal": (patient // 4 + side) % 2 == 0,
+            "image": photograph(1000 * len(dataset) + 2 * patient + side, 64 + patient % 5), **values,
+        }
+        for patient in range(patients)
+        for side, eye in enumerate(("left", "right"))
+    ]  # fmt: skip
+    return write(root, dataset, rows)
+
+
+def labeler(root: Path, labelled: list[str], unlabelled: list[str], seed: int = 0, image_size: int = 64) -> Any:
+    """Writes labeler.safetensors, random but decided: its class maps differ by several units. Returns the network."""
+    network: Any = create_labeler("resnet18", seed)
+    rng = generator(seed, "test classifier")
+    network.fc.weight.data.copy_(network.fc.weight.new_tensor(rng.normal(0, 0.3, (2, 512))))
+    network.fc.bias.data.copy_(network.fc.bias.new_tensor([3.0, -2.0]))
+    work = {"step": "train-labeler", "settings": {"labelled": labelled, "unlabelled": unlabelled}, "inputs": {}}
+    described = {"architecture": "resnet18", "image_size": image_size, "classes": ["normal", "abnormal"], **COLOURS}
+    write_safetensors(Workspace(root).labeler, network.state_dict(), {**work, "labeler": described})
+    return network.eval()
+
+
+def swap(root: Path, rows: pd.DataFrame) -> Path:
+    """swap.parquet of these rows; columns that do not matter to a test may be left out."""
+    defaults: dict[str, Any] = {
+        "dataset": "odir", "image_id": "", "path": "none.png", "x": 0, "y": 0, "size": 8, "mirrored": False,
+        "rotated": False, "score": 0.0, "abnormal": False, "image_abnormal": None,
+    }  # fmt: skip
+    table = pa.Table.from_pandas(rows.assign(**{k: v for k, v in defaults.items() if k not in rows}), SCHEMA)
+    path = Workspace(root).swap
+    write_parquet(path, table.select(SCHEMA.names), {"step": "make-swap", "settings": {"threshold": 0.4}})
+    return path
+
+
+def encoder(path: Path, architecture: str = "resnet18", seed: int = 7) -> dict[str, Any]:
+    """An encoder file as `pretrain` writes it; returns its weights."""
+    state = encoder_state(create_encoder(architecture, seed))
+    write_safetensors(
+        path, state, {"step": "pretrain", "encoder": {"architecture": architecture, "image_size": 32, **COLOURS}}
+    )
+    return state
+
+
+def _save(workspace: Workspace, path: Path, pixels: NDArray[np.uint8]) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return workspace.relative(path)

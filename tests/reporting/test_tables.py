@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from swcl_cli.reporting.contents import Artefact, Contents
+from swcl_cli.reporting.tables import (
+    Table,
+    datasets_table,
+    judgement_parts_table,
+    judgement_table,
+    labeler_table,
+    swap_table,
+)
+
+
+def _texts(table: Table | None) -> list[list[str]]:
+    assert table is not None
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+def test_data_sets_stand_beside_the_published_numbers(contents: Contents) -> None:
+    table = datasets_table(contents)
+    assert _texts(table) == [
+        ["DRIVE", "2 of 20", "2", "2 of 20", "3", "0"],
+        ["Kaggle EyePACS", "8 of 35,126", "0", "0 of 53,576", "4", "0"],
+        ["IDRiD", "4 of 413", "2", "4 of 103", "5", "0"],
+        ["OIA-ODIR", "6 of 7,000", "4 of 1,000", "2 of 2,000", "6", "2"],
+    ]
+    assert table is not None and table.records[1] == ("drive", 2, 2, 2, 20, None, 20, 3, 0)
+
+
+def test_labeler(contents: Contents) -> None:
+    assert _texts(labeler_table(contents)) == [["resnet18", "64 px", "71.2 [61.0, 80.0]", "74.2 (epoch 1)"]]
+
+
+def test_shares_of_abnormal_patches(contents: Contents) -> None:
+    # eyepacs: 8 photographs of scores .1 .3 .4 .5 .6; odir: 8 such abnormal ones, and 4 normal ones that score 0
+    table = swap_table(contents)
+    assert _texts(table) == [
+        ["Kaggle EyePACS", "8", "40", "80.0 %", "60.0 %", "40.0 %"],
+        ["OIA-ODIR", "12", "60", "53.3 %", "40.0 %", "26.7 %"],
+        ["all", "20", "100", "64.0 %", "48.0 %", "32.0 %"],
+    ]
+    assert table is not None and table.columns[3:] == ("t = 0.3", "t = 0.4 (chosen)", "t = 0.5")
+
+
+def test_a_chosen_threshold_of_its_own_gets_a_column(contents: Contents) -> None:
+    assert contents.swap is not None
+    provenance = {**contents.swap.provenance, "settings": {"threshold": 0.45}}
+    table = swap_table(replace(contents, swap=replace(contents.swap, provenance=provenance)))
+    assert table is not None and table.columns[3:] == ("t = 0.3", "t = 0.4", "t = 0.45 (chosen)", "t = 0.5")
+    assert table.rows[-1][5].value == pytest.approx(0.32)
+
+
+def test_judgement_against_lesion_masks(contents: Contents) -> None:
+    assert _texts(judgement_table(contents)) == [
+        ["all patches", "81.0 [75.0, 86.0]"],
+        ["patches of photographs with lesions", "66.0 [58.0, 73.0]"],
+    ]
+    assert _texts(judgement_parts_table(contents)) == [
+        ["lesion: drusen", "-"],
+        ["lesion: exudates", "90.0"],
+        ["position: c", "70.0"],
+        ["position: tl", "60.0"],
+    ]
+
+
+def test_no_judgement_no_table(contents: Contents) -> None:
+    unjudged = replace(contents, swap=Artefact("swap.parquet", json.loads('{"judgement": null}'), "0" * 16))
+    assert judgement_table(unjudged) is None
+    assert judgement_parts_table(unjudged) is None
+    assert judgement_table(replace(contents, swap=None)) is None

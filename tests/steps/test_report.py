@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from swcl_cli import console
+from swcl_cli.errors import SwclError
+from swcl_cli.settings import ReportSettings
+from swcl_cli.steps import report
+from tests.reporting import golden
+
+TABLES = {"datasets", "labeler", "retinal-swap", "patch-scores", "patch-scores-parts", "results", "differences", "runs"}
+FIGURES = {
+    "results", "labeler-curves", "patch-construction", "cam-overlays", "lesion-scores", "pretraining-curves",
+    "segmentation-drive", "confusion-idrid", "finetuning-idrid", "finetuning-drive",
+}  # fmt: skip
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A golden workspace with a stale table in its report folder, reported."""
+    root = tmp_path_factory.mktemp("first")
+    golden.build(root)
+    (root / "report" / "tables").mkdir(parents=True)
+    (root / "report" / "tables" / "old.csv").write_text("old")
+    assert report.run(ReportSettings(workspace=root)) == root / "report" / "index.html"
+    return root
+
+
+@pytest.fixture(scope="module")
+def page(root: Path) -> str:
+    return (root / "report" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = _Tags()
+    parser.feed(page)
+    return parser.found
+
+
+def test_exactly_these_files_are_written(root: Path) -> None:
+    written = {path.relative_to(root / "report").as_posix() for path in (root / "report").rglob("*") if path.is_file()}
+    tables = {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("md", "csv", "tex")}
+    figures = {f"figures/{name}.{suffix}" for name in FIGURES for suffix in ("png", "svg")}
+    assert written == {"index.html"} | tables | figures
+
+
+def test_pictures_show_something(root: Path) -> None:
+    for path in (root / "report" / "figures").glob("*.png"):
+        pixels = np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("RGB"))
+        assert min(pixels.shape[:2]) > 150, path.name
+        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20, path.name
+
+
+def test_the_page_asks_no_other_host_and_runs_no_script(
+    page: str, tags: list[tuple[str, dict[str, str | None]]]
+) -> None:
+    assert "<script" not in page
+    assert re.findall(r"""(?:src|href|srcset|url)\s*[=(]\s*["']?\s*(?:https?:)?//""", page) == []
+    for tag, attributes in tags:
+        for name in ("src", "srcset", "href"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), (tag, value)
+
+
+def test_pictures_have_alternative_texts(tags: list[tuple[str, dict[str, str | None]]]) -> None:
+    images = [attributes for tag, attributes in tags if tag == "img"]
+    assert len(images) == len(FIGURES)
+    assert all(len(image["alt"] or "") > 40 for image in images)
+
+
+def test_links_within_the_page_lead_somewhere(tags: list[tuple[str, dict[str, str | None]]]) -> None:
+    names = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(names) == len(set(names))
+    links = {str(attributes["href"])[1:] for tag, attributes in tags if tag == "a"}
+    assert links <= set(names) and {"results", "data", "origins"} <= links
+
+
+def test_what_the_page_says(page: str) -> None:
+    assert "83.3 ± 14.4 (n = 3)" in page
+    assert "<strong>100.0 ± 0.0 (n = 3)</strong>" in page
+    assert "<u>83.3 ± 14.4 (n = 3)</u>" in page
+    assert "Fewer than 3 runs" in page and "noise floor" in page
+    assert "swcl pretrain --name swcl --architecture resnet18 --epochs 3" in page
+    assert page.index("Fewer than 3 runs") < page.index("Initialisations and tasks")
+
+
+def test_equal_workspaces_elsewhere_give_equal_bytes(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "a different name"
+    golden.build(other)
+    report.run(ReportSettings(workspace=other))
+    for path in sorted((root / "report").rglob("*")):
+        if path.is_file():
+            assert (other / "report" / path.relative_to(root / "report")).read_bytes() == path.read_bytes(), path.name
+    assert str(root).encode() not in (root / "report" / "index.html").read_bytes()
+
+
+def test_damage_is_said_and_the_rest_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = golden.build(tmp_path)
+    (workspace.finetune("idrid", "random") / "results.parquet").write_bytes(b"PAR1")
+    for path in (workspace.swap, workspace.labeler, *workspace.root.glob("runs/*/log.jsonl")):
+        path.unlink()
+    page = report.run(ReportSettings(workspace=tmp_path)).read_text(encoding="utf-8")
+    assert "finetune/idrid/random/results.parquet can&#39;t be used" in page
+    assert "83.3 ± 14.4 (n = 3)" in page
+    assert "finetune/idrid/random/results.parquet can't be used" in capsys.readouterr().err
+
+
+def test_table_two_is_printed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[list[list[str]]] = []
+    monkeypatch.setattr(console, "table", lambda title, columns, rows: shown.append(rows))
+    monkeypatch.setattr(report, "_drawn", lambda drawings: ())
+    report.run(ReportSettings(workspace=root))
+    assert shown == [
+        [
+            ["random", "50.0 ± 25.0 (n = 3)", "75.0 [50.0, 100.0] (n = 1) *"],
+            ["swcl", "83.3 ± 14.4 (n = 3) +", "75.0 [50.0, 100.0] (n = 1) * +"],
+            ["imagenet", "100.0 ± 0.0 (n = 3) *", ""],
+        ]
+    ]
+
+
+def test_an_empty_workspace(tmp_path: Path) -> None:
+    with pytest.raises(SwclError, match="make demo"):
+        report.run(ReportSettings(workspace=tmp_path))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,47 @@
+"""The claim that everything rests on: a labeler that saw only image labels scores patches with lesions higher.
+
+Judged inside photographs that hold lesions, where the image label can't help, on phantom eyes, whose lesions are known;
+with shuffled labels the advantage must vanish.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from swcl_cli.data import manifest
+from swcl_cli.settings import MakeSwapSettings, PrepSettings, TrainLabelerSettings
+from swcl_cli.steps import make_swap, prep, train_labeler
+from swcl_cli.workspace import Workspace, read_provenance
+
+pytestmark = pytest.mark.slow
+
+
+def _within_abnormal(root, shuffled):
+    workspace = Workspace(root)
+    prep.run(PrepSettings(workspace=root, dataset="phantom", patients=150, drawn_size=256, size=128, workers=2))
+    if shuffled:
+        path = workspace.manifest("odir")
+        table, provenance = manifest.read(path), read_provenance(path)
+        order = np.random.Generator(np.random.Philox(7)).permutation(len(table))
+        manifest.write(path, table.assign(abnormal=table["abnormal"].to_numpy()[order]), provenance)
+    train_labeler.run(
+        TrainLabelerSettings(
+            workspace=root, architecture="resnet18", crop=112, views=2, batch_labelled=16, batch_unlabelled=16,
+            accumulate=1, epochs=16, milestones=[12, 15],
+        )
+    )  # fmt: skip
+    make_swap.run(MakeSwapSettings(workspace=root))
+    judgement = read_provenance(workspace.swap)["judgement"]
+    print("shuffled" if shuffled else "true labels", judgement)
+    return judgement["within_abnormal_interval"]
+
+
+def test_patch_scores_find_lesions(tmp_path):
+    low, _ = _within_abnormal(tmp_path, shuffled=False)
+    assert low > 0.55
+
+
+def test_shuffled_labels_find_nothing(tmp_path):
+    low, high = _within_abnormal(tmp_path, shuffled=True)
+    assert low < 0.55 and high < 0.6
