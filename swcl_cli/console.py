@@ -73,11 +73,9 @@ class Ticker:
 
     def _line(self) -> None:
         self.last_line = time.monotonic()
-        spent = self.last_line - self.started_at
+        spent, left = self.last_line - self.started_at, self.seconds_left()
         tail = f", {self.note}" if self.note else ""
-        say(
-            f"{self.description}: {self.done:,} of {self.total:,}, {spent:.0f} s, {self.seconds_left():.0f} s left{tail}"
-        )
+        say(f"{self.description}: {self.done:,} of {self.total:,}, {spent:.0f} s, {left:.0f} s left{tail}")
 
     def seconds_left(self) -> float:
         """At the mean pace so far."""

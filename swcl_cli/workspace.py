@@ -75,6 +75,13 @@ class Workspace:
     def relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
+    def changed_since(self, artefact: Path) -> list[str]:
+        """Names of the artefact's inputs that are no longer what it was made from."""
+        places = {"labeler": self.labeler, "swap": self.swap}
+        recorded = read_provenance(artefact)["inputs"]
+        inputs = {name: (places.get(name, self.manifest(name)), made) for name, made in recorded.items()}
+        return [name for name, (path, made) in inputs.items() if path.exists() and fingerprint(path) != made]
+
     def require(self, path: Path, command: str) -> Path:
         """The path itself. Raises SwclError naming it and the command that makes it, where it is missing."""
         if not path.exists():

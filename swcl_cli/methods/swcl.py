@@ -39,6 +39,8 @@ class MultiLabelContrast(nn.Module):
 def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
     """Reads swap.parquet. Raises SwclError where it holds fewer pairs than a batch."""
     path = workspace.require(workspace.swap, "swcl make-swap")
+    if changed := workspace.changed_since(path):
+        console.warn(f"{', '.join(changed)} changed since {path.name} was made; swcl make-swap --fresh renews it.")
     patches = read_patches(path, settings.labels, settings.threshold)
     batch = settings.batch_patches // 2
     if len(patches.pairs) < batch:

@@ -57,7 +57,10 @@ def run(settings: MakeSwapSettings) -> Path:
     names = [*labeler["settings"]["labelled"], *labeler["settings"]["unlabelled"]]
     inputs = {"labeler": fingerprint(workspace.labeler)}
     inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in names}
-    _warn_of_changes(labeler, inputs)
+    if changed := workspace.changed_since(workspace.labeler):
+        console.warn(
+            f"{', '.join(changed)} changed since the labeler was trained; swcl train-labeler --fresh renews it."
+        )
     work = provenance("make-swap", settings.defining(), inputs)
 
     if workspace.swap.exists() and not settings.fresh:
@@ -93,14 +96,6 @@ def lesion_scores(maps: Tensor, images: Tensor, background: str, mean: Tensor, s
     size = side // 2
     crops = five_crops(side, side, size).values()
     return torch.stack([maps[:, y : y + size, x : x + size].mean(dim=(1, 2)) for x, y in crops], dim=1)
-
-
-def _warn_of_changes(labeler: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
-    stale = [name for name, value in labeler["inputs"].items() if inputs[name] != value]
-    if stale:
-        console.warn(
-            f"{', '.join(stale)} changed since the labeler was trained. Train it again with: swcl train-labeler --fresh"
-        )
 
 
 def _photographs(workspace: Workspace, labeler: Mapping[str, Any]) -> pd.DataFrame:

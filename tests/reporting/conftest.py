@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,15 @@ from swcl_cli.workspace import Workspace
 from tests.reporting import golden
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return golden.build(tmp_path_factory.mktemp("golden")).root
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return golden.build(tmp_path)
+def workspace(built: Path, tmp_path: Path) -> Workspace:
+    """A golden workspace that the test may change."""
+    return Workspace(Path(shutil.copytree(built, tmp_path / "workspace")))
 
 
 @pytest.fixture

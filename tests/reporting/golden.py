@@ -142,7 +142,8 @@ def _swap(workspace: Workspace, labeler: str) -> None:
     inputs = {"labeler": labeler} | {name: fingerprint(workspace.manifest(name)) for name in ("odir", "eyepacs")}
     judgement = {
         "auc": 0.81, "auc_interval": [0.75, 0.86], "within": 0.66, "within_interval": [0.58, 0.73],
-        "by_kind": {"exudates": 0.9, "drusen": float("nan")}, "by_position": {"tl": 0.6, "c": 0.7}, "threshold": 0.37, "f1": 0.5,
+        "by_kind": {"exudates": 0.9, "drusen": float("nan")}, "by_position": {"tl": 0.6, "c": 0.7},
+        "threshold": 0.37, "f1": 0.5,
     }  # fmt: skip
     table = pa.Table.from_pandas(frame, SCHEMA, preserve_index=False)
     settings = {"threshold": THRESHOLD, "background": "released"}
@@ -224,7 +225,8 @@ def _drive(workspace: Workspace, name: str, init: str | None) -> None:
         _save(drawn / f"{image_id}.png", predicted)
         predictions.append(
             {
-                "task": "drive", "name": name, "run": run, "split": "test", "image_id": image_id, "patient_id": image_id,
+                "task": "drive", "name": name, "run": run, "split": "test", "image_id": image_id,
+                "patient_id": image_id,
                 "path": workspace.relative(workspace.images("drive") / f"{image_id}.png"),
                 "mask_path": workspace.relative(mask), "fov_path": None,
                 "map_path": workspace.relative(drawn / f"{image_id}.png"), "f1": f1,
@@ -234,14 +236,8 @@ def _drive(workspace: Workspace, name: str, init: str | None) -> None:
     results = [result("drive", name, seed, "test", "f1", 0.75, True, (0.5, 1.0))]
     write_log(workspace, f"finetune-drive-{name}-{run}", [{"step": step, "loss": 0.7} for step in range(10)])
     settings = {
-        "task": "drive",
-        "architecture": "resnet18",
-        "crop": 384,
-        "batch": 8,
-        "epochs": 300,
-        "seed": 0,
-        "seeds": 1,
-    }
+        "task": "drive", "architecture": "resnet18", "crop": 384, "batch": 8, "epochs": 300, "seed": 0, "seeds": 1,
+    }  # fmt: skip
     _write_finetuned(workspace, "drive", name, settings, init, results, predictions)
 
 
@@ -250,8 +246,8 @@ def result(
     interval: tuple[float, float] | tuple[None, None] = (None, None),
 ) -> dict[str, Any]:  # fmt: skip
     return {
-        "task": task, "name": name, "run": f"seed{seed}", "seed": seed, "split": split, "measure": measure, "value": value,
-        "primary": primary, "low": interval[0], "high": interval[1],
+        "task": task, "name": name, "run": f"seed{seed}", "seed": seed, "split": split, "measure": measure,
+        "value": value, "primary": primary, "low": interval[0], "high": interval[1],
     }  # fmt: skip
 
 

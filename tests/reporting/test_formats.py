@@ -42,7 +42,11 @@ def test_csv_holds_values_and_no_formula() -> None:
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r=1"])
 def test_text_that_a_spreadsheet_would_run(text: str) -> None:
     table = Table("t", "t", "t", ("a",), ((Cell(text),), (Cell("x", -0.5),)))
-    assert list(csv.reader(io.StringIO(to_csv(table), newline=""))) == [["a"], [f"'{text}".replace("\r", " ")], ["-0.5"]]
+    assert list(csv.reader(io.StringIO(to_csv(table), newline=""))) == [
+        ["a"],
+        [f"'{text}".replace("\r", " ")],
+        ["-0.5"],
+    ]
 
 
 def test_csv_prefers_records() -> None:
