@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -95,15 +96,18 @@ class Application(typer.Typer):
         try:
             return super().__call__(*args, **kwargs)
         except SwclError as error:
-            if "--debug" in sys.argv:
-                raise
-            console.fail(str(error))
-            sys.exit(error.exit_code)
+            _stop(str(error), error.exit_code)
         except OSError as error:
-            if "--debug" in sys.argv or error.filename is None:
+            if error.filename is None:
                 raise
-            console.fail(f"{error.filename}: {error.strerror}.")
-            sys.exit(SwclError.exit_code)
+            _stop(f"{error.filename}: {error.strerror}.", SwclError.exit_code)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    console.fail(message)
+    sys.exit(code)
 
 
 app = Application(help=HELP, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -128,11 +132,13 @@ def _root(
 ) -> None:
     """Options before the command; --workspace and --debug may stand after it as well."""
     source = ctx.get_parameter_source("workspace")
-    ctx.obj = {} if source is None or source.name == "DEFAULT" else {"workspace": workspace}
+    ctx.obj = {source.name: {"workspace": workspace}} if source else {}
 
 
-def _act(model: type[StepSettings], given: dict[str, Any], preset: str | None, dry_run: bool) -> None:
-    resolved = resolve(model, given, preset)
+def _act(
+    model: type[StepSettings], given: dict[str, Any], environment: dict[str, Any], preset: str | None, dry_run: bool
+) -> None:
+    resolved = resolve(model, given, preset, environment)
     if dry_run:
         rows = [(name, getattr(resolved.settings, name), origin) for name, origin in resolved.origins.items()]
         console.table(f"swcl {model.step}", ("setting", "value", "from"), rows)

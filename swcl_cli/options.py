@@ -19,8 +19,9 @@ PANELS = ("Data", "Phantom eyes", "Model", "Labels", "Training", "Chance", "Mach
 def command_for(model: type[StepSettings], arguments: tuple[str, ...], act: Callable[..., None]) -> Callable[..., None]:
     """A function with the signature that Typer turns into the options of `model`.
 
-    `arguments` names the fields that are positional. `act(model, given, preset, dry_run)` receives only what was
-    typed, so that presets and rows can fill in the rest.
+    `arguments` names the fields that are positional. `act(model, given, environment, preset, dry_run)` receives only
+    what was typed or set outside, so that presets and rows can fill in the rest. The context's object holds what stood
+    before the command, by its source.
     """
     parameters = [
         _parameter(model, name, model.model_fields[name], name in arguments) for name in _order(model, arguments)
@@ -29,8 +30,11 @@ def command_for(model: type[StepSettings], arguments: tuple[str, ...], act: Call
 
     def command(ctx: typer.Context, **values: Any) -> None:
         typed = {name: value for name, value in values.items() if _was_typed(ctx, name)}
-        given = {**ctx.obj, **{name: value for name, value in typed.items() if name not in SHARED}}
-        act(model, given, typed.get("preset"), typed.get("dry_run", False))
+        given = {
+            **ctx.obj.get("COMMANDLINE", {}),
+            **{name: value for name, value in typed.items() if name not in SHARED},
+        }
+        act(model, given, ctx.obj.get("ENVIRONMENT", {}), typed.get("preset"), typed.get("dry_run", False))
 
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     command.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """Merges the layers of settings, remembering where each value came from, and validates once.
 
-Order: defaults < the data set's, method's or task's own row < preset table < preset sub-table < command line.
+Order: defaults < the data set's, method's or task's own row < preset table < preset sub-table < environment < command
+line.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def preset_names() -> list[str]:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or the valid names where none is near."""
+    """`did you mean 'x'?`, or the valid names where none is near."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(names)}."
@@ -78,8 +79,13 @@ def _check_table(path: Path, step: str, table: object) -> None:
             raise UsageError(f"{path}: [{step}] has no setting '{key}'; {nearest(key, fields)}")
 
 
-def resolve(model: type[S], given: Mapping[str, Any], preset: str | None = None) -> Resolved[S]:
-    """The settings of one run. `given`: what the command line set. Raises UsageError, one line a wrong value."""
+def resolve(
+    model: type[S], given: Mapping[str, Any], preset: str | None = None, environment: Mapping[str, Any] | None = None
+) -> Resolved[S]:
+    """The settings of one run. `given`: what the command line set; `environment`: what SWCL_WORKSPACE did.
+
+    Raises UsageError, one line a wrong value.
+    """
     table = read_preset(preset).get(model.step, {}) if preset else {}
     layers = [("preset " + str(preset), {key: value for key, value in table.items() if not isinstance(value, dict)})]
     key = ROW_KEY.get(model.step)
@@ -88,7 +94,7 @@ def resolve(model: type[S], given: Mapping[str, Any], preset: str | None = None)
         if isinstance(chosen, str) and chosen in ROWS[model.step]:
             layers.insert(0, (f"{key} {chosen}", ROWS[model.step][chosen]))
             layers.append((f"preset {preset} [{model.step}.{chosen}]", table.get(chosen, {})))
-    layers.append(("command line", dict(given)))
+    layers += [("SWCL_WORKSPACE", dict(environment or {})), ("command line", dict(given))]
 
     merged: dict[str, Any] = {}
     origins = dict.fromkeys(model.model_fields, "default")

@@ -51,7 +51,7 @@ def setting(default: Any, help: str, *, panel: str, runtime: bool = False, **lim
 class StepSettings(BaseModel):
     """What all steps share."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     step: ClassVar[str]
 
     workspace: Path = setting(Path("."), "Folder that holds all artefacts.", panel="Machine", runtime=True)
@@ -68,7 +68,9 @@ class StepSettings(BaseModel):
 
 
 class SeededSettings(StepSettings):
-    seed: int = setting(0, "Key of every random draw; the same seed gives the same bytes.", panel="Chance", ge=0)
+    seed: int = setting(
+        0, "Key of every random draw; the same seed gives the same bytes.", panel="Chance", ge=0, le=1_000_000_000
+    )
     workers: int = setting(1, "Processes that decode and augment images.", panel="Machine", runtime=True, ge=0, le=256)
 
 

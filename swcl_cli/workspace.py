@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 METADATA_KEY = "swcl"
+JOURNAL = ".journal.jsonl"  # of `prep`, in data/DATASET: a cache
+LOCK = ".lock"
+DRAWING = "drawing.json"  # in the folder of phantom downloads: what was drawn
 
 
 @dataclass(frozen=True)
@@ -164,11 +167,15 @@ def write_parquet(path: Path, table: pa.Table, provenance: Mapping[str, Any]) ->
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> None:
     """Writes contiguous CPU copies of `tensors`; all metadata under one key, since safetensors does not order keys."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic(path) as partial:
-        save_file(contiguous, partial, metadata={METADATA_KEY: json.dumps(provenance, sort_keys=True)})
+        try:
+            save_file(contiguous, partial, metadata={METADATA_KEY: json.dumps(provenance, sort_keys=True)})
+        except SafetensorError as error:  # of a full disk too
+            raise SwclError(f"{path} could not be written: {error}.") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,7 @@ JPEG_QUALITY = 95
 DARK = 15  # the field of view is where the brightest channel is above; the released code's grey of its background
 EMPTY_SHARE = 0.05
 LONGEST_VIEW = 2.0  # a field of view is round, or nearly; what there is of EyePACS 492_right is 3 : 1
-MASK_THRESHOLD = 127  # FACTS E11
-BETWEEN = (32, 224)
-BETWEEN_SHARE = 0.01
-VESSEL_SHARE = (0.005, 0.5)
+FIELD_SIDE = 256  # pixels: enough to find the field of view in
 ORIENTATION = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -38,6 +37,9 @@ UPRIGHT = {
 JPEG_START = b"\xff\xd8"
 JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 JPEG_SCAN, JPEG_END = b"\xda", b"\xd9"
+GZIP_START = b"\x1f\x8b"
+GZIP = 16 + zlib.MAX_WBITS
+LARGEST_UNPACKED = 4 * LARGEST_PIXELS  # bytes
 
 
 class Unusable(Exception):
@@ -48,24 +50,30 @@ class Unusable(Exception):
         self.problem, self.detail = problem, detail
 
 
-def prepare_photograph(data: bytes, size: int) -> tuple[Image.Image, tuple[int, int]]:
+def prepare_photograph(
+    data: bytes, size: int, square: bool = False, crop: bool = False
+) -> tuple[Image.Image, tuple[int, int]]:
     """The bytes of a photograph -> RGB with its shorter side at `size` pixels, and its own (width, height).
 
-    Size 0 keeps its own; smaller photographs are enlarged, as in the paper. A JPEG is decoded at the smallest scale of
-    libjpeg's that is no smaller than the result, then resized bilinearly with antialiasing. Alpha is laid over black,
-    16 bits become 8, EXIF orientation is applied, colour profiles are not. Raises Unusable.
+    Size 0 keeps its own; smaller photographs are enlarged, as in the paper. square: `size` x `size`, whatever its
+    shape; crop: to its field of view first. A JPEG is decoded at the smallest scale of libjpeg's that is no smaller
+    than the result, then resized bilinearly with antialiasing. Alpha is laid over black, 16 bits become 8, EXIF
+    orientation is applied, colour profiles are not. Raises Unusable.
     """
-    image = _open(data)
+    image = open_image(data)
     own = image.size
     orientation = _orientation(image)
-    target = _target(own, size)
-    box: tuple[float, float, float, float] = (0, 0, *own)
-    drafted = image.draft(None, target) if size else None
-    if drafted is not None:
-        box = drafted[1]
-    _load(image, data)
+    part = _field_box(data) if crop else (0, 0, *own)
+    shape = (part[2] - part[0], part[3] - part[1])
+    target = _target(shape, size, square)
+    wanted = [math.ceil(side * result / kept) for side, result, kept in zip(own, target, shape, strict=True)]
+    drafted = image.draft(None, (wanted[0], wanted[1])) if size else None
+    decoded = drafted[1][2:] if drafted else own  # not whole numbers: the last pixel may lie half outside
+    scale = (decoded[0] / own[0], decoded[1] / own[1])
+    box = (part[0] * scale[0], part[1] * scale[1], part[2] * scale[0], part[3] * scale[1])
+    load(image, data)
     rgb = _to_rgb(image)
-    if rgb.size != target:
+    if rgb.size != target or crop:
         rgb = rgb.resize(target, Image.Resampling.BILINEAR, box=box)
     if orientation in UPRIGHT:
         rgb = rgb.transpose(UPRIGHT[orientation])
@@ -79,9 +87,7 @@ def colour_sums(image: Image.Image) -> list[int]:
     Whole numbers, so that adding them up in any order is exact. Raises Unusable where hardly a pixel is lit, or most
     of the frame was never received.
     """
-    red, green, blue = image.split()
-    brightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
-    view = brightest.point([0] * (DARK + 1) + [255] * (255 - DARK))
+    view = _lit(image)
     whole, lit = _sums(image, None), _sums(image, view)
     if lit[0] < EMPTY_SHARE * whole[0]:
         raise Unusable("empty", f"{100 * lit[0] / whole[0]:.1f} % of its pixels are brighter than {DARK} of 255")
@@ -103,44 +109,6 @@ def colour_statistics(sums: list[int]) -> dict[str, list[float]]:
         statistics[f"{prefix}mean"] = [round(value / 255, 6) for value in means]
         statistics[f"{prefix}std"] = [round(value / 255, 6) for value in spreads]
     return statistics
-
-
-def prepare_mask(data: bytes, own: tuple[int, int]) -> Image.Image:
-    """The bytes of a two-valued mask -> grey 0 and 255, at its own size.
-
-    Palettes are resolved; 0/1 counts as 0/255. Raises Unusable where it has another size than its photograph (`own`),
-    or is no mask by its values.
-    """
-    image = _open(data)
-    if image.size != own:
-        raise Unusable("bad mask", f"the mask is {image.width} x {image.height}, its photograph {own[0]} x {own[1]}")
-    _load(image, data)
-    grey = np.asarray(image.convert("L"))
-    if grey.max() == 1:
-        grey = grey * np.uint8(255)
-    between = float(((grey >= BETWEEN[0]) & (grey < BETWEEN[1])).mean())
-    if between > BETWEEN_SHARE:
-        raise Unusable("bad mask", f"{100 * between:.1f} % of the mask's pixels are neither black nor white")
-    white = grey > MASK_THRESHOLD
-    if not white.any():
-        raise Unusable("bad mask", "the mask has no white pixel")
-    return Image.fromarray(white.astype(np.uint8) * np.uint8(255))
-
-
-def check_vessels(mask: Image.Image) -> None:
-    """Raises Unusable where the white share of the mask can't be that of vessels: inverted, or another mask."""
-    share = mask.histogram()[255] / (mask.width * mask.height)
-    if not VESSEL_SHARE[0] <= share <= VESSEL_SHARE[1]:
-        raise Unusable("bad mask", f"{100 * share:.1f} % of the mask is white: these are no vessels")
-
-
-def check_lesion_mask(data: bytes, own: tuple[int, int]) -> None:
-    """Raises Unusable where the lesion mask can't be decoded, or has another size than its photograph (`own`)."""
-    image = _open(data)
-    _load(image, data)
-    if image.size != own:
-        sizes = f"{image.width} x {image.height}, its photograph {own[0]} x {own[1]}"
-        raise Unusable("bad mask", f"the lesion mask is {sizes}")
 
 
 def save(image: Image.Image, path: Path, lossless: bool) -> None:
@@ -169,7 +137,9 @@ def _read(path: Path, mode: str) -> Image.Image:
         raise SwclError(f"{path} can't be read: {error}. Make it again with `swcl prep`.") from error
 
 
-def _open(data: bytes) -> Image.Image:
+def open_image(data: bytes) -> Image.Image:
+    """The image in these bytes, gzip or not, its pixels not decoded yet. Raises Unusable."""
+    data = _unpacked(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own limit on pixels; ours follows
@@ -185,7 +155,8 @@ def _open(data: bytes) -> Image.Image:
     return image
 
 
-def _load(image: Image.Image, data: bytes) -> None:
+def load(image: Image.Image, data: bytes) -> None:
+    """Decodes the pixels of the image in `data`. Raises Unusable where a part is missing or wrong."""
     if data.startswith(JPEG_START) and not _ends(data):
         raise Unusable("truncated", "the end of the JPEG is missing")
     try:
@@ -193,6 +164,21 @@ def _load(image: Image.Image, data: bytes) -> None:
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         problem = "truncated" if "truncated" in str(error) else "corrupt"
         raise Unusable(problem, "its pixels can't be decoded") from None
+
+
+def _unpacked(data: bytes) -> bytes:
+    if not data.startswith(GZIP_START):
+        return data
+    unpacking = zlib.decompressobj(GZIP)
+    try:
+        content = unpacking.decompress(data, LARGEST_UNPACKED)
+    except zlib.error:
+        raise Unusable("corrupt", "it can't be unpacked") from None
+    if not unpacking.eof:
+        if unpacking.unconsumed_tail:
+            raise Unusable("too large", f"more than {LARGEST_UNPACKED:,} bytes once unpacked")
+        raise Unusable("truncated", "the end of the gzip file is missing")
+    return content
 
 
 def _ends(data: bytes) -> bool:
@@ -214,9 +200,32 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _target(own: tuple[int, int], size: int) -> tuple[int, int]:
+def _field_box(data: bytes) -> tuple[int, int, int, int]:
+    """The box around the lit pixels, in pixels of the file. Raises Unusable where there is hardly a lit one."""
+    image = open_image(data)
+    own = image.size
+    image.draft(None, (FIELD_SIDE, FIELD_SIDE))
+    load(image, data)
+    small = _to_rgb(image)
+    colour_sums(small)
+    left, top, right, bottom = _lit(small).getbbox() or (0, 0, *small.size)
+    across, down = own[0] / small.width, own[1] / small.height
+    box = (math.floor(left * across), math.floor(top * down), math.ceil(right * across), math.ceil(bottom * down))
+    return (box[0], box[1], min(own[0], box[2]), min(own[1], box[3]))
+
+
+def _lit(rgb: Image.Image) -> Image.Image:
+    """255 where the brightest channel is above DARK, else 0."""
+    red, green, blue = rgb.split()
+    brightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    return brightest.point([0] * (DARK + 1) + [255] * (255 - DARK))
+
+
+def _target(own: tuple[int, int], size: int, square: bool) -> tuple[int, int]:
     if not size:
         return own
+    if square:
+        return (size, size)
     shorter = min(own)
     return (round(own[0] * size / shorter), round(own[1] * size / shorter))
 

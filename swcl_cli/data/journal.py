@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,10 +15,28 @@ from typing import Any, TextIO
 
 from swcl_cli.data.preparation import Outcome
 from swcl_cli.errors import SwclError
-from swcl_cli.workspace import write_text
+from swcl_cli.workspace import JOURNAL, LOCK, atomic
 
-JOURNAL = ".journal.jsonl"
-LOCK = ".lock"
+
+class Outcomes(Mapping[str, Outcome]):
+    """Outcomes by image_id, each kept as its line of the journal: an object would take three times the memory."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, str] = {}
+
+    def __getitem__(self, image_id: str) -> Outcome:
+        outcome = _outcome(self.lines[image_id])
+        assert outcome is not None
+        return outcome
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def add(self, outcome: Outcome) -> None:
+        self.lines[outcome.image_id] = _line(outcome)
 
 
 @contextmanager
@@ -38,15 +56,15 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def read(folder: Path) -> dict[str, Outcome]:
+def read(folder: Path) -> Outcomes:
     """The last outcome of each image. A line that an interruption cut short is skipped."""
-    outcomes = {}
+    outcomes = Outcomes()
     try:
         with open(folder / JOURNAL, encoding="utf-8") as handle:
             for line in handle:
                 outcome = _outcome(line)
                 if outcome is not None:
-                    outcomes[outcome.image_id] = outcome
+                    outcomes.lines[outcome.image_id] = line
     except FileNotFoundError:
         pass
     return outcomes
@@ -65,9 +83,10 @@ def append(handle: TextIO, outcome: Outcome) -> None:
     handle.flush()  # to the kernel: it outlives a killed process
 
 
-def rewrite(folder: Path, outcomes: list[Outcome]) -> None:
+def rewrite(folder: Path, outcomes: Outcomes) -> None:
     """One line for each of these alone."""
-    write_text(folder / JOURNAL, "".join(map(_line, outcomes)))
+    with atomic(folder / JOURNAL) as partial, open(partial, "w", encoding="utf-8") as handle:
+        handle.writelines(outcomes.lines.values())
 
 
 @contextmanager

@@ -8,46 +8,44 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 from PIL import __version__ as pillow_version
 
-from swcl_cli.data.images import (
-    Unusable,
-    check_lesion_mask,
-    check_vessels,
-    colour_sums,
-    prepare_mask,
-    prepare_photograph,
-    save,
-)
+from swcl_cli.data.images import Unusable, colour_sums, prepare_photograph, save
+from swcl_cli.data.masks import MASKS, check_lesion_mask
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import atomic
 
-RECIPE = 1  # raise it when the same bytes and settings are prepared into other bytes
+RECIPE = 2  # raise it when the same bytes and settings are prepared into other bytes
 CHUNK = 8
-KINDS = ("photograph", "mask", "fov", "lesions")
+AHEAD = 4  # chunks a worker that may wait
 
 Stamp = tuple[int, int]  # bytes, modification time in ns
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one image is made from and into. A kind (KINDS) that this image lacks is in neither dict."""
+    """What one image is made from and into: `photograph`, and what it has of the kinds in MASKS and of `lesions`."""
 
     image_id: str
     size: int
     inputs: dict[str, Path]
     outputs: dict[str, Path]
+    square: bool = False
+    crop: bool = False
 
     @property
     def recipe(self) -> str:
         """All that decides the result besides the inputs' bytes."""
-        return f"{RECIPE} pillow-{pillow_version} size-{self.size} {','.join(self.inputs)}"
+        shape = f"size-{self.size}{' square' * self.square}{' crop' * self.crop}"
+        return f"{RECIPE} pillow-{pillow_version} {shape} {','.join(self.inputs)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ class Outcome:
     written: dict[str, Stamp]  # of the outputs
     width: int = 0
     height: int = 0
+    pixels: str = ""  # hash of the prepared pixels: equal photographs are found whatever their files' bytes
     sums: tuple[int, ...] = ()
     problem: str = ""
     detail: str = ""
@@ -88,14 +87,10 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
         hashes = {kind: hashlib.sha256(content).hexdigest() for kind, content in contents.items()}
         if earlier and earlier.recipe == job.recipe and earlier.hashes == hashes and earlier.is_intact(job):
             return replace(earlier, stamps=stamps)
-        photograph, own = prepare_photograph(contents["photograph"], job.size)
+        photograph, own = prepare_photograph(contents["photograph"], job.size, job.square, job.crop)
         sums = colour_sums(photograph)
         images: dict[str, Image.Image | bytes] = {"photograph": photograph}
-        for kind in ("mask", "fov"):
-            if kind in contents:
-                images[kind] = prepare_mask(contents[kind], own)
-        if isinstance(vessels := images.get("mask"), Image.Image):
-            check_vessels(vessels)
+        images |= {kind: prepare_kind(contents[kind], own) for kind, prepare_kind in MASKS.items() if kind in contents}
         if "lesions" in contents:
             check_lesion_mask(contents["lesions"], own)
             images["lesions"] = contents["lesions"]
@@ -108,22 +103,37 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
             else:
                 save(image, partial, lossless=job.outputs[kind].suffix == ".png")
     written = _stamps(job.outputs)
-    return Outcome(job.image_id, job.recipe, stamps, hashes, written, *photograph.size, sums=tuple(sums))
+    pixels = hashlib.sha256(photograph.tobytes()).hexdigest()[:32]
+    return Outcome(job.image_id, job.recipe, stamps, hashes, written, *photograph.size, pixels, tuple(sums))
 
 
-def prepare_all(work: Sequence[tuple[Job, Outcome | None]], workers: int) -> Iterator[Outcome]:
-    """The outcomes, in order, from `workers` processes; 0 works in this one. Raises SwclError where a process dies."""
+def prepare_all(work: Iterable[tuple[Job, Outcome | None]], workers: int) -> Iterator[Outcome]:
+    """The outcomes, in order, from `workers` processes; 0 works in this one. Raises SwclError where a process dies.
+
+    `work` is drawn as it is needed, so that memory does not grow with its length.
+    """
     if workers == 0:
         yield from (prepare(job, earlier) for job, earlier in work)
         return
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    waiting: deque[Future[list[Outcome]]] = deque()
+    left = iter(work)
     try:
-        yield from executor.map(prepare, *zip(*work, strict=True), chunksize=CHUNK)
+        while chunk := list(islice(left, CHUNK)):
+            waiting.append(executor.submit(_prepare_chunk, chunk))
+            if len(waiting) >= AHEAD * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
     except BrokenExecutor as error:
         raise SwclError("A worker process died, perhaps for want of memory. Use fewer --workers.") from error
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _prepare_chunk(chunk: list[tuple[Job, Outcome | None]]) -> list[Outcome]:
+    return [prepare(job, earlier) for job, earlier in chunk]
 
 
 def _start_worker() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,18 +9,31 @@ from pathlib import Path
 
 from swcl_cli.errors import SwclError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".bmp", ".ppm"})
-
 NO_IMAGE = "label without image"
 NO_LABEL = "image without label"
 NO_MASK = "no mask"
 DROPPED = "dropped"
+CORRECTED = "corrected"
 REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What `swcl prep list` says of a data set. `size`: of the download; `origin`: a site or paper, in words."""
+
+    title: str
+    layout: str
+    size: str
+    origin: str
+    terms: str
+
+
+@dataclass(frozen=True, slots=True)
 class Photograph:
-    """One image of the download. `path`, `mask` and `fov` are POSIX and relative to the source."""
+    """One image of the download. `path`, `mask` and `fov` are POSIX and relative to the source.
+
+    Only the mask of a `folder` may be an absolute path: its folder of masks is named apart.
+    """
 
     image_id: str
     patient_id: str
@@ -38,6 +50,10 @@ class Photograph:
     age: int | None = None
     sex: str | None = None
 
+    @property
+    def labels(self) -> tuple[bool | int | None, ...]:
+        return self.abnormal, self.dr_grade, self.dme_grade, self.glaucoma
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -53,12 +69,17 @@ class Download:
     """A raw download as its label files describe it. `published`: images of each split that the publication counts;
     `found`: those that are here, dropped ones too.
 
-    `draw_validation`: no validation split is published, so a fifth of `train` becomes it.
+    `draw_validation`: no validation split is published, so a fifth of `train` becomes it. `mask_kind`: what the masks
+    show, a key of data/masks.py. `square`: photographs are resized to squares. `drop_disagreeing`: photographs with
+    equal pixels and other labels are left out.
     """
 
     source: Path
     published: dict[str, int]
     draw_validation: bool
+    mask_kind: str = "vessels"
+    square: bool = False
+    drop_disagreeing: bool = False
     photographs: list[Photograph] = field(default_factory=list)
     found: Counter[str] = field(default_factory=Counter)
     label_files: list[str] = field(default_factory=list)
@@ -74,6 +95,18 @@ class Download:
         require_inside(self.source, path)
         self.label_files.append(self.relative(path))
         return path
+
+    def add(self, photograph: Photograph) -> None:
+        self.found[photograph.split] += 1
+        self.photographs.append(photograph)
+
+    def drop(self, split: str, path: str, reason: str) -> None:
+        """Leaves out a photograph that is here and has a label."""
+        self.found[split] += 1
+        self.problem(path, DROPPED, reason)
+
+    def problem(self, path: str, problem: str, detail: str) -> None:
+        self.problems.append(Problem(path, problem, detail))
 
 
 def require_inside(source: Path, path: Path) -> None:
@@ -104,59 +137,3 @@ def check_source(source: Path) -> None:
 
 def wrong_layout(source: Path, name: str, expected: str) -> SwclError:
     return SwclError(f"{source} does not look like a download of {name}.\nLooked for: {expected}")
-
-
-class Images:
-    """The image files of one folder by their stems; what stays untaken has no label."""
-
-    def __init__(self, download: Download, folder: Path) -> None:
-        self.download, self.folder = download, folder
-        self.paths: dict[str, str] = {}
-        self.taken: set[str] = set()
-        if not folder.is_dir():
-            return
-        require_inside(download.source, folder)
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            raise SwclError(f"{folder} can't be read: {error.strerror}.") from error
-        for entry in entries:
-            self._add(entry)
-
-    def _add(self, entry: os.DirEntry[str]) -> None:
-        if entry.name.startswith(".") or entry.is_dir():
-            return
-        shown = entry.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        path = f"{self.download.relative(self.folder)}/{shown}".removeprefix("./")
-        stem, suffix = Path(entry.name).stem, Path(entry.name).suffix
-        if shown != entry.name:
-            self.problem(path, REFUSED, "its name is not UTF-8")
-        elif entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(self.download.source.resolve()):
-            self.problem(path, REFUSED, "a link that leads out of the source")
-        elif not entry.is_file():
-            self.problem(path, REFUSED, "not a file")
-        elif suffix.lower() not in IMAGE_SUFFIXES:
-            self.problem(path, NO_LABEL, "not an image by its name")
-        elif stem in self.paths:
-            self.problem(path, NO_LABEL, f"{self.paths[stem]} has the same name and is used")
-        else:
-            self.paths[stem] = path
-
-    def problem(self, path: str, problem: str, detail: str) -> None:
-        self.download.problems.append(Problem(path, problem, detail))
-
-    def take(self, stem: str) -> str | None:
-        """The path of this image relative to the source, or None where the folder lacks it."""
-        self.taken.add(stem)
-        return self.paths.get(stem)
-
-    def missing(self, name: str, label: str) -> None:
-        """Notes down that `label` (where it stands) belongs to an image that is not there."""
-        folder = self.download.relative(self.folder)
-        self.problem(f"{folder}/{name}", NO_IMAGE, label)
-
-    def close(self) -> None:
-        """Notes down the images that no label names."""
-        for stem, path in self.paths.items():
-            if stem not in self.taken:
-                self.problem(path, NO_LABEL, "")

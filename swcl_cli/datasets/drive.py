@@ -8,19 +8,27 @@ from swcl_cli.datasets.download import (
     NO_IMAGE,
     NO_LABEL,
     NO_MASK,
+    About,
     Download,
-    Images,
     Photograph,
     check_source,
     find,
     wrong_layout,
 )
+from swcl_cli.datasets.folders import Images
 
 PUBLISHED = {"train": 20, "test": 20}
 FOLDERS = {"train": "training", "test": "test"}
 VESSELS = "1st_manual"  # test/1st_manual is not in today's download; the second observer's test/2nd_manual is not used
 FIELD_OF_VIEW = "mask"
 EXPECTED = "training/images/21_training.tif, training/1st_manual/21_manual1.gif, training/mask/21_training_mask.gif"
+ABOUT = About(
+    title="DRIVE",
+    layout=EXPECTED,
+    size="30 MB",
+    origin="the DRIVE challenge of the Image Sciences Institute, Utrecht (Staal et al. 2004)",
+    terms="none stated; registration",
+)
 
 
 def read(source: Path) -> Download:
@@ -41,17 +49,16 @@ def read(source: Path) -> Download:
 def _add(download: Download, split: str, part: Path) -> None:
     images, vessels, views = (Images(download, part / name) for name in ("images", VESSELS, FIELD_OF_VIEW))
     for stem, path in images.paths.items():
-        download.found[split] += 1
         number = stem.partition("_")[0]
         mask, fov = vessels.take(f"{number}_manual1"), views.take(f"{stem}_mask")
         if mask is None and split == "train":
             images.problem(path, NO_LABEL, f"{VESSELS}/{number}_manual1.gif is missing")
+            download.found[split] += 1
             continue
         if mask is None:
             images.problem(path, NO_MASK, f"{VESSELS}/{number}_manual1.gif is missing: it can't be tested on")
         if fov is None:
             images.problem(path, NO_MASK, f"{FIELD_OF_VIEW}/{stem}_mask.gif is missing: no field of view")
-        download.photographs.append(Photograph(stem, number, split, path, mask=mask, fov=fov))
+        download.add(Photograph(stem, number, split, path, mask=mask, fov=fov))
     for masks in (vessels, views):
-        for stem in sorted(masks.paths.keys() - masks.taken):
-            masks.problem(masks.paths[stem], NO_IMAGE, "a mask")
+        masks.close(NO_IMAGE, "a mask")

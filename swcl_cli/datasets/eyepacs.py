@@ -5,12 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from swcl_cli.datasets.download import Download, Images, Photograph, check_source, wrong_layout
+from swcl_cli.datasets.download import About, Download, Photograph, check_source, wrong_layout
+from swcl_cli.datasets.folders import Images
 from swcl_cli.datasets.tables import read_table, require_unique
 
 PUBLISHED = {"train": 35126, "test": 53576}
 LABELS = {"train": "trainLabels.csv", "test": "retinopathy_solution.csv"}  # of the folder of the same name as the split
 EXPECTED = "train/10_left.jpeg with trainLabels.csv, test/1_left.jpeg with retinopathy_solution.csv"
+ABOUT = About(
+    title="Kaggle EyePACS",
+    layout=EXPECTED,
+    size="88 GB",
+    origin="the Kaggle competition Diabetic Retinopathy Detection (2015)",
+    terms="the competition's rules; no redistribution",
+)
 NAME = re.compile(r"(\d+)_(left|right)")
 
 
@@ -40,8 +48,7 @@ def read(source: Path) -> Download:
                 images.missing(f"{name}.jpeg", str(row))
                 continue
             patient, eye = parts.groups()
-            download.found[split] += 1
-            download.photographs.append(Photograph(name, patient, split, path, eye, dr_grade=grade))
+            download.add(Photograph(name, patient, split, path, eye, dr_grade=grade))
         images.close()
         earlier.update(row.cells["image"] for row in rows)
     return download

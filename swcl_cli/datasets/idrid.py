@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from swcl_cli.datasets.download import Download, Images, Photograph, check_source, find, wrong_layout
+from swcl_cli.datasets.download import About, Download, Photograph, check_source, find, wrong_layout
+from swcl_cli.datasets.folders import Images
 from swcl_cli.datasets.tables import read_table, require_unique
 
 PUBLISHED = {"train": 413, "test": 103}
@@ -15,6 +16,13 @@ PARTS = {  # split: folder of images, label file
     "test": ("b. Testing Set", "b. IDRiD_Disease Grading_Testing Labels.csv"),
 }
 EXPECTED = f"{IMAGES}/{PARTS['train'][0]}/IDRiD_001.jpg with {LABELS}/{PARTS['train'][1]}"
+ABOUT = About(
+    title="IDRiD, disease grading",
+    layout=EXPECTED,
+    size="200 MB",
+    origin="IEEE DataPort, Indian Diabetic Retinopathy Image Dataset (Porwal et al. 2018)",
+    terms="CC BY 4.0",
+)
 COLUMNS = ("Image name", "Retinopathy grade", "Risk of macular edema")
 
 
@@ -44,8 +52,6 @@ def _add(download: Download, split: str, folder: Path, labels: Path) -> None:
         if path is None:
             images.missing(f"{name}.jpg", str(row))
             continue
-        download.found[split] += 1
         image_id = f"{split}_{name}"
-        photograph = Photograph(image_id, image_id, split, path, dr_grade=dr_grade, dme_grade=dme_grade)
-        download.photographs.append(photograph)
+        download.add(Photograph(image_id, image_id, split, path, dr_grade=dr_grade, dme_grade=dme_grade))
     images.close()

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from swcl_cli.datasets.download import DROPPED, Download, Images, Photograph, check_source, find, wrong_layout
+from swcl_cli.datasets.download import About, Download, Photograph, check_source, find, wrong_layout
+from swcl_cli.datasets.folders import Images
 from swcl_cli.datasets.tables import Row, read_table, require_unique
 
 PUBLISHED = {"train": 7000, "val": 1000, "test": 2000}
@@ -26,15 +27,29 @@ EXPECTED = (
     f"{' / '.join(folder for folder, _ in PARTS.values())}, each with Images and Annotation; "
     f"or {' / '.join(KAGGLE_LABELS)} with {' / '.join(KAGGLE_IMAGES)}"
 )
+ABOUT = About(
+    title="OIA-ODIR",
+    layout=EXPECTED,
+    size="2 GB (Kaggle packaging)",
+    origin="the ODIR-2019 challenge of Peking University (Li et al. 2021); the training part also on Kaggle as ODIR-5K",
+    terms="none stated; registration",
+)
 COMMAS = re.compile("[,\uff0c]")  # the keywords' comma is the full-width one, but four cells have ours
 NORMAL = "normal fundus"
 LENS_DUST = "lens dust"
 ANTERIOR = "anterior segment image"
+# Words that tell of the photograph and not of the eye: the keyword rule `clean` drops them (FACTS A2).
+OF_THE_PHOTOGRAPH = {
+    LENS_DUST, "low image quality", "image offset", "no fundus image", "optic disk photographically invisible",
+}  # fmt: skip
 SEXES = ("female", "male")
 
 
-def read(source: Path) -> Download:
-    """The official three parts, or the Kaggle packaging (the training part alone). Raises SwclError on bad labels."""
+def read(source: Path, keywords: str = "released") -> Download:
+    """The official three parts, or the Kaggle packaging (the training part alone). Raises SwclError on bad labels.
+
+    keywords: `released` or `clean`, the rule that makes an eye abnormal (FACTS A2).
+    """
     check_source(source)
     parts = {split: find(source, [folder], depth=1) for split, (folder, _) in PARTS.items()}
     if any(parts.values()):
@@ -42,14 +57,14 @@ def read(source: Path) -> Download:
         download = Download(source, PUBLISHED, draw_validation="val" not in there)
         for split, folder in there.items():
             table = download.labels(folder / "Annotation" / PARTS[split][1])
-            _add(download, split, _patients(table), folder / "Images")
+            _add(download, split, _patients(table), folder / "Images", keywords == "clean")
     else:
         labels = find(source, KAGGLE_LABELS, KAGGLE_DEPTH)
         images = find(source, KAGGLE_IMAGES, KAGGLE_DEPTH)
         if labels is None or images is None:
             raise wrong_layout(source, "OIA-ODIR", EXPECTED)
         download = Download(source, {"train": PUBLISHED["train"]}, draw_validation=True)
-        _add(download, "train", _patients(download.labels(labels)), images)
+        _add(download, "train", _patients(download.labels(labels)), images, keywords == "clean")
     return download
 
 
@@ -77,7 +92,7 @@ def _patients(table: Path) -> list[Row]:
     return list(patients.values())
 
 
-def _add(download: Download, split: str, patients: Sequence[Row], folder: Path) -> None:
+def _add(download: Download, split: str, patients: Sequence[Row], folder: Path, clean: bool) -> None:
     images = Images(download, folder)
     earlier = {photograph.patient_id for photograph in download.photographs}
     for row in patients:
@@ -94,9 +109,11 @@ def _add(download: Download, split: str, patients: Sequence[Row], folder: Path) 
             if path is None:
                 images.missing(name, str(row))
                 continue
-            download.found[split] += 1
+            decisive = [word for word in keywords if word not in OF_THE_PHOTOGRAPH] if clean else keywords
             if any(ANTERIOR in words for words in eyes.values()):
-                images.problem(path, DROPPED, f"patient {patient} has an {ANTERIOR}")
+                download.drop(split, path, f"patient {patient} has an {ANTERIOR}")
+            elif not decisive:
+                download.drop(split, path, f"its keywords tell of the photograph alone: {','.join(keywords)}")
             else:
                 photograph = Photograph(
                     image_id=f"{patient}_{eye}",
@@ -104,12 +121,12 @@ def _add(download: Download, split: str, patients: Sequence[Row], folder: Path) 
                     split=split,
                     path=path,
                     eye=eye,
-                    abnormal=is_abnormal(keywords),
+                    abnormal=is_abnormal(decisive),
                     keywords=",".join(keywords),
                     age=_age(row),
                     sex=_sex(row),
                 )
-                download.photographs.append(photograph)
+                download.add(photograph)
     images.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -31,7 +31,8 @@ class Row:
         return SwclError(f"{self.file}, row {self.number}, column '{column}': {why}.")
 
     def optional(self, column: str) -> str | None:
-        return self.cells[column] or None
+        """The cell, or None where it is empty or the table has no such column."""
+        return self.cells.get(column) or None
 
     def text(self, column: str) -> str:
         """The cell. Raises SwclError where it is empty."""
@@ -49,25 +50,54 @@ class Row:
             raise self.wrong(column, f"{value} is not in {low} to {high}")
         return value
 
+    def choice(self, column: str, words: Mapping[str, str]) -> str:
+        """What `words` makes of the cell, whatever its case. Raises SwclError where it has no such word."""
+        text = self.text(column)
+        if text.lower() not in words:
+            raise self.wrong(column, f"'{text}' is none of {', '.join(words)}")
+        return words[text.lower()]
+
+    def truth(self, column: str) -> bool:
+        """The cell as 0 or 1. Raises SwclError where it is neither."""
+        return bool(self.integer(column, 0, 1))
+
     def name(self, column: str) -> str:
         """The cell as the bare name of a file. Raises SwclError where it could lead to another folder."""
         text = self.text(column)
-        if PurePosixPath(text).name != text or "\\" in text or text.startswith(".") or not text.isprintable():
+        if PurePosixPath(text).name != text or not _stays_within(text):
             raise self.wrong(column, f"'{text}' is not the name of a file in the folder of images")
         return text
 
+    def path(self, column: str) -> str:
+        """The cell as a path within a folder. Raises SwclError where it could lead out of it."""
+        text = self.text(column)
+        if PurePosixPath(text).is_absolute() or not _stays_within(text):
+            raise self.wrong(column, f"'{text}' is not a path in the folder of images")
+        return PurePosixPath(text).as_posix()
 
-def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
-    """The rows of a label file, with these columns as stripped text.
+
+def _stays_within(text: str) -> bool:
+    parts = PurePosixPath(text).parts
+    return bool(parts) and "\\" not in text and text.isprintable() and not any(part.startswith(".") for part in parts)
+
+
+def read_header(path: Path) -> list[str]:
+    """The names of the columns: lower case, single spaces. Raises SwclError where the file can't be read."""
+    return [_normal(cell) for cell in next(_lines(path), (1, []))[1]]
+
+
+def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
+    """The rows of a label file, with these columns as stripped text; optional ones where the table has them.
 
     Columns may be shuffled, and differ in case and in spaces; further columns and empty rows are ignored. Raises
     SwclError naming file, row and column where a column is missing or doubled, the header row is repeated, or a row
     has more cells than the header.
     """
-    lines = _excel_lines(path) if path.suffix.lower() in {".xlsx", ".xls"} else _csv_lines(path)
+    lines = _lines(path)
     header_number, header = next(lines, (1, []))
     names = [_normal(cell) for cell in header]
-    places = {column: _place(path, names, column) for column in columns}
+    wanted = [*columns, *(column for column in optional if _normal(column) in names)]
+    places = {column: _place(path, names, column) for column in wanted}
     rows = []
     for number, cells in lines:
         if any(cells[len(header) :]):
@@ -102,6 +132,10 @@ def _place(path: Path, names: Sequence[str], column: str) -> int:
         problem = "is there more than once" if found else f"is missing; there are {there or 'none'}"
         raise SwclError(f"{path}, row 1: column '{column}' {problem}.")
     return found[0]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    return _excel_lines(path) if path.suffix.lower() in {".xlsx", ".xls"} else _csv_lines(path)
 
 
 def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:

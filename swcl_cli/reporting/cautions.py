@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,9 +109,8 @@ def _wide(contents: Contents) -> Caution | None:
 def _set_aside(contents: Contents) -> Caution | None:
     details = []
     for dataset in contents.datasets.values():
-        problems = Counter(row["problem"] for row in dataset.quarantine)
-        if problems:
-            listed = ", ".join(f"{number:,} {problem}" for problem, number in sorted(problems.items()))
+        if dataset.problems:
+            listed = ", ".join(f"{number:,} {problem}" for problem, number in sorted(dataset.problems.items()))
             details.append(f"{title(dataset.name)}: {listed}")
     return (
         Caution("Listed in data/DATASET/quarantine.csv: set aside, doubled, or without a label.", tuple(details))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +22,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance
 
 T = TypeVar("T")
-MANIFEST_COLUMNS = ("split", "image_id", "patient_id", "path", "abnormal", "lesion_mask_path")
+MANIFEST_COLUMNS = ("split", "patient_id")
 SWAP_COLUMNS = ("dataset", "position", "path", "x", "y", "size", "mirrored", "score", "abnormal", "image_abnormal")
 RESULT_COLUMNS = ("task", "name", "run", "split", "measure", "value", "primary", "low", "high")
 PREDICTION_KEYS = ("task", "name", "run", "split", "image_id", "patient_id", "path")
@@ -48,7 +49,7 @@ class DataSet:
     name: str
     artefact: Artefact
     images: pd.DataFrame
-    quarantine: list[dict[str, str]]
+    problems: Counter[str]  # how often quarantine.csv lists each
 
 
 @dataclass(frozen=True)
@@ -151,11 +152,11 @@ def _columns(names: tuple[str, ...]) -> Callable[[Path], pd.DataFrame]:
 
 def _data_set(workspace: Workspace, name: str, path: Path) -> DataSet:
     quarantine = workspace.quarantine(name)
-    rows: list[dict[str, str]] = []
+    problems: Counter[str] = Counter()
     if quarantine.exists():
         with quarantine.open(encoding="utf-8", newline="") as handle:
-            rows = [{key: row[key] for key in ("source_path", "problem", "detail")} for row in csv.DictReader(handle)]
-    return DataSet(name, _artefact(workspace, path), manifest.read(path, MANIFEST_COLUMNS), rows)
+            problems.update(row["problem"] for row in csv.DictReader(handle))
+    return DataSet(name, _artefact(workspace, path), manifest.read(path, MANIFEST_COLUMNS), problems)
 
 
 def _read_finetuned(workspace: Workspace, reader: _Reader, contents: Contents) -> None:

@@ -69,7 +69,7 @@ def datasets_table(contents: Contents) -> Table | None:
     for name, dataset in contents.datasets.items():
         prepared = {split: int((dataset.images["split"] == split).sum()) for split in SPLITS}
         published = _published(name)
-        patients, listed = dataset.images["patient_id"].nunique(), len(dataset.quarantine)
+        patients, listed = dataset.images["patient_id"].nunique(), dataset.problems.total()
         counts = [_beside(prepared[split], published.get(split)) for split in SPLITS]
         rows.append((Cell(title(name)), *counts, count(patients), count(listed)))
         records.append((name, *prepared.values(), *(published.get(split) for split in SPLITS), patients, listed))
@@ -176,7 +176,11 @@ def judgement_table(contents: Contents) -> Table | None:
         columns=("among", "AUC, 95 % interval"),
         rows=(
             _judged("all patches", judgement.get("auc"), judgement.get("auc_interval")),
-            _judged("patches of photographs with lesions", judgement.get("within"), judgement.get("within_interval")),
+            _judged(
+                "patches of photographs with lesions",
+                judgement.get("within_abnormal"),
+                judgement.get("within_abnormal_interval"),
+            ),
         ),
         notes=tuple(notes),
     )

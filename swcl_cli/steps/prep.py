@@ -49,7 +49,8 @@ def run(settings: PrepSettings) -> Path:
 
 
 def _run(settings: PrepSettings) -> tuple[Path, Download]:
-    assert settings.source is not None
+    if settings.source is None:
+        raise UsageError(f"Name the folder of the download: swcl prep {settings.dataset} SOURCE")
     workspace = Workspace(settings.workspace)
     folder = workspace.data(settings.dataset)
     if settings.source.resolve().is_relative_to(folder.resolve()):

@@ -58,7 +58,7 @@ def run(settings: ReportSettings) -> Path:
             _tell(table)
     for damage in contents.damaged:
         console.warn(damage)
-    console.say(f"{len(tables)} tables, {len(figures)} figures, {len(warnings)} warnings at the top of the page.")
+    console.say(f"Tables: {len(tables)}; figures: {len(figures)}; warnings at the top of the page: {len(warnings)}.")
     return index
 
 

@@ -125,7 +125,7 @@ def test_journal_keeps_the_last_outcome_and_skips_a_torn_line(tmp_path: Path, jo
     with journal.appending(tmp_path) as lines:
         journal.append(lines, second)
     assert journal.read(tmp_path) == {"1_left": second}
-    journal.rewrite(tmp_path, [first])
+    journal.rewrite(tmp_path, outcomes_of(first))
     assert journal.read(tmp_path) == {"1_left": first}
     assert journal.read(tmp_path / "nowhere") == {}
 

@@ -54,7 +54,7 @@ def _save(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def _rows(workspace: Workspace, dataset: str, splits: dict[str, int], **labels: Any) -> pd.DataFrame:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for split, patients in splits.items():
         for patient in range(patients):
             for side in ("left", "right"):
@@ -141,7 +141,7 @@ def _swap(workspace: Workspace, labeler: str) -> None:
     frame["abnormal"] = is_abnormal(frame["score"].to_numpy(np.float32), THRESHOLD)
     inputs = {"labeler": labeler} | {name: fingerprint(workspace.manifest(name)) for name in ("odir", "eyepacs")}
     judgement = {
-        "auc": 0.81, "auc_interval": [0.75, 0.86], "within": 0.66, "within_interval": [0.58, 0.73],
+        "auc": 0.81, "auc_interval": [0.75, 0.86], "within_abnormal": 0.66, "within_abnormal_interval": [0.58, 0.73],
         "by_kind": {"exudates": 0.9, "drusen": float("nan")}, "by_position": {"tl": 0.6, "c": 0.7},
         "threshold": 0.37, "f1": 0.5,
     }  # fmt: skip

@@ -123,11 +123,12 @@ def test_damage_is_said_and_the_rest_reported(tmp_path: Path, capsys: pytest.Cap
     assert "finetune/idrid/random/results.parquet can't be used" in capsys.readouterr().err
 
 
-def test_table_two_is_printed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_two_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[list[list[str]]] = []
     monkeypatch.setattr(console, "table", lambda title, columns, rows: shown.append(rows))
     monkeypatch.setattr(report, "_drawn", lambda drawings: ())
-    report.run(ReportSettings(workspace=root))
+    golden.build(tmp_path)
+    report.run(ReportSettings(workspace=tmp_path))
     assert shown == [
         [
             ["random", "50.0 ± 25.0 (n = 3)", "75.0 [50.0, 100.0] (n = 1) *"],

@@ -1,0 +1,100 @@
+"""The image files of a download's folders, by their stems."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, REFUSED, Download, require_inside
+from swcl_cli.errors import SwclError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".bmp", ".ppm"})
+PACKED = ".gz"
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Stem and suffix of an image's file name, a .gz behind it left aside."""
+    plain = Path(name.removesuffix(PACKED))
+    return plain.stem, plain.suffix
+
+
+def entries_of(folder: Path) -> list[os.DirEntry[str]]:
+    """What the folder holds, hidden names left out, sorted. Raises SwclError where it can't be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        raise SwclError(f"{folder} can't be read: {error.strerror}.") from error
+
+
+def printable(name: str) -> str:
+    r"""The name with bytes that are not UTF-8 as \xff."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+class Images:
+    """The image files of one folder by their stems; what stays untaken has no label."""
+
+    def __init__(self, download: Download, folder: Path) -> None:
+        self.download, self.folder = download, folder
+        self.paths: dict[str, str] = {}
+        self.taken: set[str] = set()
+        if not folder.is_dir():
+            return
+        require_inside(download.source, folder)
+        for entry in entries_of(folder):
+            if not entry.is_dir():
+                self._add(entry)
+
+    def _add(self, entry: os.DirEntry[str]) -> None:
+        shown = printable(entry.name)
+        path = f"{self.download.relative(self.folder)}/{shown}".removeprefix("./")
+        stem, suffix = split_name(entry.name)
+        if shown != entry.name:
+            self.problem(path, REFUSED, "its name is not UTF-8")
+        elif entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(self.download.source.resolve()):
+            self.problem(path, REFUSED, "a link that leads out of the source")
+        elif not entry.is_file():
+            self.problem(path, REFUSED, "not a file")
+        elif suffix.lower() not in IMAGE_SUFFIXES:
+            self.problem(path, NO_LABEL, "not an image by its name")
+        elif stem in self.paths:
+            self.problem(path, NO_LABEL, f"{self.paths[stem]} has the same name and is used")
+        else:
+            self.paths[stem] = path
+
+    def problem(self, path: str, problem: str, detail: str) -> None:
+        self.download.problem(path, problem, detail)
+
+    def take(self, stem: str) -> str | None:
+        """The path of this image relative to the source, or None where the folder lacks it."""
+        self.taken.add(stem)
+        return self.paths.get(stem)
+
+    def missing(self, name: str, label: str) -> None:
+        """Notes down that `label` (where it stands) belongs to an image that is not there."""
+        folder = self.download.relative(self.folder)
+        self.problem(f"{folder}/{name}".removeprefix("./"), NO_IMAGE, label)
+
+    def close(self, problem: str = NO_LABEL, detail: str = "") -> None:
+        """Notes down the images that no label names."""
+        for stem, path in self.paths.items():
+            if stem not in self.taken:
+                self.problem(path, problem, detail)
+
+
+def walk(download: Download, folder: Path | None = None) -> Iterator[Path]:
+    """The source's folders, itself first. Hidden ones are left out, and linked ones are refused and noted down."""
+    folder = folder or download.source
+    yield folder
+    for entry in entries_of(folder):
+        if not entry.is_dir():
+            continue
+        path = printable(download.relative(Path(entry.path)))
+        if entry.is_symlink():
+            download.problem(path, REFUSED, "a link to a folder")
+        elif path != download.relative(Path(entry.path)):
+            download.problem(path, REFUSED, "its name is not UTF-8")
+        else:
+            yield from walk(download, Path(entry.path))

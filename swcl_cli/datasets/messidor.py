@@ -1,0 +1,76 @@
+"""Messidor: 1,200 photographs of three hospitals with grades of retinopathy and risk of oedema (FACTS 3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from swcl_cli.datasets.download import CORRECTED, About, Download, Photograph, check_source, find, wrong_layout
+from swcl_cli.datasets.folders import Images, split_name
+from swcl_cli.datasets.tables import Row, read_table, require_unique
+from swcl_cli.errors import SwclError
+
+PUBLISHED = {"train": 1196}  # of 1,200; four are left out, see `read`
+BASES = tuple(f"Base{hospital}{part}" for hospital in (1, 2, 3) for part in (1, 2, 3, 4))
+LABELS = ("Annotation_{base}.xls", "Annotation {base}.xls", "Annotation_{base}.xlsx", "Annotation {base}.xlsx")
+COLUMNS = ("Image name", "Retinopathy grade", "Risk of macular edema")
+GRADES = "Retinopathy grade"
+ERRATA = {  # (base, stem): the grade that the site's errata give
+    ("Base11", "20051020_63045_0100_PP"): 0,
+    ("Base11", "20051020_64007_0100_PP"): 3,
+    ("Base11", "20051020_63936_0100_PP"): 1,
+    ("Base13", "20060523_48477_0100_PP"): 3,
+}
+EXPECTED = f"{BASES[0]}/20051019_38557_0100_PP.tif ... {BASES[-1]}/, {LABELS[0].format(base=BASES[0])} in or beside it"
+ABOUT = About(
+    title="Messidor",
+    layout=EXPECTED,
+    size="several GB",
+    origin="the Messidor page of ADCIS (Decenciere et al. 2014)",
+    terms="research and teaching; registration",
+)
+
+
+def read(source: Path) -> Download:
+    """SOURCE holds the twelve base folders, or some of them. Patients are not published: each image is one.
+
+    The published errata are applied where the tables lack them, and listed. Photographs with equal pixels and other
+    grades are left out (four in Base33). No split is published: fine-tuning folds what stands in `train`.
+    """
+    check_source(source)
+    bases = {base: folder for base in BASES if (folder := find(source, [base], depth=1))}
+    if not bases:
+        raise wrong_layout(source, "Messidor", EXPECTED)
+    download = Download(source, PUBLISHED, draw_validation=False, drop_disagreeing=True)
+    for base, folder in bases.items():
+        _add(download, base, folder)
+    return download
+
+
+def _add(download: Download, base: str, folder: Path) -> None:
+    names = [name.format(base=base) for name in LABELS]
+    found = [path for place in (folder, folder.parent) for name in names if (path := place / name).is_file()]
+    if not found:
+        raise SwclError(f"The label file {folder.parent / names[0]} is missing; it may lie in {base} as well.")
+    labels = download.labels(found[0])
+    rows = read_table(labels, COLUMNS)
+    require_unique(rows, "Image name")
+    images = Images(download, folder, ignored={path.name for path in found})
+    for row in rows:
+        name = row.name("Image name")
+        stem = split_name(name)[0]
+        grade, oedema = row.integer(GRADES, 0, 3), row.integer("Risk of macular edema", 0, 2)
+        path = images.take(stem)
+        if path is None:
+            images.missing(name, str(row))
+            continue
+        grade = _corrected(download, row, (base, stem), path, grade)
+        image_id = f"{base}_{stem}"
+        download.add(Photograph(image_id, image_id, "train", path, dr_grade=grade, dme_grade=oedema))
+    images.close()
+
+
+def _corrected(download: Download, row: Row, image: tuple[str, str], path: str, grade: int) -> int:
+    right = ERRATA.get(image, grade)
+    if right != grade:
+        download.problem(path, CORRECTED, f"{row}: grade {grade} is {right} by the published errata")
+    return right

@@ -1,0 +1,118 @@
+"""REFUGE: 1,200 photographs in three published parts, for two data sets: glaucoma, and disc and cup (FACTS 3).
+
+Its packagings name folders differently, so images, masks and label tables are found by their own names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from swcl_cli.datasets.download import NO_LABEL, Download, check_source, wrong_layout
+from swcl_cli.datasets.folders import IMAGE_SUFFIXES, Images, entries_of, split_name, walk
+from swcl_cli.datasets.tables import Row, read_header, read_table, require_unique
+from swcl_cli.errors import SwclError
+
+PUBLISHED = {"train": 400, "val": 400, "test": 400}
+NAME = re.compile(r"[gnVT]\d{4}")  # glaucoma or not in the training part; validation; test
+PARTS = {"g": "train", "n": "train", "V": "val", "T": "test"}
+TRAINING_LABELS = {"g": True, "n": False}
+LAST = 400  # REFUGE2 numbers its own images on from here, in V and T; they have no labels
+PHOTOGRAPHS, MASKS = {".jpg", ".jpeg"}, {".bmp", ".png"}
+TABLES, INDEX = {".xlsx", ".xls", ".csv"}, "index.json"
+IMAGE_COLUMN, LABEL_COLUMNS = "ImgName", ("Glaucoma Label", "Label(Glaucoma=1)")
+EXPECTED = (
+    "Training400/{Glaucoma,Non-Glaucoma}/g0001.jpg, V0001.jpg, T0001.jpg, Disc_Cup_Masks/**/g0001.bmp, and tables with "
+    f"{IMAGE_COLUMN} and {' or '.join(LABEL_COLUMNS)}; or REFUGE2/Train/REFUGE1-train, -val, -test; or "
+    f"train, val, test with {INDEX}"
+)
+SIZE = "5 GB unpacked"
+ORIGIN = "the REFUGE challenge on Grand Challenge (Orlando et al. 2020)"
+TERMS = "research; registration"
+
+
+@dataclass
+class Contents:
+    """What the search found: paths of photographs and masks by stem, glaucoma by stem."""
+
+    photographs: dict[str, str] = field(default_factory=dict)
+    masks: dict[str, str] = field(default_factory=dict)
+    glaucoma: dict[str, bool] = field(default_factory=dict)
+    rows: dict[str, str] = field(default_factory=dict)  # where each label stands
+
+
+def split_of(stem: str) -> str:
+    return PARTS[stem[0]]
+
+
+def search(download: Download) -> Contents:
+    """All that the source holds of REFUGE. Raises SwclError where an image is there twice, or a label is bad."""
+    check_source(download.source)
+    contents = Contents()
+    for folder in walk(download):
+        for entry in entries_of(folder):
+            suffix = Path(entry.name).suffix.lower()
+            if entry.is_file() and (entry.name == INDEX or suffix in TABLES):
+                _read_labels(download, contents, Path(entry.path))
+        images = Images(download, folder, ignored=_no_images(folder))
+        for stem, path in images.paths.items():
+            _note(download, contents, stem, path)
+    if not contents.photographs:
+        raise wrong_layout(download.source, "REFUGE", EXPECTED)
+    for stem in contents.photographs:
+        if stem[0] in TRAINING_LABELS:
+            contents.glaucoma.setdefault(stem, TRAINING_LABELS[stem[0]])
+    return contents
+
+
+def _no_images(folder: Path) -> set[str]:
+    """Names of files that are there for other reasons: tables, texts, archives."""
+    return {entry.name for entry in entries_of(folder) if split_name(entry.name)[1].lower() not in IMAGE_SUFFIXES}
+
+
+def _note(download: Download, contents: Contents, stem: str, path: str) -> None:
+    suffix = Path(path).suffix.lower()
+    if not NAME.fullmatch(stem) or int(stem[1:]) > LAST or suffix not in PHOTOGRAPHS | MASKS:
+        download.problem(path, NO_LABEL, "not of REFUGE by its name")
+        return
+    known = contents.photographs if suffix in PHOTOGRAPHS else contents.masks
+    if stem in known:
+        raise SwclError(f"{download.source} holds {stem} twice: {known[stem]} and {path}. Name the one folder.")
+    known[stem] = path
+
+
+def _read_labels(download: Download, contents: Contents, path: Path) -> None:
+    if path.name == INDEX:
+        labels = {stem: (value, f"{INDEX} of {path.parent.name}") for stem, value in _index(path).items()}
+        download.labels(path)
+    else:
+        header = read_header(path)
+        column = next((column for column in LABEL_COLUMNS if column.casefold() in header), None)
+        if column is None or IMAGE_COLUMN.casefold() not in header:
+            return
+        rows = read_table(download.labels(path), (IMAGE_COLUMN, column))
+        require_unique(rows, IMAGE_COLUMN)
+        labels = dict(_label(row, column) for row in rows)
+    for stem, (value, where) in labels.items():
+        if contents.glaucoma.setdefault(stem, value) != value:
+            raise SwclError(f"{stem}: {where} contradicts {contents.rows[stem]} on glaucoma. Remove the wrong one.")
+        contents.rows.setdefault(stem, where)
+
+
+def _label(row: Row, column: str) -> tuple[str, tuple[bool, str]]:
+    return split_name(row.name(IMAGE_COLUMN))[0], (row.truth(column), str(row))
+
+
+def _index(path: Path) -> dict[str, bool]:
+    """The labels of an index.json: {"0": {"ImgName": "g0001.jpg", "Label": 1, ...}, ...}; without `Label`, none."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8")).values()
+        named = {split_name(str(entry[IMAGE_COLUMN]))[0]: entry.get("Label") for entry in entries}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise SwclError(f"{path} is not an index of REFUGE: {type(error).__name__} {error}.") from error
+    wrong = [stem for stem, value in named.items() if value not in (0, 1, None)]
+    if wrong:
+        raise SwclError(f"{path}, {wrong[0]}: Label {named[wrong[0]]!r} is neither 0 nor 1.")
+    return {stem: bool(value) for stem, value in named.items() if value is not None}

@@ -1,0 +1,26 @@
+"""REFUGE for classification: glaucoma or not, 40 of 400 in each part (FACTS 3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from swcl_cli.datasets import refuge
+from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, About, Download, Photograph
+
+PUBLISHED = refuge.PUBLISHED
+ABOUT = About("REFUGE, glaucoma", refuge.EXPECTED, refuge.SIZE, refuge.ORIGIN, refuge.TERMS)
+
+
+def read(source: Path) -> Download:
+    """Any packaging. In the training part the first letter of a name is its label. Raises SwclError on bad labels."""
+    download = Download(source, PUBLISHED, draw_validation=False)
+    contents = refuge.search(download)
+    for stem, path in sorted(contents.photographs.items()):
+        glaucoma = contents.glaucoma.get(stem)
+        if glaucoma is None:
+            download.problem(path, NO_LABEL, "no table names it")
+        else:
+            download.add(Photograph(stem, stem, refuge.split_of(stem), path, glaucoma=glaucoma))
+    for stem in sorted(contents.rows.keys() - contents.photographs.keys()):
+        download.problem(f"{stem}.jpg", NO_IMAGE, contents.rows[stem])
+    return download

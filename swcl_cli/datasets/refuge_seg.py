@@ -1,0 +1,29 @@
+"""REFUGE for segmentation: optic disc and cup (FACTS 3). Photographs become squares, masks keep their own size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from swcl_cli.datasets import refuge
+from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, NO_MASK, About, Download, Photograph
+
+PUBLISHED = refuge.PUBLISHED
+ABOUT = About("REFUGE, disc and cup", refuge.EXPECTED, refuge.SIZE, refuge.ORIGIN, refuge.TERMS)
+
+
+def read(source: Path) -> Download:
+    """Any packaging. Prepared masks hold 0 cup, 128 rim, 255 background. A test image may lack its mask, none else."""
+    download = Download(source, PUBLISHED, draw_validation=False, mask_kind="disc_and_cup", square=True)
+    contents = refuge.search(download)
+    for stem, path in sorted(contents.photographs.items()):
+        split, mask = refuge.split_of(stem), contents.masks.get(stem)
+        if mask is None and split != "test":
+            download.found[split] += 1
+            download.problem(path, NO_LABEL, f"{stem}.bmp is missing")
+            continue
+        if mask is None:
+            download.problem(path, NO_MASK, f"{stem}.bmp is missing: it can't be tested on")
+        download.add(Photograph(stem, stem, split, path, glaucoma=contents.glaucoma.get(stem), mask=mask))
+    for stem in sorted(contents.masks.keys() - contents.photographs.keys()):
+        download.problem(contents.masks[stem], NO_IMAGE, "a mask")
+    return download

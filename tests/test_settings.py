@@ -1,0 +1,115 @@
+"""The settings models against the registries that they name, and against what options and artefacts need of them."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from pydantic import ValidationError
+
+from swcl_cli import settings
+from swcl_cli.data.weak_labels import COLUMN_OF
+from swcl_cli.datasets import DATASETS
+from swcl_cli.methods import METHODS
+from swcl_cli.models.encoders import ARCHITECTURES, LABELERS
+from swcl_cli.options import PANELS
+from swcl_cli.settings import STEPS, PrepSettings, PretrainSettings, StepSettings, TrainLabelerSettings
+from swcl_cli.steps.finetune import KINDS
+from swcl_cli.tasks import TASKS
+from swcl_cli.training.loop import PRECISIONS
+
+FIELDS = [(model, name) for model in STEPS.values() for name in model.model_fields]
+NEEDED: dict[str, dict[str, Any]] = {"prep": {"dataset": "phantom"}, "finetune": {"task": "idrid"}}
+
+
+def of_step(step: str, **values: Any) -> StepSettings:
+    return STEPS[step](**{**NEEDED.get(step, {}), **values})
+
+
+def test_names_are_those_of_the_registries() -> None:
+    assert set(settings.DATASETS) == {"phantom", *DATASETS}
+    assert set(settings.METHODS) == set(METHODS)
+    assert set(settings.TASKS) == set(TASKS)
+    assert set(get_args(settings.Architecture)) == set(ARCHITECTURES)
+    assert set(get_args(TrainLabelerSettings.model_fields["architecture"].annotation)) == set(LABELERS)
+    assert set(get_args(settings.Precision)) == set(PRECISIONS)
+    assert set(get_args(settings.WeakLabel)) == set(COLUMN_OF)
+    assert {task.kind for task in TASKS.values()} <= set(KINDS)
+    assert {task.dataset for task in TASKS.values()} <= set(DATASETS)
+
+
+def test_each_name_has_a_row_of_known_settings() -> None:
+    assert set(settings.DATASET_ROWS) == set(settings.DATASETS)
+    assert set(settings.METHOD_ROWS) == set(settings.METHODS)
+    assert set(settings.TASK_ROWS) == set(settings.TASKS)
+    for step, rows in settings.ROWS.items():
+        assert settings.ROW_KEY[step] in STEPS[step].model_fields
+        for name, row in rows.items():
+            assert row.keys() <= STEPS[step].model_fields.keys(), f"{step}.{name}"
+            of_step(step, **{settings.ROW_KEY[step]: name, **row})
+
+
+@pytest.mark.parametrize(("model", "name"), FIELDS)
+def test_each_field_can_be_shown(model: type[StepSettings], name: str) -> None:
+    field = model.model_fields[name]
+    assert isinstance(field.json_schema_extra, dict)
+    assert field.json_schema_extra["panel"] in PANELS
+    assert field.description and field.description.endswith(".")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_runtime_fields_define_nothing(step: str) -> None:
+    model = STEPS[step]
+    defining, runtime = of_step(step).defining(), model.runtime_fields()
+    assert {"workspace"} <= runtime
+    assert not runtime & defining.keys()
+    assert runtime | defining.keys() == model.model_fields.keys()
+
+
+def test_where_and_how_fast_is_runtime() -> None:
+    """What the same result may be computed with; all else must refuse to resume."""
+    assert PretrainSettings.runtime_fields() == {"workspace", "workers", "accelerator", "save_seconds", "fresh", "name"}
+    same = {"workers": 7, "accelerator": "cpu", "save_seconds": 3, "fresh": True, "name": "x", "workspace": "/there"}
+    assert of_step("pretrain", **same).defining() == of_step("pretrain").defining()
+    assert of_step("pretrain", seed=1).defining() != of_step("pretrain").defining()
+
+
+def test_defining_settings_are_json_values() -> None:
+    defining = of_step("prep", source="/absolute", lesion_masks="/absolute", patients=9).defining()
+    assert defining == {"dataset": "phantom", "size": 448, "patients": 9, "drawn_size": 512, "seed": 0}
+    assert of_step("prep", dataset="drive").defining() == {"dataset": "drive", "size": 448, "seed": 0}
+
+
+def test_lists_are_comma_separated_text() -> None:
+    chosen = PretrainSettings.model_validate({"labels": "position, patient"})
+    assert chosen.labels == ["position", "patient"]
+    chosen_labeler = TrainLabelerSettings.model_validate({"milestones": "3,5", "unlabelled": ""})
+    assert (chosen_labeler.milestones, chosen_labeler.unlabelled) == ([3, 5], [])
+    for wrong in ({"labels": ""}, {"labels": "position,severity"}):
+        with pytest.raises(ValidationError):
+            PretrainSettings.model_validate(wrong)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 0.0])
+def test_a_learning_rate_is_a_positive_number(value: float) -> None:
+    with pytest.raises(ValidationError):
+        PretrainSettings(learning_rate=value)
+
+
+@pytest.mark.parametrize("step", [step for step, model in STEPS.items() if "seed" in model.model_fields])
+def test_a_seed_fits_a_key(step: str) -> None:
+    for wrong in (-1, 2**64):
+        with pytest.raises(ValidationError):
+            of_step(step, seed=wrong)
+
+
+def test_settings_can_not_change() -> None:
+    with pytest.raises(ValidationError):
+        PretrainSettings().seed = 1  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        PretrainSettings(epoch=3)  # type: ignore[call-arg]
+
+
+def test_patients_belong_to_phantom_eyes() -> None:
+    with pytest.raises(ValidationError, match="patients belong to phantom eyes, not to odir"):
+        PrepSettings(dataset="odir", patients=9)
