@@ -45,7 +45,7 @@ class Ticker:
     def __init__(self, description: str, total: int, done: int = 0) -> None:
         self.description, self.total, self.done = description, total, done
         self.started_at, self.done_before = time.monotonic(), done
-        self.last_line = self.started_at
+        self.last_line, self.told = self.started_at, done
         self.note = ""
         self.bar: Progress | None = None
         if out.is_terminal:
@@ -68,11 +68,11 @@ class Ticker:
     def close(self, finished: bool) -> None:
         if self.bar is not None:
             self.bar.stop()
-        elif finished and time.monotonic() - self.started_at >= 2:
+        elif finished and self.told < self.done and time.monotonic() - self.started_at >= 2:
             self._line()
 
     def _line(self) -> None:
-        self.last_line = time.monotonic()
+        self.last_line, self.told = time.monotonic(), self.done
         spent, left = self.last_line - self.started_at, self.seconds_left()
         tail = f", {self.note}" if self.note else ""
         say(f"{self.description}: {self.done:,} of {self.total:,}, {spent:.0f} s, {left:.0f} s left{tail}")

@@ -11,7 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Dataset = Literal["phantom", "odir", "eyepacs", "idrid", "drive"]
+Dataset = Literal[
+    "list", "phantom", "odir", "eyepacs", "messidor", "idrid", "refuge-cls", "refuge-seg", "drive", "stare",
+    "chase-db1", "folder",
+]  # fmt: skip
 Method = Literal["swcl"]
 Task = Literal["idrid", "drive"]
 Architecture = Literal["resnet18", "resnet34", "resnet50", "resnetv2_50x1_bit"]
@@ -19,11 +22,24 @@ Precision = Literal["fp32", "bf16"]
 WeakLabel = Literal["position", "abnormality", "patient"]
 
 DATASET_ROWS: dict[str, dict[str, Any]] = {
+    "list": {},
     "phantom": {},
     "odir": {"size": 448},
     "eyepacs": {"size": 448},
+    "messidor": {"size": 350},
     "idrid": {"size": 350},
+    "refuge-cls": {"size": 350},
+    "refuge-seg": {"size": 514},
     "drive": {"size": 0},
+    "stare": {"size": 0},
+    "chase-db1": {"size": 0},
+    "folder": {"size": 448},
+}
+DATASET_OPTIONS = {  # settings that these data sets alone have; `read` of the data set takes those of real ones
+    "phantom": ("patients", "drawn_size", "drawn"),
+    "odir": ("keywords",),
+    "chase-db1": ("chase_split",),
+    "folder": ("labels", "masks", "name_pattern"),
 }
 METHOD_ROWS: dict[str, dict[str, Any]] = {"swcl": {}}
 TASK_ROWS: dict[str, dict[str, Any]] = {
@@ -94,7 +110,7 @@ class PrepSettings(SeededSettings):
 
     step: ClassVar[str] = "prep"
 
-    dataset: Dataset = setting(..., "Which public data set SOURCE holds.", panel="Data")
+    dataset: Dataset = setting(..., "Which public data set SOURCE holds; `list` shows them all.", panel="Data")
     source: Path | None = setting(
         None,
         "Folder of the raw download (phantom: where to draw; by default WORKSPACE/phantom).",
@@ -110,19 +126,56 @@ class PrepSettings(SeededSettings):
         panel="Data",
         runtime=True,
     )
+    crop_to_field: bool = setting(
+        False, "Cut the dark margin around the field of view off before resizing.", panel="Data"
+    )
+    split_file: Path | None = setting(
+        None, "Table with the columns image_id and split, which replaces the splits.", panel="Data", runtime=True
+    )
+    keywords: Literal["released", "clean"] = setting(
+        "released",
+        "odir: which keywords make an eye abnormal; clean: words that tell of the photograph alone don't count.",
+        panel="Labels",
+    )
+    chase_split: Literal["20/8", "8/20"] = setting(
+        "20/8", "chase-db1: images that train and that test; children stay together.", panel="Data"
+    )
+    labels: Path | None = setting(
+        None,
+        "folder: table with the column image and any of patient, eye, split, abnormal, dr_grade, dme_grade, glaucoma, "
+        "age, sex.",
+        panel="Data",
+        runtime=True,
+    )
+    masks: Path | None = setting(
+        None, "folder: folder of two-valued masks, laid out as the photographs are.", panel="Data", runtime=True
+    )
+    name_pattern: str | None = setting(
+        None,
+        "folder: regular expression with the groups patient and eye, for the names: '(?P<patient>.+)_(?P<eye>[LR])'.",
+        panel="Data",
+    )
     patients: int = setting(60, "Patients to draw a phantom data set.", panel="Phantom eyes", ge=8)
     drawn_size: int = setting(512, "Shorter side of the drawn photographs in pixels.", panel="Phantom eyes", ge=96)
+    drawn: Names = setting(
+        ["odir", "eyepacs", "idrid", "drive"], "Data sets to draw, joined by commas.", panel="Phantom eyes"
+    )
 
     @model_validator(mode="after")
-    def _phantom_only(self) -> Self:
-        drawn = self.model_fields_set & {"patients", "drawn_size"}
-        if self.dataset != "phantom" and drawn:
-            raise ValueError(f"{' and '.join(sorted(drawn))} belong to phantom eyes, not to {self.dataset}")
+    def _own_options_only(self) -> Self:
+        for dataset, names in DATASET_OPTIONS.items():
+            foreign = sorted(self.model_fields_set & set(names))
+            if self.dataset != dataset and foreign:
+                verb = "belongs" if len(foreign) == 1 else "belong"
+                raise ValueError(f"{' and '.join(foreign)} {verb} to {dataset}, not to {self.dataset}")
+        unknown = sorted(set(self.drawn) - (set(get_args(Dataset)) - {"list", "phantom"}))
+        if unknown:
+            raise ValueError(f"drawn: there is no data set {', '.join(unknown)}")
         return self
 
     def defining(self) -> dict[str, Any]:
-        drawn = {} if self.dataset == "phantom" else {"patients", "drawn_size"}
-        return {name: value for name, value in super().defining().items() if name not in drawn}
+        foreign = {name for dataset, names in DATASET_OPTIONS.items() if dataset != self.dataset for name in names}
+        return {name: value for name, value in super().defining().items() if name not in foreign}
 
 
 class TrainLabelerSettings(TrainingSettings):
@@ -206,7 +259,14 @@ class FinetuneSettings(TrainingSettings):
         "Encoder, by its timm name; for `random` (default resnetv2_50x1_bit): a checkpoint knows its own.",
         panel="Model",
     )
-    output_stride: Literal[8, 16] = setting(8, "Segmentation: stride of the encoder's last features.", panel="Model")
+    decoder: Literal["deeplabv3plus", "smp-unet"] = setting(
+        "deeplabv3plus",
+        "Segmentation: the paper's network, or the U-Net of segmentation-models-pytorch.",
+        panel="Model",
+    )
+    output_stride: Literal[8, 16] = setting(
+        8, "Segmentation: stride of the encoder's last features under DeepLabv3+.", panel="Model"
+    )
     crop: int = setting(224, "Side of a training view, or window, in pixels.", panel="Data", ge=32)
     batch: int = setting(64, "Images a step.", panel="Training", ge=1)
     epochs: int = setting(

@@ -187,13 +187,13 @@ def read_provenance(path: Path) -> dict[str, Any]:
     """The provenance of one of our artefacts. Raises SwclError where the file is damaged or not ours."""
     try:
         text = _parquet_metadata(path) if path.suffix == ".parquet" else _safetensors_metadata(path)
+        loaded: dict[str, Any] = json.loads(text or "{}")
     except FileNotFoundError:
         raise SwclError(f"{path} does not exist.") from None
     except Exception as error:
         raise SwclError(f"{path} can't be read: {error}") from error
     if text is None:
         raise SwclError(f"{path} was not written by swcl: it carries no '{METADATA_KEY}' metadata.")
-    loaded: dict[str, Any] = json.loads(text)
     return loaded
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,12 @@ def field(width: int, height: int) -> Image.Image:
     box = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
     ImageDraw.Draw(mask).ellipse(box, fill=255)
     return mask
+
+
+def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def write_photograph(path: Path, item: int, **size: int) -> None:
@@ -121,3 +130,101 @@ def vessels(width: int, height: int) -> Image.Image:
     mask = Image.new("L", (width, height))
     ImageDraw.Draw(mask).line([(width // 4, height // 2), (3 * width // 4, height // 3)], fill=255, width=4)
     return mask
+
+
+MESSIDOR_COLUMNS = ("Image name", "Ophthalmologic department", "Retinopathy grade", "Risk of macular edema ")
+
+
+def messidor(source: Path, bases: Mapping[str, Sequence[str]], **size: int) -> Path:
+    """bases: stems by base; grades count up by image, the tables lie beside the folders."""
+    item = 0
+    for base, stems in bases.items():
+        rows = []
+        for stem in stems:
+            write_photograph(source / base / f"{stem}.tif", item, **size)
+            rows.append([f"{stem}.tif", "a hospital", item % 4, item % 3])
+            item += 1
+        write_xlsx(source / f"Annotation_{base}.xlsx", rows, MESSIDOR_COLUMNS)
+    return source
+
+
+def stare(source: Path, stems: Sequence[str], flat: bool = False) -> Path:
+    for item, stem in enumerate(stems):
+        for folder, name, image in (
+            ("stare-images", f"{stem}.ppm.gz", photograph(item, 117, 113)),
+            ("labels-ah", f"{stem}.ah.ppm.gz", vessels(117, 113)),
+            ("labels-vk", f"{stem}.vk.ppm.gz", vessels(117, 113)),
+        ):
+            path = source / ("" if flat else folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(gzip.compress(encoded(image, "PPM"), compresslevel=1, mtime=0))
+    return source
+
+
+def chase(source: Path, children: Sequence[int]) -> Path:
+    source.mkdir(parents=True, exist_ok=True)
+    for child in children:
+        for side, letter in enumerate("LR"):
+            photograph(2 * child + side, 119, 116).save(source / f"Image_{child:02d}{letter}.jpg")
+            for observer in ("1stHO", "2ndHO"):
+                vessels(119, 116).convert("1").save(source / f"Image_{child:02d}{letter}_{observer}.png")
+    return source
+
+
+def disc_and_cup(width: int = 124, height: int = 120) -> Image.Image:
+    """0 in the cup, 128 in the rim, 255 elsewhere."""
+    mask = Image.new("L", (width, height), 255)
+    draw = ImageDraw.Draw(mask)
+    draw.ellipse((20, 50, 38, 68), fill=128)
+    draw.ellipse((25, 55, 33, 63), fill=0)
+    return mask
+
+
+REFUGE_FOLDERS = {  # packaging: photographs, masks of training (by kind), validation and test, and the tables' folders
+    "challenge": {
+        "train": ("Training400/{kind}", "Annotation-Training400/Disc_Cup_Masks/{kind}", ""),
+        "val": ("REFUGE-Validation400", "REFUGE-Validation400-GT/Disc_Cup_Masks", "REFUGE-Validation400-GT"),
+        "test": ("Test400", "REFUGE-Test-GT/Disc_Cup_Masks/{letter}", "REFUGE-Test-GT"),
+    },
+    "second": {
+        "train": (
+            "REFUGE2/Train/REFUGE1-train/Training400/{kind}", "REFUGE2/Train/REFUGE1-train/Disc_Cup_Masks/{kind}", ""
+        ),
+        "val": (
+            "REFUGE2/Train/REFUGE1-val/REFUGE-Validation400", "REFUGE2/Train/REFUGE1-val/Disc_Cup_Masks",
+            "REFUGE2/Train/REFUGE1-val",
+        ),
+        "test": (
+            "REFUGE2/Train/REFUGE1-test/Test400", "REFUGE2/Train/REFUGE1-test/Disc_Cup_Masks",
+            "REFUGE2/Train/REFUGE1-test",
+        ),
+    },
+    "index": {split: (f"{split}/images", f"{split}/seg", split) for split in ("train", "val", "test")},
+}  # fmt: skip
+REFUGE_LABELS = {"g0001": 1, "n0001": 0, "n0002": 0, "V0001": 0, "V0002": 1, "T0001": 1, "T0002": 0}
+REFUGE_PARTS = {"g": "train", "n": "train", "V": "val", "T": "test"}
+
+
+def refuge(source: Path, packaging: str) -> Path:
+    index: dict[str, dict[str, dict[str, Any]]] = {"train": {}, "val": {}, "test": {}}
+    for item, (stem, label) in enumerate(REFUGE_LABELS.items()):
+        part = REFUGE_PARTS[stem[0]]
+        kind, letter = ("Glaucoma", "G") if label else ("Non-Glaucoma", "N")
+        photographs, masks, _ = (folder.format(kind=kind, letter=letter) for folder in REFUGE_FOLDERS[packaging][part])
+        write_photograph(source / photographs / f"{stem}.jpg", item, width=124, height=120)
+        (source / masks).mkdir(parents=True, exist_ok=True)
+        disc_and_cup().save(source / masks / f"{stem}.bmp")
+        entries = index[part]
+        entries[str(len(entries))] = {"ImgName": f"{stem}.jpg", "Label": label, "Fovea_X": 60.5}
+    for part, (_, _, tables) in REFUGE_FOLDERS[packaging].items():
+        entries = index[part]
+        if packaging == "index":
+            (source / tables / "index.json").write_text(json.dumps(entries))
+            continue
+        rows = [[number, entry["ImgName"], entry["Label"]] for number, entry in entries.items()]
+        if part == "val":
+            write_xlsx(source / tables / "Fovea_locations.xlsx", rows, ("ID", "ImgName", "Glaucoma Label"))
+        elif part == "test":
+            name = "Glaucoma_label_and_Fovea_location.xlsx"
+            write_xlsx(source / tables / name, rows, ("ID", "ImgName", "Label(Glaucoma=1)"))
+    return source

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -41,7 +42,9 @@ def write(root: Path, dataset: str, rows: Iterable[Mapping[str, Any]], size: int
         image = row.pop("image")
         row["path"] = _save(workspace, workspace.images(dataset) / f"{row['image_id']}.png", image)
         for name in PIXELS.keys() & row.keys():
-            row[PIXELS[name]] = _save(workspace, workspace.masks(dataset) / f"{row['image_id']}_{name}.png", row.pop(name))
+            row[PIXELS[name]] = _save(
+                workspace, workspace.masks(dataset) / f"{row['image_id']}_{name}.png", row.pop(name)
+            )
         height, width = image.shape[:2]
         unseen = {"group_id": row["patient_id"], "source_path": f"{row['image_id']}.png", "source_hash": "0" * 64}
         listed.append({**row, **unseen, "dataset": dataset, "width": width, "height": height})
@@ -71,15 +74,22 @@ def labelled_eyes(root: Path, dataset: str, patients: int, **values: Any) -> pd.
 
 
 def labeler(root: Path, labelled: list[str], unlabelled: list[str], seed: int = 0, image_size: int = 64) -> Any:
-    """Writes labeler.safetensors, random but decided: its class maps differ by several units. Returns the network."""
-    network: Any = create_labeler("resnet18", seed)
-    rng = generator(seed, "test classifier")
-    network.fc.weight.data.copy_(network.fc.weight.new_tensor(rng.normal(0, 0.3, (2, 512))))
-    network.fc.bias.data.copy_(network.fc.bias.new_tensor([3.0, -2.0]))
+    """Writes labeler.safetensors: random, but its class maps differ by about 2, either way. Returns the network."""
+    network: Any = create_labeler("resnet18", seed).eval()
+    images = np.stack([photograph(item).transpose(2, 0, 1) for item in range(4)])
+    with torch.inference_mode():
+        features = network.forward_features(torch.tensor(images / 127.5 - 1, dtype=torch.float32))
+    weight = torch.tensor(generator(seed, "test classifier").normal(size=(2, 512)), dtype=torch.float32)
+    middle = features.mean(dim=(0, 2, 3))
+    weight -= (weight @ middle)[:, None] * middle / middle.square().sum()
+    spread = torch.einsum("nchw,kc->nkhw", features, weight).diff(dim=1).std()
+    with torch.no_grad():
+        network.fc.weight.copy_(2 * weight / spread)
+        network.fc.bias.copy_(torch.tensor([3.0, -2.0]))
     work = {"step": "train-labeler", "settings": {"labelled": labelled, "unlabelled": unlabelled}, "inputs": {}}
     described = {"architecture": "resnet18", "image_size": image_size, "classes": ["normal", "abnormal"], **COLOURS}
     write_safetensors(Workspace(root).labeler, network.state_dict(), {**work, "labeler": described})
-    return network.eval()
+    return network
 
 
 def swap(root: Path, rows: pd.DataFrame) -> Path:
@@ -90,7 +100,7 @@ def swap(root: Path, rows: pd.DataFrame) -> Path:
     }  # fmt: skip
     table = pa.Table.from_pandas(rows.assign(**{k: v for k, v in defaults.items() if k not in rows}), SCHEMA)
     path = Workspace(root).swap
-    write_parquet(path, table.select(SCHEMA.names), {"step": "make-swap", "settings": {"threshold": 0.4}})
+    write_parquet(path, table.select(SCHEMA.names), {"step": "make-swap", "settings": {"threshold": 0.4}, "inputs": {}})
     return path
 
 

@@ -17,7 +17,6 @@ from swcl_cli.settings import (
     TASKS,
     FinetuneSettings,
     MakeSwapSettings,
-    PrepSettings,
     PretrainSettings,
     TrainLabelerSettings,
 )
@@ -140,7 +139,6 @@ def test_what_is_no_text_is_no_preset(tmp_path: Path) -> None:
             {"threshold": 1.5},
             "threshold = 1.5 (command line): input should be less than or equal to 1.",
         ),
-        (PrepSettings, {"dataset": "odir", "patients": 9}, "patients belong to phantom eyes, not to odir."),
     ],
 )
 def test_a_wrong_value_is_named_with_its_range(model: Any, given: dict[str, Any], message: str) -> None:
@@ -150,7 +148,9 @@ def test_a_wrong_value_is_named_with_its_range(model: Any, given: dict[str, Any]
 
 
 def test_wrong_values_of_a_preset_are_all_named_with_their_origin(preset: Any) -> None:
-    name = preset('[train-labeler]\nepochs = "many"\nmining = "hard"\nviews = 1\n[finetune.drive]\noutput_stride = 12\n')
+    name = preset(
+        '[train-labeler]\nepochs = "many"\nmining = "hard"\nviews = 1\n[finetune.drive]\noutput_stride = 12\n'
+    )
     with pytest.raises(UsageError) as caught:
         resolve(TrainLabelerSettings, {"seed": -1}, name)
     assert sorted(str(caught.value).splitlines()) == [

@@ -162,7 +162,9 @@ def test_provenance_comes_back(tmp_path: Path, name: str, write: Write) -> None:
 
 def test_contents_come_back(tmp_path: Path) -> None:
     weight = torch.arange(24.0).reshape(2, 3, 2, 2).to(memory_format=torch.channels_last).requires_grad_()
-    write_safetensors(tmp_path / "x.safetensors", {"weight": weight, "part": weight[:, 1], "count": torch.tensor(3)}, WORK)
+    write_safetensors(
+        tmp_path / "x.safetensors", {"weight": weight, "part": weight[:, 1], "count": torch.tensor(3)}, WORK
+    )
     back = load_file(tmp_path / "x.safetensors")
     assert torch.equal(back["weight"], weight) and torch.equal(back["part"], weight[:, 1]) and back["count"] == 3
     write_parquet(tmp_path / "x.parquet", TABLE.replace_schema_metadata({"pandas": "index"}), WORK)
@@ -176,7 +178,9 @@ def test_a_damaged_file_is_told(tmp_path: Path, name: str, write: Write, damage:
     path = tmp_path / name
     write(path, WORK)
     data = path.read_bytes()
-    path.write_bytes({"empty": b"", "cut": data[: len(data) // 2], "other": b"\xff\xd8\xff" * 40, "text": b"{}"}[damage])
+    path.write_bytes(
+        {"empty": b"", "cut": data[: len(data) // 2], "other": b"\xff\xd8\xff" * 40, "text": b"{}"}[damage]
+    )
     with pytest.raises(SwclError, match=f"{name} can't be read: "):
         read_provenance(path)
 

@@ -182,14 +182,16 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def _ends(data: bytes) -> bool:
-    """Whether a JPEG's own end marker is there, past its last scan. Where a file's tail was lost and filled with zeros,
-    libjpeg decodes grey without a word; an embedded thumbnail's end marker is skipped with its segment.
+    """Whether a JPEG's own end marker is there, past its first scan. Where a file's tail was lost and filled with
+    zeros, libjpeg decodes grey without a word; an embedded thumbnail's end marker is skipped with its segment.
     """
     position = len(JPEG_START)
     while marker := JPEG_MARKER.search(data, position):
         if marker[1] == JPEG_END:
             return True
         position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+        if marker[1] == JPEG_SCAN:
+            return data.find(b"\xff" + JPEG_END, position) >= 0  # pixels hold no such bytes: their ff is followed by 00
     return False
 
 

@@ -38,6 +38,9 @@ class Outcomes(Mapping[str, Outcome]):
     def add(self, outcome: Outcome) -> None:
         self.lines[outcome.image_id] = _line(outcome)
 
+    def keep(self, earlier: Outcomes, image_id: str) -> None:
+        self.lines[image_id] = earlier.lines[image_id]
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
@@ -98,7 +101,7 @@ def _failing_clearly(folder: Path) -> Iterator[None]:
 
 
 def _line(outcome: Outcome) -> str:
-    return json.dumps(asdict(outcome), sort_keys=True) + "\n"
+    return json.dumps(asdict(outcome), sort_keys=True, separators=(",", ":")) + "\n"
 
 
 def _outcome(line: str) -> Outcome | None:

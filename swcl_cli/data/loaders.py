@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -80,15 +81,24 @@ def step_batches(
 def make_loader(
     dataset: Dataset[Any], batches: Any, workers: int, collate: Callable[[list[Any]], Any] | None = None
 ) -> Iterator[Any]:
-    """Batches of the items that each list of keys names, in their order. A worker's SwclError keeps its own words."""
+    """Batches of the items that each list of keys names, in their order. A worker's SwclError keeps its own words.
+
+    Workers end with the generator, or with the program: they ignore the SIGTERM by which Python ends forgotten ones.
+    """
     loader: DataLoader[Any] = DataLoader(
         dataset, batch_sampler=batches, num_workers=workers, collate_fn=collate,
         worker_init_fn=_start_worker, pin_memory=torch.cuda.is_available(),
     )  # fmt: skip
+    iterator: Any = iter(loader)
+    end_workers = iterator._shutdown_workers if workers else lambda: None
+    atexit.register(end_workers)
     try:
-        yield from loader
+        yield from iterator
     except SwclError as error:
         raise SwclError(str(error).rsplit(f"{SwclError.__name__}: ", 1)[-1].strip()) from error
+    finally:
+        end_workers()
+        atexit.unregister(end_workers)
 
 
 def _start_worker(_: int) -> None:

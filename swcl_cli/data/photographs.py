@@ -17,29 +17,43 @@ from swcl_cli.data.colour import Colour
 from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.patches import center_crop_box
+from swcl_cli.errors import SwclError
 from swcl_cli.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Photographs:
-    """Paths below `root` as one arrow column: no Python object per photograph. `mirrored`: (N,) right eyes."""
+    """Paths below `root` as one arrow column: no Python object per photograph. `mirrored`: (N,) right eyes.
+
+    shape: (N, 2) height and width as prepared, or None where the caller has no use for them.
+    """
 
     root: Path
     path: pa.StringArray
     mirrored: NDArray[np.bool_]
+    shape: NDArray[np.int32] | None
 
     @classmethod
     def of(cls, workspace: Workspace, table: pd.DataFrame) -> Photographs:
-        """table: a manifest's column `path`, and `eye` where right eyes are to be mirrored (FACTS A8)."""
+        """table: a manifest's `path`; `eye` where right eyes are to be mirrored (FACTS A8); `height` and `width`."""
         mirrored = (table["eye"] == "right").to_numpy(dtype=bool) if "eye" in table else np.zeros(len(table), bool)
-        return cls(workspace.root, pa.array(table["path"], pa.string()), mirrored)
+        shape = table[["height", "width"]].to_numpy(dtype=np.int32) if "height" in table else None
+        return cls(workspace.root, pa.array(table["path"], pa.string()), mirrored, shape)
 
     def __len__(self) -> int:
         return len(self.path)
 
     def read(self, item: int) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) as stored. Raises SwclError where it is missing or damaged."""
-        return read_image(self.root / self.path[item].as_py())
+        """uint8 (H, W, 3) as stored. Raises SwclError where it is missing, damaged, or not of the prepared shape."""
+        path = self.root / self.path[item].as_py()
+        image = read_image(path)
+        if self.shape is not None and image.shape[:2] != tuple(self.shape[item]):
+            (height, width), (made_height, made_width) = image.shape[:2], self.shape[item]
+            raise SwclError(
+                f"{path} is {width} x {height} px, not {made_width} x {made_height} as it was prepared. "
+                "Make it again with `swcl prep`."
+            )
+        return image
 
 
 class Squares(Dataset[View]):

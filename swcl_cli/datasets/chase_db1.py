@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, About, Download, Photograph, check_source, wrong_layout
-from swcl_cli.datasets.folders import Images, walk
+from swcl_cli.datasets.folders import Images
 
 PUBLISHED = {"train": 20, "test": 8}
 SPLITS = {"20/8": 20, "8/20": 8}  # images that train, the first ones by name: children stay together

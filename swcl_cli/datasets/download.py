@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -131,8 +132,13 @@ def find(source: Path, names: Iterable[str], depth: int) -> Path | None:
 
 
 def check_source(source: Path) -> None:
+    """Raises SwclError where this is not a folder, or can't be read."""
     if not source.is_dir():
         raise SwclError(f"{source} is not a folder: SOURCE must name the folder that holds the raw download.")
+    try:
+        os.scandir(source).close()
+    except OSError as error:
+        raise SwclError(f"{source} can't be read: {error.strerror}.") from error
 
 
 def wrong_layout(source: Path, name: str, expected: str) -> SwclError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, REFUSED, Download, require_inside
@@ -36,7 +36,8 @@ def printable(name: str) -> str:
 class Images:
     """The image files of one folder by their stems; what stays untaken has no label."""
 
-    def __init__(self, download: Download, folder: Path) -> None:
+    def __init__(self, download: Download, folder: Path, ignored: Collection[str] = ()) -> None:
+        """ignored: names of files that are there for other reasons."""
         self.download, self.folder = download, folder
         self.paths: dict[str, str] = {}
         self.taken: set[str] = set()
@@ -44,7 +45,7 @@ class Images:
             return
         require_inside(download.source, folder)
         for entry in entries_of(folder):
-            if not entry.is_dir():
+            if entry.name not in ignored and not entry.is_dir():
                 self._add(entry)
 
     def _add(self, entry: os.DirEntry[str]) -> None:

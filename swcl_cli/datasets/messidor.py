@@ -48,13 +48,14 @@ def read(source: Path) -> Download:
 
 def _add(download: Download, base: str, folder: Path) -> None:
     names = [name.format(base=base) for name in LABELS]
-    found = [path for place in (folder, folder.parent) for name in names if (path := place / name).is_file()]
+    tables = [place / name for place in (folder, folder.parent) for name in names]
+    found = [table for table in tables if table.is_file()]
     if not found:
         raise SwclError(f"The label file {folder.parent / names[0]} is missing; it may lie in {base} as well.")
     labels = download.labels(found[0])
     rows = read_table(labels, COLUMNS)
     require_unique(rows, "Image name")
-    images = Images(download, folder, ignored={path.name for path in found})
+    images = Images(download, folder, ignored={table.name for table in found})
     for row in rows:
         name = row.name("Image name")
         stem = split_name(name)[0]

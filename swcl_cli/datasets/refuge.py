@@ -19,6 +19,7 @@ PUBLISHED = {"train": 400, "val": 400, "test": 400}
 NAME = re.compile(r"[gnVT]\d{4}")  # glaucoma or not in the training part; validation; test
 PARTS = {"g": "train", "n": "train", "V": "val", "T": "test"}
 TRAINING_LABELS = {"g": True, "n": False}
+TABLED = ("V", "T")  # parts whose labels stand in tables
 LAST = 400  # REFUGE2 numbers its own images on from here, in V and T; they have no labels
 PHOTOGRAPHS, MASKS = {".jpg", ".jpeg"}, {".bmp", ".png"}
 TABLES, INDEX = {".xlsx", ".xls", ".csv"}, "index.json"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from swcl_cli.datasets import refuge
 from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, About, Download, Photograph
+from swcl_cli.errors import SwclError
 
 PUBLISHED = refuge.PUBLISHED
 ABOUT = About("REFUGE, glaucoma", refuge.EXPECTED, refuge.SIZE, refuge.ORIGIN, refuge.TERMS)
@@ -15,6 +16,11 @@ def read(source: Path) -> Download:
     """Any packaging. In the training part the first letter of a name is its label. Raises SwclError on bad labels."""
     download = Download(source, PUBLISHED, draw_validation=False)
     contents = refuge.search(download)
+    for letter in refuge.TABLED:
+        part = [stem for stem in sorted(contents.photographs) if stem[0] == letter]
+        if part and not any(stem in contents.glaucoma for stem in part):
+            columns = f"{refuge.IMAGE_COLUMN} and {' or '.join(refuge.LABEL_COLUMNS)}"
+            raise SwclError(f"{source} holds photographs such as {part[0]}, but no table with {columns} names them.")
     for stem, path in sorted(contents.photographs.items()):
         glaucoma = contents.glaucoma.get(stem)
         if glaucoma is None:

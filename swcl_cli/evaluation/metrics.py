@@ -30,6 +30,18 @@ def auc(truth: ArrayLike, score: ArrayLike) -> float:
     return float(rightly / (positives.sum() * negatives.sum()))
 
 
+def stratified_auc(truth: ArrayLike, score: ArrayLike, stratum: ArrayLike) -> float:
+    """The share of rightly ordered pairs, as `auc`, of pairs inside a stratum: (N,) each. NaN where there is none."""
+    truth, score = np.asarray(truth).astype(bool), np.asarray(score, np.float64)
+    rightly = pairs = 0.0
+    for value in np.unique(np.asarray(stratum)):
+        rows = np.asarray(stratum) == value
+        count = float(truth[rows].sum()) * float((~truth[rows]).sum())
+        if count:
+            rightly, pairs = rightly + count * auc(truth[rows], score[rows]), pairs + count
+    return rightly / pairs if pairs else float("nan")
+
+
 def dice_per_image(truths: Sequence[Array], predictions: Sequence[Array]) -> NDArray[np.float64]:
     """2 TP / (2 TP + FP + FN) of each image (= its F1), of boolean masks (H, W). 1 where both masks are empty."""
     return np.array([_dice(truth, prediction) for truth, prediction in zip(truths, predictions, strict=True)])

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from swcl_cli.chance import generator
-from swcl_cli.phantom.camera import Bytes, Camera
+from swcl_cli.phantom.camera import Camera
 from swcl_cli.phantom.disease import EyeFindings
 from swcl_cli.phantom.patient import draw_eye
-from swcl_cli.phantom.studio import FIRST_PERSON, draw_each
+from swcl_cli.phantom.studio import FIRST_PERSON, black_and_white, draw_each
 
 HEIGHT, WIDTH = 584, 565
 CAMERA = Camera(
@@ -50,11 +49,6 @@ def _draw(job: Job) -> int:
     for folder in ("images", "1st_manual", "mask"):
         (part / folder).mkdir(parents=True, exist_ok=True)
     Image.fromarray(eye.image).save(part / "images" / f"{job.name}_{job.part}.tif", compression="tiff_lzw")
-    _write_gif(part / "1st_manual" / f"{job.name}_manual1.gif", eye.vessels)
-    _write_gif(part / "mask" / f"{job.name}_{job.part}_mask.gif", eye.fov)
+    black_and_white(eye.vessels).save(part / "1st_manual" / f"{job.name}_manual1.gif")
+    black_and_white(eye.fov).save(part / "mask" / f"{job.name}_{job.part}_mask.gif")
     return job.index
-
-
-def _write_gif(path: Path, mask: Bytes) -> None:
-    """A grey GIF of 0 and 255, as the download's."""
-    Image.fromarray(np.where(mask > 0, np.uint8(255), np.uint8(0))).save(path)

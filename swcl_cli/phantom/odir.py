@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from openpyxl import Workbook
 
 from swcl_cli.chance import generator
 from swcl_cli.phantom.disease import choose_findings
 from swcl_cli.phantom.labels import KEYWORD_COMMA, NORMAL, Labels
 from swcl_cli.phantom.outside import draw_anterior_segment
 from swcl_cli.phantom.patient import SIDES, draw_patient
-from swcl_cli.phantom.studio import FIRST_PERSON, draw_each, write_eye, write_lesion_mask, write_photograph
+from swcl_cli.phantom.studio import (
+    FIRST_PERSON,
+    draw_each,
+    write_eye,
+    write_lesion_mask,
+    write_photograph,
+    write_workbook,
+)
 
 PARTS = (
     ("Training Set", "training annotation (English).xlsx", 0.7),
@@ -70,7 +73,7 @@ def lay_out_odir(
         rows.append(row)
         yield job.patient
     for (part, workbook, _), (start, stop) in zip(PARTS, pairwise(bounds), strict=True):
-        _write_workbook(folder / part / "Annotation" / workbook, rows[start:stop])
+        write_workbook(folder / part / "Annotation" / workbook, [COLUMNS, *rows[start:stop]])
 
 
 def _draw(job: Job) -> tuple[object, ...]:
@@ -113,19 +116,3 @@ def _flags(labels: list[Labels], other: bool) -> tuple[int, ...]:
     }
     flags["N"] = not any(flags.values())
     return tuple(int(flags.get(letter, False)) for letter in "NDGCAHMO")
-
-
-def _write_workbook(path: Path, rows: list[tuple[object, ...]]) -> None:
-    """One sheet. openpyxl stamps the time into the file and its archive; replaced, so equal rows give equal bytes."""
-    workbook = Workbook()
-    sheet = workbook.active
-    assert sheet is not None
-    for row in (COLUMNS, *rows):
-        sheet.append(row)
-    raw = BytesIO()
-    workbook.save(raw)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(raw) as stamped, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as plain:
-        for name in stamped.namelist():
-            content = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", b"2000-01-01T00:00:00Z", stamped.read(name))
-            plain.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)

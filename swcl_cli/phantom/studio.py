@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import cv2
 import numpy as np
+from openpyxl import Workbook
 from PIL import Image
 
 from swcl_cli.phantom.camera import Bytes
@@ -21,7 +25,8 @@ Drawn = TypeVar("Drawn")
 JPEG_QUALITY = 92
 LESION_MASKS = "lesion_masks"
 # Where each layout starts to number the persons it draws: with one seed, no eye is in two data sets.
-FIRST_PERSON = {"odir": 0, "eyepacs": 1_000_000, "drive": 2_000_000, "idrid": 3_000_000}
+LAYOUTS = ("odir", "eyepacs", "drive", "idrid", "messidor", "stare", "chase-db1", "refuge", "folder")
+FIRST_PERSON = {layout: 1_000_000 * place for place, layout in enumerate(LAYOUTS)}
 
 
 def draw_each(draw: Callable[[Job], Drawn], jobs: Sequence[Job], workers: int) -> Iterator[Drawn]:
@@ -60,3 +65,24 @@ def write_table(path: Path, rows: Sequence[Sequence[object]], ending: str = "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [",".join(str(value) for value in row) + "," * padding + ending for row in rows]
     path.write_bytes("".join(lines).encode())
+
+
+def write_workbook(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    """One sheet. openpyxl stamps the time into the file and its archive; replaced, so equal rows give equal bytes."""
+    workbook = Workbook()
+    sheet = workbook.active
+    assert sheet is not None
+    for row in rows:
+        sheet.append(row)
+    raw = BytesIO()
+    workbook.save(raw)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(raw) as stamped, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as plain:
+        for name in stamped.namelist():
+            content = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", b"2000-01-01T00:00:00Z", stamped.read(name))
+            plain.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+
+
+def black_and_white(mask: Bytes) -> Image.Image:
+    """A 0/1 mask as grey 0 and 255, as the downloads have it."""
+    return Image.fromarray(np.where(mask > 0, np.uint8(255), np.uint8(0)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -89,8 +88,7 @@ def datasets_table(contents: Contents) -> Table | None:
 
 
 def _published(dataset: str) -> dict[str, int]:
-    counts: dict[str, int] = import_module(f"swcl_cli.datasets.{dataset}").PUBLISHED if dataset in DATASETS else {}
-    return counts
+    return DATASETS[dataset].published if dataset in DATASETS else {}
 
 
 def _beside(prepared: int, published: int | None) -> Cell:

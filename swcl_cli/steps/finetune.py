@@ -25,7 +25,7 @@ from swcl_cli.tasks import TASKS, Task, classification, segmentation
 from swcl_cli.tasks.trial import Judgement, Trial
 from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.loop import make_fabric, parameter_groups, training_steps
-from swcl_cli.training.run import Run
+from swcl_cli.training.run import Run, is_begun
 from swcl_cli.workspace import (
     Workspace,
     fingerprint,
@@ -39,6 +39,13 @@ from swcl_cli.workspace import (
 KINDS = {"classification": classification.prepare, "segmentation": segmentation.prepare}
 DEFAULT_ARCHITECTURE = "resnetv2_50x1_bit"  # the paper's
 PATIENCE = 1 / 5  # of the most epochs (FACTS E1b)
+RESULTS = pa.schema(
+    [
+        ("task", pa.string()), ("name", pa.string()), ("run", pa.string()), ("seed", pa.int32()),
+        ("split", pa.string()), ("measure", pa.string()), ("value", pa.float64()), ("primary", pa.bool_()),
+        ("low", pa.float64()), ("high", pa.float64()),  # 95 % interval, null where there is none
+    ]
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ def run(settings: FinetuneSettings) -> Path:
         work = provenance("finetune", {**defining, "seed": seed}, inputs)
         console.say(f"{task.name} from {name}: run {number} of {len(seeds)} (seed {seed})")
         one = OneRun(settings, workspace, task, initial, name, seed, work)
-        if is_done(one.folder / "model.safetensors", work, settings.fresh):
+        if not is_begun(one.run_folder, work) and is_done(one.folder / "model.safetensors", work, settings.fresh):
             console.say("This run is already done.")
         else:
             one.train()
@@ -105,10 +112,15 @@ class OneRun:
     def folder(self) -> Path:
         return self.workspace.finetune(self.task.name, self.name) / self.run_name
 
+    @property
+    def run_folder(self) -> Path:
+        return self.workspace.run(f"finetune-{self.task.name}-{self.name}-{self.run_name}")
+
     def train(self) -> None:
         """Trains until the validation measure has not risen for a fifth of the epochs; tests the best epoch, once."""
         settings, task, initial = self.settings, self.task, self.initial
-        encoder = initial.encoder(self.seed, settings.output_stride if task.kind == "segmentation" else 32)
+        stride = segmentation.encoder_stride(settings) if task.kind == "segmentation" else 32
+        encoder = initial.encoder(self.seed, stride)
         trial = KINDS[task.kind](
             task, settings, self.workspace, self.seed, encoder,
             ARCHITECTURES[initial.architecture].channels, initial.mean, initial.std,
@@ -127,10 +139,7 @@ class OneRun:
         counts = ", ".join(f"{count} {split}" for split, count in trial.images.items())
         console.say(f"{counts} photographs; at most {total:,} steps ({settings.epochs} epochs).")
         state = TrainState(trial.objective, optimizer)
-        job = Run(
-            self.workspace.run(f"finetune-{task.name}-{self.name}-{self.run_name}"), self.work, state,
-            settings.save_seconds, settings.fresh,
-        )  # fmt: skip
+        job = Run(self.run_folder, self.work, state, settings.save_seconds, settings.fresh)
         batches = step_batches(trial.dataset, trial.plan, state.step, total, settings.workers)
         steps = training_steps(
             fabric, objective, optimizer, batches, lambda _: settings.learning_rate, self.seed, state.step
@@ -158,12 +167,13 @@ class OneRun:
         }
         predictions = judged["test"].predictions.assign(split="test", **self._labels())
         results = pd.concat([self._rows(split, judgement) for split, judgement in judged.items()], ignore_index=True)
-        for kind, table in (("predictions", predictions), ("results", results)):
-            write_parquet(self.folder / f"{kind}.parquet", pa.Table.from_pandas(table, preserve_index=False), self.work)
+        for kind, table, schema in (("predictions", predictions, None), ("results", results, RESULTS)):
+            rows = pa.Table.from_pandas(table, schema, preserve_index=False)
+            write_parquet(self.folder / f"{kind}.parquet", rows, self.work)
         settings, initial = self.settings, self.initial
         model = {
             "task": self.task.name, "kind": self.task.kind, "heads": dict(self.task.heads), "crop": settings.crop,
-            "architecture": initial.architecture, "output_stride": settings.output_stride,
+            "architecture": initial.architecture, "output_stride": settings.output_stride, "decoder": settings.decoder,
             "mean": initial.mean, "std": initial.std,
         }  # fmt: skip
         tensors = trial.network.state_dict()

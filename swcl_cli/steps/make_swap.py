@@ -21,12 +21,11 @@ from swcl_cli import chance, console
 from swcl_cli.data import manifest
 from swcl_cli.data.lesion_masks import read_patch_lesions
 from swcl_cli.data.loaders import make_loader
-from swcl_cli.data.patches import POSITIONS, five_crops
+from swcl_cli.data.patches import five_crops
 from swcl_cli.data.photographs import Photographs, Squares, manifest_of
 from swcl_cli.data.swap import patch_rows
 from swcl_cli.data.weak_labels import SCHEMA, is_abnormal
 from swcl_cli.errors import SwclError
-from swcl_cli.evaluation.metrics import auc
 from swcl_cli.evaluation.patch_scores import judge_patch_scores
 from swcl_cli.models.cam import abnormal_probability_map
 from swcl_cli.models.encoders import create_labeler, load_weights
@@ -54,6 +53,8 @@ def run(settings: MakeSwapSettings) -> Path:
     workspace = Workspace(settings.workspace)
     workspace.require(workspace.labeler, "swcl train-labeler")
     labeler = read_provenance(workspace.labeler)
+    if "labeler" not in labeler:
+        raise SwclError(f"{workspace.labeler} holds no labeler. Labelers are made by: swcl train-labeler")
     names = [*labeler["settings"]["labelled"], *labeler["settings"]["unlabelled"]]
     inputs = {"labeler": fingerprint(workspace.labeler)}
     inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in names}
@@ -216,13 +217,16 @@ def _judge(workspace: Workspace, patches: pa.Table, names: list[str]) -> dict[st
     held = read_patch_lesions(workspace.root, frame)
     truth = held.any(axis=1).to_numpy()
     image_holds = pd.Series(truth).groupby(frame["path"]).transform("any").to_numpy(dtype=bool)
-    score, position = frame["score"].to_numpy(), frame["position"].to_numpy(dtype=str)
     judged = judge_patch_scores(
-        truth, score, image_holds, {kind: held[kind].to_numpy() for kind in held},
-        (frame["dataset"] + "/" + frame["patient_id"]).to_numpy(dtype=str), seed=0,
-    )  # fmt: skip
-    by_position = {place: auc(truth[position == place], score[position == place]) for place in POSITIONS}
-    return {**asdict(judged), "by_position": by_position}
+        truth,
+        frame["score"].to_numpy(),
+        image_holds,
+        {kind: held[kind].to_numpy() for kind in held},
+        frame["position"].to_numpy(dtype=str),
+        (frame["dataset"] + "/" + frame["patient_id"]).to_numpy(dtype=str),
+        seed=0,
+    )
+    return asdict(judged)
 
 
 def _tell(counts: Mapping[str, int], judgement: Mapping[str, Any] | None, threshold: float) -> None:

@@ -13,7 +13,7 @@ from swcl_cli.models.encoders import ARCHITECTURES, encoder_state
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.loop import make_fabric, parameter_groups, training_steps
-from swcl_cli.training.run import Run
+from swcl_cli.training.run import Run, is_begun
 from swcl_cli.training.schedules import warmup_cosine
 from swcl_cli.workspace import Workspace, is_done, provenance, write_safetensors
 
@@ -25,7 +25,8 @@ def run(settings: PretrainSettings) -> Path:
     target = workspace.encoder(name)
     method = METHODS[settings.method](settings, workspace)
     work = provenance("pretrain", settings.defining(), method.inputs)
-    if is_done(target, work, settings.fresh):
+    folder = workspace.run(f"pretrain-{name}")
+    if not is_begun(folder, work) and is_done(target, work, settings.fresh):
         console.say(f"{target.name} is already trained with these settings and data.")
         return target
 
@@ -40,7 +41,7 @@ def run(settings: PretrainSettings) -> Path:
         f"{method.views_a_step:,} views at {method.image_size} px."
     )
     state = TrainState(method.objective, optimizer)
-    job = Run(workspace.run(f"pretrain-{name}"), work, state, settings.save_seconds, settings.fresh)
+    job = Run(folder, work, state, settings.save_seconds, settings.fresh)
     batches = step_batches(method.dataset, method.plan, state.step, total, settings.workers, method.collate)
     steps = training_steps(
         fabric, objective, optimizer, batches,

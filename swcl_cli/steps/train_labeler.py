@@ -21,7 +21,7 @@ from swcl_cli.models.encoders import create_labeler
 from swcl_cli.settings import TrainLabelerSettings
 from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.loop import make_fabric, parameter_groups, training_steps
-from swcl_cli.training.run import Run
+from swcl_cli.training.run import Run, is_begun
 from swcl_cli.training.schedules import step_decay
 from swcl_cli.workspace import Workspace, is_done, provenance, write_safetensors
 
@@ -63,7 +63,8 @@ def run(settings: TrainLabelerSettings) -> Path:
     workspace = Workspace(settings.workspace)
     photographs = read_photographs(workspace, settings)
     work = provenance("train-labeler", settings.defining(), photographs.inputs)
-    if is_done(workspace.labeler, work, settings.fresh):
+    folder = workspace.run("train-labeler")
+    if not is_begun(folder, work) and is_done(workspace.labeler, work, settings.fresh):
         console.say("The labeler is already trained with these settings and data.")
         return workspace.labeler
 
@@ -85,7 +86,7 @@ def run(settings: TrainLabelerSettings) -> Path:
         f"{total:,} steps ({settings.epochs} epochs) of up to {views:,} views."
     )
     state = TrainState(objective, optimizer)
-    job = Run(workspace.run("train-labeler"), work, state, settings.save_seconds, settings.fresh)
+    job = Run(folder, work, state, settings.save_seconds, settings.fresh)
     batches = step_batches(LabelerViews(photographs, settings), plan, state.step, total, settings.workers)
     rate = lambda step: settings.learning_rate * step_decay(step // steps, settings.milestones)  # noqa: E731
     for step in job.follow(

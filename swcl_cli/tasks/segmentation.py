@@ -1,4 +1,4 @@
-"""Segmentation with DeepLabv3+ (paper IV-B; FACTS E5 to E9)."""
+"""Segmentation with DeepLabv3+, or a U-Net (paper IV-B; FACTS E5 to E9)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from swcl_cli.data.colour import Colour
 from swcl_cli.data.images import read_image, read_mask
 from swcl_cli.data.loaders import Key, epoch_plan
 from swcl_cli.errors import SwclError
-from swcl_cli.evaluation.metrics import bootstrap_interval, f1_vessels
+from swcl_cli.evaluation.metrics import bootstrap_interval, dice_per_image, f1_vessels
 from swcl_cli.evaluation.sliding_window import predict_windows
 from swcl_cli.models.deeplab import DeepLabV3Plus
 from swcl_cli.models.encoders import keyed_weights
+from swcl_cli.models.unet import Unet
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import Task
 from swcl_cli.tasks.trial import Judgement, Trial
@@ -34,10 +35,19 @@ from swcl_cli.workspace import Workspace, atomic
 ON = 127  # a prepared mask holds 0 and 255
 
 
-class Segmenter(nn.Module):
-    """DeepLabv3+ and the sum over heads of the pixels' mean cross-entropy; IGNORED pixels do not count."""
+def encoder_stride(settings: FinetuneSettings) -> int:
+    """The output stride at which the decoder wants its encoder."""
+    return 32 if settings.decoder == "smp-unet" else settings.output_stride
 
-    def __init__(self, network: DeepLabV3Plus) -> None:
+
+def _network(settings: FinetuneSettings, encoder: nn.Module, task: Task) -> DeepLabV3Plus | Unet:
+    return Unet(encoder, task.heads) if settings.decoder == "smp-unet" else DeepLabV3Plus(encoder, task.heads)
+
+
+class Segmenter(nn.Module):
+    """The network and the sum over heads of the pixels' mean cross-entropy; IGNORED pixels do not count."""
+
+    def __init__(self, network: DeepLabV3Plus | Unet) -> None:
         super().__init__()
         self.network = network
 
@@ -87,7 +97,7 @@ def prepare(
         )
     splits = {split: table[table["split"] == split].reset_index(drop=True) for split in ("train", "val", "test")}
     with keyed_weights(seed, "head weights"):
-        network = DeepLabV3Plus(encoder, task.heads)
+        network = _network(settings, encoder, task)
     plan, steps = epoch_plan(seed, "image order", len(splits["train"]), settings.batch, padded=False)
     (head,) = task.heads
 
@@ -122,7 +132,7 @@ def prepare(
 
 @torch.inference_mode()
 def predict_map(
-    fabric: Fabric, network: DeepLabV3Plus, image: NDArray[np.float32], head: str, window: int
+    fabric: Fabric, network: DeepLabV3Plus | Unet, image: NDArray[np.float32], head: str, window: int
 ) -> NDArray[np.float32]:
     """Probability of the head's class 1: normalised (3, H, W) of any size -> (H, W), by stitched windows (FACTS E7)."""
     network.eval()
@@ -138,12 +148,12 @@ def predict_map(
 
 def _rows(rows: pd.DataFrame, truths: list[NDArray[np.bool_]], scores: list[NDArray[np.float32]]) -> pd.DataFrame:
     """One row an image, with its counts of pixels and its F1 on the whole image (FACTS E9)."""
-    predicted = [score >= 0.5 for score in scores]
+    predicted = [score > 0.5 for score in scores]
     hits = np.array([(truth & found).sum() for truth, found in zip(truths, predicted, strict=True)])
     false = np.array([(~truth & found).sum() for truth, found in zip(truths, predicted, strict=True)])
     missed = np.array([(truth & ~found).sum() for truth, found in zip(truths, predicted, strict=True)])
     columns = rows[["image_id", "patient_id", "path", "mask_path", "fov_path"]]
-    f1 = 2 * hits / np.maximum(2 * hits + false + missed, 1)
+    f1 = dice_per_image(truths, predicted)
     return columns.assign(f1=f1, true_positives=hits, false_positives=false, false_negatives=missed)
 
 

@@ -16,8 +16,16 @@ from swcl_cli import console
 from swcl_cli.errors import Interrupted
 from swcl_cli.training.checkpoints import TrainState, load_state, save_state
 from swcl_cli.training.loop import Step
+from swcl_cli.workspace import differences, read_provenance
 
+RESUME = "resume.safetensors"
 FORECAST_AFTER = 3  # steps: the first ones are slower
+
+
+def is_begun(folder: Path, work: Mapping[str, Any]) -> bool:
+    """Whether this very work was begun in `folder` and waits to go on, whatever the artefact that it will replace."""
+    path = folder / RESUME
+    return path.exists() and not differences(read_provenance(path), work)
 
 
 class Run:
@@ -26,8 +34,9 @@ class Run:
     def __init__(
         self, folder: Path, work: Mapping[str, Any], state: TrainState, save_seconds: float, fresh: bool
     ) -> None:
-        self.log_path, self.resume_path = folder / "log.jsonl", folder / "resume.safetensors"
+        self.log_path, self.resume_path = folder / "log.jsonl", folder / RESUME
         self.work, self.state, self.save_seconds = work, state, save_seconds
+        self.again = "the same command without --fresh" if fresh else "the same command"
         folder.mkdir(parents=True, exist_ok=True)
         if fresh:
             self.resume_path.unlink(missing_ok=True)
@@ -68,7 +77,7 @@ class Run:
                     save_state(self.resume_path, self.state, self.work)
                     saved_at = time.monotonic()
                 if stop:
-                    raise Interrupted(f"Stopped after step {self.state.step:,}; the same command goes on from there.")
+                    raise Interrupted(f"Stopped after step {self.state.step:,}; {self.again} goes on from there.")
 
     def finish(self) -> None:
         """Drops the resume state: the artefact is written."""

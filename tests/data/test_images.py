@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +12,9 @@ from PIL import Image, ImageOps
 
 from swcl_cli.chance import generator
 from swcl_cli.data import images
-from swcl_cli.data.images import Unusable, colour_statistics, colour_sums, prepare_mask, prepare_photograph
+from swcl_cli.data.images import Unusable, colour_statistics, colour_sums, prepare_photograph
 from swcl_cli.errors import SwclError
-from tests.downloads import field, photograph, vessels
-
-
-def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+from tests.downloads import encoded, field, photograph, vessels
 
 
 def problem_of(data: bytes, size: int = 96) -> str:
@@ -164,48 +158,6 @@ def test_frames_with_hardly_anything_in_them(box: tuple[int, int, int, int], pro
     assert caught.value.problem == problem
 
 
-def palette_mask(mask: Image.Image, dark: int, bright: int) -> Image.Image:
-    """Indices `dark` and `bright` of a palette whose colours are black and white there."""
-    indexed = Image.fromarray(np.where(np.asarray(mask) > 127, bright, dark).astype(np.uint8)).convert("P")
-    palette = [0] * 768
-    palette[3 * bright : 3 * bright + 3] = [255] * 3
-    indexed.putpalette(palette)
-    return indexed
-
-
-def test_masks_become_0_and_255() -> None:
-    mask = vessels(113, 117)
-    expected = np.asarray(mask)
-    ones = Image.fromarray(expected // 255)
-    soft = Image.fromarray(np.where(expected == 255, 253, 3).astype(np.uint8))
-    for data in (
-        encoded(mask, "GIF"),
-        encoded(mask.convert("1"), "PNG"),
-        encoded(palette_mask(mask, 0, 1), "GIF"),
-        encoded(palette_mask(mask, 5, 2), "PNG"),
-        encoded(ones, "PNG"),
-        encoded(soft, "TIFF"),
-    ):
-        prepared = prepare_mask(data, (113, 117))
-        assert prepared.mode == "L"
-        np.testing.assert_array_equal(prepared, expected)
-
-
-def test_masks_that_are_none() -> None:
-    mask = vessels(113, 117)
-    blurred = mask.resize((30, 30), Image.Resampling.BILINEAR).resize((113, 117), Image.Resampling.BILINEAR)
-    for data, detail in (
-        (encoded(mask, "PNG"), "113 x 117, its photograph 565 x 584"),
-        (encoded(blurred.resize((565, 584)), "PNG"), "neither black nor white"),
-        (encoded(Image.new("L", (565, 584)), "PNG"), "no white pixel"),
-    ):
-        with pytest.raises(Unusable, match=detail):
-            prepare_mask(data, (565, 584))
-    with pytest.raises(Unusable, match="these are no vessels"):
-        images.check_vessels(field(113, 117))
-    images.check_vessels(mask)
-
-
 def test_reading_prepared_images(tmp_path: Path) -> None:
     images.save(photograph(8), tmp_path / "image.png", lossless=True)
     images.save(vessels(113, 117), tmp_path / "mask.png", lossless=True)
@@ -213,3 +165,55 @@ def test_reading_prepared_images(tmp_path: Path) -> None:
     np.testing.assert_array_equal(images.read_mask(tmp_path / "mask.png"), vessels(113, 117))
     with pytest.raises(SwclError, match=r"other\.png can't be read"):
         images.read_image(tmp_path / "other.png")
+
+
+def test_gzip_is_unpacked_and_checked() -> None:
+    image = photograph(9)
+    data = gzip.compress(encoded(image, "PPM"))
+    np.testing.assert_array_equal(prepare_photograph(data, 0)[0], image)
+    assert problem_of(data[: len(data) // 2]) == "truncated"
+    assert problem_of(data[:-12] + bytes(12)) in {"truncated", "corrupt"}
+    assert problem_of(gzip.compress(b"<html>")) == "not an image"
+
+
+def test_a_gzip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "LARGEST_UNPACKED", 10_000)
+    assert problem_of(gzip.compress(bytes(1_000_000))) == "too large"
+
+
+@pytest.mark.parametrize("own", [(300, 200), (200, 300)])
+def test_squares(own: tuple[int, int]) -> None:
+    data = encoded(photograph(10, *own), "PNG")
+    prepared, size = prepare_photograph(data, 96, square=True)
+    expected = photograph(10, *own).resize((96, 96), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(prepared, expected)
+    assert size == own
+    assert prepare_photograph(data, 0, square=True)[0].size == own
+
+
+@pytest.mark.parametrize(("kind", "size"), [("PNG", 128), ("JPEG", 128), ("JPEG", 400), ("PNG", 0)])
+def test_the_crop_is_that_of_the_full_image(kind: str, size: int) -> None:
+    """Cropped from the photograph at its own size, then resized: the scaled decoding changes it by little."""
+    wide = Image.new("RGB", (1500, 1000))
+    wide.paste(photograph(11, 800, 800), (300, 100))
+    prepared, own = prepare_photograph(
+        encoded(wide, kind, **({"quality": 95} if kind == "JPEG" else {})), size, crop=True
+    )
+    assert own == (1500, 1000)
+    if not size:
+        assert 730 <= prepared.width <= 760
+        return
+    assert min(prepared.size) == size and max(prepared.size) <= 1.03 * size
+    left, top, right, bottom = 332, 132, 1068, 868
+    expected = wide.crop((left, top, right, bottom)).resize(prepared.size, Image.Resampling.BILINEAR)
+    inner = tuple(round(part * size) for part in (0.2, 0.2, 0.8, 0.8))
+    difference = np.asarray(prepared.crop(inner), float) - np.asarray(expected.crop(inner), float)
+    assert np.abs(difference).mean() < 2
+
+
+def test_hardly_anything_lit_is_found_before_cropping() -> None:
+    image = Image.new("RGB", (400, 300))
+    image.paste((180, 90, 40), (100, 100, 150, 150))
+    with pytest.raises(Unusable) as caught:
+        prepare_photograph(encoded(image, "PNG"), 96, crop=True)
+    assert caught.value.problem == "empty"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections import Counter
 from itertools import chain
+from multiprocessing import active_children
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import Dataset
@@ -22,6 +27,14 @@ class Echo(Dataset[Any]):
         if key[1] == 99:
             raise SwclError("photograph 99 can't be read. Make it again.")
         return key
+
+
+class Handlers(Dataset[Any]):
+    """Whether the process that loads ignores SIGINT and SIGTERM, and its threads."""
+
+    def __getitem__(self, _: Key) -> list[int]:
+        ignored = [int(signal.getsignal(number) == signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]
+        return [*ignored, torch.get_num_threads()]
 
 
 def keys(batches: Any) -> list[list[list[Key]]]:
@@ -96,10 +109,30 @@ def test_nothing_left_to_do() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_the_words_of_a_workers_error_are_kept(workers: int) -> None:
+def test_the_words_of_a_workers_error_are_kept_and_no_worker(workers: int) -> None:
+    before = active_children()
     with pytest.raises(SwclError) as caught:
         list(make_loader(Echo(), [[(0, 1)], [(0, 99)]], workers))
     assert str(caught.value) == "photograph 99 can't be read. Make it again."
+    assert active_children() == before
+
+
+EXIT_WITH_A_LOADER_OPEN = """
+from swcl_cli.data.loaders import make_loader
+from torch.utils.data import Dataset
+
+class Numbers(Dataset):
+    def __getitem__(self, key):
+        return key[1]
+
+loader = make_loader(Numbers(), [[(0, item)] for item in range(50)], workers=1)
+print(next(loader))
+"""
+
+
+def test_the_program_ends_though_a_loader_is_open() -> None:
+    done = subprocess.run([sys.executable, "-c", EXIT_WITH_A_LOADER_OPEN], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "tensor([0])\n" and not done.stderr and done.returncode == 0
 
 
 def test_arrays_become_tensors_in_order() -> None:
@@ -109,3 +142,10 @@ def test_arrays_become_tensors_in_order() -> None:
 
     batches = list(make_loader(Numbers(), [[(0, 3), (0, 1)], [(0, 2)]], 0))
     assert [batch[:, 0, 0].tolist() for batch in batches] == [[3, 1], [2]]
+
+
+def test_workers_leave_signals_to_the_parent() -> None:
+    (found,) = make_loader(Handlers(), [[(0, 0)]], 1)
+    assert [int(value) for value in found] == [1, 1, 1]
+    (here,) = make_loader(Handlers(), [[(0, 0)]], 0)
+    assert [int(value) for value in here[:2]] == [0, 0]

@@ -66,7 +66,7 @@ def test_masks_come_along(tmp_path: Path) -> None:
     part = drive(tmp_path, 1, 1) / "training"
     inputs = {
         "photograph": part / "images/21_training.tif",
-        "mask": part / "1st_manual/21_manual1.gif",
+        "vessels": part / "1st_manual/21_manual1.gif",
         "fov": part / "mask/21_training_mask.gif",
     }
     outputs = {kind: tmp_path / f"prepared/{kind}.png" for kind in inputs}
@@ -75,7 +75,7 @@ def test_masks_come_along(tmp_path: Path) -> None:
         with Image.open(path) as raw, Image.open(outputs[kind]) as prepared:
             assert raw.convert("RGB").tobytes() == prepared.convert("RGB").tobytes()
 
-    exchanged = {**inputs, "mask": inputs["fov"]}
+    exchanged = {**inputs, "vessels": inputs["fov"]}
     assert prepare(Job("21_training", 0, exchanged, outputs)).problem == "bad mask"
 
 
@@ -112,6 +112,13 @@ def test_outcomes_come_in_order(tmp_path: Path, workers: int) -> None:
         write_photograph(tmp_path / f"source/{name}.jpg", item)
     work = [(job_for(tmp_path / "source", tmp_path / "images", name), None) for name in names]
     assert [outcome.image_id for outcome in prepare_all(work, workers)] == names
+
+
+def outcomes_of(*outcomes: Outcome) -> journal.Outcomes:
+    kept = journal.Outcomes()
+    for outcome in outcomes:
+        kept.add(outcome)
+    return kept
 
 
 def test_journal_keeps_the_last_outcome_and_skips_a_torn_line(tmp_path: Path, job: Job) -> None:

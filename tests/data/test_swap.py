@@ -39,13 +39,16 @@ def crops_by_hand(image: NDArray[np.uint8], mirror: bool) -> dict[str, NDArray[n
 
 def photographs(**values: object) -> pd.DataFrame:
     """Manifest rows with dtypes as the manifest has them."""
-    table = pd.DataFrame(
-        {
-            "dataset": "odir", "patient_id": "1", "image_id": "1_left", "eye": "left", "path": "data/1.png",
-            "width": 64, "height": 64, "image_abnormal": [None], **values,
-        }
-    )  # fmt: skip
-    return table.astype({"image_abnormal": pd.ArrowDtype(pa.bool_())})
+    usual = {
+        "dataset": "odir", "patient_id": "1", "eye": "left", "path": "data/1.png", "width": 64, "height": 64,
+        "image_abnormal": None,
+    }  # fmt: skip
+    image = values.pop("image_id", ["1_left"])
+    return (
+        pd.DataFrame({"image_id": image})
+        .assign(**{**usual, **values})
+        .astype({"image_abnormal": pd.ArrowDtype(pa.bool_())})
+    )
 
 
 @pytest.mark.parametrize("eye", ["left", "right", "unknown"])

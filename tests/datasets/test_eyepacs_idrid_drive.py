@@ -21,7 +21,7 @@ def problems(download: Download) -> list[tuple[str, str]]:
 
 
 def test_registry_and_settings_name_the_same_data_sets() -> None:
-    assert {"phantom", *DATASETS} == set(NAMES) == set(DATASET_ROWS)
+    assert {"list", "phantom", *DATASETS} == set(NAMES) == set(DATASET_ROWS)
 
 
 def test_eyepacs_any_subset(tmp_path: Path) -> None:

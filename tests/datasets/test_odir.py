@@ -38,6 +38,32 @@ def test_keyword_rule(cell: str, abnormal: bool) -> None:
     assert odir.is_abnormal(odir.keywords_of(cell)) is abnormal
 
 
+@pytest.mark.parametrize(
+    ("cell", "abnormal"),
+    [
+        (NORMAL, False),
+        ("drusen", True),
+        (f"lens dust{COMMA}{NORMAL}", False),
+        (f"low image quality{COMMA}drusen", True),
+        ("lens dust", None),
+        ("low image quality", None),
+        (f"image offset{COMMA}lens dust", None),
+        ("no fundus image", None),
+        ("optic disk photographically invisible", None),
+        ("suspected abnormal fundus", True),
+    ],
+)
+def test_clean_keyword_rule(tmp_path: Path, cell: str, abnormal: bool | None) -> None:
+    """Words of the photograph alone don't count; None: the eye is left out."""
+    source = downloads.odir_kaggle(tmp_path, {1: (cell, NORMAL)})
+    download = odir.read(source, "clean")
+    assert {row.image_id: row.abnormal for row in download.photographs} == {
+        **({} if abnormal is None else {"1_left": abnormal}), "1_right": False,
+    }  # fmt: skip
+    assert [problem.problem for problem in download.problems] == ([] if abnormal is not None else ["dropped"])
+    assert download.found == {"train": 2}
+
+
 def test_kaggle_packaging(tmp_path: Path) -> None:
     words = {1: (NORMAL, f"drusen{COMMA}lens dust"), 2: ("lens dust", "cataract")}
     download = odir.read(downloads.odir_kaggle(tmp_path, words))

@@ -14,6 +14,7 @@ from swcl_cli.evaluation.metrics import (
     f1_vessels,
     joint_accuracy,
     quadratic_kappa,
+    stratified_auc,
 )
 
 
@@ -144,3 +145,17 @@ def test_bootstrap_is_keyed_and_leaves_nan_out() -> None:
     assert len(keyed) == 2
     assert np.isnan(bootstrap_interval(lambda _: math.nan, np.arange(4), seed=0)).all()
     assert np.isnan(bootstrap_interval(lambda _: 0.0, np.array([]), seed=0)).all()
+
+
+def test_stratified_auc_against_counting_pairs() -> None:
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        truth, score, stratum = rng.random(60) < 0.4, rng.integers(0, 8, 60), rng.integers(0, 3, 60)
+        orders = [
+            1.0 if score[i] > score[j] else 0.5 if score[i] == score[j] else 0.0
+            for i in range(60)
+            for j in range(60)
+            if truth[i] and not truth[j] and stratum[i] == stratum[j]
+        ]
+        assert stratified_auc(truth, score, stratum) == pytest.approx(np.mean(orders))
+    assert np.isnan(stratified_auc([1, 0], [0.2, 0.1], ["a", "b"]))

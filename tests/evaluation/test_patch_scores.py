@@ -16,9 +16,11 @@ def test_values_by_hand() -> None:
     score = [0.9, 0.2, 0.6, 0.5, 0.7, 0.4, 0.1, 0.3]
     abnormal = [1, 1, 1, 1, 1, 1, 0, 0]
     kinds = {"haemorrhage": [1, 0, 0, 0, 0, 0, 0, 0], "exudate": [0, 0, 0, 1, 1, 0, 0, 0], "drusen": [0] * 8}
-    found = judge_patch_scores(truth, score, abnormal, kinds, list("aaabbbcc"), seed=0)
+    found = judge_patch_scores(truth, score, abnormal, kinds, list("xyzxyzxy"), list("aaabbbcc"), seed=0)
     assert found.auc == pytest.approx(14 / 15)  # 0.5 lies below 0.6
-    assert found.within_abnormal == pytest.approx(8 / 9)
+    # at x: 0.9 and 0.5, both true; at y: 0.7 true above 0.2; at z: 0.6 and 0.4, both false: one pair, rightly ordered
+    assert found.within_abnormal == 1
+    assert found.by_position["x"] == 1 and found.by_position["y"] == 1 and math.isnan(found.by_position["z"])
     assert found.by_kind["haemorrhage"] == 1 and found.by_kind["exudate"] == pytest.approx(9 / 10)
     assert math.isnan(found.by_kind["drusen"])
     assert (found.threshold, found.f1) == (0.5, pytest.approx(6 / 7))
@@ -30,8 +32,19 @@ def test_knowing_the_image_alone_earns_nothing_within_abnormal_images() -> None:
     abnormal = np.repeat(rng.random(200) < 0.5, 5)
     truth = abnormal & (rng.random(1000) < 0.4)
     patients = np.repeat(np.arange(100), 10)
-    found = judge_patch_scores(truth, abnormal.astype(float), abnormal, {}, patients, seed=0)
+    found = judge_patch_scores(
+        truth, abnormal.astype(float), abnormal, {}, np.tile(np.arange(5), 200), patients, seed=0
+    )
     assert found.auc > 0.8 and found.within_abnormal == 0.5
+
+
+def test_knowing_the_position_alone_earns_nothing_within_abnormal_images() -> None:
+    rng = np.random.default_rng(0)
+    positions = np.tile(np.arange(5), 200)
+    truth = rng.random(1000) < np.array([0.1, 0.1, 0.8, 0.1, 0.1])[positions]
+    score = (positions == 2).astype(float)
+    found = judge_patch_scores(truth, score, np.ones(1000), {}, positions, np.repeat(np.arange(200), 5), seed=0)
+    assert found.auc > 0.7 and found.within_abnormal == 0.5
 
 
 def test_intervals_are_over_patients() -> None:
@@ -39,8 +52,8 @@ def test_intervals_are_over_patients() -> None:
     shift = np.repeat(rng.normal(size=30), 20)
     truth = rng.random(600) < 0.3
     score = truth + shift + rng.normal(size=600)
-    grouped = judge_patch_scores(truth, score, np.ones(600), {}, np.repeat(np.arange(30), 20), seed=0)
-    alone = judge_patch_scores(truth, score, np.ones(600), {}, np.arange(600), seed=0)
+    grouped = judge_patch_scores(truth, score, np.ones(600), {}, np.zeros(600), np.repeat(np.arange(30), 20), seed=0)
+    alone = judge_patch_scores(truth, score, np.ones(600), {}, np.zeros(600), np.arange(600), seed=0)
     assert grouped.auc == alone.auc == auc(truth, score)
     assert grouped.auc_interval != alone.auc_interval
     assert grouped.within_abnormal_interval == grouped.auc_interval  # all images are abnormal here
@@ -57,6 +70,6 @@ def test_best_threshold_against_trying_all() -> None:
 
 
 def test_edges_are_nan_not_errors() -> None:
-    found = judge_patch_scores([0, 0], [0.1, 0.2], [0, 0], {}, ["a", "b"], seed=0)
+    found = judge_patch_scores([0, 0], [0.1, 0.2], [0, 0], {}, ["c", "c"], ["a", "b"], seed=0)
     values = [found.auc, *found.auc_interval, found.within_abnormal, *found.within_abnormal_interval, found.f1]
     assert np.isnan([*values, found.threshold]).all()

@@ -1,70 +1,27 @@
-"""`prep` from raw download to manifest: equal bytes wherever it runs, damage set aside, repeating is free."""
+"""`prep` from raw download to manifest: equal bytes wherever it runs, splits, masks, and the real sets."""
 
 from __future__ import annotations
 
-import csv
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from swcl_cli.data import images, manifest, preparation
-from swcl_cli.errors import SwclError, UsageError
-from swcl_cli.settings import PrepSettings
+from swcl_cli.data import images
+from swcl_cli.errors import UsageError
 from swcl_cli.steps import prep
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance
 from tests import downloads
+from tests.prep_runs import contents, odir_source, quarantine, rows_of, settings
 
-NORMAL = "normal fundus"
 SHARED = Path(__file__).parents[3] / "shared/data"
-
-
-def settings(workspace: Path, dataset: str, source: Path, **values: Any) -> PrepSettings:
-    return PrepSettings(
-        **{"workspace": workspace, "dataset": dataset, "source": source, "size": 80, "workers": 0, **values}
-    )
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """All but the cache and the lock."""
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def rows_of(path: Path) -> Any:
-    """The manifest as a data frame; `Any`, since the stubs of pandas know no columns of ours."""
-    return manifest.read(path)
-
-
-def quarantine(workspace: Path, dataset: str) -> list[tuple[str, str]]:
-    with open(Workspace(workspace).quarantine(dataset), encoding="utf-8", newline="") as handle:
-        return [(row["source_path"], row["problem"]) for row in csv.DictReader(handle)]
 
 
 @pytest.fixture
 def odir(tmp_path: Path) -> Path:
-    words = {patient: (NORMAL, "drusen" if patient % 2 else NORMAL) for patient in range(20)}
-    return downloads.odir_kaggle(tmp_path / "source", words)
-
-
-@pytest.fixture
-def prepared_anew(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the images that are decoded, as they are."""
-    names: list[str] = []
-
-    def counting(job: preparation.Job, earlier: preparation.Outcome | None = None) -> preparation.Outcome:
-        names.append(job.image_id)
-        return original(job, earlier)
-
-    original = preparation.prepare
-    monkeypatch.setattr(preparation, "prepare", counting)
-    return names
+    return odir_source(tmp_path / "source")
 
 
 def test_manifest_and_files(tmp_path: Path, odir: Path) -> None:
@@ -85,7 +42,9 @@ def test_manifest_and_files(tmp_path: Path, odir: Path) -> None:
 
 def test_provenance(tmp_path: Path, odir: Path) -> None:
     provenance = read_provenance(prep.run(settings(tmp_path / "work", "odir", odir, seed=3)))
-    assert provenance["settings"] == {"dataset": "odir", "size": 80, "seed": 3}
+    assert provenance["settings"] == {
+        "dataset": "odir", "size": 80, "seed": 3, "crop_to_field": False, "keywords": "released",
+    }  # fmt: skip
     assert provenance["inputs"] == {"ODIR-5K/data.xlsx": fingerprint(odir / "ODIR-5K/data.xlsx")}
     assert provenance["counts"] == {"train": 32, "val": 8}
 
@@ -159,23 +118,6 @@ def test_lesion_masks(tmp_path: Path, odir: Path) -> None:
     assert images.read_mask(tmp_path / "work" / paths["4_left"]).shape == (100, 120)
 
 
-def test_damaged_images_are_set_aside(tmp_path: Path, odir: Path) -> None:
-    folder = odir / "preprocessed_images"
-    data = (folder / "0_left.jpg").read_bytes()
-    (folder / "0_left.jpg").write_bytes(data[: len(data) // 2])
-    (folder / "1_left.jpg").write_bytes(b"<html>")
-    Image.new("RGB", (120, 100), (3, 2, 1)).save(folder / "2_left.jpg")
-    Image.new("RGB", (40, 40), (200, 90, 20)).save(folder / "3_left.jpg")
-    (folder / "4_left.jpg").write_bytes(b"")
-    (folder / "5_left.jpg").unlink()
-    frame = rows_of(prep.run(settings(tmp_path / "work", "odir", odir)))
-    assert len(frame) == 34
-    listed = [(f"preprocessed_images/{item}_left.jpg", problem) for item, problem in enumerate(
-        ["truncated", "not an image", "empty", "too small", "not an image", "label without image"]
-    )]  # fmt: skip
-    assert quarantine(tmp_path / "work", "odir") == listed
-
-
 def test_duplicates_are_listed_and_grouped(tmp_path: Path, odir: Path) -> None:
     folder = odir / "preprocessed_images"
     shutil.copy(folder / "3_left.jpg", folder / "11_right.jpg")
@@ -185,121 +127,8 @@ def test_duplicates_are_listed_and_grouped(tmp_path: Path, odir: Path) -> None:
     with open(Workspace(tmp_path / "work").quarantine("odir")) as handle:
         assert handle.read().splitlines()[1:] == [
             "preprocessed_images/3_left.jpg,duplicate,"
-            '"the same bytes as preprocessed_images/11_right.jpg; both are used, though their labels differ"'
+            '"the same pixels as preprocessed_images/11_right.jpg; both are used, though their labels differ"'
         ]
-
-
-def test_repeating_is_free(tmp_path: Path, odir: Path, prepared_anew: list[str]) -> None:
-    options = settings(tmp_path / "work", "odir", odir)
-    prep.run(options)
-    before = contents(tmp_path / "work")
-    assert len(prepared_anew) == 40
-    prepared_anew.clear()
-    prep.run(options)
-    assert not prepared_anew and contents(tmp_path / "work") == before
-
-    (tmp_path / "work/data/odir/.journal.jsonl").unlink()
-    prep.run(options)
-    assert len(prepared_anew) == 40 and contents(tmp_path / "work") == before
-
-
-def test_only_what_changed_is_prepared(tmp_path: Path, odir: Path, prepared_anew: list[str]) -> None:
-    options = settings(tmp_path / "work", "odir", odir)
-    prep.run(options)
-    prepared_anew.clear()
-    downloads.write_photograph(odir / "preprocessed_images/3_left.jpg", 77)
-    (tmp_path / "work/data/odir/images/4_left.jpg").write_bytes(b"tampered")
-    prep.run(options)
-    assert sorted(prepared_anew) == ["3_left", "4_left"]
-    after = contents(tmp_path / "work")
-    prep.run(settings(tmp_path / "fresh", "odir", odir))
-    assert after == contents(tmp_path / "fresh")
-
-
-def test_removed_images_leave_manifest_and_disk(tmp_path: Path, odir: Path) -> None:
-    options = settings(tmp_path / "work", "odir", odir)
-    prep.run(options)
-    (odir / "preprocessed_images/3_left.jpg").unlink()
-    (tmp_path / "work/data/odir/images/.9_left.jpg.123.partial").write_bytes(b"left by a kill")
-    prep.run(options)
-    prep.run(settings(tmp_path / "fresh", "odir", odir))
-    assert contents(tmp_path / "work") == contents(tmp_path / "fresh")
-    assert len(list((tmp_path / "work/data/odir/images").iterdir())) == 39
-
-
-def test_another_size_replaces_everything(tmp_path: Path, odir: Path) -> None:
-    prep.run(settings(tmp_path / "work", "odir", odir))
-    prep.run(settings(tmp_path / "work", "odir", odir, size=0))
-    prep.run(settings(tmp_path / "fresh", "odir", odir, size=0))
-    assert contents(tmp_path / "work") == contents(tmp_path / "fresh")
-
-
-RUN = """
-import sys
-from pathlib import Path
-from swcl_cli.settings import PrepSettings
-from swcl_cli.steps import prep
-workspace, source, workers = sys.argv[1:]
-prep.run(PrepSettings(workspace=Path(workspace), dataset="odir", source=Path(source), size=80, workers=int(workers)))
-"""
-
-
-def test_killed_runs_go_on_to_the_same_bytes(tmp_path: Path) -> None:
-    source = downloads.odir_kaggle(tmp_path / "source", dict.fromkeys(range(60), (NORMAL, NORMAL)))
-    folder = tmp_path / "work/data/odir"
-    command = [sys.executable, "-c", RUN, str(tmp_path / "work"), str(source), "2"]
-    for wanted in (1, 30, 70):
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            while process.poll() is None and len(list((folder / "images").glob("*.jpg"))) < wanted:
-                time.sleep(0.002)
-            process.kill()
-        assert not (folder / "manifest.parquet").exists() or process.returncode == 0
-    prep.run(settings(tmp_path / "work", "odir", source))
-    prep.run(settings(tmp_path / "fresh", "odir", source))
-    assert contents(tmp_path / "work") == contents(tmp_path / "fresh")
-
-
-def test_no_manifest_tells_of_images_that_are_changing(
-    tmp_path: Path, odir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = prep.run(settings(tmp_path / "work", "odir", odir))
-
-    def stop(*_: object, **__: object) -> None:
-        raise SwclError("stopped")
-
-    monkeypatch.setattr(preparation, "save", stop)
-    with pytest.raises(SwclError, match="stopped"):
-        prep.run(settings(tmp_path / "work", "odir", odir, size=90))
-    assert not path.exists()
-
-
-def test_source_is_never_touched(tmp_path: Path, odir: Path) -> None:
-    before = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in odir.rglob("*")}
-    prep.run(settings(tmp_path / "work", "odir", odir, workers=1))
-    assert before == {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in odir.rglob("*")}
-    with pytest.raises(SwclError, match=r"lies in .*, where prepared images go"):
-        prep.run(settings(tmp_path / "work", "odir", tmp_path / "work/data/odir"))
-
-
-def test_bad_labels_stop_before_anything_is_written(tmp_path: Path) -> None:
-    source = downloads.eyepacs(tmp_path / "source", train=[10])
-    (source / "trainLabels.csv").write_text("image,level\n10_left,9\n")
-    with pytest.raises(SwclError, match=r"trainLabels\.csv, row 2, column 'level': 9 is not in 0 to 4"):
-        prep.run(settings(tmp_path / "work", "eyepacs", source))
-    assert not (tmp_path / "work").exists()
-
-
-def test_nothing_usable_stops(tmp_path: Path) -> None:
-    source = downloads.eyepacs(tmp_path / "source", train=[10])
-    for path in (source / "train").iterdir():
-        path.write_bytes(b"")
-    with pytest.raises(SwclError, match=r"None of 2 photographs can be used: see .*quarantine\.csv"):
-        prep.run(settings(tmp_path / "work", "eyepacs", source))
-    assert len(quarantine(tmp_path / "work", "eyepacs")) == 2
-    for path in (source / "train").iterdir():
-        path.unlink()
-    with pytest.raises(SwclError, match="holds no photograph that a label names; 2 label without image"):
-        prep.run(settings(tmp_path / "work", "eyepacs", source))
 
 
 def test_counts_that_differ_from_the_published_ones_are_said(
@@ -309,35 +138,12 @@ def test_counts_that_differ_from_the_published_ones_are_said(
     assert "10 of 413 in train, 3 of 103 in test" in capsys.readouterr().err
 
 
-def test_phantom_eyes_go_the_same_way(tmp_path: Path) -> None:
-    options = PrepSettings(workspace=tmp_path, dataset="phantom", size=96, patients=8, drawn_size=96, workers=0)
-    assert prep.run(options) == tmp_path / "data"
-    work = Workspace(tmp_path)
-    frames = {name: rows_of(work.manifest(name)) for name in ("odir", "eyepacs", "idrid", "drive")}
-    assert {name: len(frame) for name, frame in frames.items()} == {"odir": 16, "eyepacs": 32, "idrid": 10, "drive": 10}
-    assert {name: frame["height"].min() for name, frame in frames.items()} == {
-        "odir": 96, "eyepacs": 96, "idrid": 75, "drive": 584,
-    }  # fmt: skip
-    assert all(frames[name]["lesion_mask_path"].notna().all() for name in ("odir", "eyepacs", "idrid"))
-    drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "phantom").rglob("[!.]*.*")}
-    prep.run(options)
-    assert len(drawn) > 100 and drawn == {path: path.stat().st_mtime_ns for path in drawn}
-    with pytest.raises(
-        SwclError, match=r"holds something else than this drawing .*: remove it, or name another SOURCE"
-    ):
-        prep.run(options.model_copy(update={"seed": 1}))
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/thesis.tex").touch()
-    with pytest.raises(SwclError, match="holds something else"):
-        prep.run(options.model_copy(update={"source": tmp_path / "mine"}))
-    assert {path.name for path in (tmp_path / "mine").iterdir()} == {".lock", "thesis.tex"}
-
-
 REAL = {
     "odir": ("ODIR-5K", 448, {"train": 640, "val": 160}, {"label without image": 6200}),
     "eyepacs": ("EyePACS", 448, {"train": 798}, {"cut off": 1, "empty": 1, "label without image": 87902}),
     "idrid": ("IDRiD", 350, {"train": 331, "val": 82, "test": 103}, {"duplicate": 6}),
     "drive": ("DRIVE", 0, {"train": 16, "val": 4, "test": 20}, {}),
+    "stare": ("STARE", 0, {"train": 8, "val": 2, "test": 10}, {}),
 }
 
 

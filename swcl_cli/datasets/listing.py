@@ -1,0 +1,45 @@
+"""What `swcl prep list` shows: every data set, where it comes from, and what this workspace holds of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+
+from swcl_cli.data.manifest import SPLITS
+from swcl_cli.datasets import DATASETS
+from swcl_cli.workspace import Workspace, read_provenance
+
+COLUMNS = ("data set", "train / val / test", "download", "prepared here", "in quarantine.csv")
+
+
+def rows(workspace: Workspace) -> list[tuple[str, ...]]:
+    """COLUMNS of each data set: images as published by split, and what this workspace holds, `-` where nothing."""
+    found: list[tuple[str, ...]] = []
+    for name, source in DATASETS.items():
+        prepared = quarantined = "-"
+        if workspace.manifest(name).is_file():
+            prepared = _by_split(read_provenance(workspace.manifest(name)).get("counts", {}))
+            quarantined = f"{_quarantined(workspace, name):,}"
+        published = _by_split(source.published) if source.published else "any"
+        found.append((name, published, source.about.size, prepared, quarantined))
+    return found
+
+
+def descriptions() -> list[str]:
+    """Of each data set: what it is, where to get it, its terms, and the layout that SOURCE must have."""
+    return [
+        f"{name}: {about.title}, from {about.origin}. Terms: {about.terms}.\n  SOURCE holds {about.layout}."
+        for name, about in ((name, source.about) for name, source in DATASETS.items())
+    ]
+
+
+def _by_split(counts: Mapping[str, int]) -> str:
+    return " / ".join(f"{counts[split]:,}" if split in counts else "-" for split in SPLITS)
+
+
+def _quarantined(workspace: Workspace, name: str) -> int:
+    path = workspace.quarantine(name)
+    if not path.is_file():
+        return 0
+    with open(path, encoding="utf-8", newline="") as handle:
+        return sum(1 for _ in csv.DictReader(handle))

@@ -1,0 +1,34 @@
+"""People's own splits: a table with the columns image_id and split."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from swcl_cli.datasets.download import Download
+from swcl_cli.datasets.tables import read_table, require_unique
+from swcl_cli.errors import SwclError
+
+WORDS = {"train": "train", "val": "val", "test": "test"}
+
+
+def impose(download: Download, path: Path) -> None:
+    """Gives every photograph the split that the table names; no validation split is drawn any more.
+
+    Raises SwclError naming file and row where an image is unknown or doubled or a split is none, and where an image
+    is not named.
+    """
+    rows = read_table(path, ("image_id", "split"))
+    require_unique(rows, "image_id")
+    known = {photograph.image_id for photograph in download.photographs}
+    splits = {}
+    for row in rows:
+        image_id = row.text("image_id")
+        if image_id not in known:
+            raise row.wrong("image_id", f"there is no image '{image_id}' with a label in {download.source}")
+        splits[image_id] = row.choice("split", WORDS)
+    left = sorted(known - splits.keys())
+    if left:
+        raise SwclError(f"{path} names no split for {len(left):,} of {len(known):,} images, such as {left[0]}.")
+    download.photographs = [replace(row, split=splits[row.image_id]) for row in download.photographs]
+    download.draw_validation = False

@@ -1,0 +1,135 @@
+"""Draws phantom downloads into a folder, in the public layouts, once each: an interrupted drawing goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from swcl_cli import __version__, console
+from swcl_cli.errors import SwclError
+from swcl_cli.phantom.chase_db1 import lay_out_chase_db1
+from swcl_cli.phantom.drive import lay_out_drive
+from swcl_cli.phantom.eyepacs import lay_out_eyepacs
+from swcl_cli.phantom.folder import TABLE, lay_out_folder
+from swcl_cli.phantom.idrid import lay_out_idrid
+from swcl_cli.phantom.messidor import lay_out_messidor
+from swcl_cli.phantom.odir import lay_out_odir
+from swcl_cli.phantom.refuge import lay_out_refuge
+from swcl_cli.phantom.stare import lay_out_stare
+from swcl_cli.phantom.studio import LESION_MASKS
+from swcl_cli.settings import PrepSettings
+from swcl_cli.workspace import DRAWING, write_text
+
+Drawing = tuple[int, Iterator[int]]  # how many eyes or patients, and a count of them as they are drawn
+
+
+def draw(settings: PrepSettings, folder: Path) -> None:
+    """Draws the data sets of `settings.drawn` that this very drawing lacks. Raises SwclError where the folder holds
+    anything else.
+    """
+    defining = settings.model_dump(include={"seed", "patients", "drawn_size"})
+    description = {**defining, "swcl": __version__}
+    done = _drawn_already(folder, description)
+    for name in dict.fromkeys(map(download_of, settings.drawn)):
+        if name in done:
+            continue
+        total, drawing = LAYOUTS[name](settings, folder)
+        with console.progress(f"drawing {name} eyes", total) as bar:
+            for _ in drawing:
+                bar.advance()
+        done.append(name)
+        _note(folder, description, done)
+
+
+def source_of(dataset: str, folder: Path) -> dict[str, Path]:
+    """The settings that name this data set's drawn download to `prep`."""
+    source = folder / download_of(dataset)
+    table = {"labels": source / TABLE} if dataset == "folder" else {}
+    return {"source": source, "lesion_masks": folder / LESION_MASKS, **table}
+
+
+def download_of(dataset: str) -> str:
+    """The folder of this data set's download: `refuge-cls` and `refuge-seg` are of one."""
+    return dataset.removesuffix("-cls").removesuffix("-seg")
+
+
+def _drawn_already(folder: Path, description: dict[str, Any]) -> list[str]:
+    """The data sets that are complete; notes down what is drawn here before anything is."""
+    path = folder / DRAWING
+    there = {}
+    if path.exists():
+        there = json.loads(path.read_text(encoding="utf-8"))
+    elif not any(not entry.name.startswith(".") for entry in folder.iterdir()):
+        _note(folder, description, [])
+        return []
+    done: list[str] = there.pop("drawn", [])
+    if there != description:
+        text = json.dumps(description, sort_keys=True)
+        raise SwclError(f"{folder} holds something else than this drawing ({text}): remove it, or name another SOURCE.")
+    return done
+
+
+def _note(folder: Path, description: dict[str, Any], done: list[str]) -> None:
+    write_text(folder / DRAWING, json.dumps({**description, "drawn": done}, sort_keys=True))
+
+
+def _odir(settings: PrepSettings, folder: Path) -> Drawing:
+    seed, patients, size = settings.seed, settings.patients, settings.drawn_size
+    return patients, lay_out_odir(folder / "odir", folder, seed, patients, size, settings.workers)
+
+
+def _eyepacs(settings: PrepSettings, folder: Path) -> Drawing:
+    seed, patients, size = settings.seed, 2 * settings.patients, settings.drawn_size
+    return patients, lay_out_eyepacs(folder / "eyepacs", folder, seed, patients, size, settings.workers)
+
+
+def _idrid(settings: PrepSettings, folder: Path) -> Drawing:
+    train, test = settings.patients, settings.patients // 4
+    drawing = lay_out_idrid(folder / "idrid", folder, settings.seed, train, test, settings.drawn_size, settings.workers)
+    return train + test, drawing
+
+
+def _messidor(settings: PrepSettings, folder: Path) -> Drawing:
+    seed, eyes, size = settings.seed, max(12, settings.patients // 2), settings.drawn_size
+    return eyes, lay_out_messidor(folder / "messidor", folder, seed, eyes, size, settings.workers)
+
+
+def _refuge(settings: PrepSettings, folder: Path) -> Drawing:
+    eyes = max(6, settings.patients // 3)
+    drawing = lay_out_refuge(folder / "refuge", settings.seed, eyes, settings.drawn_size, settings.workers)
+    return 3 * eyes, drawing
+
+
+def _folder(settings: PrepSettings, folder: Path) -> Drawing:
+    seed, patients, size = settings.seed, max(5, settings.patients // 4), settings.drawn_size
+    return patients, lay_out_folder(folder / "folder", folder, seed, patients, size, settings.workers)
+
+
+def _drive(settings: PrepSettings, folder: Path) -> Drawing:
+    part = max(5, settings.patients // 6)
+    return 2 * part, lay_out_drive(folder / "drive", settings.seed, part, part, settings.workers)
+
+
+def _stare(settings: PrepSettings, folder: Path) -> Drawing:
+    part = min(10, max(5, settings.patients // 6))
+    return 2 * part, lay_out_stare(folder / "stare", settings.seed, part, part, settings.workers)
+
+
+def _chase_db1(settings: PrepSettings, folder: Path) -> Drawing:
+    train, test = 5, 2
+    return train + test, lay_out_chase_db1(folder / "chase-db1", settings.seed, train, test, settings.workers)
+
+
+LAYOUTS: dict[str, Callable[[PrepSettings, Path], Drawing]] = {
+    "odir": _odir,
+    "eyepacs": _eyepacs,
+    "messidor": _messidor,
+    "idrid": _idrid,
+    "refuge": _refuge,
+    "drive": _drive,
+    "stare": _stare,
+    "chase-db1": _chase_db1,
+    "folder": _folder,
+}

@@ -1,0 +1,217 @@
+"""`prep`: speed beside decoding fully, memory over many photographs, opening a large manifest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from swcl_cli.chance import generator
+from swcl_cli.data import manifest
+from swcl_cli.data.images import prepare_photograph
+from swcl_cli.data.preparation import Job, prepare, prepare_all
+from tests.downloads import encoded, field, write_csv
+
+pytestmark = pytest.mark.bench
+SHARED = Path(__file__).parents[3] / "shared/data/IDRiD-fullsize"
+SIZE = 448
+LEAST_RATIO, LEAST_PSNR = 4.0, 50.0
+MANY, FEW = 50_000, 5_000
+BYTES_A_ROW = 3_000  # what a photograph may add to the parent; one prepared image takes 600,000
+OPENING_SECONDS, OPENING_BYTES = 2.0, 500e6
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """JPEGs of 4288 x 2848: real ones, or phantom ones where those are not here."""
+    if SHARED.is_dir():
+        return sorted(SHARED.glob("*.jpg"))
+    return [_drawn(tmp_path_factory.mktemp("full"), item) for item in range(4)]
+
+
+def _drawn(folder: Path, item: int) -> Path:
+    rng = generator(0, "bench photograph", item=item)
+    levels = np.full((2848, 4288, 3), (150.0, 80.0, 40.0))
+    for step, strength in ((8, 3), (40, 8), (200, 15)):
+        noise = Image.fromarray(rng.normal(0, strength, (2848 // step, 4288 // step)).astype(np.float32))
+        levels += np.asarray(noise.resize((4288, 2848), Image.Resampling.BICUBIC))[..., None]
+    image = Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+    path = folder / f"{item}.jpg"
+    path.write_bytes(encoded(Image.composite(image, Image.new("RGB", image.size), field(4288, 2848)), quality=92))
+    return path
+
+
+def _jobs(photographs: list[Path], folder: Path, repeats: int = 1) -> list[Job]:
+    return [
+        Job(f"{repeat}_{path.stem}", SIZE, {"photograph": path}, {"photograph": folder / f"{repeat}_{path.stem}.jpg"})
+        for repeat in range(repeats)
+        for path in photographs
+    ]
+
+
+def _fully(path: Path, target: Path) -> None:
+    """What most scripts do: decode every pixel, resize, save at the same quality."""
+    image = Image.open(path).convert("RGB")
+    shorter = min(image.size)
+    image = image.resize(
+        (round(image.width * SIZE / shorter), round(image.height * SIZE / shorter)), Image.Resampling.BILINEAR
+    )
+    image.save(target, quality=95, subsampling=0)
+
+
+def _bare(path: Path, target: Path) -> None:
+    """The limit: scaled decoding, resize, encode; no hash, no check, no statistics."""
+    image = prepare_photograph(path.read_bytes(), SIZE)[0]
+    image.save(target, quality=95, subsampling=0)
+
+
+def _fastest(act: Callable[[], object], repeats: int = 7) -> tuple[float, float]:
+    """The least wall time and the least time of this core: others' load only ever adds."""
+    wall, core = [], []
+    act()
+    for _ in range(repeats):
+        started = time.perf_counter(), time.process_time()
+        act()
+        wall.append(time.perf_counter() - started[0])
+        core.append(time.process_time() - started[1])
+    return min(wall), min(core)
+
+
+def test_photographs_a_second(photographs: list[Path], tmp_path: Path, row: Callable[..., None]) -> None:
+    jobs = _jobs(photographs, tmp_path)
+    ways: dict[str, Callable[[], object]] = {
+        "prep, all of it": lambda: [prepare(job) for job in jobs],
+        "decode fully, resize, save": lambda: [_fully(path, tmp_path / "full.jpg") for path in photographs],
+        "scaled decode, resize, encode alone": lambda: [_bare(path, tmp_path / "bare.jpg") for path in photographs],
+    }
+    taken = {name: _fastest(way) for name, way in ways.items()}
+    ours = taken["prep, all of it"]
+    for name, (wall, core) in taken.items():
+        row(
+            f"4288 x 2848, {name}",
+            ms=1000 * wall / len(photographs), ms_of_a_core=1000 * core / len(photographs),
+            times_prep=wall / ours[0], times_prep_a_core=core / ours[1],
+        )  # fmt: skip
+    assert taken["decode fully, resize, save"][1] / ours[1] >= LEAST_RATIO
+
+
+def test_likeness_to_decoding_fully(photographs: list[Path], row: Callable[..., None]) -> None:
+    for path in photographs:
+        ours = np.asarray(prepare_photograph(path.read_bytes(), SIZE)[0], float)
+        full = Image.open(BytesIO(path.read_bytes())).convert("RGB")
+        reference = np.asarray(full.resize(ours.shape[1::-1], Image.Resampling.BILINEAR), float)
+        psnr = 10 * np.log10(255**2 / np.mean((ours - reference) ** 2))
+        row(f"scaled against full decoding, {path.name}", PSNR_dB=float(psnr))
+        assert psnr >= LEAST_PSNR
+
+
+def test_two_cores(photographs: list[Path], tmp_path: Path, row: Callable[..., None]) -> None:
+    work = [(job, None) for job in _jobs(photographs, tmp_path, repeats=16)]
+    seconds = {
+        workers: _fastest(lambda workers=workers: list(prepare_all(work, workers)), repeats=3)[0] for workers in (1, 2)
+    }
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    row("prep of 64 photographs, two workers against one", times_as_fast=seconds[1] / seconds[2], cores=str(cores))
+
+
+# The peak of this program alone: getrusage's is that of the program that started it, where that was higher.
+PEAK = """
+from pathlib import Path
+def peak():
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return 1024 * int(line.split()[1])
+"""
+MEASURED = """
+import json, resource, sys
+from swcl_cli.settings import PrepSettings
+from swcl_cli.steps import prep
+base = peak()
+prep.run(PrepSettings(workspace=Path(sys.argv[1]), dataset="eyepacs", source=Path(sys.argv[2]), size=64, workers=1))
+print(json.dumps([base, peak(), 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_with_the_photographs(tmp_path: Path, row: Callable[..., None]) -> None:
+    """A made-up EyePACS of 5,000 and of 50,000 photographs of 64 x 64: the peak of the parent and of its worker."""
+    peaks = {}
+    for count in (FEW, MANY):
+        source = _many(tmp_path / f"source{count}", count)
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK + MEASURED, str(tmp_path / f"work{count}"), str(source)],
+            capture_output=True, check=True, text=True,
+        )  # fmt: skip
+        base, parent, worker = json.loads(done.stdout.splitlines()[-1])
+        peaks[count] = (parent, worker)
+        row(
+            f"prep of {count:,} photographs",
+            s=time.perf_counter() - started, imports_MB=base / 1e6, parent_MB=parent / 1e6, worker_MB=worker / 1e6,
+        )  # fmt: skip
+    grown = [(many - few) / (MANY - FEW) for few, many in zip(peaks[FEW], peaks[MANY], strict=True)]
+    row("growth by photograph", parent_bytes=grown[0], worker_bytes=grown[1])
+    assert max(grown) < BYTES_A_ROW
+
+
+def _many(source: Path, count: int) -> Path:
+    rng = generator(0, "many photographs")
+    (source / "train").mkdir(parents=True)
+    rows: list[tuple[object, object]] = [("image", "level")]
+    for item in range(count):
+        name = f"{10 + item // 2}_{('left', 'right')[item % 2]}"
+        colour = rng.integers(60, 250, (2, 2, 3)).astype(np.uint8)
+        Image.fromarray(colour).resize((64, 64)).save(source / f"train/{name}.jpeg", quality=60)
+        rows.append((name, item % 5))
+    write_csv(source / "trainLabels.csv", rows)
+    return source
+
+
+OPENED = """
+import json, sys, time
+from swcl_cli.data import manifest
+base = peak()
+started = time.perf_counter()
+frame = manifest.read(Path(sys.argv[1]))
+assert len(frame) == 1_000_000
+print(json.dumps([time.perf_counter() - started, base, peak()]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_manifest_of_a_million_rows(tmp_path: Path, row: Callable[..., None]) -> None:
+    rows = 1_000_000
+    numbers = np.arange(rows)
+    names = pd.Series(np.char.add((numbers // 2).astype(str), np.where(numbers % 2, "_right", "_left")))
+    hexadecimal = generator(0, "hashes").integers(0, 2**63, (rows, 4))
+    frame = pd.DataFrame(
+        {
+            "dataset": "eyepacs", "split": "train", "image_id": names, "patient_id": (numbers // 2).astype(str),
+            "group_id": (numbers // 2).astype(str), "eye": np.where(numbers % 2, "right", "left"),
+            "path": "data/eyepacs/images/" + names + ".jpg", "width": 640, "height": 448, "dr_grade": numbers % 5,
+            "source_path": "train/" + names + ".jpeg",
+            "source_hash": ["".join(f"{part:016x}" for part in parts) for parts in hexadecimal],
+        }
+    )  # fmt: skip
+    path = tmp_path / "manifest.parquet"
+    manifest.write(path, frame, {})
+    command = [sys.executable, "-c", PEAK + OPENED, str(path)]
+    runs = [subprocess.run(command, capture_output=True, check=True, text=True).stdout for _ in range(3)]
+    seconds, base, peak = min(json.loads(text) for text in runs)
+    row(
+        "manifest of 1,000,000 rows",
+        s=seconds,
+        imports_MB=base / 1e6,
+        peak_MB=peak / 1e6,
+        file_MB=path.stat().st_size / 1e6,
+    )
+    assert seconds < OPENING_SECONDS and peak - base < OPENING_BYTES

@@ -1,0 +1,145 @@
+"""People's own photographs: with and without a table, masks, and names that tell of patients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swcl_cli.data import manifest
+from swcl_cli.datasets import folder
+from swcl_cli.errors import SwclError, UsageError
+from swcl_cli.settings import PrepSettings
+from swcl_cli.steps import prep
+from tests import downloads
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    for item, name in enumerate(("north/P1_L.jpg", "north/P1_R.png", "south/deep/P2_L.jpg", "P3_OD.tif")):
+        downloads.write_photograph(tmp_path / "source" / name, item)
+    return tmp_path / "source"
+
+
+def by_id(download: Any, *names: str) -> dict[str, tuple[Any, ...]]:
+    return {row.image_id: tuple(getattr(row, name) for name in names) for row in download.photographs}
+
+
+def test_without_a_table(source: Path) -> None:
+    download = folder.read(source)
+    assert by_id(download, "path", "patient_id", "eye", "split", "abnormal") == {
+        "P3_OD": ("P3_OD.tif", "P3_OD", "unknown", "train", None),
+        "north_P1_L": ("north/P1_L.jpg", "north_P1_L", "unknown", "train", None),
+        "north_P1_R": ("north/P1_R.png", "north_P1_R", "unknown", "train", None),
+        "south_deep_P2_L": ("south/deep/P2_L.jpg", "south_deep_P2_L", "unknown", "train", None),
+    }
+    assert download.draw_validation and not download.problems
+
+
+def test_names_that_tell_of_patient_and_eye(source: Path) -> None:
+    download = folder.read(source, name_pattern=r"(?P<patient>P\d+)_(?P<eye>[A-Z]+)")
+    assert by_id(download, "patient_id", "eye") == {
+        "P3_OD": ("P3", "right"),
+        "north_P1_L": ("P1", "left"),
+        "north_P1_R": ("P1", "right"),
+        "south_deep_P2_L": ("P2", "left"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "error", "message"),
+    [
+        ("(", UsageError, r"name_pattern: '\(' is not a regular expression"),
+        (r"(P\d+)", UsageError, r"has neither a group \(\?P<patient>...\) nor \(\?P<eye>...\)"),
+        (r"(?P<patient>X\d+)", SwclError, r"P3_OD\.tif: --name-pattern .* finds neither a patient nor an eye in it"),
+        (r"(?P<eye>P)\d", SwclError, r"P3_OD\.tif: --name-pattern finds the eye 'P': none of left, l, os"),
+    ],
+)
+def test_bad_patterns_stop(source: Path, pattern: str, error: type[SwclError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        folder.read(source, name_pattern=pattern)
+
+
+def test_with_a_table(source: Path) -> None:
+    rows = [
+        ["Image", "Patient", "eye", "split", "abnormal", "dr_grade", "dme_grade", "glaucoma", "age", "sex"],
+        ["north/P1_L.jpg", "one", "OS", "train", 1, 3, 1, 0, 61, "F"],
+        ["north/P1_R", "one", "r", "val", 0, 0, 0, 0, 61, "female"],
+        ["P3_OD", "", "", "", "", "", "", "", "", ""],
+        ["east/P9.jpg", "nine", "", "", "", "", "", "", "", ""],
+    ]
+    downloads.write_csv(source / "labels.csv", rows, ending="\r\n", start="\ufeff")
+    download = folder.read(source, labels=source / "labels.csv", name_pattern=r"(?P<patient>P\d)")
+    columns = ("patient_id", "eye", "split", "abnormal", "dr_grade", "dme_grade", "glaucoma", "age", "sex")
+    assert by_id(download, *columns) == {
+        "north_P1_L": ("one", "left", "train", True, 3, 1, False, 61, "female"),
+        "north_P1_R": ("one", "right", "val", False, 0, 0, False, 61, "female"),
+        "P3_OD": ("P3", "unknown", "train", None, None, None, None, None, None),
+    }
+    assert [(problem.source_path, problem.problem) for problem in sorted(download.problems)] == [
+        ("east/P9.jpg", "label without image"),
+        ("south/deep/P2_L.jpg", "image without label"),
+    ]
+    assert not download.draw_validation
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("../P1_L.jpg,0,0", r"labels\.csv, row 2, column 'image': '\.\./P1_L\.jpg' is not a path in the folder"),
+        ("/etc/P1_L.jpg,0,0", r"column 'image': '/etc/P1_L\.jpg' is not a path in the folder"),
+        ("north/../P3_OD.tif,0,0", r"column 'image': .* is not a path in the folder"),
+        ("P3_OD,5,0", r"row 2, column 'dr_grade': 5 is not in 0 to 4"),
+        ("P3_OD,0,maybe", r"row 2, column 'abnormal': 'maybe' is not a whole number"),
+        ("P3_OD,0,0\nP3_OD.tif,0,0", r"row 3, column 'image': 'P3_OD\.tif' names the image of row 2 again"),
+        ("P3_OD,0,0\nP3_OD,0,0", r"row 3, column 'image': 'P3_OD' stands in row 2 already"),
+        ("image,dr_grade,abnormal", r"row 2: repeats the header of row 1"),
+    ],
+)
+def test_bad_tables_stop(tmp_path: Path, source: Path, row: str, message: str) -> None:
+    (tmp_path / "labels.csv").write_text(f"image,dr_grade,abnormal\n{row}\n")
+    with pytest.raises(SwclError, match=message):
+        folder.read(source, labels=tmp_path / "labels.csv")
+
+
+def test_masks_in_a_parallel_folder(tmp_path: Path, source: Path) -> None:
+    masks = tmp_path / "masks"
+    for name in ("north/P1_L.png", "north/P1_R.gif", "other/P8.png"):
+        (masks / name).parent.mkdir(parents=True, exist_ok=True)
+        downloads.field(120, 100).save(masks / name)
+    download = folder.read(source, masks=masks)
+    assert {row.image_id for row in download.photographs if row.mask} == {"north_P1_L", "north_P1_R"}
+    assert [(problem.source_path, problem.problem) for problem in download.problems] == [
+        ("other/P8.png", "label without image")
+    ]
+    settings = PrepSettings(workspace=tmp_path, dataset="folder", source=source, size=0, workers=0, masks=masks)
+    frame = manifest.read(prep.run(settings)).set_index("image_id")
+    assert frame["mask_path"]["north_P1_L"] == "data/folder/masks/north_P1_L_mask.png"
+    assert frame["mask_path"].notna().sum() == 2
+    with pytest.raises(UsageError, match="prepare it with --size 0"):
+        prep.run(settings.model_copy(update={"size": 80}))
+
+
+def test_a_missing_folder_of_masks_is_named(tmp_path: Path, source: Path) -> None:
+    with pytest.raises(UsageError, match="masks: .*nowhere is not a folder"):
+        folder.read(source, masks=tmp_path / "nowhere")
+
+
+def test_names_that_would_collide_stop(source: Path) -> None:
+    downloads.write_photograph(source / "north_P1_L.jpg", 9)
+    with pytest.raises(SwclError, match="would both be called north_P1_L: rename one"):
+        folder.read(source)
+
+
+def test_links_and_hidden_folders_are_left_alone(tmp_path: Path, source: Path) -> None:
+    downloads.write_photograph(tmp_path / "outside/a.jpg", 1)
+    (source / "linked").symlink_to(tmp_path / "outside")
+    (source / "b.jpg").symlink_to(tmp_path / "outside/a.jpg")
+    downloads.write_photograph(source / ".trash/c.jpg", 2)
+    download = folder.read(source)
+    assert len(download.photographs) == 4
+    assert sorted((problem.source_path, problem.detail) for problem in download.problems) == [
+        ("b.jpg", "a link that leads out of the source"),
+        ("linked", "a link to a folder"),
+    ]

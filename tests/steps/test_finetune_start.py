@@ -1,0 +1,174 @@
+"""Where `finetune` starts from, key by key, and which epoch it keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from swcl_cli.errors import SwclError, UsageError
+from swcl_cli.settings import FinetuneSettings
+from swcl_cli.steps import finetune
+from swcl_cli.tasks.trial import Judgement, Trial
+from swcl_cli.workspace import Workspace, read_provenance, write_safetensors
+from tests import prepared
+from tests.planted import DRIVE, IDRID, log, options, write_drive, write_idrid
+
+
+class Stopped(Exception):
+    pass
+
+
+def start(monkeypatch: pytest.MonkeyPatch, settings: FinetuneSettings) -> dict[str, Tensor]:
+    """The state of the objective before its first step."""
+    states: list[dict[str, Tensor]] = []
+
+    def seen(_: Any, objective: Any, *rest: Any) -> Any:
+        states.append({key: tensor.clone() for key, tensor in objective.state_dict().items()})
+        raise Stopped
+
+    monkeypatch.setattr(finetune, "training_steps", seen)
+    with pytest.raises(Stopped):
+        finetune.run(settings)
+    return states[0]
+
+
+@pytest.mark.parametrize(
+    ("task", "architecture"), [("idrid", "resnet18"), ("drive", "resnet18"), ("drive", "resnetv2_50x1_bit")]
+)
+def test_step_0_is_the_file_key_by_key(
+    task: str, architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_idrid(tmp_path, 10) if task == "idrid" else write_drive(tmp_path, 5)
+    weights = prepared.encoder(tmp_path / "swcl.safetensors", architecture)
+    state = start(
+        monkeypatch,
+        options(tmp_path, IDRID if task == "idrid" else DRIVE, init="swcl.safetensors", architecture=None),
+    )
+    inside = "encoder." if task == "idrid" else "network.encoder."
+    arrived = {key.removeprefix(inside): tensor for key, tensor in state.items() if key.startswith(inside)}
+    assert arrived.keys() == weights.keys()
+    assert all(torch.equal(arrived[key], weights[key]) for key in weights)
+    assert ("norm.weight" in arrived) == (architecture == "resnetv2_50x1_bit")
+
+
+def test_random_weights_differ_by_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_idrid(tmp_path, 10)
+    first, again, other = (start(monkeypatch, options(tmp_path, IDRID, seed=seed)) for seed in (0, 0, 1))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["encoder.conv1.weight"], other["encoder.conv1.weight"])
+
+
+def test_colours_and_name_come_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "elsewhere/mine.safetensors"
+    prepared.encoder(path)
+    work = read_provenance(path)
+    work["encoder"]["mean"] = [0.1, 0.2, 0.3]
+    write_safetensors(path, load_file(path), work)
+    write_idrid(tmp_path, 10)
+    settings = options(tmp_path, IDRID, init=str(path), architecture=None, epochs=1)
+    written = finetune.run(settings)
+    assert written == tmp_path / "finetune/idrid/mine/results.parquet"
+    model = read_provenance(written.parent / "seed0/model.safetensors")
+    assert model["model"]["mean"] == [0.1, 0.2, 0.3] and model["inputs"].keys() == {"idrid", "init"}
+    assert finetune.run(settings.model_copy(update={"name": "other"})).parent.name == "other"
+
+
+class TestInit:
+    @pytest.fixture(autouse=True)
+    def _data(self, tmp_path: Path) -> None:
+        write_idrid(tmp_path, 10)
+
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(SwclError, match="--init gone.safetensors: no such file here or in .*swcl pretrain"):
+            finetune.run(options(tmp_path, IDRID, init="gone.safetensors"))
+
+    def test_not_ours(self, tmp_path: Path) -> None:
+        save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "theirs.safetensors")
+        with pytest.raises(SwclError, match="theirs.safetensors was not written by swcl"):
+            finetune.run(options(tmp_path, IDRID, init="theirs.safetensors"))
+
+    def test_no_safetensors_at_all(self, tmp_path: Path) -> None:
+        (tmp_path / "weights.bin").write_bytes(b"PK\x03\x04 a pickle, say")
+        with pytest.raises(SwclError, match="weights.bin can't be read"):
+            finetune.run(options(tmp_path, IDRID, init="weights.bin"))
+
+    def test_no_encoder(self, tmp_path: Path) -> None:
+        prepared.labeler(tmp_path, ["odir"], [])
+        with pytest.raises(
+            SwclError, match="labeler.safetensors holds no encoder. Encoders are made by: swcl pretrain"
+        ):
+            finetune.run(options(tmp_path, IDRID, init="labeler.safetensors"))
+
+    def test_another_architecture(self, tmp_path: Path) -> None:
+        prepared.encoder(tmp_path / "swcl.safetensors")
+        with pytest.raises(UsageError, match="holds a resnet18, not the --architecture resnet34"):
+            finetune.run(options(tmp_path, IDRID, init="swcl.safetensors", architecture="resnet34"))
+
+    def test_keys_that_do_not_fit(self, tmp_path: Path) -> None:
+        path = tmp_path / "swcl.safetensors"
+        weights = prepared.encoder(path)
+        del weights["bn1.weight"]
+        write_safetensors(path, weights, read_provenance(path))
+        with pytest.raises(SwclError, match="does not fit.*missing: bn1.weight"):
+            finetune.run(options(tmp_path, IDRID, init="swcl.safetensors"))
+
+
+def test_a_task_that_is_not_prepared(tmp_path: Path) -> None:
+    with pytest.raises(SwclError, match="drive/manifest.parquet is missing. Make it with: swcl prep drive SOURCE"):
+        finetune.run(options(tmp_path, DRIVE))
+
+
+def with_curve(monkeypatch: pytest.MonkeyPatch, curve: list[float]) -> list[dict[str, Tensor]]:
+    """Validation follows the curve, whatever was learnt; returns the weights at each validation."""
+    weights: list[dict[str, Tensor]] = []
+    tested: list[str] = []
+    original = finetune.KINDS["classification"]
+
+    def prepare(*given: Any) -> Trial:
+        trial = original(*given)
+
+        def judge(_: Any, split: str, folder: Path | None) -> Judgement:
+            state = {key: tensor.clone() for key, tensor in trial.network.state_dict().items()}
+            if folder is not None:
+                tested.append(split)
+                assert tested == ["test"]
+                return Judgement({"joint_accuracy": 0.25})
+            weights.append(state)
+            return Judgement({"joint_accuracy": [*curve, -1][min(len(weights) - 1, len(curve))]})
+
+        return dataclasses.replace(trial, judge=judge)
+
+    monkeypatch.setitem(finetune.KINDS, "classification", prepare)
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("curve", "epochs", "every", "validated", "best"),
+    [
+        pytest.param([0.2, 0.5, 0.4, 0.5], 10, 1, [0, 1, 2, 3], 1, id="stops 2 epochs after its best, a tie is none"),
+        pytest.param([0.1, 0.2, 0.3, 0.2, 0.4, 0.3], 6, 1, [0, 1, 2, 3, 4, 5], 4, id="goes on to the end"),
+        pytest.param([0.3, 0.2, 0.1], 7, 3, [2, 5], 2, id="every third epoch"),
+        pytest.param([0.3, 0.4, 0.5], 7, 3, [2, 5, 6], 6, id="the last epoch counts"),
+    ],
+)
+def test_early_stopping_keeps_the_best_epoch(
+    curve: list[float], epochs: int, every: int, validated: list[int], best: int,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write_idrid(tmp_path, 10)
+    weights = with_curve(monkeypatch, curve)
+    finetune.run(options(tmp_path, IDRID, epochs=epochs, validate_every=every))
+    lines = [line for line in log(Workspace(tmp_path), "finetune-idrid-random-seed0") if "validation" in line]
+    assert [line["epoch"] for line in lines] == validated
+    assert [line["validation"] for line in lines] == curve[: len(validated)]
+    path = Workspace(tmp_path).finetune("idrid", "random") / "seed0/model.safetensors"
+    assert read_provenance(path)["validation"] == {"best": max(curve), "best_epoch": best}
+    kept = load_file(path)
+    matching = [all(torch.equal(kept[key], one[key]) for key in kept) for one in weights[: len(validated)]]
+    assert matching == [epoch == best for epoch in validated]

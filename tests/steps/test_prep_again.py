@@ -1,0 +1,152 @@
+"""`prep` again: unchanged images are left alone, and an interrupted run goes on to the same bytes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from swcl_cli.chance import generator
+from swcl_cli.data import preparation
+from swcl_cli.errors import SwclError
+from swcl_cli.steps import prep
+from tests import downloads
+from tests.prep_runs import NORMAL, contents, odir_source, settings
+
+
+@pytest.fixture
+def odir(tmp_path: Path) -> Path:
+    return odir_source(tmp_path / "source")
+
+
+@pytest.fixture
+def prepared_anew(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the images that are decoded, as they are."""
+    names: list[str] = []
+
+    def counting(job: preparation.Job, earlier: preparation.Outcome | None = None) -> preparation.Outcome:
+        names.append(job.image_id)
+        return original(job, earlier)
+
+    original = preparation.prepare
+    monkeypatch.setattr(preparation, "prepare", counting)
+    return names
+
+
+def test_repeating_is_free(tmp_path: Path, odir: Path, prepared_anew: list[str]) -> None:
+    options = settings(tmp_path / "work", "odir", odir)
+    prep.run(options)
+    before = contents(tmp_path / "work")
+    assert len(prepared_anew) == 40
+    prepared_anew.clear()
+    prep.run(options)
+    assert not prepared_anew and contents(tmp_path / "work") == before
+
+    (tmp_path / "work/data/odir/.journal.jsonl").unlink()
+    prep.run(options)
+    assert len(prepared_anew) == 40 and contents(tmp_path / "work") == before
+
+
+def test_only_what_changed_is_prepared(tmp_path: Path, odir: Path, prepared_anew: list[str]) -> None:
+    options = settings(tmp_path / "work", "odir", odir)
+    prep.run(options)
+    prepared_anew.clear()
+    downloads.write_photograph(odir / "preprocessed_images/3_left.jpg", 77)
+    (tmp_path / "work/data/odir/images/4_left.jpg").write_bytes(b"tampered")
+    prep.run(options)
+    assert sorted(prepared_anew) == ["3_left", "4_left"]
+    after = contents(tmp_path / "work")
+    prep.run(settings(tmp_path / "fresh", "odir", odir))
+    assert after == contents(tmp_path / "fresh")
+
+
+def test_removed_images_leave_manifest_and_disk(tmp_path: Path, odir: Path) -> None:
+    options = settings(tmp_path / "work", "odir", odir)
+    prep.run(options)
+    (odir / "preprocessed_images/3_left.jpg").unlink()
+    (tmp_path / "work/data/odir/images/.9_left.jpg.123.partial").write_bytes(b"left by a kill")
+    prep.run(options)
+    prep.run(settings(tmp_path / "fresh", "odir", odir))
+    assert contents(tmp_path / "work") == contents(tmp_path / "fresh")
+    assert len(list((tmp_path / "work/data/odir/images").iterdir())) == 39
+
+
+def test_another_size_replaces_everything(tmp_path: Path, odir: Path) -> None:
+    prep.run(settings(tmp_path / "work", "odir", odir))
+    prep.run(settings(tmp_path / "work", "odir", odir, size=0))
+    prep.run(settings(tmp_path / "fresh", "odir", odir, size=0))
+    assert contents(tmp_path / "work") == contents(tmp_path / "fresh")
+
+
+RUN = """
+import sys
+from pathlib import Path
+from swcl_cli.settings import PrepSettings
+from swcl_cli.steps import prep
+workspace, source, workers = sys.argv[1:]
+prep.run(PrepSettings(workspace=Path(workspace), dataset="odir", source=Path(source), size=80, workers=int(workers)))
+"""
+
+
+def test_killed_runs_go_on_to_the_same_bytes(tmp_path: Path) -> None:
+    source = downloads.odir_kaggle(tmp_path / "source", dict.fromkeys(range(60), (NORMAL, NORMAL)))
+    folder = tmp_path / "work/data/odir"
+    command = [sys.executable, "-c", RUN, str(tmp_path / "work"), str(source), "2"]
+    for wanted in (1, 30, 70):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and len(list((folder / "images").glob("*.jpg"))) < wanted:
+                time.sleep(0.002)
+            process.kill()
+        assert not (folder / "manifest.parquet").exists() or process.returncode == 0
+    prep.run(settings(tmp_path / "work", "odir", source))
+    prep.run(settings(tmp_path / "fresh", "odir", source))
+    assert contents(tmp_path / "work") == contents(tmp_path / "fresh")
+
+
+def test_no_manifest_tells_of_images_that_are_changing(
+    tmp_path: Path, odir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = prep.run(settings(tmp_path / "work", "odir", odir))
+
+    def stop(*_: object, **__: object) -> None:
+        raise SwclError("stopped")
+
+    monkeypatch.setattr(preparation, "save", stop)
+    with pytest.raises(SwclError, match="stopped"):
+        prep.run(settings(tmp_path / "work", "odir", odir, size=90))
+    assert not path.exists()
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments(tmp_path: Path) -> None:
+    source = downloads.odir_kaggle(tmp_path / "source", dict.fromkeys(range(300), (NORMAL, NORMAL)))
+    command = [sys.executable, "-c", RUN, str(tmp_path / "work"), str(source), "2"]
+    chance = generator(0, "kills of prep")
+    finished = 0
+    for _ in range(10):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            time.sleep(chance.uniform(1.0, 4.0))
+            process.kill()
+        finished += process.returncode == 0
+        images = {path.name for path in (tmp_path / "work").rglob("*.jpg") if not path.name.startswith(".")}
+        assert not images or max(len(name) for name in images) <= len("299_right.jpg")
+    assert finished < 10
+    prep.run(settings(tmp_path / "work", "odir", source))
+    prep.run(settings(tmp_path / "fresh", "odir", source))
+    assert contents(tmp_path / "work") == contents(tmp_path / "fresh")
+    assert not list((tmp_path / "work").rglob("*.partial"))
+
+
+def test_two_at_once_never_mix(tmp_path: Path, odir: Path) -> None:
+    """Both end well, or the second says that the first is at work; the manifest is that of one alone."""
+    command = [sys.executable, "-c", RUN, str(tmp_path / "work"), str(odir), "1"]
+    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate()[1] for process in both]
+    assert 0 in {process.returncode for process in both}
+    for process, error in zip(both, errors, strict=True):
+        assert process.returncode == 0 or "Another `swcl prep` is at work on" in error
+    prep.run(settings(tmp_path / "fresh", "odir", odir))
+    assert contents(tmp_path / "work") == contents(tmp_path / "fresh")

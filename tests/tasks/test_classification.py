@@ -1,0 +1,128 @@
+"""The joint classifier: its loss by hand, its views, and its measures against scikit-learn."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
+from torch import nn
+
+from swcl_cli.data.augment import center_view
+from swcl_cli.data.colour import MEAN, STD
+from swcl_cli.data.photographs import Photographs
+from swcl_cli.errors import SwclError
+from swcl_cli.models.heads import JointHeads
+from swcl_cli.settings import FinetuneSettings
+from swcl_cli.tasks import TASKS, classification
+from swcl_cli.tasks.classification import JointClassifier, TrainViews
+from swcl_cli.tasks.trial import Trial
+from swcl_cli.training.loop import make_fabric
+from swcl_cli.workspace import Workspace
+from tests import prepared
+
+FABRIC = make_fabric("cpu", "fp32")
+GRADES = [(0, 0), (4, 2), (2, 1), (0, 1), (3, 0), (0, 0), (2, 2), (0, 0), (4, 1), (1, 2), (0, 0), (3, 2)]
+
+
+def write(root: Path) -> pd.DataFrame:
+    rows = [
+        {
+            "split": ("train", "val", "test")[item % 3], "dr_grade": dr, "dme_grade": dme,
+            "image": prepared.photograph(item, 50, 40),
+        }
+        for item, (dr, dme) in enumerate(GRADES)
+    ]  # fmt: skip
+    return prepared.write(root, "idrid", rows, size=40)
+
+
+def prepare(root: Path, seed: int = 0) -> Trial:
+    settings = FinetuneSettings(workspace=root, task="idrid", crop=32, batch=3, workers=0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 6))
+    return classification.prepare(TASKS["idrid"], settings, Workspace(root), seed, encoder, 6, MEAN, STD)
+
+
+def test_loss_is_the_sum_over_heads() -> None:
+    heads = JointHeads(4, {"a": 2, "b": 3})
+    module = JointClassifier(nn.Identity(), heads)
+    images = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    labels = {"a": torch.tensor([0, 1, 1, 0, 1]), "b": torch.tensor([2, 0, 1, 2, 2])}
+    expected = 0.0
+    for name, logits in heads(images).items():
+        for row, truth in zip(logits.tolist(), labels[name].tolist(), strict=True):
+            expected += (math.log(sum(math.exp(value) for value in row)) - row[truth]) / 5
+    assert module({"image": images, "labels": labels})[0].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_views(tmp_path: Path) -> None:
+    table = write(tmp_path)
+    photographs = Photographs.of(Workspace(tmp_path), table)
+    labels = {"dr_grade": table["dr_grade"].to_numpy(dtype=np.int64)}
+    views = TrainViews(photographs, labels, 32, 0, (MEAN, STD))
+    shown = views[(2, 5)]
+    assert shown["image"].shape == (3, 32, 32) and shown["labels"] == {"dr_grade": int(table["dr_grade"].iloc[5])}
+    np.testing.assert_array_equal(shown["image"], TrainViews(photographs, labels, 32, 0, (MEAN, STD))[(2, 5)]["image"])
+    for other in (views[(3, 5)], views[(2, 4)], TrainViews(photographs, labels, 32, 1, (MEAN, STD))[(2, 5)]):
+        assert not np.array_equal(shown["image"], other["image"])
+    fixed = classification.TestViews(photographs, 35, (MEAN, STD))[(0, 3)]
+    np.testing.assert_array_equal(fixed, center_view(photographs.read(3), 40, 35))  # 35 x 256 / 224
+
+
+def test_splits_and_plan(tmp_path: Path) -> None:
+    table = write(tmp_path)
+    trial = prepare(tmp_path)
+    assert trial.images == {"train": 4, "val": 4, "test": 4} and trial.steps_per_epoch == 2
+    assert [len(trial.plan(step)[0]) for step in range(2)] == [3, 1]
+    dataset: Any = trial.dataset
+    assert dataset.photographs.path.to_pylist() == table["path"][table["split"] == "train"].tolist()
+
+
+def test_measures_against_scikit_learn(tmp_path: Path) -> None:
+    table = write(tmp_path)
+    trial = prepare(tmp_path)
+    judged = trial.judge(FABRIC, "test", tmp_path)
+    rows = judged.predictions
+    test = table[table["split"] == "test"].set_index("image_id")
+    right = []
+    for head, part in rows.groupby("head"):
+        assert part["truth"].tolist() == test.loc[part["image_id"], head].tolist()
+        scores = np.stack(part["probabilities"].to_list())
+        np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+        assert part["prediction"].tolist() == scores.argmax(axis=1).tolist()
+        truth, prediction = part["truth"].to_numpy(), part["prediction"].to_numpy()
+        assert judged.measures[f"{head}_accuracy"] == accuracy_score(truth, prediction)
+        kappa = cohen_kappa_score(truth, prediction, weights="quadratic")
+        assert judged.measures[f"{head}_kappa"] == pytest.approx(kappa, nan_ok=True)
+        assert judged.measures[f"{head}_auc"] == pytest.approx(roc_auc_score(truth > 0, 1 - scores[:, 0]))
+        right.append(truth == prediction)
+    assert judged.measures["joint_accuracy"] == np.logical_and(*right).mean()
+    low, high = judged.intervals["joint_accuracy"]
+    assert low <= judged.measures["joint_accuracy"] <= high
+
+
+def test_validation_is_judged_without_files(tmp_path: Path) -> None:
+    write(tmp_path)
+    judged = prepare(tmp_path).judge(FABRIC, "val", None)
+    assert not judged.intervals and judged.predictions.empty and 0 <= judged.measures["joint_accuracy"] <= 1
+
+
+def test_heads_are_functions_of_the_seed(tmp_path: Path) -> None:
+    write(tmp_path)
+    weights = [prepare(tmp_path, seed).network.get_parameter("heads.heads.dr_grade.weight") for seed in (0, 0, 1)]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize(("grade", "shown"), [(5, "5"), (-1, "-1"), (None, "<NA>")])
+def test_labels_outside_the_range_are_named(tmp_path: Path, grade: int | None, shown: str) -> None:
+    table = write(tmp_path)
+    grades = table["dr_grade"].mask(table["image_id"] == "7", grade)
+    prepared.change(tmp_path, "idrid", dr_grade=grades)
+    with pytest.raises(SwclError, match=f"manifest.parquet: 7 has dr_grade = {shown}; idrid needs 0 to 4."):
+        prepare(tmp_path)

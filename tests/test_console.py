@@ -1,0 +1,63 @@
+"""What is printed where there is no terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from swcl_cli import console
+
+
+class Clock:
+    now = 100.0
+
+    @classmethod
+    def monotonic(cls) -> float:
+        return cls.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> type[Clock]:
+    monkeypatch.setattr(console, "time", Clock)
+    monkeypatch.setattr(Clock, "now", 100.0)
+    return Clock
+
+
+def test_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """A path in brackets is no markup, and a long line is not broken: it can be searched for, and copied."""
+    text = "data/[red]/" + "x" * 300
+    console.say(text)
+    console.warn(text)
+    console.fail(text)
+    console.table("[bold]", ["[a]"], [["[/b]"]])
+    printed = capsys.readouterr()
+    assert printed.out.startswith(text + "\n") and "[bold]" in printed.out and "[/b]" in printed.out
+    assert printed.err == f"warning: {text}\nerror: {text}\n"
+
+
+def test_a_plain_line_now_and_then(capsys: pytest.CaptureFixture[str], clock: type[Clock]) -> None:
+    with console.progress("scoring", 40, done=10) as ticker:
+        for _ in range(30):
+            clock.now += 1
+            ticker.advance(note="3 a second")
+    assert capsys.readouterr().out.splitlines() == [
+        "scoring: 20 of 40, 10 s, 20 s left, 3 a second",
+        "scoring: 30 of 40, 20 s, 10 s left, 3 a second",
+        "scoring: 40 of 40, 30 s, 0 s left, 3 a second",
+    ]
+
+
+def test_the_end_is_told_once(capsys: pytest.CaptureFixture[str], clock: type[Clock]) -> None:
+    with console.progress("drawing", 3) as ticker:
+        for _ in range(3):
+            clock.now += 1
+            ticker.advance()
+    assert capsys.readouterr().out == "drawing: 3 of 3, 3 s, 0 s left\n"
+
+
+def test_what_is_quick_or_broken_off_has_no_last_line(capsys: pytest.CaptureFixture[str], clock: type[Clock]) -> None:
+    with console.progress("drawing", 3) as ticker:
+        ticker.advance(3)
+    with pytest.raises(ValueError), console.progress("drawing", 3) as ticker:
+        clock.now += 5
+        raise ValueError
+    assert capsys.readouterr().out == ""
