@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Dataset = Literal[
     "list", "phantom", "odir", "eyepacs", "messidor", "idrid", "refuge-cls", "refuge-seg", "drive", "stare",
@@ -21,19 +21,14 @@ Architecture = Literal["resnet18", "resnet34", "resnet50", "resnetv2_50x1_bit"]
 Precision = Literal["fp32", "bf16"]
 WeakLabel = Literal["position", "abnormality", "patient"]
 
-DATASET_ROWS: dict[str, dict[str, Any]] = {
-    "list": {},
-    "phantom": {},
-    "odir": {"size": 448},
-    "eyepacs": {"size": 448},
-    "messidor": {"size": 350},
-    "idrid": {"size": 350},
-    "refuge-cls": {"size": 350},
-    "refuge-seg": {"size": 514},
-    "drive": {"size": 0},
-    "stare": {"size": 0},
-    "chase-db1": {"size": 0},
-    "folder": {"size": 448},
+PREPARED_SIZES = {  # shorter side in pixels; 0 is the photographs' own
+    448: ("odir", "eyepacs", "folder"),
+    350: ("messidor", "idrid", "refuge-cls"),
+    514: ("refuge-seg",),
+    0: ("drive", "stare", "chase-db1"),
+}
+DATASET_ROWS: dict[str, dict[str, Any]] = {"list": {}, "phantom": {}} | {
+    name: {"size": size} for size, names in PREPARED_SIZES.items() for name in names
 }
 DATASET_OPTIONS = {  # settings that these data sets alone have; `read` of the data set takes those of real ones
     "phantom": ("patients", "drawn_size", "drawn"),
@@ -56,7 +51,12 @@ def _split(value: object) -> object:
 
 Names = Annotated[list[str], BeforeValidator(_split)]
 Integers = Annotated[list[int], BeforeValidator(_split)]
-WeakLabels = Annotated[list[WeakLabel], BeforeValidator(_split), Field(min_length=1)]
+WeakLabels = Annotated[
+    list[WeakLabel],
+    BeforeValidator(_split),
+    AfterValidator(lambda given: [label for label in get_args(WeakLabel) if label in given]),
+    Field(min_length=1),
+]
 
 
 def setting(default: Any, help: str, *, panel: str, runtime: bool = False, **limits: Any) -> Any:

@@ -150,9 +150,8 @@ def is_done(path: Path, provenance: Mapping[str, Any], fresh: bool) -> bool:
         return False
     changed = differences(read_provenance(path), provenance)
     if changed:
-        raise SwclError(
-            f"{path} was made differently ({'; '.join(changed)}). Start over with --fresh, or take another --name."
-        )
+        named = "" if provenance["step"] == "train-labeler" else ", or take another --name"
+        raise SwclError(f"{path} was made differently ({'; '.join(changed)}). Start over with --fresh{named}.")
     return True
 
 

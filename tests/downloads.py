@@ -58,7 +58,7 @@ def write_csv(path: Path, rows: Sequence[Sequence[object]], ending: str = "\n", 
 
 def odir_row(patient: int, left: str = "normal fundus", right: str = "normal fundus") -> list[object]:
     names = (f"{patient}_left.jpg", f"{patient}_right.jpg")
-    return [patient, 40 + patient, "Male" if patient % 2 else "Female", *names, left, right, *[0] * 8]
+    return [patient, 40 + patient % 60, "Male" if patient % 2 else "Female", *names, left, right, *[0] * 8]
 
 
 def write_xlsx(path: Path, rows: Sequence[Sequence[object]], columns: Sequence[str] = ODIR_COLUMNS) -> None:

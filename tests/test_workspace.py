@@ -236,7 +236,9 @@ def test_is_done(tmp_path: Path, name: str, write: Write) -> None:
     with pytest.raises(SwclError) as caught:
         is_done(path, other, fresh=False)
     assert str(caught.value).startswith(f"{path} was made differently (seed: 0 -> 1; swap: 0123456789abcdef -> f).")
-    assert "--fresh" in str(caught.value)
+    assert str(caught.value).endswith(" Start over with --fresh, or take another --name.")
+    with pytest.raises(SwclError, match="Start over with --fresh.$"):
+        is_done(path, {**WORK, "step": "train-labeler"}, fresh=False)
 
 
 def test_remove_tree(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from swcl_cli.data.augment import contrastive_view
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.weak_labels import ABSENT, Patches
+from swcl_cli.errors import SwclError
 
 VIEWS = 2
 
@@ -45,9 +46,11 @@ class PairViews(Dataset[dict[str, Any]]):
 
     def _views(self, epoch: int, row: int) -> NDArray[np.float32]:
         patches, size = self.patches, self.patches.size
-        image = images.read_image(self.root / patches.path[row].as_py())
+        path = self.root / patches.path[row].as_py()
         box = int(patches.x[row]), int(patches.y[row]), size
-        patch = cut_patch(image, *box, bool(patches.mirrored[row]), bool(patches.rotated[row]))
+        patch = cut_patch(images.read_image(path), *box, bool(patches.mirrored[row]), bool(patches.rotated[row]))
+        if patch.shape[:2] != (size, size):
+            raise SwclError(f"{path} is smaller than when its patches were made. Renew them: swcl make-swap --fresh")
         draws = (chance.generator(self.seed, "patch view", epoch, row, view) for view in range(VIEWS))
         return np.stack([contrastive_view(patch, size, draw, self.mean, self.std) for draw in draws])
 

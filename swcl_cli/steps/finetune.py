@@ -86,7 +86,8 @@ def run(settings: FinetuneSettings) -> Path:
 
     whole = provenance("finetune", {**defining, "seeds": len(seeds)}, inputs, primary=task.measure)
     for kind in ("predictions", "results"):
-        parts = [pq.read_table(folder / f"seed{seed}" / f"{kind}.parquet") for seed in seeds]
+        paths = [folder / f"seed{seed}" / f"{kind}.parquet" for seed in seeds]
+        parts = [pq.read_table(workspace.require(path, "the same command with --fresh")) for path in paths]
         write_parquet(folder / f"{kind}.parquet", pa.concat_tables(parts), whole)
     _tell(folder / "results.parquet", f"{task.name} from {name}")
     return folder / "results.parquet"
@@ -137,6 +138,10 @@ class OneRun:
         )
         total = trial.steps_per_epoch * settings.epochs
         counts = ", ".join(f"{count} {split}" for split, count in trial.images.items())
+        if not all(trial.images.values()):
+            raise SwclError(
+                f"{task.dataset} has {counts} photographs: each split needs some. See swcl prep --split-file."
+            )
         console.say(f"{counts} photographs; at most {total:,} steps ({settings.epochs} epochs).")
         state = TrainState(trial.objective, optimizer)
         job = Run(self.run_folder, self.work, state, settings.save_seconds, settings.fresh)

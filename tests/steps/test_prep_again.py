@@ -123,17 +123,17 @@ def test_no_manifest_tells_of_images_that_are_changing(
 @pytest.mark.slow
 def test_ten_kills_at_random_moments(tmp_path: Path) -> None:
     source = downloads.odir_kaggle(tmp_path / "source", dict.fromkeys(range(300), (NORMAL, NORMAL)))
+    folder = tmp_path / "work/data/odir"
     command = [sys.executable, "-c", RUN, str(tmp_path / "work"), str(source), "2"]
     chance = generator(0, "kills of prep")
-    finished = 0
-    for _ in range(10):
+    for wanted in sorted(chance.choice(590, 10, replace=False).tolist()):
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            time.sleep(chance.uniform(1.0, 4.0))
+            while process.poll() is None and len(list((folder / "images").glob("*.jpg"))) <= wanted:
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0, 0.02))
             process.kill()
-        finished += process.returncode == 0
-        images = {path.name for path in (tmp_path / "work").rglob("*.jpg") if not path.name.startswith(".")}
-        assert not images or max(len(name) for name in images) <= len("299_right.jpg")
-    assert finished < 10
+        assert process.returncode == -9
+        assert not (folder / "manifest.parquet").exists()
     prep.run(settings(tmp_path / "work", "odir", source))
     prep.run(settings(tmp_path / "fresh", "odir", source))
     assert contents(tmp_path / "work") == contents(tmp_path / "fresh")

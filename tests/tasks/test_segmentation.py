@@ -18,7 +18,9 @@ from swcl_cli.data.augment import IGNORED
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.images import read_mask
 from swcl_cli.errors import SwclError
+from swcl_cli.models.deeplab import DeepLabV3Plus
 from swcl_cli.models.encoders import create_encoder
+from swcl_cli.models.unet import Unet
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import TASKS, segmentation
 from swcl_cli.tasks.segmentation import CroppedViews, Segmenter, predict_map
@@ -60,6 +62,22 @@ def prepare(root: Path, network: nn.Module | None = None, monkeypatch: pytest.Mo
         monkeypatch.setattr(segmentation, "DeepLabV3Plus", lambda *_: network)
     encoder = create_encoder("resnet18", 0, 16)
     return segmentation.prepare(TASKS["drive"], settings, Workspace(root), 0, encoder, 512, MEAN, STD)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "network", "stride"), [("deeplabv3plus", DeepLabV3Plus, 16), ("smp-unet", Unet, 32)]
+)
+def test_the_decoder_asked_for_stands_on_the_encoder_given(
+    tmp_path: Path, decoder: Any, network: type[nn.Module], stride: int
+) -> None:
+    write(tmp_path)
+    settings = FinetuneSettings(workspace=tmp_path, task="drive", crop=32, batch=2, output_stride=16, decoder=decoder)
+    assert segmentation.encoder_stride(settings) == stride
+    encoder = create_encoder("resnet18", 0, stride)
+    trial = segmentation.prepare(TASKS["drive"], settings, Workspace(tmp_path), 0, encoder, 512, MEAN, STD)
+    assert isinstance(trial.network, network)
+    assert next(trial.network.modules()).encoder is encoder
+    assert 0 <= trial.judge(FABRIC, "val", None).measures["f1"] <= 1
 
 
 def test_loss_leaves_ignored_pixels_out() -> None:
