@@ -39,6 +39,8 @@ The download is never modified. Bad images are set aside and listed in quarantin
 
 Examples:
 
+  swcl prep list
+
   swcl prep phantom
 
   swcl prep odir ~/downloads/ODIR-5K --preset small

@@ -77,13 +77,14 @@ def test_arguments_shared_options_and_panels(helps: dict[str, str], step: str) -
 
 
 def test_defaults_ranges_and_choices_are_shown(helps: dict[str, str]) -> None:
-    for step, text in {
-        "pretrain": "--batch-patches INT >=4",
-        "make-swap": "--threshold FLOAT >=0, <=1 Lesion score t at and above which a patch is abnormal. [default: 0.4]",
-        "train-labeler": "--milestones A,B,... Epochs after which the rate falls to a tenth. [default: 140,160,180]",
-        "finetune": "--output-stride 8|16 Segmentation: stride of the encoder's last features. [default: 8]",
-    }.items():
-        assert text in helps[step]
+    for step, name, form, default in (
+        ("pretrain", "batch_patches", "INT >=4", "496"),
+        ("make-swap", "threshold", "FLOAT >=0, <=1", "0.4"),
+        ("train-labeler", "milestones", "A,B,...", "140,160,180"),
+        ("finetune", "output_stride", "8|16", "8"),
+    ):
+        description = STEPS[step].model_fields[name].description
+        assert f"--{name.replace('_', '-')} {form} {description} [default: {default}]" in helps[step]
     assert "[default: (by task: idrid 224, drive 384)]" in helps["finetune"]
     assert "[default: (by dataset: odir 448, eyepacs 448, " in helps["prep"]
     assert "<semi-hard|batch-hard>" in helps["train-labeler"] and "[default: semi-hard]" in helps["train-labeler"]
