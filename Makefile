@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SWCL := $(BIN)/swcl
 DEMO ?= demo
+export OMP_WAIT_POLICY := PASSIVE
 RUN_DEMO := $(SWCL) --workspace $(DEMO)
 
 .PHONY: help setup demo test test-all lint bench clean
