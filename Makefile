@@ -5,6 +5,7 @@ BIN := .venv/bin
 SWCL := $(BIN)/swcl
 DEMO ?= demo
 export OMP_WAIT_POLICY := PASSIVE
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 RUN_DEMO := $(SWCL) --workspace $(DEMO)
 
 .PHONY: help setup demo test test-all lint bench clean
@@ -38,10 +39,10 @@ demo: setup
 	$(RUN_DEMO) report
 
 test: setup
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: setup
-	$(BIN)/python -m pytest -m "not bench"
+	$(PYTEST) -m "not bench"
 
 lint: setup
 	$(BIN)/ruff check .
