@@ -87,7 +87,7 @@ class Run:
 def _forecast(seconds: float) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     if seconds > 30:
-        console.say(f"About {seconds / 60:.0f} minutes to go; {peak:.1f} GiB of memory in use.")
+        console.say(f"About {max(seconds / 60, 1):.0f} min to go; {peak:.1f} GiB of memory in use.")
 
 
 @contextmanager
