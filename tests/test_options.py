@@ -137,8 +137,11 @@ def test_the_workspace_stands_before_or_after_or_outside(
     assert re.search(r"workspace +│ outside +│ SWCL_WORKSPACE ", swcl("report", "--dry-run").out)
 
 
-def test_a_dry_run_prints_values_and_origins_and_does_nothing(taken: dict[str, StepSettings], tmp_path: Path) -> None:
-    preset = tmp_path / "mine.toml"
+def test_a_dry_run_prints_values_and_origins_and_does_nothing(
+    taken: dict[str, StepSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    preset = Path("mine.toml")  # a short name: the table is as wide as the terminal
     preset.write_text('[finetune]\narchitecture = "resnet18"\n[finetune.drive]\ncrop = 96\n')
     done = swcl("finetune", "drive", "--preset", preset, "--seed", "3", "--dry-run")
     assert done.code == 0 and not taken

@@ -136,7 +136,7 @@ def _score(
 
     photographs = Photographs.of(workspace, table)
     squares = Squares(photographs, labeler["mean"], labeler["std"])
-    shown = _examples(table["image_abnormal"].notna().to_numpy(dtype=bool))
+    shown = _examples(table["image_abnormal"])
     progress = _Progress(workspace.run("make-swap") / "resume.safetensors", work, settings.fresh)
     console.say(f"{len(table):,} photographs to score, {5 * len(table):,} patches.")
     with console.progress("scoring", len(table), progress.done) as ticker:
@@ -182,13 +182,12 @@ class _Progress:
             self.saved_at = time.monotonic()
 
 
-def _examples(labelled: NDArray[np.bool_]) -> set[int]:
-    """A keyed choice of photographs with and without image label."""
-    chosen: set[int] = set()
-    for kind in (True, False):
-        rows = np.flatnonzero(labelled == kind)
-        chosen |= set(chance.generator(0, "examples", item=int(kind)).permutation(rows)[:EXAMPLES].tolist())
-    return chosen
+def _examples(image_abnormal: pd.Series) -> set[int]:
+    """A keyed choice of photographs without image label, and of those labelled abnormal."""
+    kinds = (image_abnormal.isna(), image_abnormal.fillna(False))
+    rows = [np.flatnonzero(kind.to_numpy(dtype=bool)) for kind in kinds]
+    draws = [chance.generator(0, "examples", item=item).permutation(part)[:EXAMPLES] for item, part in enumerate(rows)]
+    return set(np.concatenate(draws).tolist())
 
 
 def _relabelled(table: pa.Table, threshold: float) -> pa.Table:
