@@ -15,14 +15,17 @@ Interval = tuple[float, float]
 class PatchScores:
     """AUCs of the lesion score as a detector of lesions, 95 % intervals over patients, and the best threshold.
 
-    `within_abnormal` counts only patches of abnormal images: knowing which images are abnormal earns nothing there. It
-    compares patches of the same position, since corners hold fewer lesions, and score lower for their background.
+    `within_abnormal` counts only patches of abnormal images: knowing which images are abnormal earns nothing there.
+    `in_place` counts of these only pairs of the same position: knowing that corners hold fewer lesions, and score lower
+    for their background, earns nothing either, so that chance is exactly 0.5.
     """
 
     auc: float
     auc_interval: Interval
     within_abnormal: float
     within_abnormal_interval: Interval
+    in_place: float
+    in_place_interval: Interval
     by_kind: dict[str, float]
     by_position: dict[str, float]
     threshold: float
@@ -50,6 +53,9 @@ def judge_patch_scores(
     threshold, f1 = best_threshold(lesion, score)
 
     def within(rows: NDArray[np.int64]) -> float:
+        return auc(lesion[inside[rows]], score[inside[rows]])
+
+    def in_place(rows: NDArray[np.int64]) -> float:
         drawn = inside[rows]
         return stratified_auc(lesion[drawn], score[drawn], position[drawn])
 
@@ -58,6 +64,8 @@ def judge_patch_scores(
         auc_interval=bootstrap_interval(lambda rows: auc(lesion[rows], score[rows]), patient, seed),
         within_abnormal=within(np.arange(len(inside))),
         within_abnormal_interval=bootstrap_interval(within, patient[inside], seed),
+        in_place=in_place(np.arange(len(inside))),
+        in_place_interval=bootstrap_interval(in_place, patient[inside], seed),
         by_kind={kind: auc(held[held | ~lesion], score[held | ~lesion]) for kind, held in of_kind.items()},
         by_position={
             str(place): auc(lesion[position == place], score[position == place]) for place in np.unique(position)

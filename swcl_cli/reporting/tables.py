@@ -179,6 +179,7 @@ def judgement_table(contents: Contents) -> Table | None:
                 judgement.get("within_abnormal"),
                 judgement.get("within_abnormal_interval"),
             ),
+            _judged("of these, in the same place", judgement.get("in_place"), judgement.get("in_place_interval")),
         ),
         notes=tuple(notes),
     )

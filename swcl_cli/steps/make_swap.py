@@ -233,9 +233,17 @@ def _tell(counts: Mapping[str, int], judgement: Mapping[str, Any] | None, thresh
     console.table(f"retinal-SWAP: {counts['all']:,} patches", ("threshold", "abnormal", "share"), rows)
     console.say(f"Chosen threshold {threshold:g}: {counts['abnormal']:,} abnormal patches.")
     if judgement is not None:
-        low, high = judgement["within_abnormal_interval"]
+        parts = {
+            "all patches": "auc",
+            "of photographs with lesions": "within_abnormal",
+            "in the same place": "in_place",
+        }
+        told = [
+            f"{words} {judgement[name]:.3f} ({judgement[f'{name}_interval'][0]:.3f} to "
+            f"{judgement[f'{name}_interval'][1]:.3f})"
+            for words, name in parts.items()
+        ]
         console.say(
-            f"Against the lesion masks: AUC {judgement['auc']:.3f}; within photographs that hold lesions "
-            f"{judgement['within_abnormal']:.3f} (95 % interval {low:.3f} to {high:.3f}); "
+            f"Against the lesion masks, AUC with 95 % interval: {', '.join(told)}; "
             f"best F1 at t = {judgement['threshold']:.2f}."
         )

@@ -19,7 +19,7 @@ def test_values_by_hand() -> None:
     found = judge_patch_scores(truth, score, abnormal, kinds, list("xyzxyzxy"), list("aaabbbcc"), seed=0)
     assert found.auc == pytest.approx(14 / 15)  # 0.5 lies below 0.6
     # at x: 0.9 and 0.5, both true; at y: 0.7 true above 0.2; at z: 0.6 and 0.4, both false: one pair, rightly ordered
-    assert found.within_abnormal == 1
+    assert found.within_abnormal == pytest.approx(8 / 9) and found.in_place == 1
     assert found.by_position["x"] == 1 and found.by_position["y"] == 1 and math.isnan(found.by_position["z"])
     assert found.by_kind["haemorrhage"] == 1 and found.by_kind["exudate"] == pytest.approx(9 / 10)
     assert math.isnan(found.by_kind["drusen"])
@@ -38,13 +38,13 @@ def test_knowing_the_image_alone_earns_nothing_within_abnormal_images() -> None:
     assert found.auc > 0.8 and found.within_abnormal == 0.5
 
 
-def test_knowing_the_position_alone_earns_nothing_within_abnormal_images() -> None:
+def test_knowing_the_position_alone_earns_nothing_in_place() -> None:
     rng = np.random.default_rng(0)
     positions = np.tile(np.arange(5), 200)
     truth = rng.random(1000) < np.array([0.1, 0.1, 0.8, 0.1, 0.1])[positions]
     score = (positions == 2).astype(float)
     found = judge_patch_scores(truth, score, np.ones(1000), {}, positions, np.repeat(np.arange(200), 5), seed=0)
-    assert found.auc > 0.7 and found.within_abnormal == 0.5
+    assert found.within_abnormal > 0.7 and found.in_place == 0.5
 
 
 def test_intervals_are_over_patients() -> None:
@@ -71,5 +71,12 @@ def test_best_threshold_against_trying_all() -> None:
 
 def test_edges_are_nan_not_errors() -> None:
     found = judge_patch_scores([0, 0], [0.1, 0.2], [0, 0], {}, ["c", "c"], ["a", "b"], seed=0)
-    values = [found.auc, *found.auc_interval, found.within_abnormal, *found.within_abnormal_interval, found.f1]
+    values = [
+        found.auc,
+        *found.auc_interval,
+        found.within_abnormal,
+        *found.within_abnormal_interval,
+        found.in_place,
+        found.f1,
+    ]
     assert np.isnan([*values, found.threshold]).all()

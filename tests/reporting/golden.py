@@ -142,6 +142,7 @@ def _swap(workspace: Workspace, labeler: str) -> None:
     inputs = {"labeler": labeler} | {name: fingerprint(workspace.manifest(name)) for name in ("odir", "eyepacs")}
     judgement = {
         "auc": 0.81, "auc_interval": [0.75, 0.86], "within_abnormal": 0.66, "within_abnormal_interval": [0.58, 0.73],
+        "in_place": 0.62, "in_place_interval": [0.54, 0.7],
         "by_kind": {"exudates": 0.9, "drusen": float("nan")}, "by_position": {"tl": 0.6, "c": 0.7},
         "threshold": 0.37, "f1": 0.5,
     }  # fmt: skip

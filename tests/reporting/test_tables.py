@@ -59,6 +59,7 @@ def test_judgement_against_lesion_masks(contents: Contents) -> None:
     assert _texts(judgement_table(contents)) == [
         ["all patches", "81.0 [75.0, 86.0]"],
         ["patches of photographs with lesions", "66.0 [58.0, 73.0]"],
+        ["of these, in the same place", "62.0 [54.0, 70.0]"],
     ]
     assert _texts(judgement_parts_table(contents)) == [
         ["lesion: drusen", "-"],

@@ -264,7 +264,7 @@ def test_judgement_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     truth = np.zeros((3, 5), bool)
     truth[0, 1] = truth[1, 0] = True
     assert judged["auc"] == pytest.approx(roc_auc_score(truth.ravel(), scores[:3].ravel()))
-    assert judged["within_abnormal"] == 0.5  # of the first two, place by place: tl 0.5 against 0.55, tr 0.9 against 0.6
+    assert judged["in_place"] == 0.5  # of the first two, place by place: tl 0.5 against 0.55, tr 0.9 against 0.6
     assert judged["by_kind"] == {"hard exudate": judged["auc"]}
     assert judged["by_position"]["tl"] == 0 and judged["by_position"]["tr"] == 1
     assert np.isnan([judged["by_position"][name] for name in ("c", "bl", "br")]).all()
