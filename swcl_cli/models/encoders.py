@@ -23,7 +23,7 @@ class Architecture:
     batch_norm: bool  # else GroupNorm, which alone is exact across processes (FACTS 5)
 
 
-# To add one: a row here under timm's name, and the name in `settings.Architecture`.
+# To add one: a row here under timm's name, and the name in `settings/names.py`.
 ARCHITECTURES = {
     "resnet18": Architecture(channels=512, low_level_channels=64, batch_norm=True),
     "resnet34": Architecture(channels=512, low_level_channels=64, batch_norm=True),

@@ -1,4 +1,4 @@
-"""The fine-tuning tasks. To add one: a row in TASKS, its name in `settings.Task` and `settings.TASK_ROWS`."""
+"""The fine-tuning tasks. To add one: a row in TASKS, its name in `settings/names.py`."""
 
 from __future__ import annotations
 

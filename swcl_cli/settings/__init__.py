@@ -1,0 +1,47 @@
+"""One model a step: the only place where an option has a name, a type, a default, a range and a description."""
+
+from __future__ import annotations
+
+from swcl_cli.settings.finetune import FinetuneSettings
+from swcl_cli.settings.make_swap import MakeSwapSettings
+from swcl_cli.settings.names import (
+    DATASET_OPTIONS,
+    DATASET_ROWS,
+    DATASETS,
+    METHOD_ROWS,
+    METHODS,
+    ROW_KEY,
+    ROWS,
+    TASK_ROWS,
+    TASKS,
+    Architecture,
+    Dataset,
+    Method,
+    Precision,
+    Task,
+    WeakLabel,
+)
+from swcl_cli.settings.prep import PrepSettings
+from swcl_cli.settings.pretrain import PretrainSettings
+from swcl_cli.settings.report import ReportSettings
+from swcl_cli.settings.step import SeededSettings, StepSettings, TrainingSettings
+from swcl_cli.settings.train_labeler import TrainLabelerSettings
+
+__all__ = [
+    "DATASETS", "DATASET_OPTIONS", "DATASET_ROWS", "METHODS", "METHOD_ROWS", "ROWS", "ROW_KEY", "STEPS", "TASKS",
+    "TASK_ROWS", "Architecture", "Dataset", "FinetuneSettings", "MakeSwapSettings", "Method", "Precision",
+    "PrepSettings", "PretrainSettings", "ReportSettings", "SeededSettings", "StepSettings", "Task",
+    "TrainLabelerSettings", "TrainingSettings", "WeakLabel",
+]  # fmt: skip
+
+STEPS: dict[str, type[StepSettings]] = {
+    model.step: model
+    for model in (
+        PrepSettings,
+        TrainLabelerSettings,
+        MakeSwapSettings,
+        PretrainSettings,
+        FinetuneSettings,
+        ReportSettings,
+    )
+}

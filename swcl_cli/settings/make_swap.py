@@ -1,0 +1,26 @@
+"""Settings of `make-swap`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from swcl_cli.settings.names import Precision
+from swcl_cli.settings.step import StepSettings, setting
+
+
+class MakeSwapSettings(StepSettings):
+    """`swcl make-swap`: class activation maps -> five weakly labelled patches an eye (paper III-B)."""
+
+    step: ClassVar[str] = "make-swap"
+
+    threshold: float = setting(
+        0.4, "Lesion score t at and above which a patch is abnormal.", panel="Labels", ge=0, le=1
+    )
+    background: Literal["released", "none"] = setting(
+        "released", "Scores outside the retina: zeroed as in the released code, or left alone.", panel="Labels"
+    )
+    precision: Precision = setting("fp32", "Arithmetic of the network.", panel="Machine")
+    batch: int = setting(16, "Images a forward pass.", panel="Machine", ge=1)
+    fresh: bool = setting(False, "Score again, even if swap.parquet is there.", panel="Machine", runtime=True)
+    workers: int = setting(1, "Processes that decode images.", panel="Machine", runtime=True, ge=0, le=256)
+    accelerator: Literal["auto", "cpu", "gpu"] = setting("auto", "Where to compute.", panel="Machine", runtime=True)

@@ -1,0 +1,84 @@
+"""Settings of `prep`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, get_args
+
+from pydantic import model_validator
+
+from swcl_cli.settings.names import DATASET_OPTIONS, Dataset
+from swcl_cli.settings.step import Names, SeededSettings, setting
+
+
+class PrepSettings(SeededSettings):
+    """`swcl prep`: a raw download -> prepared images, masks and a manifest."""
+
+    step: ClassVar[str] = "prep"
+
+    dataset: Dataset = setting(..., "Which public data set SOURCE holds; `list` shows them all.", panel="Data")
+    source: Path | None = setting(
+        None,
+        "Folder of the raw download (phantom: where to draw; by default WORKSPACE/phantom).",
+        panel="Data",
+        runtime=True,
+    )
+    size: int = setting(
+        448, "Shorter side of the prepared images in pixels; 0 keeps their own size.", panel="Data", ge=0
+    )
+    lesion_masks: Path | None = setting(
+        None,
+        "Folder of lesion masks, laid out as the photographs are, as .png: patch scores are then judged against them.",
+        panel="Data",
+        runtime=True,
+    )
+    crop_to_field: bool = setting(
+        False, "Cut the dark margin around the field of view off before resizing.", panel="Data"
+    )
+    split_file: Path | None = setting(
+        None, "Table with the columns image_id and split, which replaces the splits.", panel="Data", runtime=True
+    )
+    keywords: Literal["released", "clean"] = setting(
+        "released",
+        "odir: which keywords make an eye abnormal; clean: words that tell of the photograph alone don't count.",
+        panel="Labels",
+    )
+    chase_split: Literal["20/8", "8/20"] = setting(
+        "20/8", "chase-db1: images that train and that test; children stay together.", panel="Data"
+    )
+    labels: Path | None = setting(
+        None,
+        "folder: table with the column image and any of patient, eye, split, abnormal, dr_grade, dme_grade, glaucoma, "
+        "age, sex.",
+        panel="Data",
+        runtime=True,
+    )
+    masks: Path | None = setting(
+        None, "folder: folder of two-valued masks, laid out as the photographs are.", panel="Data", runtime=True
+    )
+    name_pattern: str | None = setting(
+        None,
+        "folder: regular expression with the groups patient and eye, for the names: '(?P<patient>.+)_(?P<eye>[LR])'.",
+        panel="Data",
+    )
+    patients: int = setting(60, "Patients to draw a phantom data set.", panel="Phantom eyes", ge=8)
+    drawn_size: int = setting(512, "Shorter side of the drawn photographs in pixels.", panel="Phantom eyes", ge=96)
+    drawn: Names = setting(
+        ["odir", "eyepacs", "idrid", "drive"], "Data sets to draw, joined by commas.", panel="Phantom eyes"
+    )
+
+    @model_validator(mode="after")
+    def _own_options_only(self) -> Self:
+        for dataset, names in DATASET_OPTIONS.items():
+            foreign = sorted(self.model_fields_set & set(names))
+            if self.dataset != dataset and foreign:
+                verb = "belongs" if len(foreign) == 1 else "belong"
+                raise ValueError(f"{' and '.join(foreign)} {verb} to {dataset}, not to {self.dataset}")
+        unknown = sorted(set(self.drawn) - (set(get_args(Dataset)) - {"list", "phantom"}))
+        if unknown:
+            raise ValueError(f"drawn: there is no data set {', '.join(unknown)}")
+        return self
+
+    def defining(self) -> dict[str, Any]:
+        foreign = {name for dataset, names in DATASET_OPTIONS.items() if dataset != self.dataset for name in names}
+        return {name: value for name, value in super().defining().items() if name not in foreign}

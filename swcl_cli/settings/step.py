@@ -1,0 +1,70 @@
+"""What the settings of all steps share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from swcl_cli.settings.names import Precision, WeakLabel
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_split)]
+Integers = Annotated[list[int], BeforeValidator(_split)]
+WeakLabels = Annotated[
+    list[WeakLabel],
+    BeforeValidator(_split),
+    AfterValidator(lambda given: [label for label in get_args(WeakLabel) if label in given]),
+    Field(min_length=1),
+]
+
+
+def setting(default: Any, help: str, *, panel: str, runtime: bool = False, **limits: Any) -> Any:
+    """A field whose description is its `--help` text. `runtime`: it can't change a byte of the result."""
+    return Field(default, description=help, json_schema_extra={"panel": panel, "runtime": runtime}, **limits)
+
+
+class StepSettings(BaseModel):
+    """What all steps share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    step: ClassVar[str]
+
+    workspace: Path = setting(Path("."), "Folder that holds all artefacts.", panel="Machine", runtime=True)
+
+    @classmethod
+    def runtime_fields(cls) -> frozenset[str]:
+        """Fields that can't change the result, hence stand in no artefact."""
+        extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
+        return frozenset(name for name, extra in extras.items() if isinstance(extra, dict) and extra["runtime"])
+
+    def defining(self) -> dict[str, Any]:
+        """The settings that define the result, as JSON values."""
+        return self.model_dump(mode="json", exclude=set(self.runtime_fields()))
+
+
+class SeededSettings(StepSettings):
+    seed: int = setting(
+        0, "Key of every random draw; the same seed gives the same bytes.", panel="Chance", ge=0, le=1_000_000_000
+    )
+    workers: int = setting(1, "Processes that decode and augment images.", panel="Machine", runtime=True, ge=0, le=256)
+
+
+class TrainingSettings(SeededSettings):
+    epochs: int = setting(1, "Passes over the training images.", panel="Training", ge=1)
+    learning_rate: float = setting(0.1, "Base learning rate.", panel="Training", gt=0)
+    weight_decay: float = setting(0.0, "Weight decay; norms and biases have none.", panel="Training", ge=0)
+    precision: Precision = setting("fp32", "Arithmetic of the network; losses stay in fp32.", panel="Training")
+    colours: Literal["rgb", "released"] = setting(
+        "rgb", "Order of the EyePACS colour constants; released: as the released code has them.", panel="Data"
+    )
+    accelerator: Literal["auto", "cpu", "gpu"] = setting("auto", "Where to compute.", panel="Machine", runtime=True)
+    save_seconds: float = setting(
+        120, "Seconds between two saves of the resume state; 0 saves each step.", panel="Machine", runtime=True, ge=0
+    )
+    fresh: bool = setting(False, "Start over, even if there is work to resume.", panel="Machine", runtime=True)

@@ -1,0 +1,30 @@
+"""Settings of `train-labeler`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from swcl_cli.settings.step import Integers, Names, TrainingSettings, setting
+
+
+class TrainLabelerSettings(TrainingSettings):
+    """`swcl train-labeler`: the semi-supervised classifier (S4L) that propagates labels (paper III-A)."""
+
+    step: ClassVar[str] = "train-labeler"
+
+    labelled: Names = setting(["odir"], "Prepared data sets with normal/abnormal labels.", panel="Data", min_length=1)
+    unlabelled: Names = setting(["eyepacs"], "Prepared data sets used without labels.", panel="Data")
+    architecture: Literal["resnet18", "resnet34"] = setting("resnet34", "Network, by its timm name.", panel="Model")
+    crop: int = setting(384, "Side of a training view in pixels.", panel="Data", ge=32)
+    views: int = setting(4, "Augmented views of each image in a step.", panel="Training", ge=2)
+    batch_labelled: int = setting(64, "Labelled images a forward pass.", panel="Training", ge=1)
+    batch_unlabelled: int = setting(64, "Unlabelled images a forward pass.", panel="Training", ge=1)
+    accumulate: int = setting(4, "Forward passes an optimiser step.", panel="Training", ge=1)
+    epochs: int = setting(200, "Passes over the labelled images.", panel="Training", ge=1)
+    learning_rate: float = setting(0.03, "Base learning rate (SGD with Nesterov momentum).", panel="Training", gt=0)
+    weight_decay: float = setting(0.001, "Weight decay; norms and biases have none.", panel="Training", ge=0)
+    milestones: Integers = setting([140, 160, 180], "Epochs after which the rate falls to a tenth.", panel="Training")
+    triplet_weight: float = setting(1.0, "Weight w of the triplet loss; 0 is plain supervised.", panel="Training", ge=0)
+    mining: Literal["semi-hard", "batch-hard"] = setting("semi-hard", "How triplets are chosen.", panel="Training")
+    margin: float = setting(0.5, "Margin of the triplet loss.", panel="Training", gt=0)
+    keep: Literal["last", "best"] = setting("last", "Which epoch becomes the labeler (best: by AUC).", panel="Training")
