@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,11 @@ class Workspace:
         return self.root / "labeler.safetensors"
 
     @property
+    def labeler_scores(self) -> Path:
+        """What the labeler says of its validation photographs."""
+        return self.run("train-labeler") / "validation.parquet"
+
+    @property
     def swap(self) -> Path:
         return self.root / "swap.parquet"
 
@@ -79,11 +84,15 @@ class Workspace:
         return path.relative_to(self.root).as_posix()
 
     def changed_since(self, artefact: Path) -> list[str]:
-        """Names of the artefact's inputs that are no longer what it was made from."""
+        """Names of the artefact's inputs that are no longer what it was made from.
+
+        Those that it lists as `outside` came from outside the workspace: nothing here can be compared with them.
+        """
         places = {"labeler": self.labeler, "swap": self.swap}
-        recorded = read_provenance(artefact)["inputs"]
-        inputs = {name: (places.get(name, self.manifest(name)), made) for name, made in recorded.items()}
-        return [name for name, (path, made) in inputs.items() if path.exists() and fingerprint(path) != made]
+        recorded = read_provenance(artefact)
+        inputs = {name: (places.get(name, self.manifest(name)), made) for name, made in recorded["inputs"].items()}
+        changed = [name for name, (path, made) in inputs.items() if path.exists() and fingerprint(path) != made]
+        return [name for name in changed if name not in recorded.get("outside", [])]
 
     def require(self, path: Path, command: str) -> Path:
         """The path itself. Raises SwclError naming it and the command that makes it, where it is missing."""
@@ -159,9 +168,28 @@ def write_parquet(path: Path, table: pa.Table, provenance: Mapping[str, Any]) ->
     """Writes `table` with its provenance under the metadata key `swcl`. Equal tables give equal bytes."""
     import pyarrow.parquet as pq
 
-    metadata = {METADATA_KEY: json.dumps(provenance, sort_keys=True)}
     with atomic(path) as partial:
-        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(_metadata(provenance)), partial, compression="zstd")
+
+
+def write_row_groups(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], provenance: Mapping[str, Any]) -> None:
+    """`write_parquet` of a table that comes in parts, each a row group, so that it is never in memory as a whole.
+
+    Without dictionaries: in small parts they make the file larger and its reading slower.
+    """
+    import pyarrow.parquet as pq
+
+    described = schema.with_metadata(_metadata(provenance))
+    with (
+        atomic(path) as partial,
+        pq.ParquetWriter(partial, described, compression="zstd", use_dictionary=False) as writer,
+    ):
+        for table in tables:
+            writer.write_table(table)
+
+
+def _metadata(provenance: Mapping[str, Any]) -> dict[str, str]:
+    return {METADATA_KEY: json.dumps(provenance, sort_keys=True)}
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> None:
@@ -172,7 +200,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], provenance: Map
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic(path) as partial:
         try:
-            save_file(contiguous, partial, metadata={METADATA_KEY: json.dumps(provenance, sort_keys=True)})
+            save_file(contiguous, partial, metadata=_metadata(provenance))
         except SafetensorError as error:  # of a full disk too
             raise SwclError(f"{path} could not be written: {error}.") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from PIL import Image
 
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
-from swcl_cli.data.weak_labels import SCHEMA
+from swcl_cli.data.weak_labels import SCHEMA, are_single
 from swcl_cli.models.encoders import create_encoder, create_labeler, encoder_state
-from swcl_cli.workspace import Workspace, write_parquet, write_safetensors
+from swcl_cli.workspace import Workspace, read_provenance, write_parquet, write_safetensors
 
 COLOURS = {"mean": [0.3219, 0.2259, 0.1633], "std": [0.3038, 0.2195, 0.1756]}
 PIXELS = {"mask": "mask_path", "fov": "fov_path", "lesions": "lesion_mask_path"}
@@ -40,23 +41,34 @@ def write(root: Path, dataset: str, rows: Iterable[Mapping[str, Any]], size: int
     for number, given in enumerate(rows):
         row = {"image_id": f"{number}", "patient_id": f"{number}", "split": "train", "eye": "left", **given}
         image = row.pop("image")
-        row["path"] = _save(workspace, workspace.images(dataset) / f"{row['image_id']}.png", image)
+        file = workspace.images(dataset) / f"{row['image_id']}.png"
+        row["path"] = _save(workspace, file, image)
         for name in PIXELS.keys() & row.keys():
             row[PIXELS[name]] = _save(
                 workspace, workspace.masks(dataset) / f"{row['image_id']}_{name}.png", row.pop(name)
             )
         height, width = image.shape[:2]
         unseen = {"group_id": row["patient_id"], "source_path": f"{row['image_id']}.png", "source_hash": "0" * 64}
-        listed.append({**row, **unseen, "dataset": dataset, "width": width, "height": height})
+        seen = {"width": width, "height": height, "checksum": zlib.crc32(file.read_bytes())}
+        listed.append({**row, **unseen, **seen, "dataset": dataset})
     path = workspace.manifest(dataset)
-    manifest.write(path, pd.DataFrame(listed), {"step": "prep", "settings": {"dataset": dataset, "size": size}})
+    manifest.write(
+        path, manifest_rows(pd.DataFrame(listed)), {"step": "prep", "settings": {"dataset": dataset, "size": size}}
+    )
     return manifest.read(path)
+
+
+def manifest_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as `manifest.write` takes them: in its order, None where nothing is known."""
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return sorted(rows, key=lambda row: manifest.order(row["split"], row["image_id"]))
 
 
 def change(root: Path, dataset: str, **columns: Any) -> None:
     """Writes the manifest again with other columns, its images untouched."""
     path = Workspace(root).manifest(dataset)
-    manifest.write(path, manifest.read(path).assign(**columns), {"settings": {"dataset": dataset, "size": 64}})
+    rows = manifest_rows(manifest.read(path).assign(**columns))
+    manifest.write(path, rows, read_provenance(path))
 
 
 def labelled_eyes(root: Path, dataset: str, patients: int, **values: Any) -> pd.DataFrame:
@@ -98,7 +110,10 @@ def swap(root: Path, rows: pd.DataFrame) -> Path:
         "dataset": "odir", "image_id": "", "path": "none.png", "x": 0, "y": 0, "size": 8, "mirrored": False,
         "rotated": False, "score": 0.0, "abnormal": False, "image_abnormal": None,
     }  # fmt: skip
-    table = pa.Table.from_pandas(rows.assign(**{k: v for k, v in defaults.items() if k not in rows}), SCHEMA)
+    rows = rows.assign(**{k: v for k, v in defaults.items() if k not in rows})
+    checksums = {path: zlib.crc32((root / path).read_bytes()) for path in set(rows["path"]) if (root / path).exists()}
+    rows = rows.assign(checksum=rows["path"].map(checksums).fillna(0), single=are_single(rows))
+    table = pa.Table.from_pandas(rows.astype({"checksum": "int64"}), SCHEMA)
     path = Workspace(root).swap
     write_parquet(path, table.select(SCHEMA.names), {"step": "make-swap", "settings": {"threshold": 0.4}, "inputs": {}})
     return path

@@ -40,6 +40,7 @@ JPEG_SCAN, JPEG_END = b"\xda", b"\xd9"
 GZIP_START = b"\x1f\x8b"
 GZIP = 16 + zlib.MAX_WBITS
 LARGEST_UNPACKED = 4 * LARGEST_PIXELS  # bytes
+PREPARE_AGAIN = "make it again with `swcl prep`"
 
 
 class Unusable(Exception):
@@ -111,17 +112,22 @@ def colour_statistics(sums: list[int]) -> dict[str, list[float]]:
     return statistics
 
 
-def save(image: Image.Image, path: Path, lossless: bool) -> None:
-    """PNG, or JPEG at quality 95 without chroma subsampling. Equal pixels give equal bytes."""
+def encode(image: Image.Image, lossless: bool) -> bytes:
+    """A PNG, or a JPEG at quality 95 without chroma subsampling. Equal pixels give equal bytes."""
+    buffer = BytesIO()
     if lossless:
-        image.save(path, format="PNG")
+        image.save(buffer, format="PNG")
     else:
-        image.save(path, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+        image.save(buffer, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return buffer.getvalue()
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """A prepared image as uint8 (H, W, 3), RGB. Raises SwclError where it is missing or damaged."""
-    return np.asarray(_read(path, "RGB"))
+def read_image(path: Path, checksum: int | None = None, remedy: str = PREPARE_AGAIN) -> NDArray[np.uint8]:
+    """A prepared image as uint8 (H, W, 3), RGB. checksum: the manifest's, of the file as it was prepared.
+
+    Raises SwclError, which names the remedy, where it is missing, damaged, or another one.
+    """
+    return np.asarray(_read(path, "RGB", checksum, remedy))
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -129,12 +135,18 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     return np.asarray(_read(path, "L"))
 
 
-def _read(path: Path, mode: str) -> Image.Image:
+def _read(path: Path, mode: str, checksum: int | None = None, remedy: str = PREPARE_AGAIN) -> Image.Image:
     try:
-        with Image.open(path) as image:
+        data = path.read_bytes()
+        if checksum is not None and zlib.crc32(data) != checksum:
+            raise SwclError(
+                f"{path} is not the image that was prepared: it was replaced or damaged since. "
+                f"Remove it, then {remedy}."
+            )
+        with Image.open(BytesIO(data)) as image:
             return image.convert(mode)
     except OSError as error:
-        raise SwclError(f"{path} can't be read: {error}. Make it again with `swcl prep`.") from error
+        raise SwclError(f"{path} can't be read: {error}. {remedy[0].upper()}{remedy[1:]}.") from error
 
 
 def open_image(data: bytes) -> Image.Image:

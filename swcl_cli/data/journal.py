@@ -7,39 +7,85 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator, Mapping
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from swcl_cli.data.preparation import Outcome
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import JOURNAL, LOCK, atomic
 
+NOWHERE = -1
 
-class Outcomes(Mapping[str, Outcome]):
-    """Outcomes by image_id, each kept as its line of the journal: an object would take three times the memory."""
 
-    def __init__(self) -> None:
-        self.lines: dict[str, str] = {}
+class Journal(Mapping[str, Outcome]):
+    """The last outcome of each image. They stay on the disk; what is held of an image is where its line begins."""
+
+    def __init__(self, handle: BinaryIO, image_ids: Iterable[str]) -> None:
+        """handle: to read and append. A line that an interruption cut short is skipped, and so are other images."""
+        self.handle = handle
+        self.image_ids = sorted(image_ids)
+        self.places = array("q", [NOWHERE]) * len(self.image_ids)
+        self.lines = 0
+        line = b"\n"
+        handle.seek(0)
+        for line in handle:
+            self._note(_outcome(line), handle.tell() - len(line))
+        if not line.endswith(b"\n"):
+            handle.write(b"\n")
+
+    def _note(self, outcome: Outcome | None, place: int) -> None:
+        self.lines += 1
+        if outcome and (number := self._number(outcome.image_id)) is not None:
+            self.places[number] = place
+
+    def _number(self, image_id: str) -> int | None:
+        number = bisect_left(self.image_ids, image_id)
+        return number if self.image_ids[number : number + 1] == [image_id] else None
 
     def __getitem__(self, image_id: str) -> Outcome:
-        outcome = _outcome(self.lines[image_id])
+        outcome = _outcome(self._line(image_id))
         assert outcome is not None
         return outcome
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.lines)
+        return (image_id for image_id, place in zip(self.image_ids, self.places, strict=True) if place != NOWHERE)
 
     def __len__(self) -> int:
-        return len(self.lines)
+        return len(self.places) - self.places.count(NOWHERE)
+
+    def _line(self, image_id: str) -> bytes:
+        number = self._number(image_id)
+        if number is None or self.places[number] == NOWHERE:
+            raise KeyError(image_id)
+        self.handle.seek(self.places[number])
+        return self.handle.readline()
 
     def add(self, outcome: Outcome) -> None:
-        self.lines[outcome.image_id] = _line(outcome)
+        line = json.dumps(asdict(outcome), sort_keys=True, separators=(",", ":"))
+        self.handle.seek(0, 2)
+        self._note(outcome, self.handle.tell())
+        self.handle.write(line.encode() + b"\n")
+        self.handle.flush()  # to the kernel: it outlives a killed process
 
-    def keep(self, earlier: Outcomes, image_id: str) -> None:
-        self.lines[image_id] = earlier.lines[image_id]
+    def compact(self, path: Path) -> None:
+        """Writes it anew, with one line an image alone, where it has grown or images are gone."""
+        if self.lines > len(self):
+            with atomic(path) as partial, open(partial, "wb") as handle:
+                handle.writelines(map(self._line, self))
+
+
+@contextmanager
+def opened(folder: Path, image_ids: Iterable[str]) -> Iterator[Journal]:
+    """The journal of these images. Raises SwclError where the folder can't be written to, in this context as well."""
+    with failing_clearly(folder), open(folder / JOURNAL, "a+b") as handle:
+        journal = Journal(handle, image_ids)
+        yield journal
+        journal.compact(folder / JOURNAL)
 
 
 @contextmanager
@@ -48,7 +94,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     A record lock, since worker processes don't inherit those. Raises SwclError where another process holds it.
     """
-    with _failing_clearly(folder):
+    with failing_clearly(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / LOCK).touch()
     with open(folder / LOCK, "r+") as handle:
@@ -59,52 +105,15 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def read(folder: Path) -> Outcomes:
-    """The last outcome of each image. A line that an interruption cut short is skipped."""
-    outcomes = Outcomes()
-    try:
-        with open(folder / JOURNAL, encoding="utf-8") as handle:
-            for line in handle:
-                outcome = _outcome(line)
-                if outcome is not None:
-                    outcomes.lines[outcome.image_id] = line
-    except FileNotFoundError:
-        pass
-    return outcomes
-
-
 @contextmanager
-def appending(folder: Path) -> Iterator[TextIO]:
-    """The journal, to `append` to; it begins on a line of its own, whatever an interruption left."""
-    with _failing_clearly(folder), open(folder / JOURNAL, "a", encoding="utf-8") as handle:
-        handle.write("\n")
-        yield handle
-
-
-def append(handle: TextIO, outcome: Outcome) -> None:
-    handle.write(_line(outcome))
-    handle.flush()  # to the kernel: it outlives a killed process
-
-
-def rewrite(folder: Path, outcomes: Outcomes) -> None:
-    """One line for each of these alone."""
-    with atomic(folder / JOURNAL) as partial, open(partial, "w", encoding="utf-8") as handle:
-        handle.writelines(outcomes.lines.values())
-
-
-@contextmanager
-def _failing_clearly(folder: Path) -> Iterator[None]:
+def failing_clearly(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SwclError(f"{folder} can't be written to: {error.strerror}.") from error
+        raise SwclError(f"{error.filename or folder} can't be written to: {error.strerror}.") from error
 
 
-def _line(outcome: Outcome) -> str:
-    return json.dumps(asdict(outcome), sort_keys=True, separators=(",", ":")) + "\n"
-
-
-def _outcome(line: str) -> Outcome | None:
+def _outcome(line: bytes) -> Outcome | None:
     try:
         fields: dict[str, Any] = json.loads(line)
         for name in ("stamps", "written"):

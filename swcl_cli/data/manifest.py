@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swcl_cli.errors import SwclError
-from swcl_cli.workspace import write_parquet
+from swcl_cli.workspace import write_row_groups
 
 SPLITS = ("train", "val", "test")
+ROWS_AT_ONCE = 2048  # a row group
 EYES = ("left", "right", "unknown")
 SCHEMA = pa.schema(
     [
@@ -26,6 +28,7 @@ SCHEMA = pa.schema(
         ("path", pa.string()),  # paths: POSIX, relative to the workspace
         ("width", pa.int32()),  # of the prepared image
         ("height", pa.int32()),
+        ("checksum", pa.int64()),  # of the prepared image file's bytes, CRC-32
         ("abnormal", pa.bool_()),
         ("dr_grade", pa.int8()),
         ("dme_grade", pa.int8()),
@@ -42,20 +45,23 @@ SCHEMA = pa.schema(
 )
 REQUIRED = (
     "dataset", "split", "image_id", "patient_id", "group_id", "eye", "path", "width", "height",
-    "source_path", "source_hash",
+    "checksum", "source_path", "source_hash",
 )  # fmt: skip
 
 
-def write(path: Path, frame: pd.DataFrame, provenance: Mapping[str, Any]) -> None:
-    """Writes the rows in the schema's columns, sorted by split (train, val, test) and image_id.
+def order(split: str, image_id: str) -> tuple[int, bytes]:
+    """What the rows of a manifest are sorted by."""
+    return SPLITS.index(split), image_id.encode()
 
-    Nullable columns may be left out. Raises ValueError where a required value is missing, a name is none of the
-    allowed ones, an image_id is doubled, or a column is not the schema's.
+
+def write(path: Path, rows: Iterable[Mapping[str, Any]], provenance: Mapping[str, Any]) -> None:
+    """Writes the rows, which come in the manifest's order; ROWS_AT_ONCE of them are in memory. Nullable columns may be
+    left out.
+
+    Raises ValueError where a required value is missing, a name is none of the allowed ones, a column is not the
+    schema's, the rows are not in `order`, or an image_id is doubled in its split.
     """
-    table = _table(frame)
-    ranks = pa.compute.index_in(table["split"], value_set=pa.array(SPLITS))
-    keys = [("rank", "ascending"), ("image_id", "ascending")]
-    write_parquet(path, table.take(pa.compute.sort_indices(table.append_column("rank", ranks), keys)), provenance)
+    write_row_groups(path, SCHEMA, _tables(rows), provenance)
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -68,16 +74,30 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
         raise SwclError(f"{path} can't be read: {error}. Make it again with `swcl prep`.") from error
     lacking = set(columns or SCHEMA.names) - set(table.column_names)
     if lacking:
-        raise SwclError(f"{path} is not a manifest: it has no column {', '.join(sorted(lacking))}.")
+        raise SwclError(
+            f"{path} is not a manifest of this version: it has no column {', '.join(sorted(lacking))}. "
+            "Make it again with `swcl prep`."
+        )
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 
 
-def _table(frame: pd.DataFrame) -> pa.Table:
-    foreign = set(frame.columns) - set(SCHEMA.names)
+def _tables(rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
+    left, last = iter(rows), (-1, b"")
+    while chunk := list(islice(left, ROWS_AT_ONCE)):
+        table = _table(chunk)
+        for row in chunk:
+            if (key := order(row["split"], row["image_id"])) <= last:
+                raise ValueError(f"a manifest is sorted by split and image_id, which is unique: {row['image_id']}")
+            last = key
+        yield table
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    foreign = {name for row in rows for name in row} - set(SCHEMA.names)
     if foreign:
         raise ValueError(f"a manifest has no columns {sorted(foreign)}")
-    table = pa.Table.from_pandas(frame.reindex(columns=SCHEMA.names), schema=SCHEMA, preserve_index=False)
+    table = pa.Table.from_pylist(rows, SCHEMA)
     for name in REQUIRED:
         if table[name].null_count:
             raise ValueError(f"a manifest's {name} is never null")
@@ -85,6 +105,4 @@ def _table(frame: pd.DataFrame) -> pa.Table:
         foreign = set(table[name].unique().to_pylist()) - set(allowed)
         if foreign:
             raise ValueError(f"a manifest's {name} is one of {allowed}, not {sorted(foreign)}")
-    if len(table["image_id"].unique()) != len(table):
-        raise ValueError("a manifest's image_id is unique")
     return table

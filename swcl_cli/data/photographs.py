@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from swcl_cli.data.colour import Colour
 from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.patches import center_crop_box
-from swcl_cli.errors import SwclError
 from swcl_cli.workspace import Workspace
 
 
@@ -25,35 +25,28 @@ from swcl_cli.workspace import Workspace
 class Photographs:
     """Paths below `root` as one arrow column: no Python object per photograph. `mirrored`: (N,) right eyes.
 
-    shape: (N, 2) height and width as prepared, or None where the caller has no use for them.
+    checksum: (N,) CRC-32 of the files as prepared, or None where the caller did not read it: nothing is checked then.
     """
 
     root: Path
     path: pa.StringArray
     mirrored: NDArray[np.bool_]
-    shape: NDArray[np.int32] | None
+    checksum: NDArray[np.int64] | None
 
     @classmethod
     def of(cls, workspace: Workspace, table: pd.DataFrame) -> Photographs:
-        """table: a manifest's `path`; `eye` where right eyes are to be mirrored (FACTS A8); `height` and `width`."""
+        """table: a manifest's `path`; `eye` where right eyes are to be mirrored (FACTS A8); `checksum`."""
         mirrored = (table["eye"] == "right").to_numpy(dtype=bool) if "eye" in table else np.zeros(len(table), bool)
-        shape = table[["height", "width"]].to_numpy(dtype=np.int32) if "height" in table else None
-        return cls(workspace.root, pa.array(table["path"], pa.string()), mirrored, shape)
+        checksum = table["checksum"].to_numpy(dtype=np.int64) if "checksum" in table else None
+        return cls(workspace.root, pa.array(table["path"], pa.string()), mirrored, checksum)
 
     def __len__(self) -> int:
         return len(self.path)
 
     def read(self, item: int) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) as stored. Raises SwclError where it is missing, damaged, or not of the prepared shape."""
-        path = self.root / self.path[item].as_py()
-        image = read_image(path)
-        if self.shape is not None and image.shape[:2] != tuple(self.shape[item]):
-            (height, width), (made_height, made_width) = image.shape[:2], self.shape[item]
-            raise SwclError(
-                f"{path} is {width} x {height} px, not {made_width} x {made_height} as it was prepared. "
-                "Make it again with `swcl prep`."
-            )
-        return image
+        """uint8 (H, W, 3) as stored. Raises SwclError where it is missing, damaged, or not what was prepared."""
+        checksum = None if self.checksum is None else int(self.checksum[item])
+        return read_image(self.root / self.path[item].as_py(), checksum)
 
 
 class Squares(Dataset[View]):
@@ -62,10 +55,10 @@ class Squares(Dataset[View]):
     def __init__(self, photographs: Photographs, mean: Colour, std: Colour) -> None:
         self.photographs, self.mean, self.std = photographs, mean, std
 
-    def batches(self, size: int) -> list[list[Key]]:
-        """All photographs in their order."""
+    def batches(self, size: int, first: int = 0) -> Iterator[list[Key]]:
+        """All photographs from `first` on, in their order. Made as they are needed: a list would hold them all."""
         count = len(self.photographs)
-        return [[(0, item) for item in range(start, min(start + size, count))] for start in range(0, count, size)]
+        return ([(0, item) for item in range(start, min(start + size, count))] for start in range(first, count, size))
 
     def __getitem__(self, key: Key) -> View:
         image = self.photographs.read(key[1])

@@ -8,22 +8,24 @@ import os
 import signal
 import sys
 import threading
+import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from PIL import Image
 from PIL import __version__ as pillow_version
 
-from swcl_cli.data.images import Unusable, colour_sums, prepare_photograph, save
+from swcl_cli.data.images import Unusable, colour_sums, encode, prepare_photograph
 from swcl_cli.data.masks import MASKS, check_lesion_mask
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import atomic
 
-RECIPE = 2  # raise it when the same bytes and settings are prepared into other bytes
+RECIPE = 3  # raise it when the same bytes and settings are prepared into other bytes, or an outcome tells more
 CHUNK = 8
 AHEAD = 4  # chunks a worker that may wait
 
@@ -59,6 +61,7 @@ class Outcome:
     written: dict[str, Stamp]  # of the outputs
     width: int = 0
     height: int = 0
+    checksum: int = 0  # of the written photograph's bytes, CRC-32
     pixels: str = ""  # hash of the prepared pixels: equal photographs are found whatever their files' bytes
     sums: tuple[int, ...] = ()
     problem: str = ""
@@ -72,6 +75,10 @@ class Outcome:
         if self.problem:
             return not self.written
         return self.written.keys() == job.outputs.keys() and self.written == _stamps(job.outputs)
+
+
+Work = Iterable[tuple[Job, Outcome | None]]  # what is to be prepared, and what became of it before
+Prepare = Callable[[Work], Iterator[Outcome]]
 
 
 def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
@@ -89,47 +96,59 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
             return replace(earlier, stamps=stamps)
         photograph, own = prepare_photograph(contents["photograph"], job.size, job.square, job.crop)
         sums = colour_sums(photograph)
-        images: dict[str, Image.Image | bytes] = {"photograph": photograph}
-        images |= {kind: prepare_kind(contents[kind], own) for kind, prepare_kind in MASKS.items() if kind in contents}
+        files = {"photograph": encode(photograph, lossless=job.outputs["photograph"].suffix == ".png")}
+        for kind, prepare_kind in MASKS.items():
+            if kind in contents:
+                files[kind] = encode(prepare_kind(contents[kind], own), lossless=True)
         if "lesions" in contents:
             check_lesion_mask(contents["lesions"], own)
-            images["lesions"] = contents["lesions"]
+            files["lesions"] = contents["lesions"]
     except Unusable as unusable:
         return Outcome(job.image_id, job.recipe, stamps, hashes, {}, problem=unusable.problem, detail=unusable.detail)
-    for kind, image in images.items():
-        with atomic(job.outputs[kind]) as partial:
-            if isinstance(image, bytes):
-                partial.write_bytes(image)
-            else:
-                save(image, partial, lossless=job.outputs[kind].suffix == ".png")
-    written = _stamps(job.outputs)
-    pixels = hashlib.sha256(photograph.tobytes()).hexdigest()[:32]
-    return Outcome(job.image_id, job.recipe, stamps, hashes, written, *photograph.size, pixels, tuple(sums))
+    for kind, data in files.items():
+        with atomic(job.outputs[kind]) as path:
+            path.write_bytes(data)
+    return Outcome(
+        job.image_id, job.recipe, stamps, hashes, _stamps(job.outputs), *photograph.size,
+        checksum=zlib.crc32(files["photograph"]),
+        pixels=hashlib.sha256(photograph.tobytes()).hexdigest()[:32],
+        sums=tuple(sums),
+    )  # fmt: skip
 
 
-def prepare_all(work: Iterable[tuple[Job, Outcome | None]], workers: int) -> Iterator[Outcome]:
-    """The outcomes, in order, from `workers` processes; 0 works in this one. Raises SwclError where a process dies.
+@contextmanager
+def preparing(workers: int) -> Iterator[Prepare]:
+    """Gives the function that prepares many: outcomes in the order of the work, from `workers` processes; 0 works in
+    this one. Raises SwclError where a process dies.
 
-    `work` is drawn as it is needed, so that memory does not grow with its length.
+    Processes are forked at once: later each would keep a copy of all that this one has read by then.
     """
     if workers == 0:
-        yield from (prepare(job, earlier) for job, earlier in work)
+        yield lambda work: (prepare(job, earlier) for job, earlier in work)
         return
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    forks = sys.platform == "linux"
+    context = multiprocessing.get_context("fork" if forks else "spawn")
     executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-    waiting: deque[Future[list[Outcome]]] = deque()
-    left = iter(work)
     try:
-        while chunk := list(islice(left, CHUNK)):
-            waiting.append(executor.submit(_prepare_chunk, chunk))
-            if len(waiting) >= AHEAD * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+        if forks:
+            executor.submit(int).result()
+        yield partial(_prepare_all, executor, AHEAD * workers)
     except BrokenExecutor as error:
         raise SwclError("A worker process died, perhaps for want of memory. Use fewer --workers.") from error
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _prepare_all(executor: ProcessPoolExecutor, ahead: int, work: Work) -> Iterator[Outcome]:
+    """`work` is drawn as it is needed, so that memory does not grow with its length."""
+    waiting: deque[Future[list[Outcome]]] = deque()
+    left = iter(work)
+    while chunk := list(islice(left, CHUNK)):
+        waiting.append(executor.submit(_prepare_chunk, chunk))
+        if len(waiting) >= ahead:
+            yield from waiting.popleft().result()
+    while waiting:
+        yield from waiting.popleft().result()
 
 
 def _prepare_chunk(chunk: list[tuple[Job, Outcome | None]]) -> list[Outcome]:

@@ -1,10 +1,11 @@
-"""Who belongs together, and which fifth of them validates."""
+"""Who belongs together, which fifth of them validates, in which fold each is tested, and parts of them."""
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from fractions import Fraction
 
 from swcl_cli import chance
@@ -12,41 +13,75 @@ from swcl_cli import chance
 VALIDATION_SHARE = Fraction(1, 5)  # FACTS 1, protocol
 
 
-def group_by_content(patients: Sequence[str], hashes: Sequence[str]) -> list[str]:
-    """One group id an image: patients who share an image (an equal hash) are one group, named after the first."""
-    parent = {patient: patient for patient in patients}
+def joined(sharing: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Patients who share an image are one group, named after the first: the group of each who stands in `sharing`, of
+    which each entry holds the patients of one image.
+    """
+    parent: dict[str, str] = {}
 
     def root(patient: str) -> str:
-        while parent[patient] != patient:
-            parent[patient] = patient = parent[parent[patient]]
+        while (above := parent.setdefault(patient, patient)) != patient:
+            patient = above
         return patient
 
-    owner: dict[str, str] = {}
-    for patient, content in zip(patients, hashes, strict=True):
-        first, second = sorted((root(patient), root(owner.setdefault(content, patient))))
-        parent[second] = first
-    return [root(patient) for patient in patients]
+    for patients in sharing:
+        first, *others = sorted({root(patient) for patient in patients})
+        parent.update(dict.fromkeys(others, first))
+    return {patient: root(patient) for patient in parent}
 
 
-def validation_groups(groups: Sequence[str], labels: Sequence[Hashable], seed: int, dataset: str) -> set[str]:
+def validation_groups(groups: Iterable[str], labels: Iterable[Hashable], seed: int, dataset: str) -> set[str]:
     """The groups of the fifth that validates, stratified on the labels of all images of a group (FACTS E2).
 
     groups, labels: one an image. Each group draws a number of its own, keyed by its name, and the lowest of each
     stratum are taken: a group that is not there changes little for the others. Shares go by largest remainder.
     """
-    labels_of: dict[str, list[str]] = defaultdict(list)
-    for group, label in zip(groups, labels, strict=True):
-        labels_of[group].append(repr(label))
-    strata: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for group in sorted(labels_of, key=lambda group: (_number(group, seed, dataset), group)):
-        strata[tuple(sorted(labels_of[group]))].append(group)
+    strata = _strata(groups, labels, seed, f"validation split of {dataset}")
     takes = _shares({stratum: len(members) for stratum, members in strata.items()})
     return {group for stratum, members in strata.items() for group in members[: takes[stratum]]}
 
 
-def _number(group: str, seed: int, dataset: str) -> float:
+def folds(groups: Iterable[str], labels: Iterable[Hashable], count: int, seed: int, dataset: str) -> dict[str, int]:
+    """The fold, 0 to count - 1, of each group, stratified as in `validation_groups` (FACTS E3).
+
+    Each stratum is shuffled and dealt to the folds in turn, going on where the one before ended: no two folds differ by
+    more than a group, neither within a stratum nor in all.
+    """
+    strata = _strata(groups, labels, seed, f"folds of {dataset}")
+    dealt = [group for stratum in sorted(strata) for group in strata[stratum]]
+    return {group: place % count for place, group in enumerate(dealt)}
+
+
+def nested_part(groups: Iterable[str], labels: Iterable[Hashable], share: float, seed: int, dataset: str) -> set[str]:
+    """A share of the groups, stratified as in `validation_groups`; a smaller share is a part of each larger one.
+
+    Places go to the strata by Webster's rule, under which none loses one as the whole grows. At least one is taken.
+    """
+    purpose = f"part of {dataset}"
+    order = sorted(
+        (Fraction(2 * place + 1, 2 * len(members)), _number(group, seed, purpose), group)
+        for members in _strata(groups, labels, seed, purpose).values()
+        for place, group in enumerate(members)
+    )
+    return {group for _, _, group in order[: max(round(share * len(order)), 1)]}
+
+
+def _strata(
+    groups: Iterable[str], labels: Iterable[Hashable], seed: int, purpose: str
+) -> dict[tuple[str, ...], list[str]]:
+    """The labels of all images of a group -> the groups that have these, in the order of their keyed numbers."""
+    labels_of: dict[str, list[str]] = defaultdict(list)
+    for group, label in zip(groups, labels, strict=True):
+        labels_of[group].append(sys.intern(repr(label)))
+    strata: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for group in sorted(labels_of, key=lambda group: (_number(group, seed, purpose), group)):
+        strata[tuple(sorted(labels_of[group]))].append(group)
+    return strata
+
+
+def _number(group: str, seed: int, purpose: str) -> float:
     item = int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "little")
-    return float(chance.generator(seed, f"validation split of {dataset}", item=item).random())
+    return float(chance.generator(seed, purpose, item=item).random())
 
 
 def _shares(sizes: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], int]:

@@ -106,6 +106,17 @@ class Download:
         self.found[split] += 1
         self.problem(path, DROPPED, reason)
 
+    def without_mask(self, split: str, path: str, mask: str) -> bool:
+        """Notes down that the file `mask` of a labelled photograph is missing. True where it is of use all the same:
+        a test photograph, which waits for its mask.
+        """
+        if split == "test":
+            self.problem(path, NO_MASK, f"{mask} is missing: it can't be tested on")
+            return True
+        self.found[split] += 1
+        self.problem(path, NO_LABEL, f"{mask} is missing")
+        return False
+
     def problem(self, path: str, problem: str, detail: str) -> None:
         self.problems.append(Problem(path, problem, detail))
 

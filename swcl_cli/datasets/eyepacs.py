@@ -15,7 +15,7 @@ EXPECTED = "train/10_left.jpeg with trainLabels.csv, test/1_left.jpeg with retin
 ABOUT = About(
     title="Kaggle EyePACS",
     layout=EXPECTED,
-    size="88 GB",
+    size="about 88 GB",
     origin="the Kaggle competition Diabetic Retinopathy Detection (2015)",
     terms="the competition's rules; no redistribution",
 )
@@ -28,10 +28,10 @@ def read(source: Path) -> Download:
     download = Download(source, PUBLISHED, draw_validation=False)
     if not any((source / split).is_dir() for split in LABELS):
         raise wrong_layout(source, "EyePACS", EXPECTED)
-    earlier: set[str] = set()
     for split, labels in LABELS.items():
         if not (source / split).is_dir() and not (source / labels).is_file():
             continue
+        earlier = {photograph.image_id for photograph in download.photographs}
         rows = read_table(download.labels(source / labels), ("image", "level"))
         require_unique(rows, "image")
         images = Images(download, source / split)
@@ -50,5 +50,4 @@ def read(source: Path) -> Download:
             patient, eye = parts.groups()
             download.add(Photograph(name, patient, split, path, eye, dr_grade=grade))
         images.close()
-        earlier.update(row.cells["image"] for row in rows)
     return download

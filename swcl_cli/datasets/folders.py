@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -15,17 +16,19 @@ PACKED = ".gz"
 
 def split_name(name: str) -> tuple[str, str]:
     """Stem and suffix of an image's file name, a .gz behind it left aside."""
-    plain = Path(name.removesuffix(PACKED))
-    return plain.stem, plain.suffix
+    return os.path.splitext(name.removesuffix(PACKED))
 
 
-def entries_of(folder: Path) -> list[os.DirEntry[str]]:
+def entries_of(folder: Path) -> Iterator[os.DirEntry[str]]:
     """What the folder holds, hidden names left out, sorted. Raises SwclError where it can't be read."""
     try:
         with os.scandir(folder) as entries:
-            return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+            left = [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         raise SwclError(f"{folder} can't be read: {error.strerror}.") from error
+    left.sort(key=lambda entry: entry.name, reverse=True)
+    while left:
+        yield left.pop()
 
 
 def printable(name: str) -> str:
@@ -34,13 +37,12 @@ def printable(name: str) -> str:
 
 
 class Images:
-    """The image files of one folder by their stems; what stays untaken has no label."""
+    """Paths of one folder's image files by their stems, until they are taken; what stays has no label."""
 
     def __init__(self, download: Download, folder: Path, ignored: Collection[str] = ()) -> None:
         """ignored: names of files that are there for other reasons."""
         self.download, self.folder = download, folder
         self.paths: dict[str, str] = {}
-        self.taken: set[str] = set()
         if not folder.is_dir():
             return
         require_inside(download.source, folder)
@@ -70,8 +72,11 @@ class Images:
 
     def take(self, stem: str) -> str | None:
         """The path of this image relative to the source, or None where the folder lacks it."""
-        self.taken.add(stem)
-        return self.paths.get(stem)
+        return self.paths.pop(stem, None)
+
+    def take_all(self, names: re.Pattern[str]) -> dict[str, str]:
+        """The paths of all images of which the stem matches, by it."""
+        return {stem: self.paths.pop(stem) for stem in [stem for stem in self.paths if names.fullmatch(stem)]}
 
     def missing(self, name: str, label: str) -> None:
         """Notes down that `label` (where it stands) belongs to an image that is not there."""
@@ -80,9 +85,8 @@ class Images:
 
     def close(self, problem: str = NO_LABEL, detail: str = "") -> None:
         """Notes down the images that no label names."""
-        for stem, path in self.paths.items():
-            if stem not in self.taken:
-                self.problem(path, problem, detail)
+        for path in self.paths.values():
+            self.problem(path, problem, detail)
 
 
 def walk(download: Download, folder: Path | None = None) -> Iterator[Path]:

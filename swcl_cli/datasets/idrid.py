@@ -19,7 +19,7 @@ EXPECTED = f"{IMAGES}/{PARTS['train'][0]}/IDRiD_001.jpg with {LABELS}/{PARTS['tr
 ABOUT = About(
     title="IDRiD, disease grading",
     layout=EXPECTED,
-    size="200 MB",
+    size="212 MB",
     origin="IEEE DataPort, Indian Diabetic Retinopathy Image Dataset (Porwal et al. 2018)",
     terms="CC BY 4.0",
 )

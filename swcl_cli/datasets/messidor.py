@@ -26,7 +26,7 @@ ABOUT = About(
     layout=EXPECTED,
     size="several GB",
     origin="the Messidor page of ADCIS (Decenciere et al. 2014)",
-    terms="research and teaching; registration",
+    terms="research and education alone, no redistribution; a form to fill in",
 )
 
 

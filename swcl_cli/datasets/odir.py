@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from swcl_cli.datasets.download import About, Download, Photograph, check_source, find, wrong_layout
@@ -30,9 +30,9 @@ EXPECTED = (
 ABOUT = About(
     title="OIA-ODIR",
     layout=EXPECTED,
-    size="2 GB (Kaggle packaging)",
+    size="about 2 GB (Kaggle packaging)",
     origin="the ODIR-2019 challenge of Peking University (Li et al. 2021); the training part also on Kaggle as ODIR-5K",
-    terms="none stated; registration",
+    terms="see the site; registration",
 )
 COMMAS = re.compile("[,\uff0c]")  # the keywords' comma is the full-width one, but four cells have ours
 NORMAL = "normal fundus"
@@ -78,7 +78,7 @@ def is_abnormal(keywords: Sequence[str]) -> bool:
     return NORMAL not in keywords and set(keywords) != {LENS_DUST}
 
 
-def _patients(table: Path) -> list[Row]:
+def _patients(table: Path) -> Iterable[Row]:
     rows = read_table(table, COLUMNS)
     if table.name != "full_df.csv":
         require_unique(rows, "ID")
@@ -89,11 +89,12 @@ def _patients(table: Path) -> list[Row]:
         for column in COLUMNS:
             if row.cells[column] != first.cells[column]:
                 raise row.wrong(column, f"'{row.cells[column]}' contradicts row {first.number} of the same patient")
-    return list(patients.values())
+    return patients.values()
 
 
-def _add(download: Download, split: str, patients: Sequence[Row], folder: Path, clean: bool) -> None:
+def _add(download: Download, split: str, patients: Iterable[Row], folder: Path, clean: bool) -> None:
     images = Images(download, folder)
+    named: set[str] = set()
     earlier = {photograph.patient_id for photograph in download.photographs}
     for row in patients:
         patient = str(row.integer("ID", 0, 10**9))
@@ -103,8 +104,9 @@ def _add(download: Download, split: str, patients: Sequence[Row], folder: Path, 
         for eye, keywords in eyes.items():
             name = row.name(f"{eye.title()}-Fundus")
             stem = Path(name).stem
-            if stem in images.taken:
+            if stem in named:
                 raise row.wrong(f"{eye.title()}-Fundus", f"'{name}' belongs to another eye already")
+            named.add(stem)
             path = images.take(stem)
             if path is None:
                 images.missing(name, str(row))

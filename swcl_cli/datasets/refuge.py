@@ -29,9 +29,9 @@ EXPECTED = (
     f"{IMAGE_COLUMN} and {' or '.join(LABEL_COLUMNS)}; or REFUGE2/Train/REFUGE1-train, -val, -test; or "
     f"train, val, test with {INDEX}"
 )
-SIZE = "5 GB unpacked"
+SIZE = "about 5 GB unpacked"
 ORIGIN = "the REFUGE challenge on Grand Challenge (Orlando et al. 2020)"
-TERMS = "research; registration"
+TERMS = "see the site; registration"
 
 
 @dataclass

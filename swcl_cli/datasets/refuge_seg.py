@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from swcl_cli.datasets import refuge
-from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, NO_MASK, About, Download, Photograph
+from swcl_cli.datasets.download import NO_IMAGE, About, Download, Photograph
 
 PUBLISHED = refuge.PUBLISHED
 ABOUT = About("REFUGE, disc and cup", refuge.EXPECTED, refuge.SIZE, refuge.ORIGIN, refuge.TERMS)
@@ -17,13 +17,8 @@ def read(source: Path) -> Download:
     contents = refuge.search(download)
     for stem, path in sorted(contents.photographs.items()):
         split, mask = refuge.split_of(stem), contents.masks.get(stem)
-        if mask is None and split != "test":
-            download.found[split] += 1
-            download.problem(path, NO_LABEL, f"{stem}.bmp is missing")
-            continue
-        if mask is None:
-            download.problem(path, NO_MASK, f"{stem}.bmp is missing: it can't be tested on")
-        download.add(Photograph(stem, stem, split, path, glaucoma=contents.glaucoma.get(stem), mask=mask))
+        if mask or download.without_mask(split, path, f"{stem}.bmp"):
+            download.add(Photograph(stem, stem, split, path, glaucoma=contents.glaucoma.get(stem), mask=mask))
     for stem in sorted(contents.masks.keys() - contents.photographs.keys()):
         download.problem(contents.masks[stem], NO_IMAGE, "a mask")
     return download

@@ -30,5 +30,6 @@ def impose(download: Download, path: Path) -> None:
     left = sorted(known - splits.keys())
     if left:
         raise SwclError(f"{path} names no split for {len(left):,} of {len(known):,} images, such as {left[0]}.")
-    download.photographs = [replace(row, split=splits[row.image_id]) for row in download.photographs]
+    for place, photograph in enumerate(download.photographs):
+        download.photographs[place] = replace(photograph, split=splits[photograph.image_id])
     download.draw_validation = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -64,21 +65,38 @@ class Row:
     def name(self, column: str) -> str:
         """The cell as the bare name of a file. Raises SwclError where it could lead to another folder."""
         text = self.text(column)
-        if PurePosixPath(text).name != text or not _stays_within(text):
+        if "/" in text or not _is_plain(text):
             raise self.wrong(column, f"'{text}' is not the name of a file in the folder of images")
         return text
 
     def path(self, column: str) -> str:
         """The cell as a path within a folder. Raises SwclError where it could lead out of it."""
         text = self.text(column)
-        if PurePosixPath(text).is_absolute() or not _stays_within(text):
+        path = PurePosixPath(text)
+        if not path.parts or not all(map(_is_plain, path.parts)):
             raise self.wrong(column, f"'{text}' is not a path in the folder of images")
-        return PurePosixPath(text).as_posix()
+        return path.as_posix()
 
 
-def _stays_within(text: str) -> bool:
-    parts = PurePosixPath(text).parts
-    return bool(parts) and "\\" not in text and text.isprintable() and not any(part.startswith(".") for part in parts)
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a label file: columns in memory, a `Row` as it is asked for."""
+
+    file: Path
+    numbers: array[int]  # where each row stands in the file
+    columns: dict[str, list[str]]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Row]:
+        for number, *cells in zip(self.numbers, *self.columns.values(), strict=True):
+            yield Row(self.file, number, dict(zip(self.columns, cells, strict=True)))
+
+
+def _is_plain(part: str) -> bool:
+    """Whether it names something in a folder: not hidden, not the folder above, not the root."""
+    return not part.startswith((".", "/")) and "\\" not in part and part.isprintable()
 
 
 def read_header(path: Path) -> list[str]:
@@ -86,7 +104,7 @@ def read_header(path: Path) -> list[str]:
     return [_normal(cell) for cell in next(_lines(path), (1, []))[1]]
 
 
-def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
+def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Table:
     """The rows of a label file, with these columns as stripped text; optional ones where the table has them.
 
     Columns may be shuffled, and differ in case and in spaces; further columns and empty rows are ignored. Raises
@@ -98,27 +116,30 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
     names = [_normal(cell) for cell in header]
     wanted = [*columns, *(column for column in optional if _normal(column) in names)]
     places = {column: _place(path, names, column) for column in wanted}
-    rows = []
+    table = Table(path, array("q"), {column: [] for column in wanted})
     for number, cells in lines:
         if any(cells[len(header) :]):
             raise SwclError(f"{path}, row {number}: has {len(cells)} cells, but the header has {len(header)}.")
         picked = {column: cells[place] if place < len(cells) else "" for column, place in places.items()}
         if all(_normal(cell) == _normal(column) for column, cell in picked.items()):
             raise SwclError(f"{path}, row {number}: repeats the header of row {header_number}. Remove it.")
-        rows.append(Row(path, number, picked))
-    if not rows:
+        table.numbers.append(number)
+        for column, cell in picked.items():
+            table.columns[column].append(cell)
+    if not len(table):
         raise SwclError(f"{path} has no rows below its header.")
-    return rows
+    return table
 
 
-def require_unique(rows: Sequence[Row], column: str) -> None:
+def require_unique(table: Table, column: str) -> None:
     """Raises SwclError at the first cell that stood in an earlier row already."""
-    first: dict[str, int] = {}
-    for row in rows:
+    seen: set[str] = set()
+    for row in table:
         text = row.text(column)
-        if text in first:
-            raise row.wrong(column, f"'{text}' stands in row {first[text]} already")
-        first[text] = row.number
+        if text in seen:
+            first = table.numbers[table.columns[column].index(text)]
+            raise row.wrong(column, f"'{text}' stands in row {first} already")
+        seen.add(text)
 
 
 def _normal(cell: str) -> str:

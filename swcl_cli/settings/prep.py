@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import model_validator
 
-from swcl_cli.settings.names import DATASET_OPTIONS, Dataset
+from swcl_cli.settings.names import Dataset
 from swcl_cli.settings.step import Names, SeededSettings, setting
 
 
@@ -68,17 +68,8 @@ class PrepSettings(SeededSettings):
     )
 
     @model_validator(mode="after")
-    def _own_options_only(self) -> Self:
-        for dataset, names in DATASET_OPTIONS.items():
-            foreign = sorted(self.model_fields_set & set(names))
-            if self.dataset != dataset and foreign:
-                verb = "belongs" if len(foreign) == 1 else "belong"
-                raise ValueError(f"{' and '.join(foreign)} {verb} to {dataset}, not to {self.dataset}")
+    def _known_data_sets(self) -> Self:
         unknown = sorted(set(self.drawn) - (set(get_args(Dataset)) - {"list", "phantom"}))
         if unknown:
             raise ValueError(f"drawn: there is no data set {', '.join(unknown)}")
         return self
-
-    def defining(self) -> dict[str, Any]:
-        foreign = {name for dataset, names in DATASET_OPTIONS.items() if dataset != self.dataset for name in names}
-        return {name: value for name, value in super().defining().items() if name not in foreign}

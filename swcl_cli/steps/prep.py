@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial, reduce
@@ -12,9 +13,9 @@ from swcl_cli import console
 from swcl_cli.data import journal, manifest
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.images import colour_statistics
-from swcl_cli.data.preparation import Job, prepare_all
+from swcl_cli.data.preparation import Job, Prepare, preparing
 from swcl_cli.datasets import DATASETS, listing
-from swcl_cli.datasets.assembly import frame_of, job_of, sort_out, split_fingerprint, write_quarantine
+from swcl_cli.datasets.assembly import job_of, rows_of, sort_out, split_fingerprint, write_quarantine
 from swcl_cli.datasets.download import Download
 from swcl_cli.datasets.split_file import impose
 from swcl_cli.errors import SwclError, UsageError
@@ -47,14 +48,15 @@ def _run(settings: PrepSettings) -> tuple[Path, Download]:
     if source.resolve().is_relative_to(folder.resolve()):
         raise SwclError(f"SOURCE {source} lies in {folder}, where prepared images go: move it elsewhere.")
     options = {name: getattr(settings, name) for name in DATASET_OPTIONS.get(dataset, ())}
-    download = DATASETS[dataset].read(source, **options)
-    _check(settings, download)
-    if not download.photographs:
-        raise SwclError(f"{source} holds no photograph that a label names; {_found(download)}.")
-    if settings.split_file:
-        impose(download, settings.split_file)
-    with journal.locked(folder):
-        return _prepare(settings, source, workspace, download), download
+    with preparing(settings.workers) as prepare:
+        download = DATASETS[dataset].read(source, **options)
+        _check(settings, download)
+        if not download.photographs:
+            raise SwclError(f"{source} holds no photograph that a label names; {_found(download)}.")
+        if settings.split_file:
+            impose(download, settings.split_file)
+        with journal.locked(folder):
+            return _prepare(settings, source, workspace, download, prepare), download
 
 
 def _check(settings: PrepSettings, download: Download) -> None:
@@ -65,54 +67,65 @@ def _check(settings: PrepSettings, download: Download) -> None:
         raise UsageError(f"crop_to_field: {settings.dataset} has pixel masks, which would not fit any more.")
 
 
-def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, download: Download) -> Path:
-    dataset, job_for = settings.dataset, partial(job_of, settings, source, download)
-    folder, path = workspace.data(dataset), workspace.manifest(dataset)
+def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, download: Download, prepare: Prepare) -> Path:
+    dataset, path = settings.dataset, workspace.manifest(settings.dataset)
     before = fingerprint(path) if path.exists() else None
-
-    earlier, outcomes = journal.read(folder), journal.Outcomes()
-    stale = []
-    for photograph in download.photographs:
-        outcome = earlier.get(photograph.image_id)
-        if outcome and outcome.is_current(job_for(photograph)):
-            outcomes.keep(earlier, photograph.image_id)
-        else:
-            stale.append(photograph)
-    if stale or _orphans(workspace, dataset, map(job_for, download.photographs)):
-        path.unlink(missing_ok=True)  # from here on it would tell of images that are changing
-    if stale:
-        console.say(f"{dataset}: {len(stale):,} photographs to prepare, {len(outcomes):,} unchanged.")
-        work = ((job_for(photograph), earlier.get(photograph.image_id)) for photograph in stale)
-        with console.progress(f"preparing {dataset}", len(stale)) as bar, journal.appending(folder) as lines:
-            for outcome in prepare_all(work, settings.workers):
-                journal.append(lines, outcome)
-                outcomes.add(outcome)
-                bar.advance()
-
-    good, problems = sort_out(download, outcomes)
-    write_quarantine(workspace.quarantine(dataset), problems)
-    if not good:
-        raise SwclError(f"None of {len(outcomes):,} photographs can be used: see {workspace.quarantine(dataset)}.")
-    for orphan in _orphans(workspace, dataset, map(job_for, good)):
-        orphan.unlink()
-    frame = frame_of(settings, source, download, good, outcomes)
-    counts = Counter(frame["split"]) + Counter(problem.problem for problem in problems)
-    colour = _colour(outcomes[photograph.image_id].sums for photograph in good)
-    inputs = {name: fingerprint(source / name) for name in download.label_files}
-    inputs |= {name: fingerprint(table) for name in ("labels", "split_file") if (table := getattr(settings, name))}
-    facts = {"colour": colour, "counts": counts, "splits": split_fingerprint(frame)}
-    manifest.write(path, frame, provenance("prep", settings.defining(), inputs, **facts))
-    if stale or len(earlier) != len(outcomes):
-        journal.rewrite(folder, outcomes)
+    image_ids = (photograph.image_id for photograph in download.photographs)
+    with journal.opened(workspace.data(dataset), image_ids) as outcomes:
+        _bring_up_to_date(settings, source, path, download, prepare, outcomes)
+        found = sort_out(settings, download, outcomes)
+        write_quarantine(workspace.quarantine(dataset), found.problems)
+        if not found.good:
+            raise SwclError(f"None of {len(outcomes):,} photographs can be used: see {workspace.quarantine(dataset)}.")
+        for orphan in _orphans(workspace, dataset, (job_of(settings, source, download, good) for good in found.good)):
+            path.unlink(missing_ok=True)  # it may tell of this image
+            orphan.unlink()
+        counts = Counter(photograph.split for photograph in found.good)
+        counts.update(problem.problem for problem in found.problems)
+        colour = _colour(outcomes[photograph.image_id].sums for photograph in found.good)
+        inputs = {name: fingerprint(source / name) for name in download.label_files}
+        inputs |= {name: fingerprint(table) for name in ("labels", "split_file") if (table := getattr(settings, name))}
+        facts = {"colour": colour, "counts": counts, "splits": split_fingerprint(found.good)}
+        rows = rows_of(settings, source, download, found, outcomes)
+        manifest.write(path, rows, provenance("prep", settings.defining(), inputs, **facts))
     _summary(dataset, counts, colour, unchanged=fingerprint(path) == before)
     return path
 
 
+def _bring_up_to_date(
+    settings: PrepSettings, source: Path, path: Path, download: Download, prepare: Prepare, outcomes: journal.Journal
+) -> None:
+    """Prepares what is not as the journal has it. From then on no manifest tells of images that are changing."""
+    job_for = partial(job_of, settings, source, download)
+    stale = []
+    for photograph in download.photographs:
+        outcome = outcomes.get(photograph.image_id)
+        if outcome is None or not outcome.is_current(job_for(photograph)):
+            stale.append(photograph)
+    if not stale:
+        return
+    path.unlink(missing_ok=True)
+    unchanged = len(download.photographs) - len(stale)
+    console.say(f"{settings.dataset}: {len(stale):,} photographs to prepare, {unchanged:,} unchanged.")
+    work = ((job_for(photograph), outcomes.get(photograph.image_id)) for photograph in stale)
+    with console.progress(f"preparing {settings.dataset}", len(stale)) as bar:
+        for outcome in prepare(work):
+            outcomes.add(outcome)
+            bar.advance()
+
+
 def _orphans(workspace: Workspace, dataset: str, jobs: Iterable[Job]) -> list[Path]:
     """Files among the prepared ones that no job makes: of removed photographs, or left by an interruption."""
-    expected = {f"{path.parent.name}/{path.name}" for job in jobs for path in job.outputs.values()}
-    there = (path for folder in (workspace.images(dataset), workspace.masks(dataset)) for path in folder.glob("*"))
-    return sorted(path for path in there if f"{path.parent.name}/{path.name}" not in expected and not path.is_dir())
+    expected: dict[Path, set[str]] = {workspace.images(dataset): set(), workspace.masks(dataset): set()}
+    for job in jobs:
+        for path in job.outputs.values():
+            expected[path.parent].add(path.name)
+    orphans = []
+    for folder, names in expected.items():
+        if folder.is_dir():
+            with os.scandir(folder) as entries:
+                orphans += [folder / entry.name for entry in entries if entry.name not in names and entry.is_file()]
+    return orphans
 
 
 def _colour(sums: Iterable[tuple[int, ...]]) -> dict[str, Any]:

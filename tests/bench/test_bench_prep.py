@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
 from swcl_cli.data.images import prepare_photograph
-from swcl_cli.data.preparation import Job, prepare, prepare_all
+from swcl_cli.data.preparation import Job, prepare, preparing
 from tests.downloads import encoded, field, write_csv
 
 pytestmark = pytest.mark.bench
@@ -27,8 +28,9 @@ SHARED = Path(__file__).parents[3] / "shared/data/IDRiD-fullsize"
 SIZE = 448
 LEAST_RATIO, LEAST_PSNR = 4.0, 50.0
 MANY, FEW = 50_000, 5_000
-BYTES_A_ROW = 4_000  # what a photograph may add to the parent; one prepared image takes 600,000
-OPENING_SECONDS, OPENING_BYTES = 2.0, 500e6
+PARENT_BYTES, WORKER_BYTES = 650, 150  # what a photograph may add to the peak; one prepared image takes 600,000
+LEAST_GAIN, FREE_CORES = 1.6, 1.8
+OPENING_SECONDS, OPENING_BYTES = 2.0, 500e6  # seconds of a core: others' load does not count
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +117,35 @@ def test_likeness_to_decoding_fully(photographs: list[Path], row: Callable[..., 
         assert psnr >= LEAST_PSNR
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_two_cores(photographs: list[Path], tmp_path: Path, row: Callable[..., None]) -> None:
-    work = [(job, None) for job in _jobs(photographs, tmp_path, repeats=16)]
-    seconds = {
-        workers: _fastest(lambda workers=workers: list(prepare_all(work, workers)), repeats=3)[0] for workers in (1, 2)
-    }
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    row("prep of 64 photographs, two workers against one", times_as_fast=seconds[1] / seconds[2], cores=str(cores))
+    """Asserted where two cores are there and nobody else uses them; the workers start before the clock does."""
+    work = [(job, None) for job in _jobs(photographs, tmp_path, repeats=32)]
+    free = [_free_cores()]
+    seconds = {}
+    for workers in (1, 2):
+        with preparing(workers) as prepare_each:
+            seconds[workers] = _fastest(lambda each=prepare_each: deque(each(work), maxlen=0), repeats=3)[0]
+    free.append(_free_cores())
+    ratio, judged = seconds[1] / seconds[2], min(free) >= FREE_CORES
+    row(
+        f"prep of {len(work)} photographs, two workers against one",
+        times_as_fast=ratio, free_cores=min(free), verdict="judged" if judged else "not judged: the cores are not free",
+    )  # fmt: skip
+    assert ratio >= LEAST_GAIN or not judged
+
+
+def _free_cores(seconds: float = 1.0) -> float:
+    """How many of the cores that this process may use stood idle while it slept."""
+    mine = os.sched_getaffinity(0)
+
+    def idle() -> int:
+        lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+        return sum(int(fields[4]) + int(fields[5]) for fields in lines if fields[0] in {f"cpu{core}" for core in mine})
+
+    before = idle()
+    time.sleep(seconds)
+    return (idle() - before) / os.sysconf("SC_CLK_TCK") / seconds
 
 
 # The peak of this program alone: getrusage's is that of the program that started it, where that was higher.
@@ -160,7 +184,7 @@ def test_memory_does_not_grow_with_the_photographs(tmp_path: Path, row: Callable
         )  # fmt: skip
     grown = [(many - few) / (MANY - FEW) for few, many in zip(peaks[FEW], peaks[MANY], strict=True)]
     row("growth by photograph", parent_bytes=grown[0], worker_bytes=grown[1])
-    assert max(grown) < BYTES_A_ROW
+    assert grown[0] < PARENT_BYTES and grown[1] < WORKER_BYTES
 
 
 def _many(source: Path, count: int) -> Path:
@@ -176,42 +200,38 @@ def _many(source: Path, count: int) -> Path:
     return source
 
 
+def _made_up(item: int) -> dict[str, object]:
+    patient, eye = str(500_000 + item // 2), ("left", "right")[item % 2]
+    name = f"{patient}_{eye}"
+    return {
+        "dataset": "eyepacs", "split": "train", "image_id": name, "patient_id": patient, "group_id": patient,
+        "eye": eye, "path": f"data/eyepacs/images/{name}.jpg", "width": 640, "height": 448, "checksum": 4_294 * item,
+        "dr_grade": item % 5, "source_path": f"train/{name}.jpeg",
+        "source_hash": hashlib.sha256(name.encode()).hexdigest(),
+    }  # fmt: skip
+
+
 OPENED = """
 import json, sys, time
 from swcl_cli.data import manifest
 base = peak()
-started = time.perf_counter()
+started, worked = time.perf_counter(), time.process_time()
 frame = manifest.read(Path(sys.argv[1]))
 assert len(frame) == 1_000_000
-print(json.dumps([time.perf_counter() - started, base, peak()]))
+print(json.dumps([time.process_time() - worked, time.perf_counter() - started, base, peak()]))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_manifest_of_a_million_rows(tmp_path: Path, row: Callable[..., None]) -> None:
     rows = 1_000_000
-    numbers = np.arange(rows)
-    names = pd.Series(np.char.add((numbers // 2).astype(str), np.where(numbers % 2, "_right", "_left")))
-    hexadecimal = generator(0, "hashes").integers(0, 2**63, (rows, 4))
-    frame = pd.DataFrame(
-        {
-            "dataset": "eyepacs", "split": "train", "image_id": names, "patient_id": (numbers // 2).astype(str),
-            "group_id": (numbers // 2).astype(str), "eye": np.where(numbers % 2, "right", "left"),
-            "path": "data/eyepacs/images/" + names + ".jpg", "width": 640, "height": 448, "dr_grade": numbers % 5,
-            "source_path": "train/" + names + ".jpeg",
-            "source_hash": ["".join(f"{part:016x}" for part in parts) for parts in hexadecimal],
-        }
-    )  # fmt: skip
     path = tmp_path / "manifest.parquet"
-    manifest.write(path, frame, {})
+    manifest.write(path, map(_made_up, range(rows)), {})
     command = [sys.executable, "-c", PEAK + OPENED, str(path)]
     runs = [subprocess.run(command, capture_output=True, check=True, text=True).stdout for _ in range(3)]
-    seconds, base, peak = min(json.loads(text) for text in runs)
+    seconds, wall, base, peak = min(json.loads(text) for text in runs)
     row(
         "manifest of 1,000,000 rows",
-        s=seconds,
-        imports_MB=base / 1e6,
-        peak_MB=peak / 1e6,
-        file_MB=path.stat().st_size / 1e6,
-    )
+        s=wall, s_of_a_core=seconds, imports_MB=base / 1e6, peak_MB=peak / 1e6, file_MB=path.stat().st_size / 1e6,
+    )  # fmt: skip
     assert seconds < OPENING_SECONDS and peak - base < OPENING_BYTES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -159,12 +160,16 @@ def test_frames_with_hardly_anything_in_them(box: tuple[int, int, int, int], pro
 
 
 def test_reading_prepared_images(tmp_path: Path) -> None:
-    images.save(photograph(8), tmp_path / "image.png", lossless=True)
-    images.save(vessels(113, 117), tmp_path / "mask.png", lossless=True)
+    data = images.encode(photograph(8), lossless=True)
+    (tmp_path / "image.png").write_bytes(data)
+    (tmp_path / "mask.png").write_bytes(images.encode(vessels(113, 117), lossless=True))
     np.testing.assert_array_equal(images.read_image(tmp_path / "image.png"), photograph(8))
     np.testing.assert_array_equal(images.read_mask(tmp_path / "mask.png"), vessels(113, 117))
     with pytest.raises(SwclError, match=r"other\.png can't be read"):
         images.read_image(tmp_path / "other.png")
+    np.testing.assert_array_equal(images.read_image(tmp_path / "image.png", zlib.crc32(data)), photograph(8))
+    with pytest.raises(SwclError, match=r"image\.png is not the image that was prepared.*`swcl prep`"):
+        images.read_image(tmp_path / "image.png", zlib.crc32(data) + 1)
 
 
 def test_gzip_is_unpacked_and_checked() -> None:

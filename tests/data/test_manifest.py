@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pandas as pd
 import pyarrow as pa
@@ -29,8 +30,8 @@ rows = st.fixed_dictionaries({"split": st.sampled_from(manifest.SPLITS), "image_
 def row(image_id: str, **values: Any) -> dict[str, Any]:
     return {
         "dataset": "odir", "split": "train", "image_id": image_id, "patient_id": "1", "group_id": "1", "eye": "left",
-        "path": f"data/odir/images/{image_id}.jpg", "width": 448, "height": 448, "source_path": "a.jpg",
-        "source_hash": "0" * 64, **values,
+        "path": f"data/odir/images/{image_id}.jpg", "width": 448, "height": 448, "checksum": 2**32 - 1,
+        "source_path": "a.jpg", "source_hash": "0" * 64, **values,
     }  # fmt: skip
 
 
@@ -38,10 +39,10 @@ def row(image_id: str, **values: Any) -> dict[str, Any]:
 @given(st.lists(rows, min_size=1, max_size=8, unique_by=lambda drawn: drawn["image_id"]))
 def test_what_is_written_is_read(tmp_path: Path, drawn: list[dict[str, Any]]) -> None:
     path = tmp_path / "manifest.parquet"
-    frame = pd.DataFrame([row(**values) for values in drawn])
-    manifest.write(path, frame.astype(dict.fromkeys(optional, object)), {"seed": 1})
-    read: Any = manifest.read(path)
     expected = sorted(drawn, key=lambda values: (manifest.SPLITS.index(values["split"]), values["image_id"].encode()))
+    with mock.patch.object(manifest, "ROWS_AT_ONCE", 3):
+        manifest.write(path, (row(**values) for values in expected), {"seed": 1})
+    read: Any = manifest.read(path)
     for name in ("split", "image_id", *optional):
         values = [None if value is pd.NA else value for value in read[name].tolist()]
         assert values == [values_of[name] for values_of in expected], name
@@ -50,28 +51,31 @@ def test_what_is_written_is_read(tmp_path: Path, drawn: list[dict[str, Any]]) ->
 
 def test_columns_and_types(tmp_path: Path) -> None:
     path = tmp_path / "manifest.parquet"
-    manifest.write(path, pd.DataFrame([row("1_left")]), {})
+    manifest.write(path, [row("1_left")], {})
     read: Any = manifest.read(path)
     assert list(read.columns) == manifest.SCHEMA.names
     assert [dtype.pyarrow_dtype for dtype in read.dtypes] == manifest.SCHEMA.types
     assert list(manifest.read(path, ["path", "age"]).columns) == ["path", "age"]
-    manifest.write(tmp_path / "again.parquet", read, {})
+    manifest.write(tmp_path / "again.parquet", pa.parquet.read_table(path).to_pylist(), {})
     assert (tmp_path / "again.parquet").read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("frame", "message"),
+    ("rows", "message"),
     [
-        ([row("1"), row("1")], "image_id is unique"),
+        ([row("1"), row("1")], "sorted by split and image_id, which is unique: 1"),
+        ([row("2"), row("1")], "sorted by split and image_id, which is unique: 1"),
+        ([row("1", split="val"), row("2")], "sorted by split and image_id, which is unique: 2"),
+        ([row("1"), row("2"), row("3"), row("3")], "sorted by split and image_id, which is unique: 3"),
         ([row("1", split="training")], "split is one of"),
         ([row("1", eye="both")], "eye is one of"),
         ([row("1", patient_id=None)], "patient_id is never null"),
         ([row("1", grade=1)], r"no columns \['grade'\]"),
     ],
 )
-def test_wrong_rows_are_not_written(tmp_path: Path, frame: list[dict[str, Any]], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        manifest.write(tmp_path / "manifest.parquet", pd.DataFrame(frame), {})
+def test_wrong_rows_are_not_written(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
+    with mock.patch.object(manifest, "ROWS_AT_ONCE", 3), pytest.raises(ValueError, match=message):
+        manifest.write(tmp_path / "manifest.parquet", rows, {})
     assert not list(tmp_path.iterdir())
 
 
@@ -84,5 +88,5 @@ def test_files_that_are_no_manifests(tmp_path: Path) -> None:
     with pytest.raises(SwclError, match=r"manifest\.parquet can't be read"):
         manifest.read(path)
     pa.parquet.write_table(pa.table({"path": ["a"]}), path)
-    with pytest.raises(SwclError, match="is not a manifest: it has no column abnormal, age"):
+    with pytest.raises(SwclError, match="is not a manifest of this version: it has no column abnormal, age"):
         manifest.read(path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from swcl_cli.data import manifest
 from swcl_cli.data.photographs import Photographs, Squares, manifest_of
@@ -22,7 +24,9 @@ def grids(root: Path) -> Photographs:
         y, x = np.mgrid[:height, :width]
         rows.append({"eye": eye, "image": np.stack([x, y, x + y], axis=2).astype(np.uint8)})
     prepared.write(root, "odir", rows)
-    return Photographs.of(Workspace(root), manifest.read(Workspace(root).manifest("odir"), columns=["path", "eye"]))
+    return Photographs.of(
+        Workspace(root), manifest.read(Workspace(root).manifest("odir"), columns=["path", "eye", "checksum"])
+    )
 
 
 def test_squares_are_central_and_mirrored_where_the_eye_is_a_right_one(tmp_path: Path) -> None:
@@ -49,8 +53,9 @@ def test_without_a_column_of_eyes_nothing_is_mirrored(tmp_path: Path) -> None:
 
 
 def test_batches_cover_all_in_order(tmp_path: Path) -> None:
-    batches = Squares(grids(tmp_path), MEAN, STD).batches(3)
-    assert batches == [[(0, 0), (0, 1), (0, 2)], [(0, 3)]]
+    squares = Squares(grids(tmp_path), MEAN, STD)
+    assert list(squares.batches(3)) == [[(0, 0), (0, 1), (0, 2)], [(0, 3)]]
+    assert list(squares.batches(2, first=2)) == [[(0, 2), (0, 3)]]
 
 
 def test_a_photograph_that_vanished_is_named(tmp_path: Path) -> None:
@@ -58,6 +63,16 @@ def test_a_photograph_that_vanished_is_named(tmp_path: Path) -> None:
     (tmp_path / "data/odir/images/1.png").unlink()
     with pytest.raises(SwclError, match="odir/images/1.png can't be read.*swcl prep"):
         photographs.read(1)
+
+
+def test_a_photograph_that_was_replaced_is_named(tmp_path: Path) -> None:
+    """By another of equal shape and size; without the column of checksums it passes for the same."""
+    photographs, path = grids(tmp_path), tmp_path / "data/odir/images/1.png"
+    whole = photographs.read(1)
+    Image.fromarray(whole[::-1]).save(path)
+    with pytest.raises(SwclError, match="odir/images/1.png is not the image that was prepared.*swcl prep"):
+        photographs.read(1)
+    np.testing.assert_array_equal(replace(photographs, checksum=None).read(1), whole[::-1])
 
 
 def test_a_data_set_that_is_not_prepared(tmp_path: Path) -> None:

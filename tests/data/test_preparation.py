@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image, JpegImagePlugin
 
 from swcl_cli.data import journal
-from swcl_cli.data.preparation import Job, Outcome, prepare, prepare_all
+from swcl_cli.data.preparation import Job, Outcome, prepare, preparing
 from swcl_cli.errors import SwclError
+from swcl_cli.workspace import JOURNAL
 from tests.downloads import drive, photograph, write_photograph
 
 
@@ -111,30 +114,41 @@ def test_outcomes_come_in_order(tmp_path: Path, workers: int) -> None:
     for item, name in enumerate(names):
         write_photograph(tmp_path / f"source/{name}.jpg", item)
     work = [(job_for(tmp_path / "source", tmp_path / "images", name), None) for name in names]
-    assert [outcome.image_id for outcome in prepare_all(work, workers)] == names
+    with preparing(workers) as prepare_each:
+        assert [outcome.image_id for outcome in prepare_each(work)] == names
 
 
-def outcomes_of(*outcomes: Outcome) -> journal.Outcomes:
-    kept = journal.Outcomes()
-    for outcome in outcomes:
-        kept.add(outcome)
-    return kept
-
-
-def test_journal_keeps_the_last_outcome_and_skips_a_torn_line(tmp_path: Path, job: Job) -> None:
+def test_journal_keeps_the_last_outcome_of_each_image(tmp_path: Path, job: Job) -> None:
     first = prepare(job)
     second = Outcome("1_left", "recipe", {}, {}, {}, problem="empty", detail="x")
-    with journal.appending(tmp_path) as lines:
-        for outcome in (first, second, first):
-            journal.append(lines, outcome)
-        lines.write('{"image_id": "2_left", "rec')
-    assert journal.read(tmp_path) == {"1_left": first}
-    with journal.appending(tmp_path) as lines:
-        journal.append(lines, second)
-    assert journal.read(tmp_path) == {"1_left": second}
-    journal.rewrite(tmp_path, outcomes_of(first))
-    assert journal.read(tmp_path) == {"1_left": first}
-    assert journal.read(tmp_path / "nowhere") == {}
+    other = replace(second, image_id="0_left")
+    with journal.opened(tmp_path, ["1_left", "0_left", "2_left"]) as outcomes:
+        assert outcomes == {} and len(outcomes) == 0
+        for outcome in (first, other, second):
+            outcomes.add(outcome)
+            assert outcomes[outcome.image_id] == outcome
+        assert outcomes == {"1_left": second, "0_left": other} and len(outcomes) == 2
+        assert outcomes.get("2_left") is None and outcomes.get("9_left") is None
+    assert len((tmp_path / JOURNAL).read_text().splitlines()) == 2
+    with journal.opened(tmp_path, ["2_left", "1_left"]) as outcomes:
+        assert outcomes == {"1_left": second}
+    assert [json.loads(line)["image_id"] for line in (tmp_path / JOURNAL).open()] == ["1_left"]
+
+
+def test_a_torn_line_is_skipped(tmp_path: Path, job: Job) -> None:
+    """An interruption left half a line: what is added next stands on a line of its own."""
+    first = prepare(job)
+    second = replace(first, image_id="2_left")
+    with journal.opened(tmp_path, ["1_left"]) as outcomes:
+        outcomes.add(first)
+    with open(tmp_path / JOURNAL, "a") as handle:
+        handle.write('{"image_id": "1_left", "rec')
+    with pytest.raises(KeyboardInterrupt), journal.opened(tmp_path, ["1_left", "2_left"]) as outcomes:
+        assert outcomes == {"1_left": first}
+        outcomes.add(second)
+        raise KeyboardInterrupt
+    with journal.opened(tmp_path, ["1_left", "2_left"]) as outcomes:
+        assert outcomes == {"1_left": first, "2_left": second}
 
 
 HOLD = """
@@ -166,7 +180,8 @@ def slow(job, earlier=None):
     time.sleep(60)
 
 preparation.prepare = slow
-list(preparation.prepare_all([(preparation.Job(str(item), 0, {}, {}), None) for item in range(16)], 2))
+with preparation.preparing(2) as prepare:
+    list(prepare([(preparation.Job(str(item), 0, {}, {}), None) for item in range(16)]))
 """
 
 

@@ -1,13 +1,18 @@
-"""Validation splits: a fifth, grouped, stratified, keyed; and who shares an image belongs together."""
+"""Validation splits, folds and parts: grouped, stratified, keyed; and who shares an image belongs together."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
 
-from swcl_cli.data.splits import group_by_content, validation_groups
+from swcl_cli.chance import generator
+from swcl_cli.data.splits import folds, joined, nested_part, validation_groups
 
 
 def cohort() -> tuple[list[str], list[bool]]:
@@ -45,22 +50,82 @@ def test_a_missing_patient_moves_few_others() -> None:
     assert len((chosen ^ without) - {"0"}) <= 2
 
 
+def sizes(chosen: set[str]) -> list[int]:
+    """How many of the cohort's patients in it have no, one, two abnormal eyes."""
+    found = Counter(2 if int(group) < 40 else 1 if int(group) < 100 else 0 for group in chosen)
+    return [found[stratum] for stratum in range(3)]
+
+
+@pytest.mark.parametrize("count", [2, 5, 7])
+def test_folds_cover_each_group_once_and_differ_by_one(count: int) -> None:
+    groups, labels = cohort()
+    found = folds(groups, labels, count, seed=0, dataset="messidor")
+    assert found.keys() == set(groups)
+    parts = [{group for group in found if found[group] == fold} for fold in range(count)]
+    for numbers in ([len(part) for part in parts], *zip(*map(sizes, parts), strict=True)):
+        assert max(numbers) - min(numbers) <= 1 and min(numbers) > 0
+
+
+def test_folds_are_shuffled_by_key_and_not_by_order() -> None:
+    groups, labels = cohort()
+    found = folds(groups, labels, 5, seed=0, dataset="messidor")
+    assert folds(groups[::-1], labels[::-1], 5, seed=0, dataset="messidor") == found
+    assert folds(groups, labels, 5, seed=1, dataset="messidor") != found
+    assert folds(groups, labels, 5, seed=0, dataset="idrid") != found
+    first = {int(group) for group in found if found[group] == 0}
+    assert any(patient < 20 for patient in first) and any(patient > 180 for patient in first)
+
+
+def test_folds_are_as_even_as_those_of_scikit_learn() -> None:
+    """Messidor's sizes: 12 joint grades of 1 to 500 photographs, 11 pairs."""
+    rng = generator(0, "joint grades")
+    groups = [str(item) for item in range(1185)] + [str(item) for item in range(11)]
+    labels = rng.choice(12, len(groups), p=(odds := 0.6 ** np.arange(12)) / odds.sum()).tolist()
+    found = folds(groups, labels, 5, seed=0, dataset="messidor")
+
+    def worst(parts: list[list[int]]) -> int:
+        counts = [Counter(labels[item] for item in part) for part in parts]
+        return max(max(count[label] for count in counts) - min(count[label] for count in counts) for label in range(12))
+
+    ours = [[item for item, group in enumerate(groups) if found[group] == fold] for fold in range(5)]
+    splitter = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    theirs = [part.tolist() for _, part in splitter.split(labels, labels, groups)]
+    assert worst(ours) <= max(worst(theirs), 3) and max(map(len, ours)) - min(map(len, ours)) <= 4
+
+
+def test_a_part_is_stratified_and_lies_in_each_larger_one() -> None:
+    groups, labels = cohort()
+    parts = [nested_part(groups, labels, share / 20, seed=0, dataset="idrid") for share in range(1, 21)]
+    assert [len(part) for part in parts] == [10 * (share + 1) for share in range(20)]
+    assert all(small < large for small, large in itertools.pairwise(parts))
+    for share, part in enumerate(parts, start=1):
+        wanted = (5 * share, 3 * share, 2 * share)
+        assert all(abs(found - exact) <= 1 for found, exact in zip(sizes(part), wanted, strict=True))
+    assert nested_part(groups, labels, 1e-9, seed=0, dataset="idrid") < parts[0]
+    assert nested_part(groups, labels, 0.1, seed=1, dataset="idrid") != parts[1]
+    assert nested_part(groups[::-1], labels[::-1], 0.1, seed=0, dataset="idrid") == parts[1]
+
+
+def test_half_of_those_that_are_alone_in_their_stratum_are_drawn_by_key() -> None:
+    """Not by their names, nor by their labels."""
+    groups = [f"{item:02}" for item in range(40)]
+    chosen = [nested_part(groups, range(40), 0.5, seed, "idrid") for seed in range(30)]
+    assert all(len(part) == 20 for part in chosen)
+    often = Counter(group for part in chosen for group in part)
+    assert set(often) == set(groups) and max(often.values()) < 27
+
+
 def test_shared_images_join_patients() -> None:
-    patients = ["1", "2", "3", "4", "5", "5"]
-    hashes = ["a", "b", "a", "b", "c", "a"]
-    assert group_by_content(patients, hashes) == ["1", "2", "1", "2", "1", "1"]
+    assert joined([["1", "3", "5"], ["2", "4"], ["5"]]) == {"1": "1", "3": "1", "5": "1", "2": "2", "4": "2"}
+    assert joined([]) == {}
 
 
-@given(st.lists(st.tuples(st.sampled_from("pqrstu"), st.sampled_from("abcd")), max_size=12))
-def test_groups_are_the_connected_components(images: list[tuple[str, str]]) -> None:
-    patients = [patient for patient, _ in images]
-    groups = dict(zip(patients, group_by_content(patients, [content for _, content in images]), strict=True))
-    reached = {patient: {patient} for patient in groups}
-    for _ in groups:
-        for first, one in images:
-            for second, other in images:
-                if one == other or first == second:
-                    union = reached[first] | reached[second]
-                    for patient in union:
-                        reached[patient] = union
-    assert groups == {patient: min(component) for patient, component in reached.items()}
+@given(st.lists(st.lists(st.sampled_from("pqrstu"), min_size=1, max_size=3), max_size=6))
+def test_groups_are_the_connected_components(sharing: list[list[str]]) -> None:
+    reached = {patient: {patient} for patients in sharing for patient in patients}
+    for _ in reached:
+        for patients in sharing:
+            union = set().union(*(reached[patient] for patient in patients))
+            for patient in union:
+                reached[patient] = union
+    assert joined(sharing) == {patient: min(component) for patient, component in reached.items()}

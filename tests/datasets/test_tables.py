@@ -88,7 +88,7 @@ def test_bad_grades_name_file_row_and_column(tmp_path: Path, cell: str, message:
 def test_names_that_lead_elsewhere_stop(tmp_path: Path, name: str) -> None:
     (tmp_path / "labels.csv").write_text(f"image,level\n{name},0\n")
     with pytest.raises(SwclError, match=r"row 2, column 'image': .* is not the name of a file"):
-        read_table(tmp_path / "labels.csv", COLUMNS)[0].name("image")
+        next(iter(read_table(tmp_path / "labels.csv", COLUMNS))).name("image")
 
 
 def test_repeated_id_names_both_rows(tmp_path: Path) -> None:

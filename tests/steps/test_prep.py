@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,8 @@ def test_manifest_and_files(tmp_path: Path, odir: Path) -> None:
     assert row["path"] == "data/odir/images/3_right.jpg" and (row["width"], row["height"]) == (96, 80)
     assert row["abnormal"] and row["source_path"] == "preprocessed_images/3_right.jpg"
     assert fingerprint(odir / row["source_path"]) == row["source_hash"][:16]
+    for path, checksum in zip(frame["path"], frame["checksum"], strict=True):
+        assert zlib.crc32((tmp_path / "work" / path).read_bytes()) == checksum
 
 
 def test_provenance(tmp_path: Path, odir: Path) -> None:

@@ -114,7 +114,7 @@ def test_no_manifest_tells_of_images_that_are_changing(
     def stop(*_: object, **__: object) -> None:
         raise SwclError("stopped")
 
-    monkeypatch.setattr(preparation, "save", stop)
+    monkeypatch.setattr(preparation, "encode", stop)
     with pytest.raises(SwclError, match="stopped"):
         prep.run(settings(tmp_path / "work", "odir", odir, size=90))
     assert not path.exists()

@@ -120,7 +120,7 @@ def test_list_tells_of_every_data_set(tmp_path: Path, capsys: pytest.CaptureFixt
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
         "idrid",
         "413 / - / 103",
-        "200 MB",
+        "212 MB",
         "8 / 2 / 3",
         "0",
     ]
