@@ -20,6 +20,10 @@ help:
 
 setup: .venv/.complete
 
+.venv/.bench-complete: .venv/.complete
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	@touch $@
+
 .venv/.complete: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "swcl needs Python 3.11 or newer: make setup PYTHON=python3.12"; exit 1; }
@@ -50,7 +54,7 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: setup
+bench: .venv/.bench-complete
 	$(BIN)/python -m pytest -m bench -s tests/bench
 
 clean:

@@ -20,18 +20,18 @@ from swcl_cli.settings import TrainLabelerSettings
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance
 
 UNLABELLED = -1
+VALIDATED = ["dataset", "image_id", "patient_id", "abnormal"]
 
 
 @dataclass(frozen=True)
 class LabelerData:
-    """Labels and patients are columns beside the photographs: abnormal (N,) bool, patient (N,) text."""
+    """abnormal: (N,) bool, of the labelled ones; validated: rows beside `validation`, with VALIDATED's columns."""
 
     labelled: Photographs
     abnormal: NDArray[np.bool_]
     unlabelled: Photographs
     validation: Photographs
-    validation_abnormal: NDArray[np.bool_]
-    validation_patient: NDArray[np.str_]
+    validated: pd.DataFrame
     inputs: dict[str, str]
     size: int
     mean: colour.Colour
@@ -60,12 +60,14 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
     if len(set(sizes.values())) > 1:
         raise SwclError(f"The data sets were prepared at different sizes ({sizes}); run prep with one --size for all.")
     labelled = pd.concat([_labelled(workspace, name) for name in settings.labelled])
-    unlabelled = [manifest.read(workspace.manifest(name), columns=["path"]) for name in settings.unlabelled]
+    unlabelled = [manifest.read(workspace.manifest(name), columns=["path", "checksum"]) for name in settings.unlabelled]
     train, validation = (labelled[labelled["split"] == split] for split in ("train", "val"))
     for split, rows in (("train", train), ("val", validation)):
         if rows["abnormal"].nunique() < 2:
+            held = f"are all {'abnormal' if rows['abnormal'].iloc[0] else 'normal'}" if len(rows) else "are none"
             raise SwclError(
-                f"The {split} photographs of {settings.labelled} are all of one class: nothing can be learnt."
+                f"The {split} photographs of {', '.join(settings.labelled)} {held}; normal and abnormal ones are "
+                "needed. Name data sets that have both (--labelled), or split anew: swcl prep --split-file."
             )
     size = next(iter(sizes.values()))
     if settings.crop > size:
@@ -76,8 +78,7 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
         abnormal=train["abnormal"].to_numpy(dtype=bool),
         unlabelled=Photographs.of(workspace, pd.concat(unlabelled) if unlabelled else train[:0]),
         validation=Photographs.of(workspace, validation),
-        validation_abnormal=validation["abnormal"].to_numpy(dtype=bool),
-        validation_patient=validation["patient_id"].to_numpy(dtype=str),
+        validated=validation[VALIDATED].reset_index(drop=True),
         inputs=inputs,
         size=size,
         mean=mean,
@@ -86,11 +87,11 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
 
 
 def _labelled(workspace: Workspace, name: str) -> pd.DataFrame:
-    table = manifest.read(workspace.manifest(name), columns=["split", "path", "abnormal", "patient_id"])
+    table = manifest.read(workspace.manifest(name), columns=["split", "path", "checksum", *VALIDATED])
     known = table[table["abnormal"].notna()]
     if not len(known):
         raise SwclError(f"{name} has no normal/abnormal labels; name a data set that has: --labelled odir")
-    return known.assign(patient_id=f"{name}/" + known["patient_id"])
+    return known
 
 
 def labeler_plan(settings: TrainLabelerSettings, labelled: int, unlabelled: int) -> tuple[Plan, int]:
@@ -108,7 +109,7 @@ def labeler_plan(settings: TrainLabelerSettings, labelled: int, unlabelled: int)
     def micro_batch(epoch: int, micro: int) -> list[Key]:
         part = labelled_order(epoch)[micro * settings.batch_labelled : (micro + 1) * settings.batch_labelled]
         keys = [(epoch, int(item)) for item in part]
-        if unlabelled and settings.batch_unlabelled:
+        if unlabelled:
             start = (epoch * micros + micro) * settings.batch_unlabelled
             for place in range(start, start + settings.batch_unlabelled):
                 turn, index = divmod(place, unlabelled)

@@ -1,16 +1,12 @@
 """The measures of the paper's tasks, and intervals around them. All are shares (0 to 1), not percent."""
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import cohen_kappa_score
 
 from swcl_cli import chance
-
-Array = NDArray[Any]
 
 
 def auc(truth: ArrayLike, score: ArrayLike) -> float:
@@ -30,6 +26,69 @@ def auc(truth: ArrayLike, score: ArrayLike) -> float:
     return float(rightly / (positives.sum() * negatives.sum()))
 
 
+def roc_points(truth: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(false positive rates, true positive rates) of `score >= t` for falling t, from (0, 0) to (1, 1): (T + 1,) each.
+
+    truth: (N,) 0 or 1; score: (N,), T of which differ. The area under the points is `auc`. NaN where a class is absent.
+    """
+    truth = np.asarray(truth).astype(bool)
+    values, place = np.unique(-np.asarray(score, np.float64), return_inverse=True)
+    with np.errstate(invalid="ignore"):
+        false, true = (
+            np.cumsum(np.concatenate([[0], np.bincount(place[rows], minlength=len(values))])) / np.sum(rows)
+            for rows in (~truth, truth)
+        )
+    return false, true
+
+
+def binary_outcomes(truth: ArrayLike, score: ArrayLike, threshold: float = 0.5) -> dict[str, float]:
+    """Counts of true and false positives and negatives, where a score above the threshold is a positive (as argmax),
+    and `sensitivity` and `specificity`, NaN where their class is absent. Both (N,).
+    """
+    truth, positive = np.asarray(truth).astype(bool), np.asarray(score) > threshold
+    return {
+        "true_positives": int(np.count_nonzero(positive & truth)),
+        "false_positives": int(np.count_nonzero(positive & ~truth)),
+        "false_negatives": int(np.count_nonzero(~positive & truth)),
+        "true_negatives": int(np.count_nonzero(~positive & ~truth)),
+        "sensitivity": _share(positive, truth),
+        "specificity": _share(~positive, ~truth),
+    }
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Bins of equal width over the probabilities, (B,) each: rows in it, their mean score, the share of true ones.
+
+    Mean and share are NaN in an empty bin.
+    """
+
+    count: NDArray[np.int64]
+    score: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """The mean over rows of |share - mean score| of their bin. NaN without rows."""
+        held = self.count > 0
+        gaps = np.abs(self.share - self.score)[held]
+        return float(gaps @ self.count[held] / self.count.sum()) if held.any() else float("nan")
+
+
+def reliability(truth: ArrayLike, score: ArrayLike, bins: int = 10) -> Reliability:
+    """How often what is scored as probable is true. truth: (N,) 0 or 1; score: (N,) probabilities.
+
+    Bin b holds the scores in (b / bins, (b + 1) / bins], the first 0 as well. Raises ValueError for scores outside.
+    """
+    truth, score = np.asarray(truth).astype(bool), np.asarray(score, np.float64)
+    if not ((score >= 0) & (score <= 1)).all():
+        raise ValueError("a score is no probability")
+    place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], score)
+    count, true, total = (np.bincount(place, weights, minlength=bins) for weights in (None, truth, score))
+    with np.errstate(invalid="ignore"):
+        return Reliability(count, total / count, true / count)
+
+
 def stratified_auc(truth: ArrayLike, score: ArrayLike, stratum: ArrayLike) -> float:
     """The share of rightly ordered pairs, as `auc`, of pairs inside a stratum: (N,) each. NaN where there is none."""
     truth, score = np.asarray(truth).astype(bool), np.asarray(score, np.float64)
@@ -40,45 +99,6 @@ def stratified_auc(truth: ArrayLike, score: ArrayLike, stratum: ArrayLike) -> fl
         if count:
             rightly, pairs = rightly + count * auc(truth[rows], score[rows]), pairs + count
     return rightly / pairs if pairs else float("nan")
-
-
-def dice_per_image(truths: Sequence[Array], predictions: Sequence[Array]) -> NDArray[np.float64]:
-    """2 TP / (2 TP + FP + FN) of each image (= its F1), of boolean masks (H, W). 1 where both masks are empty."""
-    return np.array([_dice(truth, prediction) for truth, prediction in zip(truths, predictions, strict=True)])
-
-
-def f1_vessels(
-    truths: Sequence[Array], scores: Sequence[Array], fovs: Sequence[Array] | None = None
-) -> dict[str, float]:
-    """Vessel measures of a test set (FACTS E9). scores: (H, W) an image, probability of a vessel; above 0.5 is one.
-
-    `f1`, the primary one, is the mean over images of the per-image Dice on the whole image. `f1_pooled`, `auc`,
-    `sensitivity` and `specificity` are over the pixels of all images. With fovs, the same again inside the field
-    of view, named `..._fov`.
-    """
-    measures = _vessel_measures(truths, scores)
-    if fovs is not None:
-        areas = [np.asarray(fov, bool) for fov in fovs]
-        inside = [
-            [np.asarray(image)[area] for image, area in zip(images, areas, strict=True)] for images in (truths, scores)
-        ]
-        measures |= {f"{name}_fov": value for name, value in _vessel_measures(*inside).items()}
-    return measures
-
-
-def joint_accuracy(truths: Mapping[str, Array], predictions: Mapping[str, Array]) -> float:
-    """Share of images whose labels are all right (paper IV). Both: {label: (N,) classes}, with the same labels."""
-    if truths.keys() != predictions.keys():
-        raise ValueError(f"labels differ: {sorted(truths)} and {sorted(predictions)}")
-    right = [np.asarray(truths[name]) == np.asarray(predictions[name]) for name in truths]
-    return float(np.mean(np.logical_and.reduce(right)))
-
-
-def quadratic_kappa(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """Cohen's kappa with quadratic weights, of ordered grades (N,). NaN where only one grade occurs in both."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn warns of the one grade, and of the 0 / 0 that it makes
-        return float(cohen_kappa_score(truth, prediction, weights="quadratic"))
 
 
 def bootstrap_interval(
@@ -113,25 +133,6 @@ def _spans(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.in
     before = np.cumsum(sizes) - sizes
     rows: NDArray[np.int64] = np.arange(sizes.sum()) + np.repeat(starts - before, sizes)
     return rows
-
-
-def _vessel_measures(truths: Sequence[Array], scores: Sequence[Array]) -> dict[str, float]:
-    predictions = [np.asarray(score) > 0.5 for score in scores]
-    truth = np.concatenate([np.ravel(image).astype(bool) for image in truths])
-    predicted = np.concatenate([np.ravel(image) for image in predictions])
-    return {
-        "f1": float(dice_per_image(truths, predictions).mean()),
-        "f1_pooled": _dice(truth, predicted),
-        "auc": auc(truth, np.concatenate([np.ravel(image) for image in scores])),
-        "sensitivity": _share(predicted, truth),
-        "specificity": _share(~predicted, ~truth),
-    }
-
-
-def _dice(truth: Array, prediction: Array) -> float:
-    truth, prediction = np.asarray(truth, bool), np.asarray(prediction, bool)
-    both = np.count_nonzero(truth) + np.count_nonzero(prediction)
-    return 2 * np.count_nonzero(truth & prediction) / both if both else 1.0
 
 
 def _share(of: NDArray[np.bool_], within: NDArray[np.bool_]) -> float:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 Mining = Literal["semi-hard", "batch-hard"]
+ANCHORS = 256  # mined at a time: what mining needs beside the (N, N) distances is (ANCHORS, N)
 
 
 def triplet(z: Tensor, labels: Tensor, mining: Mining = "semi-hard", margin: float = 0.5, soft: bool = False) -> Tensor:
@@ -15,38 +16,55 @@ def triplet(z: Tensor, labels: Tensor, mining: Mining = "semi-hard", margin: flo
     semi-hard: over all positive pairs (a, p); n is the nearest negative with d(a, n) > d(a, p), else the farthest
     negative. batch-hard: over anchors that have a positive; p the farthest positive, n the nearest negative (eq. 5 of
     arXiv 1703.07737). soft: log(1 + e^x) in the hinge's place, the margin kept. z: (N, D); labels: (N,) int64.
-    Without a positive in the batch the loss is 0, and without a negative, whose distance counts as infinite.
-    O(N^2) memory; fp32 also under autocast.
+    Without a positive in the batch the loss is 0, and without a negative. O(N^2) memory; fp32 also under autocast.
     """
     with torch.autocast(z.device.type, enabled=False):
-        distance = _squared_distances(z.to(torch.promote_types(z.dtype, torch.float32)))  # (N, N)
-        same = labels[:, None] == labels
-        positive = same & ~torch.eye(len(z), dtype=torch.bool, device=z.device)
-        mine = _batch_hard if mining == "batch-hard" else _semi_hard
-        gap, counted = mine(distance, same, positive)
-        violation = margin + gap.masked_fill(~counted, 0.0)
-        cost = softplus(violation) if soft else violation.clamp(min=0)
-        return cost.masked_fill(~counted, 0.0).sum() / counted.sum().clamp(min=1)
+        z = _unit(z.to(torch.promote_types(z.dtype, torch.float32)))
+        square, product = z.square().sum(dim=1), z @ z.T  # (N,), (N, N)
+        anchor, near, far = _mined(square, product, labels, mining)  # (T,) each
+        gap = square[near] - square[far] - 2 * (product[anchor, near] - product[anchor, far])
+        cost = softplus(margin + gap) if soft else (margin + gap).clamp(min=0)
+        return cost.sum() / max(len(cost), 1)
 
 
-def _squared_distances(z: Tensor) -> Tensor:
+def _unit(z: Tensor) -> Tensor:
     """A row of zeros stays zero and gets no gradient: dividing it by an epsilon would make a gradient of 1e12."""
     length = z.norm(dim=1, keepdim=True)
-    z = torch.where(length > 1e-6, z / length.clamp(min=1e-6), 0.0)
-    square = z.square().sum(dim=1)
-    return square[:, None] + square - 2 * z @ z.T
+    return torch.where(length > 1e-6, z / length.clamp(min=1e-6), 0.0)
 
 
-def _semi_hard(distance: Tensor, same: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
-    """d(a, p) - d(a, n) of every pair (N, N), and which of the pairs are positive."""
-    ascending = distance.masked_fill(same, torch.inf).sort(dim=1).values  # (N, N), each anchor's negatives first
-    farther = torch.searchsorted(ascending.detach(), distance.detach().contiguous(), right=True)
+@torch.no_grad()
+def _mined(square: Tensor, product: Tensor, labels: Tensor, mining: Mining) -> Tensor:
+    """(3, T): anchors, their positives and their negatives."""
+    distance = product.mul(-2).add_(square).add_(square[:, None])
+    choose = _batch_hard if mining == "batch-hard" else _semi_hard
+    found = [torch.empty(3, 0, dtype=torch.int64, device=labels.device)]
+    for start in range(0, len(labels), ANCHORS):
+        rows = slice(start, start + ANCHORS)
+        same = labels[rows, None] == labels  # (R, N)
+        positive = same.clone()
+        positive.diagonal(start).fill_(False)  # an anchor and itself
+        if not same.all():
+            anchor, near, far = choose(distance[rows], same, positive)
+            found.append(torch.stack([start + anchor, near, far]))
+    return torch.cat(found, dim=1)
+
+
+def _semi_hard(distance: Tensor, same: Tensor, positive: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """distance (R, N) -> row, positive and negative of every positive pair, (T,) each."""
+    most = int(positive.sum(dim=1).max())
+    is_pair, near = positive.byte().topk(most, dim=1)  # (R, most); searching for positives alone: half the time
+    ascending = distance.masked_fill(same, torch.inf).sort(dim=1)  # each anchor's negatives first
+    farther = torch.searchsorted(ascending.values, distance.gather(1, near), right=True)
     farthest = (~same).sum(dim=1, keepdim=True) - 1
-    return distance - ascending.gather(1, farther.minimum(farthest).clamp(min=0)), positive
+    far = ascending.indices.gather(1, farther.minimum(farthest))
+    anchor, place = is_pair.nonzero(as_tuple=True)
+    return anchor, near[anchor, place], far[anchor, place]
 
 
-def _batch_hard(distance: Tensor, same: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
-    """d(a, farthest positive) - d(a, nearest negative) of every anchor (N,), and which anchors have a positive."""
-    farthest = distance.masked_fill(~positive, -torch.inf).amax(dim=1)
-    nearest = distance.masked_fill(same, torch.inf).amin(dim=1)
-    return farthest - nearest, positive.any(dim=1)
+def _batch_hard(distance: Tensor, same: Tensor, positive: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """distance (R, N) -> row, farthest positive and nearest negative of every anchor that has a positive, (T,) each."""
+    anchor = positive.any(dim=1).nonzero()[:, 0]
+    farthest = distance.masked_fill(~positive, -torch.inf).argmax(dim=1)
+    nearest = distance.masked_fill(same, torch.inf).argmin(dim=1)
+    return anchor, farthest[anchor], nearest[anchor]

@@ -72,8 +72,9 @@ def _stale(contents: Contents) -> Caution | None:
 
 
 def _inputs(artefact: Artefact) -> dict[str, str]:
+    """But for those from outside the workspace, which nothing here can be compared with."""
     inputs: dict[str, str] = artefact.provenance.get("inputs", {})
-    return inputs
+    return {name: used for name, used in inputs.items() if name not in artefact.provenance.get("outside", [])}
 
 
 def _undefined(contents: Contents) -> Caution | None:

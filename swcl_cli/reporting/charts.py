@@ -15,6 +15,8 @@ from swcl_cli.reporting.contents import Contents
 from swcl_cli.reporting.names import slug, title
 from swcl_cli.reporting.results import primary
 from swcl_cli.reporting.style import ABNORMAL, COLOURS, Picture, Theme, new_figure
+from swcl_cli.reporting.swap_tables import THRESHOLDS, abnormal_counts
+from swcl_cli.reporting.tables import percent
 
 BINS = 50
 
@@ -80,11 +82,17 @@ def score_histogram(contents: Contents) -> Picture | None:
     }
     kept = {name: values for name, values in groups.items() if len(values)}
     said = "; ".join(f"{name}: {len(v):,} patches, median {np.median(v):.2f}" for name, v in kept.items())
+    abnormal = abnormal_counts(contents.patches["score"], THRESHOLDS)
+    counted = ", ".join(
+        f"{number:,} ({percent(number / len(score))} %) at t = {t:g}"
+        for t, number in zip(THRESHOLDS, abnormal, strict=True)
+    )
     return Picture(
         "lesion-scores",
         "Distribution of lesion scores",
-        f"How the lesion scores of all patches are distributed; from t = {threshold:g} on, a patch counts as abnormal.",
-        f"Histograms of lesion scores from 0 to 1, t = {threshold:g} marked. {said}.",
+        f"How the lesion scores of all patches are distributed; from t = {threshold:g} on, a patch counts as abnormal. "
+        f"Of {len(score):,} patches, abnormal are {counted}.",
+        f"Histograms of lesion scores from 0 to 1, t = {threshold:g} marked. {said}. Abnormal: {counted}.",
         partial(_draw_histogram, kept, threshold),
     )
 

@@ -19,10 +19,11 @@ from safetensors.numpy import load_file
 
 from swcl_cli.data import manifest
 from swcl_cli.errors import SwclError
-from swcl_cli.workspace import Workspace, fingerprint, read_provenance
+from swcl_cli.workspace import Workspace, differences, fingerprint, read_provenance
 
 T = TypeVar("T")
 MANIFEST_COLUMNS = ("split", "patient_id")
+LABELER_COLUMNS = ("dataset", "image_id", "patient_id", "truth", "score")
 SWAP_COLUMNS = ("dataset", "position", "path", "x", "y", "size", "mirrored", "score", "abnormal", "image_abnormal")
 RESULT_COLUMNS = ("task", "name", "run", "split", "measure", "value", "primary", "low", "high")
 PREDICTION_KEYS = ("task", "name", "run", "split", "image_id", "patient_id", "path")
@@ -68,6 +69,7 @@ class Contents:
     phantom: bool
     datasets: dict[str, DataSet] = field(default_factory=dict)
     labeler: Artefact | None = None
+    labeler_scores: pd.DataFrame | None = None
     swap: Artefact | None = None
     patches: pd.DataFrame | None = None
     cams: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
@@ -109,6 +111,7 @@ def read_contents(workspace: Workspace) -> Contents:
         if dataset:
             contents.datasets[name] = dataset
     contents.labeler = reader.artefact(workspace.labeler)
+    contents.labeler_scores = reader.attempt(workspace.labeler_scores, partial(_labeler_scores, contents.labeler))
     contents.swap = reader.artefact(workspace.swap)
     contents.patches = reader.attempt(workspace.swap, _columns(SWAP_COLUMNS)) if contents.swap else None
     cams = workspace.run("make-swap") / "cams.safetensors"
@@ -148,6 +151,12 @@ def _artefact(workspace: Workspace, path: Path) -> Artefact:
 
 def _columns(names: tuple[str, ...]) -> Callable[[Path], pd.DataFrame]:
     return lambda path: pq.read_table(path, columns=list(names)).to_pandas()
+
+
+def _labeler_scores(labeler: Artefact | None, path: Path) -> pd.DataFrame:
+    if labeler is None or differences(read_provenance(path), labeler.provenance):
+        raise SwclError("it is not of the labeler that is here")
+    return _columns(LABELER_COLUMNS)(path)
 
 
 def _data_set(workspace: Workspace, name: str, path: Path) -> DataSet:

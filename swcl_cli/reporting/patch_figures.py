@@ -133,7 +133,7 @@ def cam_overlays(contents: Contents, examples: Sequence[Example]) -> Picture | N
         "cam-overlays",
         "Where the labeler sees disease",
         "Photographs, and below each its class activation map with the five patches and their lesion scores: solid "
-        f"green below {threshold}, dashed orange from it on. Patches of photographs labelled normal score 0, whatever "
+        f"green below {threshold}, dashed red from it on. Patches of photographs labelled normal score 0, whatever "
         "the map says.",
         f"{len(boxes) // 5} photographs with their class activation maps; {sum(box.abnormal for box in boxes)} of "
         f"their {len(boxes)} patches are abnormal.",

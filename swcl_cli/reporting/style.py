@@ -17,7 +17,7 @@ DPI = 150
 # Okabe and Ito's, which colour-blind readers tell apart; without its yellow, too light for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 BRIGHTER = {"#0072B2": "#4a9fe0", "#009E73": "#1fbf91"}  # on dark paper
-NORMAL, ABNORMAL = "#00B386", "#FF6A13"
+NORMAL, ABNORMAL = "#00B386", "#E8000B"  # of greens and reds, a pair that colour-blind readers tell apart
 HIT, FALSE_ALARM, MISS = (240, 228, 66), (213, 94, 0), (86, 180, 233)
 
 

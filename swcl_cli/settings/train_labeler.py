@@ -13,7 +13,11 @@ class TrainLabelerSettings(TrainingSettings):
     step: ClassVar[str] = "train-labeler"
 
     labelled: Names = setting(["odir"], "Prepared data sets with normal/abnormal labels.", panel="Data", min_length=1)
-    unlabelled: Names = setting(["eyepacs"], "Prepared data sets used without labels.", panel="Data")
+    unlabelled: Names = setting(
+        ["eyepacs"],
+        "Prepared data sets used without labels; '' is plain supervised: the loss is the cross-entropy alone.",
+        panel="Data",
+    )
     architecture: Literal["resnet18", "resnet34"] = setting("resnet34", "Network, by its timm name.", panel="Model")
     crop: int = setting(384, "Side of a training view in pixels.", panel="Data", ge=32)
     views: int = setting(4, "Augmented views of each image in a step.", panel="Training", ge=2)
@@ -24,7 +28,7 @@ class TrainLabelerSettings(TrainingSettings):
     learning_rate: float = setting(0.03, "Base learning rate (SGD with Nesterov momentum).", panel="Training", gt=0)
     weight_decay: float = setting(0.001, "Weight decay; norms and biases have none.", panel="Training", ge=0)
     milestones: Integers = setting([140, 160, 180], "Epochs after which the rate falls to a tenth.", panel="Training")
-    triplet_weight: float = setting(1.0, "Weight w of the triplet loss; 0 is plain supervised.", panel="Training", ge=0)
+    triplet_weight: float = setting(1.0, "Weight w of the triplet loss of all views.", panel="Training", ge=0)
     mining: Literal["semi-hard", "batch-hard"] = setting("semi-hard", "How triplets are chosen.", panel="Training")
     margin: float = setting(0.5, "Margin of the triplet loss.", panel="Training", gt=0)
     keep: Literal["last", "best"] = setting("last", "Which epoch becomes the labeler (best: by AUC).", panel="Training")

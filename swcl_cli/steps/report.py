@@ -11,20 +11,15 @@ from swcl_cli.reporting.contents import Contents, read_contents
 from swcl_cli.reporting.differences import differences_table
 from swcl_cli.reporting.formats import to_csv, to_latex, to_markdown
 from swcl_cli.reporting.glance import facts
+from swcl_cli.reporting.labeler import labeler_charts, labeler_outcomes_table, labeler_table
 from swcl_cli.reporting.origins import origins
 from swcl_cli.reporting.page import Section, render_page
 from swcl_cli.reporting.patch_figures import cam_overlays, patch_construction, read_examples
 from swcl_cli.reporting.results import ablation_table, results_table, runs_table
 from swcl_cli.reporting.segmentation_figures import segmentations
 from swcl_cli.reporting.style import Picture, Rendered, render
-from swcl_cli.reporting.tables import (
-    Table,
-    datasets_table,
-    judgement_parts_table,
-    judgement_table,
-    labeler_table,
-    swap_table,
-)
+from swcl_cli.reporting.swap_tables import judged_thresholds_table, judgement_parts_table, judgement_table, swap_table
+from swcl_cli.reporting.tables import Table, datasets_table
 from swcl_cli.settings import ReportSettings
 from swcl_cli.workspace import Workspace, atomic, remove_tree, write_text
 
@@ -76,13 +71,13 @@ def _sections(contents: Contents) -> list[Section]:
         Section(
             "labeler",
             "The labeler",
-            tables=_there(labeler_table(contents)),
-            figures=_drawn([curves.labeler_curves(contents)]),
+            tables=_there(labeler_table(contents), labeler_outcomes_table(contents)),
+            figures=_drawn([*labeler_charts(contents), curves.labeler_curves(contents)]),
         ),
         Section(
             "swap",
             "The patches (retinal-SWAP)",
-            tables=_there(swap_table(contents), judgement_table(contents)),
+            tables=_there(swap_table(contents), judgement_table(contents), judged_thresholds_table(contents)),
             folded=_there(judgement_parts_table(contents)),
             figures=_drawn(
                 [

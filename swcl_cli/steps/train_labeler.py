@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -15,23 +18,27 @@ from swcl_cli import console
 from swcl_cli.data.labeler_views import UNLABELLED, LabelerData, LabelerViews, labeler_plan, read_photographs
 from swcl_cli.data.loaders import make_loader, step_batches
 from swcl_cli.data.photographs import Squares
-from swcl_cli.evaluation.metrics import auc, bootstrap_interval
+from swcl_cli.errors import SwclError
+from swcl_cli.evaluation.metrics import auc, binary_outcomes, bootstrap_interval, reliability
 from swcl_cli.losses.triplet import triplet
 from swcl_cli.models.encoders import create_labeler
 from swcl_cli.settings import TrainLabelerSettings
 from swcl_cli.training.checkpoints import TrainState
-from swcl_cli.training.loop import make_fabric, parameter_groups, training_steps
+from swcl_cli.training.loop import parameter_groups, training_steps
+from swcl_cli.training.processes import make_fabric
 from swcl_cli.training.run import Run, is_begun
 from swcl_cli.training.schedules import step_decay
-from swcl_cli.workspace import Workspace, is_done, provenance, write_safetensors
+from swcl_cli.workspace import Workspace, is_done, provenance, write_parquet, write_safetensors
 
 VALIDATION_BATCH = 32
+SCORE = "validation score"  # beside the weights that are kept, of the same epoch
 
 
 class S4L(nn.Module):
     """L = cross-entropy of the labelled views + w * triplet loss of all views (paper III-A).
 
-    Views of one image are each other's positives. Batch statistics are of all views together (FACTS B5).
+    Views of one image are each other's positives. Batch statistics are of all views together (FACTS B5). Without
+    unlabelled data sets it is the cross-entropy alone.
     """
 
     def __init__(self, network: nn.Module, settings: TrainLabelerSettings) -> None:
@@ -46,10 +53,12 @@ class S4L(nn.Module):
         label = batch["label"].repeat_interleave(count)
         labelled = label != UNLABELLED
         classification = cross_entropy(logits[labelled].float(), label[labelled])
+        metrics = {"cross_entropy": classification.detach()}
+        if not self.settings.unlabelled:
+            return classification, metrics
         identity = batch["item"].repeat_interleave(count)
         alike = triplet(pooled.float(), identity, self.settings.mining, self.settings.margin)
-        metrics = {"cross_entropy": classification.detach(), "triplet": alike.detach()}
-        return classification + self.settings.triplet_weight * alike, metrics
+        return classification + self.settings.triplet_weight * alike, {**metrics, "triplet": alike.detach()}
 
 
 def pool_and_classify(network: Any, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,7 +95,7 @@ def run(settings: TrainLabelerSettings) -> Path:
         f"{total:,} steps ({settings.epochs} epochs) of up to {views:,} views."
     )
     state = TrainState(objective, optimizer)
-    job = Run(folder, work, state, settings.save_seconds, settings.fresh)
+    job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
     batches = step_batches(LabelerViews(photographs, settings), plan, state.step, total, settings.workers)
     rate = lambda step: settings.learning_rate * step_decay(step // steps, settings.milestones)  # noqa: E731
     for step in job.follow(
@@ -94,14 +103,19 @@ def run(settings: TrainLabelerSettings) -> Path:
     ):
         if (step.index + 1) % steps == 0:
             epoch = step.index // steps
-            measured = validate(fabric, objective, photographs, settings)
+            score = validate(fabric, objective, photographs, settings)
+            measured = judge(score, photographs.validated, settings.seed)
             job.log(epoch=epoch, **measured)
             state.notes = _note(state.notes, epoch, measured)
-            if settings.keep == "best" and state.notes["best_epoch"] == epoch:
-                state.kept = {key: value.clone() for key, value in objective.network.state_dict().items()}
+            if settings.keep == "last" or state.notes["best_epoch"] == epoch:
+                weights = objective.network.state_dict() if settings.keep == "best" else {}
+                state.kept = {SCORE: torch.from_numpy(score), **{key: value.clone() for key, value in weights.items()}}
 
+    score = state.kept.pop(SCORE).numpy()
     if settings.keep == "best":
         objective.network.load_state_dict(state.kept)
+    validated = photographs.validated.rename(columns={"abnormal": "truth"}).assign(score=score)
+    write_parquet(workspace.labeler_scores, pa.Table.from_pandas(validated, preserve_index=False), work)
     write_safetensors(
         workspace.labeler,
         objective.network.state_dict(),
@@ -120,8 +134,11 @@ def run(settings: TrainLabelerSettings) -> Path:
 @torch.inference_mode()
 def validate(
     fabric: Fabric, objective: S4L, photographs: LabelerData, settings: TrainLabelerSettings
-) -> dict[str, float]:
-    """AUC of the abnormal class on the central squares of the validation photographs, with its bootstrap interval."""
+) -> NDArray[np.float32]:
+    """(N,) probabilities of abnormal, of the central squares of the validation photographs.
+
+    Raises SwclError where one is not finite.
+    """
     objective.eval()
     squares = Squares(photographs.validation, photographs.mean, photographs.std)
     scores = []
@@ -129,17 +146,31 @@ def validate(
         with fabric.autocast():
             _, logits = pool_and_classify(objective.network, fabric.to_device(images))
         scores.append(logits.float().softmax(dim=1)[:, 1].cpu().numpy())
-    score, truth = np.concatenate(scores), photographs.validation_abnormal
-    low, high = bootstrap_interval(
-        lambda rows: auc(truth[rows], score[rows]), photographs.validation_patient, settings.seed
-    )
-    return {"auc": auc(truth, score), "auc_low": low, "auc_high": high}
+    score = np.concatenate(scores)
+    if not np.isfinite(score).all():
+        raise SwclError(
+            "The labeler's scores of the validation photographs are not finite. The last saved state is kept; "
+            "lower --learning-rate, or use --precision fp32."
+        )
+    return score
+
+
+def judge(score: NDArray[np.float32], validated: pd.DataFrame, seed: int) -> dict[str, float]:
+    """AUC with its interval over patients, outcomes at 0.5, and the expected calibration error."""
+    truth = validated["abnormal"].to_numpy(dtype=bool)
+    patient = (validated["dataset"] + "/" + validated["patient_id"]).to_numpy(dtype=str)
+    low, high = bootstrap_interval(lambda rows: auc(truth[rows], score[rows]), patient, seed)
+    error = reliability(truth, score).expected_calibration_error
+    return {
+        "auc": auc(truth, score), "auc_low": low, "auc_high": high,
+        **binary_outcomes(truth, score), "expected_calibration_error": error,
+    }  # fmt: skip
 
 
 def _note(notes: dict[str, float], epoch: int, measured: dict[str, float]) -> dict[str, float]:
     best = notes if "best_auc" in notes and notes["best_auc"] >= measured["auc"] else None
     return {
-        **measured,
+        **{key: measured[key] for key in ("auc", "auc_low", "auc_high")},
         "best_auc": best["best_auc"] if best else measured["auc"],
         "best_epoch": best["best_epoch"] if best else epoch,
     }

@@ -100,11 +100,13 @@ def test_photographs(workspace: Workspace) -> None:
     table = prepared.manifest.read(workspace.manifest("odir")).set_index("path")
     for photos, labels, split in (
         (data.labelled, data.abnormal, "train"),
-        (data.validation, data.validation_abnormal, "val"),
+        (data.validation, data.validated["abnormal"], "val"),
     ):
         rows = table.loc[photos.path.to_pylist()]
         assert set(rows["split"]) == {split} and rows["abnormal"].tolist() == labels.tolist()
-    assert data.validation_patient.tolist() == ["odir/1"] * 2 + ["odir/5"] * 2
+    assert data.validated["patient_id"].tolist() == ["1"] * 2 + ["5"] * 2
+    assert data.validated["image_id"].tolist() == ["1_left", "1_right", "5_left", "5_right"]
+    assert set(data.validated["dataset"]) == {"odir"}
     assert data.inputs.keys() == {"odir", "eyepacs"}
     assert (data.size, data.mean, data.std) == (64, colour.MEAN, colour.STD)
     assert read_photographs(workspace, options(colours="released")).mean == colour.MEAN[::-1]
@@ -136,10 +138,11 @@ def test_a_labelled_set_needs_its_label(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_one_class_only_is_an_error(workspace: Workspace, split: str) -> None:
+@pytest.mark.parametrize(("label", "word"), [(False, "all normal"), (True, "all abnormal"), (None, "none")])
+def test_one_class_only_is_an_error(workspace: Workspace, split: str, label: bool | None, word: str) -> None:
     table = prepared.manifest.read(workspace.manifest("odir"))
-    prepared.change(workspace.root, "odir", abnormal=table["abnormal"].mask(table["split"] == split, False))
-    with pytest.raises(SwclError, match=f"The {split} photographs of .*odir.* are all of one class"):
+    prepared.change(workspace.root, "odir", abnormal=table["abnormal"].mask(table["split"] == split, label))
+    with pytest.raises(SwclError, match=f"The {split} photographs of odir are {word}; .*--labelled.*--split-file"):
         read_photographs(workspace, options())
 
 
@@ -180,9 +183,9 @@ def test_each_item_shows_its_own_photograph(workspace: Workspace, monkeypatch: p
 def test_validation_photographs_are_never_trained_on(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: set[str] = set()
 
-    def noting(path: Path) -> Any:
+    def noting(path: Path, checksum: int) -> Any:
         opened.add(workspace.relative(path))
-        return original(path)
+        return original(path, checksum)
 
     original = photographs.read_image
     monkeypatch.setattr(photographs, "read_image", noting)

@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
 from swcl_cli.evaluation.metrics import (
     auc,
+    binary_outcomes,
     bootstrap_interval,
-    dice_per_image,
-    f1_vessels,
-    joint_accuracy,
-    quadratic_kappa,
+    reliability,
+    roc_points,
     stratified_auc,
 )
 
@@ -34,75 +34,81 @@ def test_auc_by_hand_and_at_the_edges() -> None:
         auc([0, 1, 1], [0.1, math.nan, 0.2])
 
 
-def image(text: str) -> NDArray[np.bool_]:
-    return np.array([[character == "#" for character in row] for row in text.split()])
+def scored(seed: int, count: int = 60, values: int = 12) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Truth and scores with ties; the scores reach 0 and 1."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 2, count), rng.integers(0, values + 1, count) / values
 
 
-def test_dice_by_hand_and_at_the_edges() -> None:
-    full, half, none = image("## ##"), image("#. #."), image(".. ..")
-    np.testing.assert_allclose(
-        dice_per_image([full, full, none, none, half], [half, full, none, half, ~half]), [2 / 3, 1, 1, 0, 0]
-    )
+@pytest.mark.parametrize("seed", range(5))
+def test_roc_points_are_the_shares_above_each_threshold(seed: int) -> None:
+    truth, score = scored(seed)
+    false, true = roc_points(truth, score)
+    expected = [
+        (np.mean(score[truth == 0] >= t), np.mean(score[truth == 1] >= t)) for t in [2.0, *sorted(set(score))[::-1]]
+    ]
+    np.testing.assert_allclose(np.stack([false, true], axis=1), expected)
+    theirs = roc_curve(truth, score, drop_intermediate=False)
+    np.testing.assert_allclose((false, true), theirs[:2], atol=1e-12)
+    assert np.trapezoid(true, false) == pytest.approx(auc(truth, score))
 
 
-def test_dice_against_loops() -> None:
-    rng = np.random.default_rng(0)
-    truths, predictions = rng.random((2, 5, 7, 9)) < 0.4
-    expected = []
-    for truth, prediction in zip(truths, predictions, strict=True):
-        pairs = list(zip(truth.ravel(), prediction.ravel(), strict=True))
-        hits, wrong = sum(t and p for t, p in pairs), sum(t != p for t, p in pairs)
-        expected.append(2 * hits / (2 * hits + wrong))
-    np.testing.assert_allclose(dice_per_image(list(truths), list(predictions)), expected)
+def test_roc_points_by_hand_and_at_the_edges() -> None:
+    false, true = roc_points([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    assert false.tolist() == [0, 0, 0.5, 0.5, 1] and true.tolist() == [0, 0.5, 0.5, 1, 1]
+    false, true = roc_points([0, 1], [0.5, 0.5])
+    assert false.tolist() == true.tolist() == [0, 1]
+    false, true = roc_points([1, 1], [0.5, 0.25])
+    assert np.isnan(false).all() and true.tolist() == [0, 0.5, 1]
 
 
-def test_vessel_measures_by_hand() -> None:
-    truths = [image("##.. ...."), image("#... ....")]
-    scores = [np.where(image("#... ...."), 0.9, 0.2), np.where(image("##.. ##.."), 0.7, 0.1)]
-    measures = f1_vessels(truths, scores)
-    assert measures["f1"] == pytest.approx((2 / 3 + 2 / 5) / 2)  # 1 hit of 2; 1 hit, 3 false
-    assert measures["f1_pooled"] == pytest.approx(2 * 2 / (3 + 5))
-    assert measures["sensitivity"] == pytest.approx(2 / 3)
-    assert measures["specificity"] == pytest.approx(10 / 13)
-    pooled = np.concatenate([truth.ravel() for truth in truths]), np.concatenate([score.ravel() for score in scores])
-    assert measures["auc"] == pytest.approx(roc_auc_score(*pooled))
-    assert "f1_fov" not in measures
+def test_binary_outcomes_against_loops() -> None:
+    truth, score = scored(1)
+    found = binary_outcomes(truth, score)
+    names = {(1, True): "true_positives", (0, True): "false_positives", (1, False): "false_negatives"}
+    counts = dict.fromkeys([*names.values(), "true_negatives"], 0)
+    for t, s in zip(truth.tolist(), score.tolist(), strict=True):
+        counts[names.get((t, s > 0.5), "true_negatives")] += 1
+    assert {name: found[name] for name in counts} == counts and 0.5 in score
+    theirs = confusion_matrix(truth, score > 0.5)
+    assert theirs.ravel().tolist() == [
+        counts[name] for name in ("true_negatives", "false_positives", "false_negatives", "true_positives")
+    ]
+    assert found["sensitivity"] == pytest.approx(counts["true_positives"] / truth.sum())
+    assert found["specificity"] == pytest.approx(counts["true_negatives"] / (1 - truth).sum())
+    assert math.isnan(binary_outcomes([1, 1], [0.2, 0.9])["specificity"])
+    assert binary_outcomes([0, 1], [0.3, 0.4], 0.3)["specificity"] == 1
 
 
-def test_vessel_measures_inside_the_field_of_view() -> None:
-    truths = [image("##.. ...."), image("#... ....")]
-    scores = [np.where(image("#... ...."), 0.9, 0.2), np.where(image("##.. ##.."), 0.7, 0.1)]
-    inside = [image("#.## ####"), image("#... ..##")]  # hides the miss and the false vessels
-    measures = f1_vessels(truths, scores, inside)
-    assert measures["f1_fov"] == measures["sensitivity_fov"] == measures["specificity_fov"] == measures["auc_fov"] == 1
-    assert measures["f1"] == f1_vessels(truths, scores)["f1"] < 1
+@pytest.mark.parametrize("seed", range(5))
+def test_reliability_against_loops(seed: int) -> None:
+    truth, score = scored(seed, 200, 20)  # with scores on the edges of bins
+    found = reliability(truth, score, bins=10)
+    error = 0.0
+    for place in range(10):
+        low, high = place / 10, (place + 1) / 10
+        rows = [i for i, s in enumerate(score) if (low < s or place == 0) and s <= high]
+        assert found.count[place] == len(rows) > 0
+        assert found.score[place] == pytest.approx(np.mean(score[rows]))
+        assert found.share[place] == pytest.approx(np.mean(truth[rows]))
+        error += len(rows) / 200 * abs(np.mean(truth[rows]) - np.mean(score[rows]))
+    assert found.expected_calibration_error == pytest.approx(error)
+    share, mean = calibration_curve(truth, score, n_bins=10)
+    np.testing.assert_allclose((found.share, found.score), (share, mean))
 
 
-def test_half_is_background_as_for_argmax() -> None:
-    assert f1_vessels([image("#.")], [np.array([[0.51, 0.5]])])["f1"] == 1
-
-
-def test_joint_accuracy_asks_all_labels_to_be_right() -> None:
-    truths = {"dr": np.array([0, 1, 2, 3]), "dme": np.array([0, 0, 1, 2])}
-    predictions = {"dr": np.array([0, 1, 0, 3]), "dme": np.array([0, 1, 1, 2])}
-    assert joint_accuracy(truths, predictions) == 0.5
-    assert joint_accuracy(truths, truths) == 1
-    with pytest.raises(ValueError, match="dme"):
-        joint_accuracy(truths, {"dr": predictions["dr"]})
-
-
-def test_quadratic_kappa_against_its_definition() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.integers(0, 5, 80)
-    prediction = np.clip(truth + rng.integers(-1, 2, 80), 0, 4)
-    observed = expected = 0.0
-    for t in truth:
-        expected += np.square(t - prediction).sum() / len(truth)
-    for t, p in zip(truth, prediction, strict=True):
-        observed += (t - p) ** 2
-    assert quadratic_kappa(truth, prediction) == pytest.approx(1 - observed / expected)
-    assert quadratic_kappa([0, 1, 2], [0, 1, 2]) == 1
-    assert math.isnan(quadratic_kappa([1, 1], [1, 1]))
+def test_reliability_by_hand_and_at_the_edges() -> None:
+    found = reliability([0, 1, 1, 1], [0.1, 0.3, 0.5, 1.0], bins=2)
+    assert found.count.tolist() == [3, 1]
+    assert found.score.tolist() == pytest.approx([0.3, 1]) and found.share.tolist() == pytest.approx([2 / 3, 1])
+    assert found.expected_calibration_error == pytest.approx(3 / 4 * (2 / 3 - 0.3))
+    sparse = reliability([1], [0.95])
+    assert sparse.count.tolist() == [0] * 9 + [1] and np.isnan(sparse.share[:9]).all()
+    assert sparse.expected_calibration_error == pytest.approx(0.05)
+    assert math.isnan(reliability([], []).expected_calibration_error)
+    for impossible in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match="no probability"):
+            reliability([1], [impossible])
 
 
 def test_bootstrap_of_a_mean_is_as_wide_as_theory_says() -> None:

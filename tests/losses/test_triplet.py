@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from swcl_cli.losses import triplet as module
 from swcl_cli.losses.triplet import Mining, triplet
 
 
@@ -50,7 +51,9 @@ def rows(count: int, width: int = 3, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("mining", MININGS)
 @pytest.mark.parametrize("seed", range(4))
-def test_equals_the_loops(mining: Mining, soft: bool, seed: int) -> None:
+@pytest.mark.parametrize("anchors", [5, 256])
+def test_equals_the_loops(mining: Mining, soft: bool, seed: int, anchors: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANCHORS", anchors)
     z, labels = rows(28, seed=seed), torch.randint(0, 9, (28,), generator=torch.Generator().manual_seed(seed))
     expected = BY_LOOPS[mining](z, labels, 0.5, soft)
     assert triplet(z, labels, mining, 0.5, soft).item() == pytest.approx(expected)
@@ -124,6 +127,13 @@ def test_gradient_is_finite_and_bounded_at_the_edges(mining: Mining, soft: bool,
 def test_gradient_is_that_of_finite_differences(mining: Mining) -> None:
     labels = torch.tensor([0, 0, 1, 1, 2, 0])
     assert torch.autograd.gradcheck(lambda z: triplet(z, labels, mining), rows(6).requires_grad_())
+
+
+@pytest.mark.parametrize("mining", MININGS)
+def test_gradient_is_that_of_finite_differences_in_parts(mining: Mining, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANCHORS", 2)
+    labels = torch.tensor([0, 0, 1, 1, 2, 0, 1])
+    assert torch.autograd.gradcheck(lambda z: triplet(z, labels, mining), rows(7).requires_grad_())
 
 
 def test_needs_no_cubic_tensor() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from numpy.typing import NDArray
 from swcl_cli import chance
 from swcl_cli.data import manifest
 from swcl_cli.data.patches import five_crops
-from swcl_cli.data.weak_labels import SCHEMA, is_abnormal
+from swcl_cli.data.weak_labels import SCHEMA, are_single, is_abnormal
 from swcl_cli.workspace import Workspace, fingerprint, provenance, write_parquet, write_safetensors, write_text
+from tests import prepared
 
 SIDE, WIDTH = 64, 80
 THRESHOLD = 0.4
 IDRID_ACCURACY = {"random": (0.25, 0.5, 0.75), "swcl": (0.75, 0.75, 1.0), "imagenet": (1.0, 1.0, 1.0)}
 TEST_PATIENTS = 4
+LABELER_SCORES = np.array([0.9, 0.45, 0.6, 0.05], np.float32)  # an abnormal and a normal patient, both eyes
 
 
 def build(root: Path) -> Workspace:
@@ -64,7 +67,8 @@ def _rows(workspace: Workspace, dataset: str, splits: dict[str, int], **labels: 
                 row = {
                     "dataset": dataset, "split": split, "image_id": name, "patient_id": f"{split}{patient}",
                     "group_id": f"{split}{patient}", "eye": side, "path": workspace.relative(path), "width": WIDTH,
-                    "height": SIDE, "source_path": f"{name}.png", "source_hash": "0" * 64,
+                    "height": SIDE, "checksum": zlib.crc32(path.read_bytes()), "source_path": f"{name}.png",
+                    "source_hash": "0" * 64,
                 }  # fmt: skip
                 rows.append({**row, **{key: value(patient) for key, value in labels.items()}})
     return pd.DataFrame(rows)
@@ -79,7 +83,8 @@ def _photographs(workspace: Workspace) -> None:
     }
     for name, frame in frames.items():
         settings = {"dataset": name, "size": SIDE if name != "drive" else 0, "seed": 0}
-        manifest.write(workspace.manifest(name), frame, provenance("prep", settings, {"labels.csv": "f" * 16}))
+        work = provenance("prep", settings, {"labels.csv": "f" * 16})
+        manifest.write(workspace.manifest(name), prepared.manifest_rows(frame), work)
         write_text(workspace.quarantine(name), "source_path,problem,detail\n")
     write_text(
         workspace.quarantine("odir"),
@@ -92,10 +97,12 @@ def _labeler(workspace: Workspace) -> str:
     settings = {"labelled": ["odir"], "unlabelled": ["eyepacs"], "architecture": "resnet18", "epochs": 2, "seed": 0}
     measured = {"auc": 0.7125, "auc_low": 0.61, "auc_high": 0.8, "best_auc": 0.7421, "best_epoch": 0}
     about = {"architecture": "resnet18", "image_size": SIDE, "mean": [0.3] * 3, "std": [0.3] * 3, "classes": 2}
-    write_safetensors(
-        workspace.labeler, {"fc.weight": torch.zeros(2, 2)},
-        provenance("train-labeler", settings, inputs, labeler=about, validation=measured),
-    )  # fmt: skip
+    work = provenance("train-labeler", settings, inputs)
+    described = {**work, "labeler": about, "validation": measured}
+    write_safetensors(workspace.labeler, {"fc.weight": torch.zeros(2, 2)}, described)
+    validated = manifest.read(workspace.manifest("odir")).query("split == 'val'")
+    scores = validated[["dataset", "image_id", "patient_id"]].assign(truth=validated["abnormal"], score=LABELER_SCORES)
+    write_parquet(workspace.labeler_scores, pa.Table.from_pandas(scores, preserve_index=False), work)
     records: list[dict[str, float]] = []
     for step in range(100):
         records.append(
@@ -131,7 +138,7 @@ def _swap(workspace: Workspace, labeler: str) -> None:
                         "eye": record["eye"], "position": position, "path": record["path"],
                         "x": left + (SIDE - x - SIDE // 2 if mirrored else x), "y": y, "size": SIDE // 2,
                         "mirrored": mirrored, "rotated": False, "score": score,
-                        "image_abnormal": record["abnormal"] if known else None,
+                        "image_abnormal": record["abnormal"] if known else None, "checksum": record["checksum"],
                     }
                 )  # fmt: skip
             if record["split"] == "train":
@@ -139,12 +146,13 @@ def _swap(workspace: Workspace, labeler: str) -> None:
                 cams[record["path"]] = torch.from_numpy(ramp)
     frame = pd.DataFrame(rows)
     frame["abnormal"] = is_abnormal(frame["score"].to_numpy(np.float32), THRESHOLD)
+    frame["single"] = are_single(frame)
     inputs = {"labeler": labeler} | {name: fingerprint(workspace.manifest(name)) for name in ("odir", "eyepacs")}
     judgement = {
         "auc": 0.81, "auc_interval": [0.75, 0.86], "within_abnormal": 0.66, "within_abnormal_interval": [0.58, 0.73],
         "in_place": 0.62, "in_place_interval": [0.54, 0.7],
         "by_kind": {"exudates": 0.9, "drusen": float("nan")}, "by_position": {"tl": 0.6, "c": 0.7},
-        "threshold": 0.37, "f1": 0.5,
+        "threshold": 0.37, "f1": 0.5, "f1_chosen": 0.45,
     }  # fmt: skip
     table = pa.Table.from_pandas(frame, SCHEMA, preserve_index=False)
     settings = {"threshold": THRESHOLD, "background": "released"}

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.cautions import cautions
 from swcl_cli.reporting.contents import Contents, Unfinished, read_contents
 from swcl_cli.reporting.results import scores
-from swcl_cli.workspace import Workspace
+from swcl_cli.workspace import Workspace, read_provenance, write_parquet
 from tests.reporting import golden
 
 
@@ -33,8 +34,8 @@ def test_the_golden_workspace_is_whole(contents: Contents) -> None:
 @pytest.mark.parametrize(
     "path",
     ["finetune/idrid/random/results.parquet", "finetune/idrid/random/predictions.parquet", "swap.parquet",
-     "data/odir/manifest.parquet", "labeler.safetensors", "swcl.safetensors", "runs/make-swap/cams.safetensors",
-     "runs/train-labeler/log.jsonl"],
+     "data/odir/manifest.parquet", "swcl.safetensors", "runs/make-swap/cams.safetensors",
+     "runs/train-labeler/validation.parquet", "runs/train-labeler/log.jsonl"],
 )  # fmt: skip
 @pytest.mark.parametrize("content", [b"", b"PAR1 no more"])
 def test_a_damaged_file_is_named_and_the_rest_is_kept(workspace: Workspace, path: str, content: bytes) -> None:
@@ -46,6 +47,27 @@ def test_a_damaged_file_is_named_and_the_rest_is_kept(workspace: Workspace, path
     assert str(workspace.root) not in contents.damaged[0]
     assert path in _said(contents)
     assert ("idrid", "swcl") in {(score.task, score.name) for score in scores(contents.results)}
+
+
+def test_without_a_labeler_its_scores_are_of_no_use(workspace: Workspace) -> None:
+    workspace.labeler.write_bytes(b"PAR1 no more")
+    contents = read_contents(workspace)
+    assert contents.labeler is None and contents.labeler_scores is None
+    assert [line.split(" can't")[0] for line in contents.damaged] == [
+        "labeler.safetensors", "runs/train-labeler/validation.parquet",
+    ]  # fmt: skip
+    workspace.labeler.unlink()
+    assert read_contents(workspace).damaged == [
+        "runs/train-labeler/validation.parquet can't be used: it is not of the labeler that is here"
+    ]
+
+
+def test_scores_of_another_labeler_are_not_shown(workspace: Workspace) -> None:
+    path = workspace.labeler_scores
+    other = {**read_provenance(path), "settings": {"seed": 1}}
+    write_parquet(path, pq.read_table(path), other)
+    contents = read_contents(workspace)
+    assert contents.labeler_scores is None and "not of the labeler" in contents.damaged[0]
 
 
 def test_half_runs_are_listed_and_not_averaged(workspace: Workspace) -> None:

@@ -3,17 +3,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import pytest
-
 from swcl_cli.reporting.contents import Artefact, Contents
-from swcl_cli.reporting.tables import (
-    Table,
-    datasets_table,
-    judgement_parts_table,
-    judgement_table,
-    labeler_table,
-    swap_table,
-)
+from swcl_cli.reporting.labeler import labeler_outcomes_table, labeler_table
+from swcl_cli.reporting.swap_tables import judged_thresholds_table, judgement_parts_table, judgement_table, swap_table
+from swcl_cli.reporting.tables import Table, datasets_table
 
 
 def _texts(table: Table | None) -> list[list[str]]:
@@ -33,17 +26,36 @@ def test_data_sets_stand_beside_the_published_numbers(contents: Contents) -> Non
 
 
 def test_labeler(contents: Contents) -> None:
-    assert _texts(labeler_table(contents)) == [["resnet18", "64 px", "71.2 [61.0, 80.0]", "74.2 (epoch 1)"]]
+    assert _texts(labeler_table(contents)) == [
+        ["resnet18", "64 px", "71.2 [61.0, 80.0]", "74.2 (epoch 1)", "the last epoch's"]
+    ]
+
+
+def test_outcomes_of_the_labeler(contents: Contents) -> None:
+    table = labeler_outcomes_table(contents)
+    assert _texts(table) == [
+        ["abnormal", "1", "1", "sensitivity 50.0 [50.0, 50.0]"],
+        ["normal", "1", "1", "specificity 50.0 [50.0, 50.0]"],
+    ]
+    assert table is not None and "Expected calibration error: 32.5 percentage points" in table.notes[0]
+    scores = contents.labeler_scores
+    assert scores is not None
+    higher = replace(contents, labeler_scores=scores.assign(score=[0.9, 0.8, 0.6, 0.05]))
+    assert [row[1:3] for row in _texts(labeler_outcomes_table(higher))] == [["2", "0"], ["1", "1"]]
+    assert labeler_outcomes_table(replace(contents, labeler_scores=scores.assign(truth=True))) is None
+    assert labeler_outcomes_table(replace(contents, labeler_scores=None)) is None
 
 
 def test_shares_of_abnormal_patches(contents: Contents) -> None:
     # eyepacs: 8 photographs of scores .1 .3 .4 .5 .6; odir: 8 such abnormal ones, and 4 normal ones that score 0
     table = swap_table(contents)
     assert _texts(table) == [
-        ["Kaggle EyePACS", "8", "40", "80.0 %", "60.0 %", "40.0 %"],
-        ["OIA-ODIR", "12", "60", "53.3 %", "40.0 %", "26.7 %"],
-        ["all", "20", "100", "64.0 %", "48.0 %", "32.0 %"],
+        ["Kaggle EyePACS", "8", "40", "32 (80.0 %)", "24 (60.0 %)", "16 (40.0 %)"],
+        ["OIA-ODIR", "12", "60", "32 (53.3 %)", "24 (40.0 %)", "16 (26.7 %)"],
+        ["all", "20", "100", "64 (64.0 %)", "48 (48.0 %)", "32 (32.0 %)"],
     ]
+    assert table is not None and table.records[0][3:6] == ("abnormal_at_0.3", "abnormal_at_0.4", "abnormal_at_0.5")
+    assert table.records[-1] == ("all", 20, 100, 64, 48, 32, 0.64, 0.48, 0.32)
     assert table is not None and table.columns[3:] == ("t = 0.3", "t = 0.4 (chosen)", "t = 0.5")
 
 
@@ -52,7 +64,7 @@ def test_a_chosen_threshold_of_its_own_gets_a_column(contents: Contents) -> None
     provenance = {**contents.swap.provenance, "settings": {"threshold": 0.45}}
     table = swap_table(replace(contents, swap=replace(contents.swap, provenance=provenance)))
     assert table is not None and table.columns[3:] == ("t = 0.3", "t = 0.4", "t = 0.45 (chosen)", "t = 0.5")
-    assert table.rows[-1][5].value == pytest.approx(0.32)
+    assert table.rows[-1][5].text == "32 (32.0 %)"
 
 
 def test_judgement_against_lesion_masks(contents: Contents) -> None:
@@ -69,8 +81,20 @@ def test_judgement_against_lesion_masks(contents: Contents) -> None:
     ]
 
 
+def test_the_chosen_threshold_stands_beside_the_best(contents: Contents) -> None:
+    assert _texts(judged_thresholds_table(contents)) == [["chosen", "0.4", "45.0"], ["best by F1", "0.37", "50.0"]]
+    assert contents.swap is not None
+    for f1 in (float("nan"), None):
+        judgement = {**contents.swap.provenance["judgement"], "f1": f1}
+        changed = replace(contents.swap, provenance={**contents.swap.provenance, "judgement": judgement})
+        if f1 is None:
+            del judgement["f1"]
+        assert judged_thresholds_table(replace(contents, swap=changed)) is None
+
+
 def test_no_judgement_no_table(contents: Contents) -> None:
     unjudged = replace(contents, swap=Artefact("swap.parquet", json.loads('{"judgement": null}'), "0" * 16))
     assert judgement_table(unjudged) is None
     assert judgement_parts_table(unjudged) is None
+    assert judged_thresholds_table(unjudged) is None
     assert judgement_table(replace(contents, swap=None)) is None

@@ -15,10 +15,14 @@ from swcl_cli.settings import ReportSettings
 from swcl_cli.steps import report
 from tests.reporting import golden
 
-TABLES = {"datasets", "labeler", "retinal-swap", "patch-scores", "patch-scores-parts", "results", "differences", "runs"}
+TABLES = {
+    "datasets", "labeler", "labeler-outcomes", "retinal-swap", "patch-scores", "patch-scores-parts", "patch-thresholds",
+    "results", "differences", "runs",
+}  # fmt: skip
 FIGURES = {
-    "results", "labeler-curves", "patch-construction", "cam-overlays", "lesion-scores", "pretraining-curves",
-    "segmentation-drive", "confusion-idrid", "finetuning-idrid", "finetuning-drive",
+    "results", "labeler-roc", "labeler-reliability", "labeler-curves", "patch-construction", "cam-overlays",
+    "lesion-scores", "pretraining-curves", "segmentation-drive", "confusion-idrid", "finetuning-idrid",
+    "finetuning-drive",
 }  # fmt: skip
 
 

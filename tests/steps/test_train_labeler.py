@@ -1,107 +1,38 @@
-"""The S4L objective against loops on a tiny network; validation, and which epoch is kept."""
+"""S4L as it is run: its steps against loops, its data sets, its validation, and which epoch is kept."""
 
 from __future__ import annotations
 
 import json
 import math
+import signal
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
-from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch import Tensor
+from torch.utils.data import default_collate
 
-from swcl_cli.data.labeler_views import UNLABELLED, read_photographs
+from swcl_cli.data.labeler_views import LabelerViews, labeler_plan, read_photographs
 from swcl_cli.data.manifest import read as read_manifest
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import Interrupted, SwclError
+from swcl_cli.losses.triplet import triplet
 from swcl_cli.models.encoders import create_labeler
-from swcl_cli.settings import TrainLabelerSettings
-from swcl_cli.steps import train_labeler
-from swcl_cli.steps.train_labeler import S4L, pool_and_classify, validate
-from swcl_cli.training.loop import make_fabric
+from swcl_cli.settings import PrepSettings
+from swcl_cli.steps import prep, train_labeler
+from swcl_cli.steps.train_labeler import S4L, judge, pool_and_classify, validate
+from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace, read_provenance, write_parquet
-from tests import prepared
+from tests import downloads, prepared
+from tests.labeler_runs import options, records
 
 FABRIC = make_fabric("cpu", "fp32")
-
-
-def options(root: Path = Path("."), **values: Any) -> TrainLabelerSettings:
-    small = {"architecture": "resnet18", "crop": 32, "views": 2, "batch_labelled": 3, "batch_unlabelled": 2}
-    run = {"workspace": root, "accumulate": 2, "epochs": 2, "milestones": [1], "workers": 0, "accelerator": "cpu"}
-    return TrainLabelerSettings(**{**small, **run, **values})
-
-
-class Tiny(nn.Module):
-    """What S4L asks of a timm network, without batch statistics."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            self.convolution, self.fc = nn.Conv2d(3, 5, 3), nn.Linear(5, 2)
-
-    def forward_features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.convolution(images).relu()
-        return features
-
-    def forward_head(self, features: Tensor, pre_logits: bool) -> Tensor:
-        assert pre_logits
-        return features.mean(dim=(2, 3))
-
-
-def batch_of(labels: list[int], views: int = 3) -> dict[str, Tensor]:
-    drawn = torch.randn(len(labels), views, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    shift = torch.arange(len(labels)).reshape(-1, 1, 1, 1, 1) / 3  # views of an image are alike
-    return {"views": drawn + shift, "label": torch.tensor(labels), "item": torch.arange(len(labels)) + 40}
-
-
-def by_loops(network: Tiny, batch: dict[str, Tensor], weight: float, margin: float = 0.5) -> tuple[float, float, float]:
-    pooled, label, item = [], [], []
-    for number, views in enumerate(batch["views"]):
-        for view in views:
-            pooled.append(network.convolution(view).relu().mean(dim=(1, 2)))
-            label.append(int(batch["label"][number]))
-            item.append(int(batch["item"][number]))
-    costs = []
-    for row, wanted in zip(pooled, label, strict=True):
-        if wanted != UNLABELLED:
-            logits = (network.fc.weight @ row + network.fc.bias).tolist()
-            costs.append(math.log(sum(math.exp(logit) for logit in logits)) - logits[wanted])
-    z = [normalize(row.detach(), dim=0) for row in pooled]
-    gaps = []
-    for a in range(len(z)):
-        negatives = [float((z[a] - z[n]).square().sum()) for n in range(len(z)) if item[n] != item[a]]
-        for p in range(len(z)):
-            if p != a and item[p] == item[a]:
-                near = float((z[a] - z[p]).square().sum())
-                farther = [far for far in negatives if far > near]
-                gaps.append(max(margin + near - (min(farther) if farther else max(negatives)), 0))
-    classification, alike = sum(costs) / len(costs), sum(gaps) / len(gaps)
-    return classification + weight * alike, classification, alike
-
-
-@pytest.mark.parametrize("labels", [[0, 1, -1, -1, 1], [1, -1, -1], [0, 1]])
-@pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
-def test_objective_by_loops(labels: list[int], weight: float) -> None:
-    network, batch = Tiny(), batch_of(labels)
-    loss, metrics = S4L(network, options(triplet_weight=weight))(batch)
-    expected = by_loops(network, batch, weight)
-    got = (loss.item(), metrics["cross_entropy"].item(), metrics["triplet"].item())
-    assert got == pytest.approx(expected, rel=1e-4) and got[2] > 0
-
-
-def test_unlabelled_photographs_are_in_the_triplet_loss_alone() -> None:
-    batch = batch_of([0, 1, -1, -1])
-    other = {**batch, "views": batch["views"].clone()}
-    other["views"][2:] = other["views"][2:].flip(-1) * 2
-    plain, joint = S4L(Tiny(), options(triplet_weight=0)), S4L(Tiny(), options())
-    assert plain(batch)[0].item() == plain(other)[0].item()
-    assert joint(batch)[0].item() != joint(other)[0].item()
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +42,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     prepared.labelled_eyes(root, "eyepacs", 4, dr_grade=3)
     train_labeler.run(options(root))
     return Workspace(root)
-
-
-def records(workspace: Workspace) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (workspace.run("train-labeler") / "log.jsonl").read_text().splitlines()]
 
 
 def test_artefact(trained: Workspace) -> None:
@@ -140,11 +67,115 @@ def test_log(trained: Workspace) -> None:
     assert epochs[-1]["auc"] == read_provenance(trained.labeler)["validation"]["auc"]
 
 
+def test_each_epoch_s_validation_is_judged_in_the_log(trained: Workspace) -> None:
+    """By counting: the last epoch's scores are those that are kept."""
+    rows = pq.read_table(trained.labeler_scores).to_pylist()
+    last = [line for line in records(trained) if "epoch" in line][-1]
+    outcomes = [(row["truth"], row["score"] > 0.5) for row in rows]
+    names = ("true_positives", "false_positives", "false_negatives", "true_negatives")
+    counts = [outcomes.count(pair) for pair in ((True, True), (False, True), (True, False), (False, False))]
+    assert [last[name] for name in names] == counts and sum(counts) == len(rows) == 4
+    assert last["sensitivity"] == counts[0] / (counts[0] + counts[2])
+    assert last["specificity"] == counts[3] / (counts[1] + counts[3])
+    error = 0.0
+    for low in range(10):
+        inside = [row for row in rows if low / 10 < row["score"] <= (low + 1) / 10]
+        error += abs(sum(row["truth"] - row["score"] for row in inside)) / len(rows)
+    assert last["expected_calibration_error"] == pytest.approx(error, rel=1e-6) and error > 0
+
+
+def test_scores_of_the_validation_photographs_are_kept(trained: Workspace) -> None:
+    table = pq.read_table(trained.labeler_scores)
+    assert table.column_names == ["dataset", "image_id", "patient_id", "truth", "score"]
+    known = read_manifest(trained.manifest("odir")).query("split == 'val'")
+    for column, name in zip(("dataset", "image_id", "patient_id", "abnormal"), table.column_names, strict=False):
+        assert table[name].to_pylist() == known[column].to_list()
+    settings = options(trained.root)
+    objective = S4L(create_labeler("resnet18"), settings)
+    objective.network.load_state_dict(load_file(trained.labeler))
+    score = validate(FABRIC, objective, read_photographs(trained, settings), settings)
+    assert table["score"].to_numpy() == pytest.approx(score, rel=1e-5)
+    assert read_provenance(trained.labeler_scores)["inputs"] == read_provenance(trained.labeler)["inputs"]
+
+
+def test_training_by_loops(tmp_path: Path) -> None:
+    """Nesterov's momentum, a tenth of the rate after the milestone, decay of weights alone, and the left-over
+    micro-batch of each epoch as a step of its own, written out.
+    """
+    prepared.labelled_eyes(tmp_path, "odir", 8)
+    prepared.labelled_eyes(tmp_path, "eyepacs", 4)
+    settings = options(tmp_path, weight_decay=0.5, learning_rate=0.02)
+    made = load_file(train_labeler.run(settings))
+
+    data = read_photographs(Workspace(tmp_path), settings)
+    network, views = create_labeler("resnet18", settings.seed), LabelerViews(data, settings)
+    objective = S4L(network, settings).train()
+    plan, steps = labeler_plan(settings, len(data.labelled), len(data.unlabelled))
+    velocity = {name: torch.zeros_like(weight) for name, weight in network.named_parameters()}
+    sizes = []
+    for step in range(2 * steps):
+        rate = 0.02 if step < steps else 0.002
+        sizes.append([len(micro) for micro in plan(step)])
+        losses = [objective(default_collate([views[key] for key in micro]))[0] for micro in plan(step)]
+        names, weights = zip(*network.named_parameters(), strict=True)
+        gradients = torch.autograd.grad(torch.stack(losses).mean(), weights)
+        with torch.no_grad():
+            for name, weight, gradient in zip(names, weights, gradients, strict=True):
+                decay = 0.0 if "bn" in name or "downsample.1" in name or "bias" in name else 0.5
+                pull = gradient + decay * weight
+                velocity[name] = 0.9 * velocity[name] + pull
+                weight -= rate * (pull + 0.9 * velocity[name])
+    assert sizes == [[5, 5], [4]] * 2
+    for name, weight in network.state_dict().items():
+        torch.testing.assert_close(made[name], weight, rtol=2e-3, atol=2e-4)
+
+
+def test_plain_supervised_training(tmp_path: Path) -> None:
+    """The unlabelled set need not be there, and neither mining nor weight of the triplet loss matters."""
+    prepared.labelled_eyes(tmp_path, "odir", 8)
+    first = load_file(train_labeler.run(options(tmp_path, unlabelled="")))
+    assert all(
+        line["loss"] == line["cross_entropy"] and "triplet" not in line
+        for line in records(Workspace(tmp_path))
+        if "loss" in line
+    )
+    changed = options(tmp_path, unlabelled="", mining="batch-hard", triplet_weight=3.0, margin=0.1, fresh=True)
+    second = load_file(train_labeler.run(changed))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_folder_of_one_s_own(tmp_path: Path) -> None:
+    """As labelled set, by its `abnormal` column, beside it and alone as the unlabelled one."""
+    rows: list[tuple[object, ...]] = [("image", "patient", "eye", "split", "abnormal", "dr_grade")]
+    for item in range(12):
+        downloads.write_photograph(tmp_path / f"source/{item}.png", item)
+        rows.append((item, item // 2, ("left", "right")[item % 2], ("train", "val")[item // 8], item % 2, 4))
+    downloads.write_csv(tmp_path / "labels.csv", rows)
+    prep.run(
+        PrepSettings(
+            workspace=tmp_path, dataset="folder", source=tmp_path / "source", labels=tmp_path / "labels.csv",
+            size=64, workers=0,
+        )
+    )  # fmt: skip
+    workspace, brief = Workspace(tmp_path), {"epochs": 1, "fresh": True}
+    train_labeler.run(options(tmp_path, labelled=["folder"], unlabelled="", **brief))
+    assert {row["image_id"]: row["truth"] for row in pq.read_table(workspace.labeler_scores).to_pylist()} == {
+        "8": False, "9": True, "10": False, "11": True,
+    }  # fmt: skip
+    prepared.labelled_eyes(tmp_path, "odir", 8)
+    train_labeler.run(options(tmp_path, unlabelled=["folder"], **brief))
+    assert set(pq.read_table(workspace.labeler_scores)["dataset"].to_pylist()) == {"odir"}
+    assert "triplet" in records(workspace)[0]
+    data = read_photographs(workspace, options(tmp_path, unlabelled=["folder"]))
+    assert len(data.unlabelled) == 12
+
+
 def test_validation_is_the_auc_of_central_squares(trained: Workspace) -> None:
     settings = options(trained.root)
     data = read_photographs(trained, settings)
     network = create_labeler("resnet18", seed=3)
-    measured = validate(FABRIC, S4L(network, settings), data, settings)
+    found = validate(FABRIC, S4L(network, settings), data, settings)
+    measured = judge(found, data.validated, seed=0)
     network.eval()
     scores = []
     for path in data.validation.path.to_pylist():
@@ -155,8 +186,54 @@ def test_validation_is_the_auc_of_central_squares(trained: Workspace) -> None:
         with torch.inference_mode():
             _, logits = pool_and_classify(network, torch.tensor(square.transpose(2, 0, 1)[None], dtype=torch.float32))
         scores.append(float(logits.softmax(dim=1)[0, 1]))
-    assert measured["auc"] == roc_auc_score(data.validation_abnormal, scores)
+    assert found == pytest.approx(scores, rel=1e-4)
+    assert measured["auc"] == roc_auc_score(data.validated["abnormal"].to_numpy(dtype=bool), scores)
     assert measured["auc_low"] <= measured["auc"] <= measured["auc_high"]
+
+
+def test_the_interval_of_the_auc_is_over_patients() -> None:
+    """Photographs of one patient are drawn together, those of another data set's patient of the same name are not."""
+    truth, score = [False, True] * 12, np.linspace(0.3, 0.7, 24, dtype=np.float32)
+    score[::4] = 0.5
+    frame = pd.DataFrame({"dataset": "odir", "patient_id": [str(n // 4) for n in range(24)], "abnormal": truth})
+    apart = frame.assign(dataset=["odir", "folder"] * 12)
+    alone = frame.assign(patient_id=[str(n) for n in range(24)])
+    intervals = {
+        (found["auc_low"], found["auc_high"]) for found in (judge(score, rows, 0) for rows in (frame, apart, alone))
+    }
+    assert len(intervals) == 3
+
+
+def test_scores_that_are_not_finite_stop_the_training(trained: Workspace) -> None:
+    settings = options(trained.root)
+    objective = S4L(create_labeler("resnet18"), settings)
+    torch.nn.init.constant_(objective.network.fc.bias, math.nan)  # type: ignore[union-attr, arg-type]
+    with pytest.raises(SwclError, match="scores of the validation photographs are not finite.*--learning-rate"):
+        validate(FABRIC, objective, read_photographs(trained, settings), settings)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_finite_state(
+    trained: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Says step and learning rate; from the kept state the same command comes to the same end as without the stop."""
+    prepared.labelled_eyes(tmp_path, "odir", 8)
+    prepared.labelled_eyes(tmp_path, "eyepacs", 4, dr_grade=3)
+    workspace, calls = Workspace(tmp_path), iter(range(100))
+
+    def breaking(*arguments: Any) -> Tensor:
+        return triplet(*arguments) * (math.nan if next(calls) == 4 else 1)  # micro-batches of steps: 01, 2, 34, 5
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train_labeler, "triplet", breaking)
+        with pytest.raises(SwclError, match=r"not finite at step 2 \(learning rate 0.003\).*saved"):
+            train_labeler.run(options(tmp_path, save_seconds=0))
+    state = workspace.run("train-labeler") / "resume.safetensors"
+    assert read_provenance(state)["resume"]["step"] == 2
+    assert all(tensor.isfinite().all() for tensor in load_file(state).values())
+    assert not workspace.labeler.exists() and not workspace.labeler_scores.exists()
+    train_labeler.run(options(tmp_path))
+    for made, same in ((trained.labeler, workspace.labeler), (trained.labeler_scores, workspace.labeler_scores)):
+        assert made.read_bytes() == same.read_bytes()
 
 
 def test_grades_of_the_unlabelled_set_change_nothing(trained: Workspace, tmp_path: Path) -> None:
@@ -180,17 +257,26 @@ def test_done_work_is_kept_and_other_work_is_refused(trained: Workspace, monkeyp
 
 @pytest.mark.parametrize(("keep", "epoch"), [("last", 3), ("best", 1)])
 def test_last_or_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, epoch: int) -> None:
-    """The fabricated AUC rises, falls, and comes back to its best, which is no new best."""
+    """The fabricated AUC rises, falls, and comes back to its best, which is no new best; broken off after each step."""
     curve, weights = iter([0.6, 0.8, 0.7, 0.8]), []
 
-    def measured(fabric: Any, objective: S4L, *_: Any) -> dict[str, float]:
+    def scores(fabric: Any, objective: S4L, *_: Any) -> Any:
         weights.append({key: tensor.clone() for key, tensor in objective.network.state_dict().items()})
+        return np.full(4, len(weights), np.float32)
+
+    def measured(*_: Any) -> dict[str, float]:
+        signal.raise_signal(signal.SIGTERM)
         return {"auc": next(curve), "auc_low": 0.5, "auc_high": 0.9}
 
-    monkeypatch.setattr(train_labeler, "validate", measured)
+    monkeypatch.setattr(train_labeler, "validate", scores)
+    monkeypatch.setattr(train_labeler, "judge", measured)
     prepared.labelled_eyes(tmp_path, "odir", 8)
     settings = options(tmp_path, unlabelled=[], epochs=4, keep=keep, batch_labelled=8, accumulate=1)
+    for _ in range(4):
+        with pytest.raises(Interrupted):
+            train_labeler.run(settings)
     kept = load_file(train_labeler.run(settings))
+    assert pq.read_table(Workspace(tmp_path).labeler_scores)["score"].to_pylist() == [epoch + 1.0] * 4
     matching = [all(torch.equal(kept[key], one[key]) for key in kept) for one in weights]
     assert matching == [number == epoch for number in range(4)]
     noted = read_provenance(Workspace(tmp_path).labeler)["validation"]
@@ -205,6 +291,7 @@ def test_training_sees_the_validation_split_nowhere(trained: Workspace, tmp_path
     for path in table["path"][table["split"] != "train"]:
         noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
         prepared.Image.fromarray(noise).save(tmp_path / path)
+    prepared.change(tmp_path, "odir", checksum=[zlib.crc32((tmp_path / path).read_bytes()) for path in table["path"]])
     train_labeler.run(options(tmp_path))
     first, second = load_file(trained.labeler), load_file(Workspace(tmp_path).labeler)
     assert all(torch.equal(first[key], second[key]) for key in first)
