@@ -20,10 +20,17 @@ SCHEMA = pa.schema(
         ("position", pa.string()), ("path", pa.string()), ("x", pa.int32()), ("y", pa.int32()), ("size", pa.int32()),
         ("mirrored", pa.bool_()), ("rotated", pa.bool_()), ("score", pa.float32()), ("abnormal", pa.bool_()),
         ("image_abnormal", pa.bool_()),
+        ("checksum", pa.int64()),  # of the photograph's file, CRC-32
+        ("single", pa.bool_()),  # has no partner: the rule of `left_right_pairs`
     ]
 )  # fmt: skip
+UNREAD = ("image_id", "image_abnormal", "single")
+REPEATED = ("dataset", "patient_id", "eye", "position", "path")
 ABSENT = -1
+UNKNOWN = -1  # checksum of a file of which none is known
+UNLABELLED = -1  # of a patch that nobody calls normal or abnormal
 COLUMN_OF = {"position": ["position"], "abnormality": ["abnormal"], "patient": ["dataset", "patient_id"]}
+RENEW = "Make it again with: swcl make-swap --fresh"
 
 
 def is_abnormal(score: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
@@ -33,18 +40,21 @@ def is_abnormal(score: NDArray[np.float32], threshold: float) -> NDArray[np.bool
 
 @dataclass(frozen=True)
 class Patches:
-    """Patches as columns, all (N,): path below the workspace, box, mirror flags, weak-label id, and their pairs.
+    """Patches as columns, all (N,): path below a root, box, mirror flags, weak-label id, checksum, and their pairs.
 
-    pairs: (P, 2) rows of left and right patch of one patient and position, ABSENT where a patient has one eye.
+    path: text, dictionary-encoded, since five patches share a photograph. checksum: CRC-32 of the file; where it is
+    UNKNOWN the file is a patch and nothing else. pairs: (P, 2) rows of left and right patch of one patient and
+    position, ABSENT where a patient has one eye.
     """
 
-    path: pa.StringArray
+    path: pa.DictionaryArray
     x: NDArray[np.int32]
     y: NDArray[np.int32]
     mirrored: NDArray[np.bool_]
     rotated: NDArray[np.bool_]
     label: NDArray[np.int64]
     abnormal: NDArray[np.bool_]
+    checksum: NDArray[np.int64]
     pairs: NDArray[np.int64]
     size: int
 
@@ -52,33 +62,52 @@ class Patches:
         return len(self.x)
 
 
-def read_patches(path: Path, labels: Sequence[str], threshold: float | None) -> Patches:
+def read_patches(
+    path: Path, labels: Sequence[str], threshold: float | None = None, abnormal: NDArray[np.int8] | None = None
+) -> Patches:
     """Reads swap.parquet; two patches have one label id if and only if they agree in all of `labels` (FACTS C3).
 
-    threshold: overrides the stored abnormality. Raises SwclError where the file is damaged, or the patches are not all
-    of one size.
+    threshold: overrides the stored abnormality, and so does `abnormal`: (N,) 1, 0, or UNLABELLED for rows that are to
+    be left out. Raises SwclError where the file is damaged, of another version, or the patches are not all of one size.
     """
+    wanted = [name for name in SCHEMA.names if name not in UNREAD]
     try:
-        table = pq.read_table(path)
+        if lacking := set(wanted) - set(pq.read_schema(path).names):
+            raise SwclError(f"{path} is not of this version: it has no column {', '.join(sorted(lacking))}. {RENEW}")
+        paths = _column(path, "path").combine_chunks()
+        frame = pd.DataFrame({name: _column(path, name).to_pandas() for name in wanted if name != "path"}, copy=False)
     except (pa.ArrowException, OSError) as error:
-        raise SwclError(f"{path} can't be read: {error}. Make it again with: swcl make-swap --fresh") from error
-    frame = table.drop_columns(["image_id", "path", "image_abnormal"]).to_pandas(strings_to_categorical=True)
+        raise SwclError(f"{path} can't be read: {error}. {RENEW}") from error
+    pa.default_memory_pool().release_unused()  # else arrow keeps half of what it read with, in each process
     if threshold is not None:
         frame["abnormal"] = is_abnormal(frame["score"].to_numpy(), threshold)
+    if abnormal is not None:
+        kept = abnormal != UNLABELLED
+        frame = frame.assign(abnormal=abnormal == 1)[kept].reset_index(drop=True)
+        paths = paths.filter(pa.array(kept))
     sizes = frame["size"].unique().tolist()
     if len(sizes) != 1:
         raise SwclError(f"{path}: patches of several sizes ({sorted(sizes)}); prepare the data sets with one --size.")
     columns = [column for label in labels for column in COLUMN_OF[label]]
     return Patches(
-        table["path"].combine_chunks(), frame["x"].to_numpy(), frame["y"].to_numpy(), frame["mirrored"].to_numpy(),
-        frame["rotated"].to_numpy(), label_ids(frame, columns), frame["abnormal"].to_numpy(), left_right_pairs(frame),
-        sizes[0],
+        paths, frame["x"].to_numpy(), frame["y"].to_numpy(), frame["mirrored"].to_numpy(),
+        frame["rotated"].to_numpy(), label_ids(frame, columns), frame["abnormal"].to_numpy(),
+        frame["checksum"].to_numpy(), left_right_pairs(frame), sizes[0],
     )  # fmt: skip
 
 
+def _column(path: Path, name: str) -> pa.ChunkedArray:
+    """One column: read one by one, they need a third of the memory that they need together."""
+    column = pq.read_table(path, columns=[name])[name]
+    return column.dictionary_encode() if name in REPEATED else column
+
+
 def label_ids(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
-    """(N,) ids, equal where rows agree in all columns."""
-    ids: NDArray[np.int64] = frame.groupby(list(columns), observed=True, sort=False).ngroup().to_numpy(dtype=np.int64)
+    """(N,) ids, equal where rows agree in all columns. Not consecutive: that would cost seconds at millions of rows."""
+    ids = np.zeros(len(frame), np.int64)
+    for name in columns:
+        numbers, values = pd.factorize(frame[name], use_na_sentinel=False)
+        ids = ids * len(values) + numbers
     return ids
 
 
@@ -88,11 +117,28 @@ def left_right_pairs(frame: pd.DataFrame) -> NDArray[np.int64]:
     An eye of which the side is not known is a single.
     A patient with several photographs of an eye gives several pairs, in the order of the rows.
     """
-    place = ["dataset", "patient_id", "position"]
-    group = label_ids(frame, place)
-    turn = frame.groupby([*place, "eye"], observed=True).cumcount().to_numpy()
+    group = label_ids(frame, ["dataset", "patient_id", "position"])
     right, unknown = ((frame["eye"] == eye).to_numpy(dtype=np.int64) for eye in ("right", "unknown"))
-    pair, number = np.unique(np.stack([group, turn, unknown], axis=1), axis=0, return_inverse=True)
+    turn = _turns(3 * group + right + 2 * unknown)
+    place = 2 * (group * (turn.max(initial=0) + 1) + turn) + unknown
+    pair, number = np.unique(place, return_inverse=True)
     pairs = np.full((len(pair), 2), ABSENT, np.int64)
-    pairs[number.ravel(), right] = np.arange(len(frame))
+    pairs[number, right] = np.arange(len(frame))
     return pairs
+
+
+def _turns(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) how many rows of the same id come before."""
+    order = np.argsort(ids, kind="stable")
+    starts = np.flatnonzero(np.diff(ids[order], prepend=-1))
+    turns = np.empty(len(ids), np.int64)
+    turns[order] = np.arange(len(ids)) - np.repeat(starts, np.diff(starts, append=len(ids)))
+    return turns
+
+
+def are_single(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """(N,) whether a patch has no partner among `left_right_pairs`."""
+    pairs = left_right_pairs(frame)
+    single = np.zeros(len(frame), bool)
+    single[pairs[(pairs == ABSENT).any(axis=1)].max(axis=1)] = True
+    return single

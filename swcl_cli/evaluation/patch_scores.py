@@ -6,14 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swcl_cli.evaluation.metrics import auc, bootstrap_interval, stratified_auc
+from swcl_cli import chance
+from swcl_cli.data.weak_labels import is_abnormal
+from swcl_cli.evaluation.metrics import auc, stratified_auc
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class PatchScores:
-    """AUCs of the lesion score as a detector of lesions, 95 % intervals over patients, and the best threshold.
+    """AUCs of the lesion score as a detector of lesions, 95 % intervals over patients; the threshold of the best F1,
+    its F1, and that of the chosen one.
+
+    `auc` counts all patches. Photographs known as normal score 0 by rule (FACTS A4), below all others, so it rises
+    with their share, whatever the labeler has learnt; of unlabelled photographs it is the labeler's own.
 
     `within_abnormal` counts only patches of abnormal images: knowing which images are abnormal earns nothing there.
     `in_place` counts of these only pairs of the same position: knowing that corners hold fewer lesions, and score lower
@@ -30,6 +36,7 @@ class PatchScores:
     by_position: dict[str, float]
     threshold: float
     f1: float
+    f1_chosen: float
 
 
 def judge_patch_scores(
@@ -39,40 +46,83 @@ def judge_patch_scores(
     kinds: Mapping[str, ArrayLike],
     positions: ArrayLike,
     patients: ArrayLike,
+    threshold: float,
     seed: int,
 ) -> PatchScores:
     """All arrays (N,), a patch each. truth: holds a lesion; kinds: {kind of lesion: holds one of that kind}.
 
     `by_kind` sets patches with that kind against patches without any lesion, at any position. NaN where a class is
-    absent.
+    absent. threshold: the chosen one.
     """
     lesion, score = np.asarray(truth, bool), np.asarray(scores, np.float64)
     inside = np.flatnonzero(np.asarray(image_abnormal, bool))
-    position, patient = np.asarray(positions), np.asarray(patients)
+    patient, (places, place) = np.asarray(patients), np.unique(np.asarray(positions), return_inverse=True)
     of_kind = {kind: np.asarray(held, bool) for kind, held in kinds.items()}
-    threshold, f1 = best_threshold(lesion, score)
+    best, f1 = best_threshold(lesion, score)
+    anywhere = np.zeros(len(score), np.int64)
 
-    def within(rows: NDArray[np.int64]) -> float:
-        return auc(lesion[inside[rows]], score[inside[rows]])
-
-    def in_place(rows: NDArray[np.int64]) -> float:
-        drawn = inside[rows]
-        return stratified_auc(lesion[drawn], score[drawn], position[drawn])
+    def interval(rows: NDArray[np.int64], stratum: NDArray[np.int64]) -> Interval:
+        return auc_interval(lesion[rows], score[rows], stratum[rows], patient[rows], seed)
 
     return PatchScores(
         auc=auc(lesion, score),
-        auc_interval=bootstrap_interval(lambda rows: auc(lesion[rows], score[rows]), patient, seed),
-        within_abnormal=within(np.arange(len(inside))),
-        within_abnormal_interval=bootstrap_interval(within, patient[inside], seed),
-        in_place=in_place(np.arange(len(inside))),
-        in_place_interval=bootstrap_interval(in_place, patient[inside], seed),
+        auc_interval=interval(np.arange(len(score)), anywhere),
+        within_abnormal=auc(lesion[inside], score[inside]),
+        within_abnormal_interval=interval(inside, anywhere),
+        in_place=stratified_auc(lesion[inside], score[inside], place[inside]),
+        in_place_interval=interval(inside, place),
         by_kind={kind: auc(held[held | ~lesion], score[held | ~lesion]) for kind, held in of_kind.items()},
         by_position={
-            str(place): auc(lesion[position == place], score[position == place]) for place in np.unique(position)
+            str(name): auc(lesion[place == number], score[place == number]) for number, name in enumerate(places)
         },
-        threshold=threshold,
+        threshold=best,
         f1=f1,
+        f1_chosen=f1_at(threshold, lesion, np.asarray(scores, np.float32)),
     )
+
+
+def auc_interval(
+    truth: NDArray[np.bool_],
+    score: NDArray[np.float64],
+    stratum: NDArray[np.int64],
+    group: NDArray[np.generic],
+    seed: int,
+    resamples: int = 1000,
+) -> Interval:
+    """The 95 % interval of `bootstrap_interval` for `stratified_auc`, all (N,); strata are numbered from 0.
+
+    A resample counts how often each group was drawn, and weighs its rows so: scores are sorted once, not each time.
+    """
+    _, member = np.unique(group, return_inverse=True)
+    _, place = np.unique(score, return_inverse=True)
+    width = int(place.max(initial=0)) + 1
+    key = stratum * width + place
+    order = np.argsort(key, kind="stable")
+    positive, negative = order[truth[order]], order[~truth[order]]
+    if not len(positive) or not len(negative):
+        return float("nan"), float("nan")
+    start = stratum[positive] * width
+    own = key[negative]
+    first, last = np.searchsorted(own, start), np.searchsorted(own, start + width)
+    below, upto = np.searchsorted(own, key[positive]), np.searchsorted(own, key[positive], "right")
+    rng, groups = chance.generator(seed, "bootstrap"), int(member.max()) + 1
+    values = np.full(resamples, np.nan)
+    for number in range(resamples):
+        drawn = np.bincount(rng.integers(groups, size=groups), minlength=groups)
+        weight, other = drawn[member[positive]], np.append(0, np.cumsum(drawn[member[negative]]))
+        if pairs := weight @ (other[last] - other[first]):
+            values[number] = weight @ (other[below] + other[upto] - 2 * other[first]) / (2 * pairs)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def f1_at(threshold: float, truth: NDArray[np.bool_], score: NDArray[np.float32]) -> float:
+    """F1 of `score >= threshold`, compared as labels are. NaN without a true patch."""
+    found = is_abnormal(score, threshold)
+    return float(2 * (found & truth).sum() / (found.sum() + truth.sum())) if truth.any() else float("nan")
 
 
 def best_threshold(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, float]:

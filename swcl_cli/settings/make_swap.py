@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from swcl_cli.settings.names import Precision
-from swcl_cli.settings.step import StepSettings, setting
+from swcl_cli.settings.step import Names, StepSettings, setting
 
 
 class MakeSwapSettings(StepSettings):
@@ -13,6 +14,24 @@ class MakeSwapSettings(StepSettings):
 
     step: ClassVar[str] = "make-swap"
 
+    labeler: Path | None = setting(
+        None,
+        "Labeler file, ours or the authors' pytorch_model.bin; by default the workspace's labeler.safetensors.",
+        panel="Model",
+        runtime=True,
+    )
+    labelled: Names | None = setting(
+        None, "Data sets whose normal photographs score 0; by default the labeler's own (else odir).", panel="Data"
+    )
+    unlabelled: Names | None = setting(
+        None, "Data sets scored without labels; by default the labeler's own (else eyepacs).", panel="Data"
+    )
+    materialize: Path | None = setting(
+        None,
+        "Folder that is to hold the patches as JPEG files too, with labels.csv, as the authors released theirs.",
+        panel="Data",
+        runtime=True,
+    )
     threshold: float = setting(
         0.4, "Lesion score t at and above which a patch is abnormal.", panel="Labels", ge=0, le=1
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,18 @@ from swcl_cli import chance, console
 from swcl_cli.data import manifest
 from swcl_cli.data.lesion_masks import read_patch_lesions
 from swcl_cli.data.loaders import make_loader
-from swcl_cli.data.patches import five_crops
+from swcl_cli.data.patches import POSITIONS
 from swcl_cli.data.photographs import Photographs, Squares, manifest_of
+from swcl_cli.data.released_swap import TABLE, is_written, require_ours, write_released
 from swcl_cli.data.swap import patch_rows
-from swcl_cli.data.weak_labels import SCHEMA, is_abnormal
+from swcl_cli.data.weak_labels import SCHEMA, is_abnormal, label_ids
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.patch_scores import judge_patch_scores
-from swcl_cli.models.cam import abnormal_probability_map
-from swcl_cli.models.encoders import create_labeler, load_weights
-from swcl_cli.settings import MakeSwapSettings
-from swcl_cli.training.loop import make_fabric
+from swcl_cli.models.cam import Scorer
+from swcl_cli.models.initialisation import Labeler, read_labeler
+from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings
+from swcl_cli.training.processes import make_fabric
+from swcl_cli.training.run import RESUME, is_begun
 from swcl_cli.workspace import (
     Workspace,
     differences,
@@ -41,144 +43,139 @@ from swcl_cli.workspace import (
     write_safetensors,
 )
 
-GREY = 15 / 255  # what is darker counts as background (FACTS A6)
 SHOWN_THRESHOLDS = (0.3, 0.4, 0.5)
 SAVE_SECONDS = 60
 EXAMPLES = 6  # photographs of each kind whose maps are kept for the report
-COLUMNS = ["dataset", "patient_id", "image_id", "eye", "path", "width", "height", "lesion_mask_path"]
+COLUMNS = ["dataset", "patient_id", "image_id", "eye", "path", "width", "height", "checksum"]
 
 
 def run(settings: MakeSwapSettings) -> Path:
     """Scores all patches and writes swap.parquet, or only its labels where nothing but the threshold changed."""
     workspace = Workspace(settings.workspace)
-    workspace.require(workspace.labeler, "swcl train-labeler")
-    labeler = read_provenance(workspace.labeler)
-    if "labeler" not in labeler:
-        raise SwclError(f"{workspace.labeler} holds no labeler. Labelers are made by: swcl train-labeler")
-    names = [*labeler["settings"]["labelled"], *labeler["settings"]["unlabelled"]]
-    inputs = {"labeler": fingerprint(workspace.labeler)}
-    inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in names}
-    if changed := workspace.changed_since(workspace.labeler):
+    if settings.materialize:
+        require_ours(settings.materialize)
+    path = settings.labeler or workspace.require(workspace.labeler, "swcl train-labeler, or name one: --labeler FILE")
+    labeler = read_labeler(path)
+    labelled, unlabelled = _data_sets(settings, labeler)
+    inputs = {"labeler": fingerprint(path)}
+    inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in (*labelled, *unlabelled)}
+    outside = path.resolve() != workspace.labeler.resolve()
+    if not outside and (changed := workspace.changed_since(path)):
         console.warn(
             f"{', '.join(changed)} changed since the labeler was trained; swcl train-labeler --fresh renews it."
         )
-    work = provenance("make-swap", settings.defining(), inputs)
+    chosen = {**settings.defining(), "labelled": labelled, "unlabelled": unlabelled}
+    work = provenance("make-swap", chosen, inputs, **({"outside": ["labeler"]} if outside else {}))
+    scoring = {**work, "settings": {name: value for name, value in chosen.items() if name != "threshold"}}
 
-    if workspace.swap.exists() and not settings.fresh:
+    if workspace.swap.exists() and not settings.fresh and not is_begun(workspace.run("make-swap"), scoring):
         changed = differences(read_provenance(workspace.swap), work)
         if changed and not all(change.startswith("threshold:") for change in changed):
             raise SwclError(f"{workspace.swap} was made differently ({'; '.join(changed)}). Score again with --fresh.")
-        if not changed:
+        if changed:
+            console.say(f"Scores kept, labels rewritten: {'; '.join(changed)}.")
+            _write(workspace, _relabelled(pq.read_table(workspace.swap), settings.threshold), work)
+        else:
             console.say("retinal-SWAP is already made with these settings and data.")
-            return workspace.swap
-        patches = _relabelled(pq.read_table(workspace.swap), settings.threshold)
-        console.say(f"Scores kept, labels rewritten: {'; '.join(changed)}.")
     else:
-        table = _photographs(workspace, labeler)
-        scores = _score(workspace, settings, table, labeler["labeler"], work)
-        patches = pa.Table.from_pandas(patch_rows(table, scores, settings.threshold), SCHEMA, preserve_index=False)
-
-    counts = _counts(patches)
-    judgement = _judge(workspace, patches, names)
-    write_parquet(workspace.swap, patches, {**work, "counts": counts, "judgement": judgement})
-    _tell(counts, judgement, settings.threshold)
+        table = _photographs(workspace, labelled, unlabelled, labeler.image_size)
+        scores = _score(workspace, settings, table, labeler, scoring)
+        rows = patch_rows(table, scores, settings.threshold)
+        _write(workspace, pa.Table.from_pandas(rows, SCHEMA, preserve_index=False), work)
+        (workspace.run("make-swap") / RESUME).unlink(missing_ok=True)
+    if settings.materialize:
+        _materialize(workspace, settings.materialize, settings.workers)
     return workspace.swap
 
 
-def lesion_scores(maps: Tensor, images: Tensor, background: str, mean: Tensor, std: Tensor) -> Tensor:
-    """Means of the abnormal class's maps over the five crops: (N, S, S), normalised images (N, 3, S, S) -> (N, 5).
+def _data_sets(settings: MakeSwapSettings, labeler: Labeler) -> tuple[list[str], list[str]]:
+    """Labelled and unlabelled sets: those named, else the labeler's own, else the paper's."""
+    paper = TrainLabelerSettings()
+    labelled, unlabelled = (
+        next(sets for sets in (getattr(origin, name) for origin in (settings, labeler, paper)) if sets is not None)
+        for name in ("labelled", "unlabelled")
+    )
+    if len({*labelled, *unlabelled}) != len(labelled) + len(unlabelled):
+        raise SwclError(f"A data set is named twice: --labelled {labelled}, --unlabelled {unlabelled}.")
+    if not labelled and not unlabelled:
+        raise SwclError("No data set is left to score: name some with --labelled and --unlabelled.")
+    return labelled, unlabelled
 
-    background "released": pixels whose normalised channels sum to less than those of grey 15/255 are zeroed before,
-    and still count in the mean (FACTS A6).
-    """
-    if background == "released":
-        maps = maps * (images.sum(dim=1) >= ((GREY - mean) / std).sum())
-    side = maps.shape[-1]
-    size = side // 2
-    crops = five_crops(side, side, size).values()
-    return torch.stack([maps[:, y : y + size, x : x + size].mean(dim=(1, 2)) for x, y in crops], dim=1)
 
-
-def _photographs(workspace: Workspace, labeler: Mapping[str, Any]) -> pd.DataFrame:
-    """All splits (FACTS A1) of the labeler's data sets; image_abnormal only where the set was its labelled one."""
+def _photographs(workspace: Workspace, labelled: list[str], unlabelled: list[str], image_size: int) -> pd.DataFrame:
+    """All splits (FACTS A1) of the data sets; image_abnormal only of the labelled ones."""
     tables = []
-    for name in [*labeler["settings"]["labelled"], *labeler["settings"]["unlabelled"]]:
+    for name in [*labelled, *unlabelled]:
         size = read_provenance(workspace.manifest(name))["settings"]["size"]
-        if size != labeler["labeler"]["image_size"]:
+        if size != image_size:
             raise SwclError(
-                f"{name} is prepared at {size} px, the labeler was trained at {labeler['labeler']['image_size']} px. "
-                "Prepare it again at that --size."
+                f"{name} is prepared at {size} px, the labeler was trained at {image_size} px. "
+                f"Prepare it again: swcl prep {name} SOURCE --size {image_size}"
             )
-        labelled = name in labeler["settings"]["labelled"]
-        table = manifest.read(workspace.manifest(name), columns=[*COLUMNS, *(["abnormal"] if labelled else [])])
-        known = table["abnormal"] if labelled else pd.array([None] * len(table), dtype=pd.ArrowDtype(pa.bool_()))
-        tables.append(table.assign(image_abnormal=known))
+        columns = [*COLUMNS, *(["abnormal"] if name in labelled else [])]
+        table = manifest.read(workspace.manifest(name), columns=columns)
+        unknown = pd.array([None] * len(table), dtype=pd.ArrowDtype(pa.bool_()))
+        tables.append(table.assign(image_abnormal=table["abnormal"] if name in labelled else unknown))
     return pd.concat(tables, ignore_index=True)
 
 
-@torch.inference_mode()
 def _score(
-    workspace: Workspace,
-    settings: MakeSwapSettings,
-    table: pd.DataFrame,
-    labeler: Mapping[str, Any],
-    work: Mapping[str, Any],
+    workspace: Workspace, settings: MakeSwapSettings, table: pd.DataFrame, labeler: Labeler, work: Mapping[str, Any]
 ) -> NDArray[np.float32]:
     """(N, 5) lesion scores, in the order of the table. The maps of a few photographs are kept for the report.
 
     What is scored so far is saved now and then; batches are always the same, so going on gives the same scores.
     """
     fabric = make_fabric(settings.accelerator, settings.precision)
-    network: Any = create_labeler(labeler["architecture"])
-    load_weights(network, load_file(workspace.labeler), str(workspace.labeler))
-    network = fabric.to_device(network.eval().to(memory_format=torch.channels_last))
-    mean, std = (fabric.to_device(torch.tensor(labeler[name])) for name in ("mean", "std"))
-
+    scorer = Scorer(fabric, labeler.network, labeler.mean, labeler.std, settings.background)
     photographs = Photographs.of(workspace, table)
-    squares = Squares(photographs, labeler["mean"], labeler["std"])
+    squares = Squares(photographs, labeler.mean, labeler.std)
     shown = _examples(table["image_abnormal"])
-    progress = _Progress(workspace.run("make-swap") / "resume.safetensors", work, settings.fresh)
+    folder = workspace.run("make-swap")
+    progress = _Progress(folder / RESUME, work, len(table), settings.fresh)
     console.say(f"{len(table):,} photographs to score, {5 * len(table):,} patches.")
     with console.progress("scoring", len(table), progress.done) as ticker:
-        batches = squares.batches(settings.batch)[progress.batches :]
-        for images in make_loader(squares, batches, settings.workers):
-            images = fabric.to_device(images)
-            with fabric.autocast():
-                features = network.forward_features(images.to(memory_format=torch.channels_last))
-            maps = abnormal_probability_map(features, network.fc.weight, images.shape[-1])
-            scores = lesion_scores(maps, images, settings.background, mean, std).cpu()
-            here = range(progress.done, progress.done + len(images))
-            progress.add(
-                scores, {photographs.path[item].as_py(): maps[item - here.start] for item in shown & set(here)}
-            )
-            ticker.advance(len(images))
-    write_safetensors(workspace.run("make-swap") / "cams.safetensors", progress.maps, work)
-    progress.path.unlink(missing_ok=True)
-    return torch.cat(progress.scores).numpy()
+        for maps, scores in scored(scorer, squares, settings.batch, settings.workers, progress.done):
+            here = range(progress.done, progress.done + len(scores))
+            kept = {photographs.path[item].as_py(): maps[item - here.start] for item in shown & set(here)}
+            progress.add(scores.cpu().numpy(), kept)
+            ticker.advance(len(scores))
+    write_safetensors(folder / "cams.safetensors", progress.maps, work)
+    return progress.scores
+
+
+def scored(
+    scorer: Scorer, squares: Squares, batch: int, workers: int, first: int = 0
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Maps (N, S, S) and scores (N, 5) of one batch of photographs after the other, from `first` on."""
+    return map(scorer, make_loader(squares, squares.batches(batch, first), workers))
 
 
 class _Progress:
     """Scores and kept maps so far; saved every SAVE_SECONDS, taken up again by the same work."""
 
-    def __init__(self, path: Path, work: Mapping[str, Any], fresh: bool) -> None:
+    def __init__(self, path: Path, work: Mapping[str, Any], count: int, fresh: bool) -> None:
         self.path, self.work = path, work
-        self.scores: list[Tensor] = []
+        self.scores = np.empty((count, len(POSITIONS)), np.float32)
         self.maps: dict[str, Tensor] = {}
-        self.batches = self.done = 0
+        self.done = 0
         self.saved_at = time.monotonic()
-        if path.exists() and not fresh and not differences(saved := read_provenance(path), work):
-            tensors = load_file(path)
-            self.scores, self.batches = [tensors.pop("scores")], saved["batches"]
-            self.maps, self.done = tensors, len(self.scores[0])
+        if fresh:
+            path.unlink(missing_ok=True)
+        if is_begun(path.parent, work):
+            self.maps = load_file(path)
+            saved = self.maps.pop("scores").numpy()
+            self.done = len(saved)
+            self.scores[: self.done] = saved
             console.say(f"Resuming after {self.done:,} photographs.")
 
-    def add(self, scores: Tensor, maps: Mapping[str, Tensor]) -> None:
-        self.scores.append(scores)
+    def add(self, scores: NDArray[np.float32], maps: Mapping[str, Tensor]) -> None:
+        self.scores[self.done : self.done + len(scores)] = scores
         self.maps |= {path: (part * 255).round().to(torch.uint8).cpu() for path, part in maps.items()}
-        self.batches, self.done = self.batches + 1, self.done + len(scores)
+        self.done += len(scores)
         if time.monotonic() - self.saved_at >= SAVE_SECONDS:
-            tensors = {"scores": torch.cat(self.scores), **self.maps}
-            write_safetensors(self.path, tensors, {**self.work, "batches": self.batches})
+            tensors = {"scores": torch.from_numpy(self.scores[: self.done]), **self.maps}
+            write_safetensors(self.path, tensors, self.work)
             self.saved_at = time.monotonic()
 
 
@@ -197,32 +194,41 @@ def _relabelled(table: pa.Table, threshold: float) -> pa.Table:
     )
 
 
+def _write(workspace: Workspace, patches: pa.Table, work: Mapping[str, Any]) -> None:
+    """Counts, judges, writes and tells."""
+    settings = work["settings"]
+    counts = _counts(patches)
+    names = [*settings["labelled"], *settings["unlabelled"]]
+    judgement = _judge(workspace, patches, names, settings["threshold"])
+    write_parquet(workspace.swap, patches, {**work, "counts": counts, "judgement": judgement})
+    _tell(counts, judgement, settings["threshold"])
+
+
 def _counts(patches: pa.Table) -> dict[str, int]:
     scores = patches["score"].to_numpy()
     counts = {str(threshold): int(is_abnormal(scores, threshold).sum()) for threshold in SHOWN_THRESHOLDS}
     return {**counts, "all": len(scores), "abnormal": int(patches["abnormal"].to_numpy().sum())}
 
 
-def _judge(workspace: Workspace, patches: pa.Table, names: list[str]) -> dict[str, Any] | None:
-    """How well the scores find lesions, where lesion masks say what there is to find."""
-    masks = [
-        manifest.read(workspace.manifest(name), columns=["path", "lesion_mask_path", "width", "height"])
-        for name in names
-    ]
-    known = pd.concat(masks).dropna(subset=["lesion_mask_path"])
+def _judge(workspace: Workspace, patches: pa.Table, names: Sequence[str], threshold: float) -> dict[str, Any] | None:
+    """How well the scores find lesions, where lesion masks of any of the data sets say what there is to find."""
+    columns = ["path", "lesion_mask_path", "width", "height"]
+    masks = pd.concat([manifest.read(workspace.manifest(name), columns=columns) for name in names])
+    known = masks.dropna(subset=["lesion_mask_path"])
     if not len(known):
         return None
-    frame = patches.drop_columns(["abnormal"]).to_pandas().merge(known, on="path")
+    columns = ["dataset", "patient_id", "position", "path", "x", "y", "size", "score"]
+    frame = patches.select(columns).to_pandas(types_mapper=pd.ArrowDtype).merge(known, on="path")
     held = read_patch_lesions(workspace.root, frame)
     truth = held.any(axis=1).to_numpy()
-    image_holds = pd.Series(truth).groupby(frame["path"]).transform("any").to_numpy(dtype=bool)
     judged = judge_patch_scores(
         truth,
-        frame["score"].to_numpy(),
-        image_holds,
+        frame["score"].to_numpy(np.float32),
+        pd.Series(truth).groupby(frame["path"]).transform("any").to_numpy(dtype=bool),
         {kind: held[kind].to_numpy() for kind in held},
         frame["position"].to_numpy(dtype=str),
-        (frame["dataset"] + "/" + frame["patient_id"]).to_numpy(dtype=str),
+        label_ids(frame, ["dataset", "patient_id"]),
+        threshold=threshold,
         seed=0,
     )
     return asdict(judged)
@@ -232,6 +238,8 @@ def _tell(counts: Mapping[str, int], judgement: Mapping[str, Any] | None, thresh
     rows = [(f"{t}", f"{counts[str(t)]:,}", f"{100 * counts[str(t)] / counts['all']:.1f} %") for t in SHOWN_THRESHOLDS]
     console.table(f"retinal-SWAP: {counts['all']:,} patches", ("threshold", "abnormal", "share"), rows)
     console.say(f"Chosen threshold {threshold:g}: {counts['abnormal']:,} abnormal patches.")
+    if counts["abnormal"] in (0, counts["all"]):
+        console.warn(f"At {threshold:g} all patches have one label, which teaches nothing: choose another --threshold.")
     if judgement is not None:
         parts = {
             "all patches": "auc",
@@ -243,7 +251,20 @@ def _tell(counts: Mapping[str, int], judgement: Mapping[str, Any] | None, thresh
             f"{judgement[f'{name}_interval'][1]:.3f})"
             for words, name in parts.items()
         ]
+        console.say(f"Against the lesion masks, AUC with 95 % interval: {', '.join(told)}.")
+        for words, name in (("kind of lesion", "by_kind"), ("position", "by_position")):
+            known = [f"{part} {value:.3f}" for part, value in sorted(judgement[name].items()) if value == value]
+            console.say(f"By {words}: {', '.join(known) or 'none of both classes'}.")
         console.say(
-            f"Against the lesion masks, AUC with 95 % interval: {', '.join(told)}; "
-            f"best F1 at t = {judgement['threshold']:.2f}."
+            f"F1 of abnormal patches as lesion finders: {judgement['f1_chosen']:.3f} at the chosen t = {threshold:g}, "
+            f"at best {judgement['f1']:.3f} at t = {judgement['threshold']:.2f}."
         )
+
+
+def _materialize(workspace: Workspace, folder: Path, workers: int) -> None:
+    if is_written(workspace.swap, folder):
+        console.say(f"{folder} already holds these patches.")
+        return
+    with console.progress("writing patches", pq.read_metadata(workspace.swap).num_rows) as ticker:
+        write_released(workspace.root, workspace.swap, folder, workers, ticker.advance)
+    console.say(f"Patches and {TABLE} are in {folder}.")

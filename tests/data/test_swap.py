@@ -41,7 +41,7 @@ def photographs(**values: object) -> pd.DataFrame:
     """Manifest rows with dtypes as the manifest has them."""
     usual = {
         "dataset": "odir", "patient_id": "1", "eye": "left", "path": "data/1.png", "width": 64, "height": 64,
-        "image_abnormal": None,
+        "image_abnormal": None, "checksum": 7,
     }  # fmt: skip
     image = values.pop("image_id", ["1_left"])
     return (
@@ -82,7 +82,16 @@ def test_rows() -> None:
     assert rows["score"].tolist() == scores.ravel().tolist()
     assert rows["abnormal"].tolist() == [False] * 4 + [True] * 6
     assert rows["mirrored"].tolist() == [False] * 5 + [True] * 5
-    assert (rows["size"] == 32).all() and not rows["rotated"].any()
+    assert (rows["size"] == 32).all() and not rows["rotated"].any() and not rows["single"].any()
+
+
+def test_checksums_and_singles() -> None:
+    """Patient 1 has both eyes, and a second photograph of the left one; of 2's eye the side is unknown."""
+    eyes = ["left", "left", "right", "unknown", "right"]
+    table = photographs(image_id=list("abcde"), patient_id=list("11122"), eye=eyes, checksum=[2**32 - 1, 0, 5, 6, 7])
+    rows = patch_rows(table, np.zeros((5, 5), np.float32), 0.4)
+    assert rows["checksum"].tolist() == [value for value in (2**32 - 1, 0, 5, 6, 7) for _ in POSITIONS]
+    assert rows["single"].tolist() == [single for single in (False, True, False, True, True) for _ in POSITIONS]
 
 
 def test_only_photographs_known_as_normal_score_zero() -> None:

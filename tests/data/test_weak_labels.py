@@ -8,11 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swcl_cli.data.weak_labels import ABSENT, COLUMN_OF, is_abnormal, label_ids, left_right_pairs, read_patches
+from swcl_cli.data.weak_labels import (
+    ABSENT,
+    COLUMN_OF,
+    UNLABELLED,
+    are_single,
+    is_abnormal,
+    label_ids,
+    left_right_pairs,
+    read_patches,
+)
 from swcl_cli.errors import SwclError
 from tests import prepared
 
@@ -65,6 +75,8 @@ def test_pairs_are_those_of_the_loops(table: pd.DataFrame) -> None:
     pairs = left_right_pairs(table)
     assert {tuple(pair) for pair in pairs.tolist()} == pairs_by_loops(table)
     assert sorted(pairs[pairs != ABSENT].tolist()) == list(range(len(table)))
+    alone = {max(pair) for pair in pairs_by_loops(table) if ABSENT in pair}
+    assert set(np.flatnonzero(are_single(table)).tolist()) == alone
 
 
 def test_pairs_worked_out_by_hand() -> None:
@@ -108,6 +120,20 @@ def test_threshold_overrides_the_stored_label(tmp_path: Path) -> None:
     assert len(set(read_patches(path, ["abnormality"], 0.4).label.tolist())) == 2
 
 
+def test_other_labels_replace_the_stored_one_and_drop_what_has_none(tmp_path: Path) -> None:
+    path = patches_of_two_sets(tmp_path)
+    whole = read_patches(path, ["patient"])
+    given = np.arange(len(whole), dtype=np.int8) % 3 - 1
+    kept = np.flatnonzero(given != UNLABELLED)
+    found = read_patches(path, ["abnormality"], abnormal=given)
+    assert found.abnormal.tolist() == [bool(given[row] == 1) for row in kept]
+    for name in ("x", "y", "mirrored", "rotated", "checksum"):
+        assert getattr(found, name).tolist() == getattr(whole, name)[kept].tolist()
+    assert found.path.to_pylist() == [whole.path[int(row)].as_py() for row in kept]
+    assert sorted(row for row in found.pairs.ravel().tolist() if row != ABSENT) == list(range(len(kept)))
+    assert (found.label[:, None] == found.label).tolist() == (found.abnormal[:, None] == found.abnormal).tolist()
+
+
 def test_a_score_of_just_t_is_abnormal() -> None:
     for threshold in (0.1, 0.3, 0.4, 0.7):
         scores = np.array([np.nextafter(np.float32(threshold), np.float32(0)), threshold], np.float32)
@@ -124,4 +150,11 @@ def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "swap.parquet"
     path.write_bytes(patches_of_two_sets(tmp_path).read_bytes()[:-100])
     with pytest.raises(SwclError, match="swap.parquet can't be read.*swcl make-swap --fresh"):
+        read_patches(path, ["position"], None)
+
+
+def test_a_file_of_an_earlier_version_is_an_error(tmp_path: Path) -> None:
+    path = patches_of_two_sets(tmp_path)
+    pq.write_table(pq.read_table(path).drop_columns(["checksum"]), path)
+    with pytest.raises(SwclError, match="not of this version: it has no column checksum.*swcl make-swap --fresh"):
         read_patches(path, ["position"], None)

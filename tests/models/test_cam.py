@@ -1,9 +1,15 @@
-"""Class activation maps: by hand, against pooled logits, and the order of softmax and upsampling."""
+"""Class activation maps: by hand, against pooled logits, the order of softmax and upsampling; scores of known maps."""
 
+from typing import Literal
+
+import numpy as np
+import pytest
 import torch
-from torch.nn.functional import interpolate
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
 
-from swcl_cli.models.cam import abnormal_probability_map, class_activation_maps
+from swcl_cli.models.cam import Scorer, abnormal_probability_map, class_activation_maps
+from swcl_cli.training.processes import make_fabric
 
 
 def test_maps_by_hand() -> None:
@@ -45,3 +51,54 @@ def test_probability_stays_in_fp32_under_bf16_autocast() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         cast = abnormal_probability_map(features, weight, 28)
     assert torch.equal(cast, abnormal_probability_map(features, weight, 28))
+
+
+class Redness(nn.Module):
+    """Two maps of 2 x 2 cells: the mean red of a cell, and its opposite. Abnormal is what is red."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(2, 2)
+        with torch.no_grad():
+            self.fc.weight.copy_(torch.tensor([[-1.0, 1.0], [0.5, -0.5]]))
+            self.fc.bias.copy_(torch.tensor([40.0, -40.0]))  # which must not matter
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        red = avg_pool2d(images[:, :1], images.shape[-1] // 2)
+        return torch.cat([red, -red], dim=1)
+
+
+SIDE = 64
+RED = 0.5  # above the mean in the left half, below it in the right half: class maps differ by 3 * RED, either way
+COLUMNS = 1 / (1 + np.exp(-3 * RED * np.linspace(1, -1, SIDE)))  # of the map: from corner to corner
+
+
+def red_left() -> Tensor:
+    """(1, 3, S, S), normalised with mean 0 and deviation 1; green and blue are far above any background."""
+    image = torch.full((1, 3, SIDE, SIDE), 5.0)
+    image[:, 0, :, : SIDE // 2], image[:, 0, :, SIDE // 2 :] = RED, -RED
+    return image
+
+
+def scorer(background: Literal["released", "none"]) -> Scorer:
+    return Scorer(make_fabric("cpu", "fp32"), Redness(), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), background)
+
+
+@pytest.mark.parametrize("background", ["released", "none"])
+def test_a_network_whose_map_is_known(background: Literal["released", "none"]) -> None:
+    maps, scores = scorer(background)(red_left())
+    np.testing.assert_allclose(maps[0], np.broadcast_to(COLUMNS, (SIDE, SIDE)), atol=1e-6)
+    left, right, middle = COLUMNS[:32].mean(), COLUMNS[32:].mean(), COLUMNS[16:48].mean()
+    np.testing.assert_allclose(scores, [[left, right, middle, left, right]], atol=1e-6)
+
+
+def test_background_counts_as_zero_and_is_counted() -> None:
+    """The sum of the channels decides: the upper ten rows lie just below that of grey 15/255, then just above."""
+    image = red_left()
+    image[:, 1, :10], image[:, 2, :10] = 3 * 15 / 255 - image[:, 0, :10] - 1e-4, 0.0
+    maps, scores = scorer("released")(image)
+    tl, bl = COLUMNS[:32].mean() * 22 / 32, COLUMNS[:32].mean()
+    np.testing.assert_allclose(scores[0, [0, 3]], [tl, bl], atol=1e-6)
+    np.testing.assert_allclose(maps, scorer("none")(image)[0], atol=1e-6)  # what is shown is the whole map
+    image[:, 1, :10] += 2e-4
+    np.testing.assert_allclose(scorer("released")(image)[1][0, 0], bl, atol=1e-6)

@@ -1,45 +1,30 @@
-"""Scores of patches against the released arithmetic as plain loops (FACTS A4 to A8); relabelling, errors, judgement."""
+"""Scores of patches against the released arithmetic as plain loops (FACTS A3 to A8); relabelling, resuming."""
 
 from __future__ import annotations
 
-import time
+import shutil
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
-from sklearn.metrics import roc_auc_score
 
-from swcl_cli.data.lesion_masks import KINDS
-from swcl_cli.data.weak_labels import SCHEMA
-from swcl_cli.errors import SwclError
-from swcl_cli.settings import MakeSwapSettings
+from swcl_cli.data.patch_views import patch_of, read_file
+from swcl_cli.data.weak_labels import SCHEMA, left_right_pairs, read_patches
 from swcl_cli.steps import make_swap
-from swcl_cli.workspace import Workspace, read_provenance, write_parquet, write_safetensors
+from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
+from tests.swap_runs import POSITIONS, contents, make, options
 
 MEAN, STD = np.array([0.3219, 0.2259, 0.1633]), np.array([0.3038, 0.2195, 0.1756])
-POSITIONS = ("tl", "tr", "c", "bl", "br")
-
-
-def options(root: Path, **values: Any) -> MakeSwapSettings:
-    return MakeSwapSettings(**{"workspace": root, "batch": 3, "workers": 0, "accelerator": "cpu", **values})
-
-
-def make(root: Path) -> Any:
-    """20 photographs: 12 of odir (normal, abnormal, unknown), 8 of eyepacs with grades that must not be read."""
-    table = prepared.labelled_eyes(root, "odir", 6)
-    unknown = table["abnormal"].mask(table["image_id"].isin(["2_left", "3_right"]))
-    prepared.change(root, "odir", abnormal=unknown)
-    prepared.labelled_eyes(root, "eyepacs", 4, abnormal=False, dr_grade=0)
-    return prepared.labeler(root, ["odir"], ["eyepacs"])
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +33,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Any]:
     network = make(root)
     make_swap.run(options(root))
     return Workspace(root), network
+
+
+@pytest.fixture
+def unscored(made: tuple[Workspace, Any], tmp_path: Path) -> Path:
+    """A copy of the same workspace before `make-swap`."""
+    shutil.copytree(made[0].root, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "runs")
+    (tmp_path / "swap.parquet").unlink()
+    return tmp_path
 
 
 def upsampled(channel: NDArray[np.float64], size: int) -> NDArray[np.float64]:
@@ -95,13 +89,12 @@ def scores_by_hand(image: NDArray[np.uint8], eye: str, network: Any, background:
 
 @pytest.mark.parametrize("background", ["released", "none"])
 def test_scores_are_those_of_the_released_arithmetic(
-    made: tuple[Workspace, Any], tmp_path: Path, background: str
+    made: tuple[Workspace, Any], unscored: Path, background: str
 ) -> None:
     workspace, network = made
     path = workspace.swap
     if background == "none":
-        make(tmp_path)
-        path = make_swap.run(options(tmp_path, background="none", batch=7))
+        path = make_swap.run(options(unscored, background="none", batch=7))
     patches = pq.read_table(path).to_pandas()
     assert len(patches) == 5 * 20
     spread = []
@@ -125,6 +118,9 @@ def test_columns(made: tuple[Workspace, Any]) -> None:
     known = patches.set_index("image_id")["image_abnormal"]
     assert known[patches["dataset"].to_numpy() == "eyepacs"].isna().all()
     assert known.loc["2_left"].isna().sum() == 5 + 5  # unknown in odir, and that of eyepacs
+    checksums = [crc32((made[0].root / path).read_bytes()) for path in patches["path"]]
+    assert patches["checksum"].tolist() == checksums and len(set(checksums)) == 20
+    assert not patches["single"].any() and not (left_right_pairs(patches) < 0).any()
     normal = patches["image_abnormal"] == False  # noqa: E712
     assert normal.sum() == 25 and (patches["score"][normal] == 0).all() and (patches["score"][~normal] > 0).all()
 
@@ -132,7 +128,10 @@ def test_columns(made: tuple[Workspace, Any]) -> None:
 def test_provenance_and_maps(made: tuple[Workspace, Any]) -> None:
     workspace, network = made
     provenance, patches = read_provenance(workspace.swap), pq.read_table(workspace.swap).to_pandas()
-    assert provenance["inputs"].keys() == {"labeler", "odir", "eyepacs"} and provenance["judgement"] is None
+    assert provenance["inputs"].keys() == {"labeler", "odir", "eyepacs"} and "outside" not in provenance
+    assert {name: provenance["settings"][name] for name in ("labelled", "unlabelled", "threshold")} == {
+        "labelled": ["odir"], "unlabelled": ["eyepacs"], "threshold": 0.4,
+    }  # fmt: skip
     counts = {str(t): int((patches["score"] >= np.float32(t)).sum()) for t in (0.3, 0.4, 0.5)}
     assert provenance["counts"] == {**counts, "all": 100, "abnormal": counts["0.4"]}
     maps = load_file(workspace.run("make-swap") / "cams.safetensors")
@@ -147,29 +146,80 @@ def test_provenance_and_maps(made: tuple[Workspace, Any]) -> None:
         assert kept[:32, :32].double().mean() / 255 == pytest.approx(square_scores["tl"], abs=2e-3)
 
 
+def test_crops_and_mirroring_in_pixels(tmp_path: Path) -> None:
+    """Each pixel of both photographs says where it is; the raw tl of the right eye is its tr, and so on."""
+    y, x = np.mgrid[:64, :81]
+    grid = np.stack([x, y, x + y], axis=2).astype(np.uint8)
+    eyes = [{"image_id": eye, "patient_id": "1", "eye": eye, "image": grid} for eye in ("left", "right")]
+    prepared.write(tmp_path, "odir", eyes)
+    prepared.labeler(tmp_path, ["odir"], [])
+    patches = read_patches(make_swap.run(options(tmp_path)), ["position"], None)
+    square = grid[:, 8:72]  # (81 - 64) / 2, half to even
+    raw = dict(zip(POSITIONS, [square[:32, :32], square[:32, 32:], square[16:48, 16:48]], strict=False))
+    raw |= {"bl": square[32:, :32], "br": square[32:, 32:]}
+    opposite = {"tl": "tr", "tr": "tl", "c": "c", "bl": "br", "br": "bl"}
+    for (left, right), position in zip(patches.pairs.tolist(), POSITIONS, strict=True):
+        seen = [patch_of(read_file(tmp_path, patches, row), patches, row) for row in (left, right)]
+        np.testing.assert_array_equal(seen[0], raw[position])
+        np.testing.assert_array_equal(seen[1], raw[opposite[position]][:, ::-1])
+
+
 def test_another_threshold_only_relabels_and_equals_a_fresh_run(
-    made: tuple[Workspace, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: tuple[Workspace, Any], unscored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make(tmp_path)
-    fresh = make_swap.run(options(tmp_path, threshold=0.55))
+    """In all files of the workspace, the judgement against lesion masks included."""
+    make_swap.run(options(unscored, threshold=0.55))
     workspace, before = made[0], pq.read_table(made[0].swap)
+    files, judgement = contents(workspace.root), read_provenance(workspace.swap)["judgement"]
     with monkeypatch.context() as patched:
         patched.setattr(make_swap, "_score", None)
         make_swap.run(options(workspace.root, threshold=0.55))
-        assert workspace.swap.read_bytes() == fresh.read_bytes()
+        assert contents(workspace.root) == contents(unscored)
         after = pq.read_table(workspace.swap)
         assert after.drop_columns(["abnormal"]).equals(before.drop_columns(["abnormal"]))
         assert after["abnormal"] != before["abnormal"]
+        assert read_provenance(workspace.swap)["judgement"]["f1_chosen"] != judgement["f1_chosen"]
         make_swap.run(options(workspace.root))
-    assert pq.read_table(workspace.swap).equals(before)
+    assert contents(workspace.root) == files
 
 
-def test_batch_and_workers_do_not_matter(made: tuple[Workspace, Any], tmp_path: Path) -> None:
-    make(tmp_path)
-    make_swap.run(options(tmp_path, workers=2))
-    assert Workspace(tmp_path).swap.read_bytes() == made[0].swap.read_bytes()
-    make_swap.run(options(tmp_path, batch=20, fresh=True))
-    scores = [pq.read_table(workspace.swap)["score"].to_numpy() for workspace in (Workspace(tmp_path), made[0])]
+class TestResuming:
+    """Scoring over a finished swap.parquet of other settings, broken off after two batches."""
+
+    @pytest.fixture
+    def broken_off(self, unscored: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        def two_batches(*given: Any) -> Iterator[Any]:
+            yield from islice(scored(*given), 2)
+            raise KeyboardInterrupt
+
+        make_swap.run(options(unscored, background="none"))
+        scored = make_swap.scored
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(make_swap, "SAVE_SECONDS", 0)
+            patched.setattr(make_swap, "scored", two_batches)
+            make_swap.run(options(unscored, fresh=True))
+        return unscored
+
+    def test_the_same_command_without_fresh_goes_on(
+        self, made: tuple[Workspace, Any], broken_off: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        make_swap.run(options(broken_off))
+        assert "Resuming after 6 photographs." in capsys.readouterr().out
+        assert contents(broken_off) == contents(made[0].root)
+
+    def test_fresh_begins_again(
+        self, made: tuple[Workspace, Any], broken_off: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        make_swap.run(options(broken_off, fresh=True))
+        assert "Resuming" not in capsys.readouterr().out
+        assert contents(broken_off) == contents(made[0].root)
+
+
+def test_batch_and_workers_do_not_matter(made: tuple[Workspace, Any], unscored: Path) -> None:
+    make_swap.run(options(unscored, workers=2))
+    assert Workspace(unscored).swap.read_bytes() == made[0].swap.read_bytes()
+    make_swap.run(options(unscored, batch=20, fresh=True))
+    scores = [pq.read_table(workspace.swap)["score"].to_numpy() for workspace in (Workspace(unscored), made[0])]
     np.testing.assert_allclose(*scores, atol=1e-5)
 
 
@@ -178,110 +228,8 @@ def test_nothing_changed_is_nothing_done(made: tuple[Workspace, Any], monkeypatc
     assert make_swap.run(options(made[0].root)) == made[0].swap
 
 
-class TestErrors:
-    @pytest.fixture
-    def workspace(self, tmp_path: Path) -> Workspace:
-        prepared.labelled_eyes(tmp_path, "odir", 1)
-        prepared.labeler(tmp_path, ["odir"], [])
-        make_swap.run(options(tmp_path))
-        return Workspace(tmp_path)
-
-    def test_another_labeler(self, workspace: Workspace) -> None:
-        prepared.labeler(workspace.root, ["odir"], [], seed=1)
-        with pytest.raises(SwclError, match=r"swap.parquet was made differently \(labeler: \w+ -> \w+\).*--fresh"):
-            make_swap.run(options(workspace.root))
-        make_swap.run(options(workspace.root, fresh=True))
-
-    def test_a_changed_manifest(self, workspace: Workspace) -> None:
-        prepared.change(workspace.root, "odir", abnormal=True)
-        with pytest.raises(SwclError, match=r"made differently \(odir: \w+ -> \w+\)"):
-            make_swap.run(options(workspace.root))
-
-    def test_other_settings(self, workspace: Workspace) -> None:
-        with pytest.raises(SwclError, match=r"made differently \(background: released -> none; threshold: 0.4 -> 0.5"):
-            make_swap.run(options(workspace.root, background="none", threshold=0.5))
-
-    def test_another_prepared_size(self, workspace: Workspace) -> None:
-        prepared.labeler(workspace.root, ["odir"], [], image_size=96)
-        with pytest.raises(SwclError, match="odir is prepared at 64 px, the labeler was trained at 96 px.*--size"):
-            make_swap.run(options(workspace.root, fresh=True))
-
-    def test_no_labeler(self, tmp_path: Path) -> None:
-        with pytest.raises(SwclError, match="labeler.safetensors is missing. Make it with: swcl train-labeler"):
-            make_swap.run(options(tmp_path))
-
-    def test_a_data_set_that_is_gone(self, workspace: Workspace) -> None:
-        workspace.manifest("odir").unlink()
-        with pytest.raises(SwclError, match="manifest.parquet is missing. Make it with: swcl prep odir SOURCE"):
-            make_swap.run(options(workspace.root))
-
-    def test_an_encoder_is_no_labeler(self, workspace: Workspace) -> None:
-        prepared.encoder(workspace.labeler)
-        with pytest.raises(SwclError, match="labeler.safetensors holds no labeler.*swcl train-labeler"):
-            make_swap.run(options(workspace.root, fresh=True))
-
-    def test_other_classes(self, workspace: Workspace) -> None:
-        tensors = {**load_file(workspace.labeler), "fc.weight": torch.zeros(3, 512)}
-        write_safetensors(workspace.labeler, tensors, read_provenance(workspace.labeler))
-        with pytest.raises(SwclError, match="labeler.safetensors does not fit.*of another shape: fc.weight"):
-            make_swap.run(options(workspace.root, fresh=True))
-
-    @pytest.mark.parametrize("workers", [0, 1])
-    def test_a_photograph_that_vanished(self, workspace: Workspace, workers: int) -> None:
-        (workspace.root / "data/odir/images/0_right.png").unlink()
-        with pytest.raises(SwclError, match="^.*/0_right.png can't be read.*swcl prep`.$"):
-            make_swap.run(options(workspace.root, fresh=True, workers=workers))
-
-    def test_a_photograph_that_was_replaced(self, workspace: Workspace) -> None:
-        Image.fromarray(prepared.photograph(1, 90, 80)).save(workspace.root / "data/odir/images/0_right.png")
-        with pytest.raises(SwclError, match="0_right.png is 90 x 80 px, not 64 x 64.*swcl prep"):
-            make_swap.run(options(workspace.root, fresh=True))
-
-
-def test_judgement_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two photographs with masks of twice their size: a lesion in the tr of a left eye, and in the raw tr of a right
-    eye, which is its tl; the third has none, and the fourth has no mask.
-    """
-    masks = [np.zeros((128, 128), np.uint8) for _ in range(3)]
-    masks[0][10, 100] = masks[1][10, 100] = 1 + KINDS.index("hard exudate")
-    rows = [
-        {
-            "eye": eye,
-            "image": prepared.photograph(item),
-            "abnormal": None,
-            **({"lesions": masks[item]} if item < 3 else {}),
-        }
-        for item, eye in enumerate(("left", "right", "left", "left"))
-    ]
-    rows[0]["abnormal"], rows[3]["abnormal"] = True, False
-    prepared.write(tmp_path, "odir", rows)
-    prepared.labeler(tmp_path, ["odir"], [])
-    scores = np.array(
-        [[0.55, 0.9, 0.2, 0.3, 0.4], [0.5, 0.6, 0.1, 0.2, 0.3], [0.7, 0.8, 0.1, 0.2, 0.3], [0.9] * 5], np.float32
-    )
-    monkeypatch.setattr(make_swap, "_score", lambda *_: scores)
-    judged = read_provenance(make_swap.run(options(tmp_path)))["judgement"]
-    truth = np.zeros((3, 5), bool)
-    truth[0, 1] = truth[1, 0] = True
-    assert judged["auc"] == pytest.approx(roc_auc_score(truth.ravel(), scores[:3].ravel()))
-    assert judged["in_place"] == 0.5  # of the first two, place by place: tl 0.5 against 0.55, tr 0.9 against 0.6
-    assert judged["by_kind"] == {"hard exudate": judged["auc"]}
-    assert judged["by_position"]["tl"] == 0 and judged["by_position"]["tr"] == 1
-    assert np.isnan([judged["by_position"][name] for name in ("c", "bl", "br")]).all()
-    assert (judged["threshold"], judged["f1"]) == (pytest.approx(0.9), pytest.approx(2 / 3))
-
-
-def test_half_a_million_rows_are_quick(tmp_path: Path) -> None:
-    """FACTS 1: the paper's 493,470 patches, from photographs to the file on the disk."""
-    count = 98_694
-    table = pd.DataFrame({"patient_id": (np.arange(count) // 2).astype(str), "eye": ["left", "right"] * (count // 2)})
-    table = table.assign(
-        dataset="eyepacs", image_id=table["patient_id"] + "_" + table["eye"], width=448, height=448,
-        path="data/eyepacs/images/" + table["patient_id"] + table["eye"] + ".jpg",
-        image_abnormal=pd.array([None] * count, dtype=pd.ArrowDtype(pa.bool_())),
-    )  # fmt: skip
-    scores = np.random.default_rng(0).random((count, 5), np.float32)
-    began = time.process_time()
-    rows = pa.Table.from_pandas(make_swap.patch_rows(table, scores, 0.4), SCHEMA, preserve_index=False)
-    write_parquet(tmp_path / "swap.parquet", rows, {})
-    assert len(rows) == 493_470 and time.process_time() - began < 10
+def test_bf16_moves_scores_by_less_than_a_hundredth(made: tuple[Workspace, Any], unscored: Path) -> None:
+    make_swap.run(options(unscored, precision="bf16"))
+    scores = [pq.read_table(workspace.swap)["score"].to_numpy() for workspace in (Workspace(unscored), made[0])]
+    moved = np.abs(scores[0] - scores[1])
+    assert 0 < moved.max() < 0.01
