@@ -1,6 +1,6 @@
 """Encoders and the labeler: timm's networks under timm's own keys."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ ARCHITECTURES = {
     "resnetv2_50x1_bit": Architecture(channels=2048, low_level_channels=256, batch_norm=False),
 }
 LABELERS = ("resnet18", "resnet34")
+MOST_LISTED = 8  # keys in a message
 
 
 @contextmanager
@@ -79,17 +80,24 @@ def load_encoder(path: Path, output_stride: int = 32) -> nn.Module:
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copies `tensors` into `model`. Raises SwclError that lists every missing, unexpected or misshapen key."""
+    """Copies `tensors` into `model`. Raises SwclError that lists missing, unexpected and misshapen keys."""
     wanted = model.state_dict()
     faults = {
         "missing": wanted.keys() - tensors.keys(),
         "not expected": tensors.keys() - wanted.keys(),
         "of another shape": {key for key in wanted.keys() & tensors.keys() if wanted[key].shape != tensors[key].shape},
     }
-    listed = [f"{fault}: {', '.join(sorted(keys))}" for fault, keys in faults.items() if keys]
-    if listed:
-        raise SwclError(f"{source} does not fit the {type(model).__name__}. Keys {'; '.join(listed)}.")
+    found = [f"{fault}: {listed(sorted(keys))}" for fault, keys in faults.items() if keys]
+    if found:
+        name = getattr(model, "pretrained_cfg", {}).get("architecture", type(model).__name__)
+        raise SwclError(f"{source} does not fit the {name}. Keys {'; '.join(found)}.")
     model.load_state_dict(dict(tensors))
+
+
+def listed(keys: Sequence[str]) -> str:
+    """The first of them, and how many more."""
+    more = f" and {len(keys) - MOST_LISTED} more" if len(keys) > MOST_LISTED else ""
+    return ", ".join(keys[:MOST_LISTED]) + more
 
 
 def encoder_state(model: nn.Module) -> dict[str, Tensor]:

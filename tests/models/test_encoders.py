@@ -63,12 +63,23 @@ def test_keyed_weights_differ_by_purpose() -> None:
     assert torch.equal(made[0], made[2]) and not torch.equal(made[0], made[1])
 
 
-@pytest.mark.parametrize("architecture", ["resnet18", "resnetv2_50x1_bit"])
-@pytest.mark.parametrize(("stride", "side"), [(8, 8), (16, 4), (32, 2)])
-def test_output_stride_changes_the_map_and_no_key(architecture: str, stride: int, side: int) -> None:
-    usual, dilated = create_encoder(architecture), create_encoder(architecture, seed=1, output_stride=stride).eval()
-    load_weights(dilated, encoder_state(usual), "memory")
-    assert dilated.forward_features(torch.zeros(1, 3, 64, 64)).shape[-2:] == (side, side)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_output_stride_changes_the_map_and_no_key(architecture: str) -> None:
+    """Every second or fourth pixel of a dilated map is one of the usual map, where norms do not look at the map."""
+    usual = create_encoder(architecture).eval()
+    state = encoder_state(usual)
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = usual.forward_features(images)
+        for stride, side in ((8, 8), (16, 4), (32, 2)):
+            encoder = create_encoder(architecture, seed=1, output_stride=stride).eval()
+            load_weights(encoder, state, "memory")
+            assert all(torch.equal(tensor, state[key]) for key, tensor in encoder.state_dict().items())
+            shallow, deep = encoder.forward_intermediates(images, indices=[1, 4], norm=True, intermediates_only=True)
+            assert shallow.shape[-2:] == (16, 16) and deep.shape[-2:] == (side, side)
+            assert encoder.feature_info[-1]["reduction"] == stride
+            if ARCHITECTURES[architecture].batch_norm:
+                torch.testing.assert_close(deep[..., :: 32 // stride, :: 32 // stride], expected)
 
 
 def test_save_and_load(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Initial weights of any origin: random, pretrained by others, our files and theirs. Never random by mistake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from swcl_cli.data import colour
+from swcl_cli.data.colour import Colour
+from swcl_cli.models.encoders import create_encoder, listed, load_weights
+from swcl_cli.models.initialisation import layouts, origins, tags
+from swcl_cli.models.initialisation.labelers import Labeler, read_labeler
+
+__all__ = ["Initial", "Labeler", "initialise", "read_labeler"]
+
+DEFAULT_ARCHITECTURE = "resnetv2_50x1_bit"  # the paper's
+
+
+@dataclass(frozen=True)
+class Initial:
+    """An encoder before training, and what a consumer has to know of it."""
+
+    encoder: nn.Module
+    architecture: str
+    mean: Colour
+    std: Colour
+    image_size: int | None  # px of the views that it was trained on; None where its origin does not tell
+    source: str  # what reports call it
+    inputs: dict[str, str]  # {"init": fingerprint or tag}; of random weights {}
+    told: str  # one line for the user: which weights arrived, and what was left aside
+
+
+def initialise(
+    source: str,
+    architecture: str | None,
+    *,
+    colours: Literal["rgb", "released"],
+    seed: int,
+    output_stride: int = 32,
+    workspace: Path = Path("."),
+) -> Initial:
+    """`random`, `imagenet`, `bit-m`, or a file here or in the workspace, of ours or of another layout (FACTS 4).
+
+    Colour constants come with our files and the authors'; else they are those that `colours` names. Raises SwclError
+    where a weight of the encoder does not arrive, or `architecture` asks for another one.
+    """
+    if source == "random":
+        architecture = architecture or DEFAULT_ARCHITECTURE
+        encoder = create_encoder(architecture, seed, output_stride)
+        told = f"random weights of {architecture}, seed {seed}"
+        return Initial(encoder, architecture, *colour.constants(colours), None, source, {}, told)
+    if source in tags.TAGS:
+        found = origins.of_tag(source, architecture)
+    else:
+        found = origins.of_file(origins.find(source, workspace), architecture)
+    encoder = create_encoder(found.architecture, seed, output_stride)
+    load_weights(encoder, found.encoder, found.origin)
+    weights = sum(not key.endswith(layouts.COUNTER) for key in found.encoder)
+    aside = f"; left aside: {listed(found.aside)}" if found.aside else ""
+    told = f"{weights} of {weights} weights of {found.architecture} from {found.origin}{aside}"
+    mean, std = found.colours or colour.constants(colours)
+    return Initial(encoder, found.architecture, mean, std, found.image_size, found.name, {"init": found.mark}, told)

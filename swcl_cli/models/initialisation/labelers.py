@@ -1,0 +1,72 @@
+"""The labeler's file, ours or the authors'."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from swcl_cli.data import colour
+from swcl_cli.data.colour import Colour
+from swcl_cli.errors import SwclError
+from swcl_cli.models.encoders import LABELERS, create_labeler, load_weights
+from swcl_cli.models.initialisation import layouts
+from swcl_cli.models.initialisation.weight_files import our_provenance, read_tensors
+
+RELEASED_IMAGE_SIZE = 448  # px (paper III-A)
+RELEASED_CLASSIFIER = "out.classification.0."  # -> fc.
+
+
+@dataclass(frozen=True)
+class Labeler:
+    """A normal/abnormal classifier, and what a consumer has to know of it."""
+
+    network: nn.Module
+    architecture: str
+    image_size: int  # px, of the shorter side of its photographs
+    mean: Colour
+    std: Colour
+    labelled: list[str] | None  # data sets that it was trained on; None where the file does not tell
+    unlabelled: list[str] | None
+
+
+def read_labeler(path: Path) -> Labeler:
+    """labeler.safetensors, or the authors' pytorch_model.bin (FACTS 4), whose constants are in the released order.
+
+    Raises SwclError where the file holds no labeler, one of another architecture, or one of other classes.
+    """
+    provenance, tensors = our_provenance(path), read_tensors(path)
+    if provenance is None:
+        return _released(path, tensors)
+    if "labeler" not in provenance:
+        raise SwclError(f"{path} holds no labeler. Labelers are made by: swcl train-labeler")
+    described, settings = provenance["labeler"], provenance["settings"]
+    return Labeler(
+        _network(path, tensors, described["architecture"]), described["architecture"], described["image_size"],
+        tuple(described["mean"]), tuple(described["std"]), settings["labelled"], settings["unlabelled"],
+    )  # fmt: skip
+
+
+def _released(path: Path, tensors: dict[str, Tensor]) -> Labeler:
+    layout = layouts.sort_out(tensors, str(path))
+    architecture = layouts.architecture_of(layout.encoder, None, str(path))
+    classifier = {
+        f"fc.{key.removeprefix(RELEASED_CLASSIFIER)}": tensors[key]
+        for key in layout.heads
+        if key.startswith(RELEASED_CLASSIFIER)
+    }
+    network = _network(path, layout.encoder | classifier, architecture)
+    return Labeler(network, architecture, RELEASED_IMAGE_SIZE, *colour.constants("released"), None, None)
+
+
+def _network(path: Path, tensors: dict[str, Tensor], architecture: str) -> nn.Module:
+    if architecture not in LABELERS:
+        raise SwclError(f"{path} holds a {architecture}; a labeler is one of {', '.join(LABELERS)}.")
+    if "fc.weight" not in tensors:
+        raise SwclError(f"{path} holds no labeler's classifier. Labelers are made by: swcl train-labeler")
+    if (classes := len(tensors["fc.weight"])) != 2:
+        raise SwclError(f"{path} tells {classes} classes apart; a labeler has two, normal and abnormal.")
+    network = create_labeler(architecture)
+    load_weights(network, tensors, str(path))
+    return network

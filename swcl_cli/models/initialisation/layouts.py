@@ -1,0 +1,99 @@
+"""How others name the weights of the networks that are known here -> timm's keys (FACTS 4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import timm
+import torch
+from torch import Tensor
+
+from swcl_cli.errors import SwclError
+from swcl_cli.models.encoders import ARCHITECTURES
+
+PREFIX = "encoder."  # of the authors' release, and of our fine-tuned networks
+HEADS = ("fc.", "head.fc.", "head.conv.", "resnet/head/", "projection_network.", "out.classification.")
+COUNTER = "num_batches_tracked"  # of BatchNorm: no weight, and absent from older files
+
+# BiT under the names of its first release (TensorFlow, .npz) and of its PyTorch port, which the authors' release has.
+OUTSIDE_UNITS = {
+    "resnet/root_block/standardized_conv2d/kernel": "stem.conv.weight",
+    "resnet/group_norm/gamma": "norm.weight",
+    "resnet/group_norm/beta": "norm.bias",
+    "root.conv.weight": "stem.conv.weight",
+    "head.gn.weight": "norm.weight",
+    "head.gn.bias": "norm.bias",
+}
+UNIT = re.compile(r"(?:resnet/|body\.)block(\d+)[/.]unit(\d+)[/.](.+)")  # both count from 1
+INSIDE_UNITS = {
+    "a/proj/standardized_conv2d/kernel": "downsample.conv.weight",
+    "downsample.weight": "downsample.conv.weight",
+    **{f"{letter}/standardized_conv2d/kernel": f"conv{number}.weight" for number, letter in enumerate("abc", 1)},
+    **{f"{letter}/group_norm/gamma": f"norm{number}.weight" for number, letter in enumerate("abc", 1)},
+    **{f"{letter}/group_norm/beta": f"norm{number}.bias" for number, letter in enumerate("abc", 1)},
+    **{f"gn{number}.{kind}": f"norm{number}.{kind}" for number in (1, 2, 3) for kind in ("weight", "bias")},
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A foreign file, sorted out."""
+
+    encoder: dict[str, Tensor]  # under timm's keys
+    heads: list[str]  # keys, as the file has them
+    released: bool  # by the authors of the paper
+
+
+def sort_out(tensors: Mapping[str, Tensor], source: str) -> Layout:
+    """Tells encoder from heads. What is neither stays with the encoder, which then does not fit its network.
+
+    Raises SwclError where two tensors would be the same weight, as in a file of an encoder and its teacher.
+    """
+    heads = [key for key in tensors if key.removeprefix(PREFIX).startswith(HEADS)]
+    encoder: dict[str, Tensor] = {}
+    for key in (key for key in tensors if key not in heads):
+        name = timm_key(key.removeprefix(PREFIX))
+        if name in encoder:
+            raise SwclError(f"{source} holds two encoders: both {name} and {PREFIX}{name}. Save one of them alone.")
+        encoder[name] = tensors[key]
+    return Layout(_counted(encoder), heads, released=any(key.startswith(PREFIX) for key in tensors))
+
+
+def timm_key(name: str) -> str:
+    """timm's name of a weight of BiT; any other name is returned as it is."""
+    if unit := UNIT.fullmatch(name):
+        stage, block, inside = int(unit[1]) - 1, int(unit[2]) - 1, unit[3]
+        return f"stages.{stage}.blocks.{block}.{INSIDE_UNITS.get(inside, inside)}"
+    return OUTSIDE_UNITS.get(name, name)
+
+
+def architecture_of(encoder: Mapping[str, Tensor], asked: str | None, source: str) -> str:
+    """The architecture whose keys and shapes these are; where none fits, the one asked for, or else the nearest.
+
+    Raises SwclError where not one tensor is a weight of an encoder that is known here.
+    """
+    shapes = {key: tensor.shape for key, tensor in encoder.items()}
+    common = {name: len(shapes.items() & _shapes(name).items()) for name in ARCHITECTURES}
+    if not any(common.values()):
+        raise SwclError(
+            f"{source} holds no encoder that is known here ({', '.join(ARCHITECTURES)}): none of its {len(shapes)} "
+            f"tensors fits. Its keys begin with {', '.join(list(shapes)[:3])}."
+        )
+    nearest = max(ARCHITECTURES, key=lambda name: 2 * common[name] - len(_shapes(name)))  # found minus missing
+    return nearest if asked is None or shapes == _shapes(nearest) else asked
+
+
+@cache
+def _shapes(architecture: str) -> dict[str, torch.Size]:
+    with torch.device("meta"):
+        network = timm.create_model(architecture, num_classes=0)
+    return {key: tensor.shape for key, tensor in network.state_dict().items()}
+
+
+def _counted(encoder: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Adds the counters at 0 where the file has none."""
+    counters = (key.replace("running_mean", COUNTER) for key in encoder if key.endswith(".running_mean"))
+    return {counter: torch.tensor(0) for counter in counters} | encoder

@@ -1,0 +1,95 @@
+"""Where an encoder's weights come from: a pretrained tag, a file of ours, a file of others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+
+from torch import Tensor
+
+from swcl_cli.data import colour
+from swcl_cli.data.colour import Colour
+from swcl_cli.errors import SwclError, UsageError
+from swcl_cli.models.initialisation import layouts, tags
+from swcl_cli.models.initialisation.weight_files import KINDS, our_provenance, read_tensors
+from swcl_cli.workspace import fingerprint
+
+
+@dataclass(frozen=True)
+class Found:
+    """An encoder's weights under timm's keys, not yet checked against the network, and what their origin tells."""
+
+    encoder: dict[str, Tensor]
+    aside: list[str]  # keys of heads
+    architecture: str
+    origin: str  # tag or path
+    name: str  # for reports
+    mark: str  # what provenance keeps: tag or fingerprint
+    colours: tuple[Colour, Colour] | None = None
+    image_size: int | None = None
+
+
+@lru_cache(maxsize=1)  # each seed of a run asks again, and the hub is asked each time whether its file changed
+def of_tag(source: str, asked: str | None) -> Found:
+    """`imagenet` or `bit-m`. Raises SwclError where there are no such weights, or they can't be downloaded."""
+    architecture, tag = tags.choose(source, asked)
+    layout = layouts.sort_out(tags.download(source, tag), tag)
+    return Found(layout.encoder, layout.heads, architecture, tag, source, tag)
+
+
+def find(source: str, workspace: Path) -> Path:
+    """The file as it is named, or so named in the workspace. Raises SwclError where there is none."""
+    for place in (Path(source), workspace / source):
+        if place.exists():
+            return place
+    if source == "bit-s":
+        raise UsageError(
+            "--init bit-s has nothing to download: pass BiT-S-R50x1.npz, of Google's Big Transfer release, as "
+            "--init FILE.npz --name bit-s."
+        )
+    words = ("random", *tags.TAGS, "bit-s")
+    files = sorted(path.name for path in workspace.glob("*.safetensors"))
+    close = get_close_matches(source, [*words, *files], n=1)
+    meant = f" Did you mean {close[0]}?" if close else ""
+    raise UsageError(
+        f"--init {source}: no such file here or in {workspace}, and none of {', '.join(words)}.{meant} "
+        f"Files end in {', '.join(KINDS)}; swcl pretrain makes one."
+    )
+
+
+def of_file(path: Path, asked: str | None) -> Found:
+    """Raises SwclError where the file holds no encoder that is known here, or another one than was asked for."""
+    found = _ours(path) or _foreign(path, asked)
+    if asked not in (None, found.architecture):
+        raise UsageError(f"{path} holds a {found.architecture}, not the --architecture {asked}.")
+    return found
+
+
+def _ours(path: Path) -> Found | None:
+    """An encoder, a labeler, or a fine-tuned network, of which the encoder is taken."""
+    provenance = our_provenance(path)
+    if provenance is None:
+        return None
+    kind = next((kind for kind in ("encoder", "labeler", "model") if kind in provenance), None)
+    if kind is None:
+        raise SwclError(f"{path} holds no encoder. Encoders are made by: swcl pretrain")
+    tensors, described = read_tensors(path), provenance[kind]
+    heads = {
+        "encoder": [],
+        "labeler": [key for key in tensors if key.startswith("fc.")],
+        "model": [key for key in tensors if not key.startswith(layouts.PREFIX)],
+    }[kind]
+    encoder = {key.removeprefix(layouts.PREFIX): tensor for key, tensor in tensors.items() if key not in heads}
+    return Found(
+        encoder, heads, described["architecture"], str(path), path.stem, fingerprint(path),
+        (tuple(described["mean"]), tuple(described["std"])), described.get("image_size", described.get("crop")),
+    )  # fmt: skip
+
+
+def _foreign(path: Path, asked: str | None) -> Found:
+    layout = layouts.sort_out(read_tensors(path), str(path))
+    architecture = layouts.architecture_of(layout.encoder, asked, str(path))
+    colours = colour.constants("released") if layout.released else None
+    return Found(layout.encoder, layout.heads, architecture, str(path), path.stem, fingerprint(path), colours)

@@ -1,0 +1,92 @@
+"""Weight files of any origin -> tensors. Nothing in them is ever run."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from swcl_cli.errors import SwclError
+from swcl_cli.workspace import METADATA_KEY, read_provenance
+
+KINDS = (".safetensors", ".npz", ".bin", ".pth", ".pt")
+NESTED = ("state_dict", "model")  # where training scripts put the weights beside their optimiser
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a file, as they are in it; of a pickle, those of the state dict inside.
+
+    Raises SwclError where the file is missing, empty, a folder, damaged, of another kind, or a pickle that holds more
+    than weights.
+    """
+    _check(path)
+    try:
+        loaded = _load(path)
+    except pickle.UnpicklingError as error:
+        if "global" not in str(error).lower():
+            raise SwclError(f"{path} can't be read: it is damaged, or was not written by torch.save.") from error
+        raise SwclError(
+            f"{path} holds Python objects beside its weights, which could run code: it was not read. Save the "
+            "state_dict() alone, as .safetensors."
+        ) from error
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SwclError(f"{path} can't be read ({reason}). Download or copy it again.") from error
+    return _state_dict(loaded, path)
+
+
+def our_provenance(path: Path) -> dict[str, Any] | None:
+    """The provenance of a file of ours; None of another one. Raises SwclError as `read_tensors` does."""
+    _check(path)
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, "np") as handle:
+            ours = METADATA_KEY in (handle.metadata() or {})
+    except Exception as error:
+        raise SwclError(f"{path} can't be read ({error}). Download or copy it again.") from error
+    return read_provenance(path) if ours else None
+
+
+def _check(path: Path) -> None:
+    if path.is_dir():
+        raise SwclError(f"{path} is a folder; name the file of weights in it.")
+    if not path.exists():
+        raise SwclError(f"{path} does not exist.")
+    if path.suffix not in KINDS:
+        raise SwclError(f"{path} is no file of weights that can be read here: those end in {', '.join(KINDS)}.")
+    if not path.stat().st_size:
+        raise SwclError(f"{path} is empty (0 bytes). Download or copy it again.")
+
+
+def _load(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    if path.suffix == ".npz":
+        return _load_npz(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _load_npz(path: Path) -> dict[str, Tensor]:
+    """Kernels are turned from TensorFlow's (height, width, in, out) to torch's (out, in, height, width)."""
+    with np.load(path, allow_pickle=False) as arrays:
+        loaded = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    return {name: array.permute(3, 2, 0, 1) if array.ndim == 4 else array for name, array in loaded.items()}
+
+
+def _state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
+    """The state dict itself: out of its nest, without the `module.` that torch's data parallelism puts before."""
+    for name in NESTED:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping):
+            loaded = loaded[name]
+    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(one, Tensor) for one in loaded.values()):
+        raise SwclError(f"{path} holds no state dict: names and their tensors were expected.")
+    parallel = all(key.startswith("module.") for key in loaded)
+    return {key.removeprefix("module.") if parallel else key: tensor for key, tensor in loaded.items()}
