@@ -14,10 +14,11 @@ import typer
 from swcl_cli import __version__, console
 from swcl_cli.errors import SwclError
 from swcl_cli.options import command_for
-from swcl_cli.resolve import resolve
+from swcl_cli.resolve import resolve_each
 from swcl_cli.settings import (
     FinetuneSettings,
     MakeSwapSettings,
+    PredictSettings,
     PrepSettings,
     PretrainSettings,
     ReportSettings,
@@ -30,6 +31,8 @@ Encoders for retinal photographs that transfer, from few labels and many photogr
 
 The steps, in order: prep, train-labeler, make-swap, pretrain, finetune, report. Each reads what the ones before it
 left in the workspace and names the command to run where something is missing. Start with: make demo
+
+A model of `finetune` is applied to other photographs by: predict
 """
 
 COMMANDS: tuple[tuple[type[StepSettings], tuple[str, ...], str], ...] = (
@@ -60,27 +63,41 @@ Turn the labeler's class activation maps into retinal-SWAP: five scored patches 
 
 With another --threshold on an existing file only the labels are rewritten; the scores stay.
 
-Example:
+Examples:
 
   swcl make-swap --threshold 0.4
+
+  swcl make-swap --labeler pytorch_model.bin --materialize swap-files
 """),
     (PretrainSettings, (), """
-Pretrain an encoder on retinal-SWAP. Writes NAME.safetensors, which timm loads without this program.
+Pretrain an encoder, by default by SWCL on retinal-SWAP. Writes NAME.safetensors, which timm loads without this program.
 
-An interrupted run goes on when the same command is given again.
+An interrupted run goes on when the same command is given again. Under torchrun all processes train as one.
 
-Example:
+Examples:
 
   swcl pretrain --preset small
+
+  swcl pretrain --init imagenet --chunk 32
+
+  swcl pretrain --method simclr --views 1000000
+
+  torchrun --nproc-per-node 8 --no-python swcl pretrain
 """),
     (FinetuneSettings, ("task",), """
 Fine-tune an encoder on a public task and score it on the task's test images. Writes finetune/TASK/NAME.
+
+TASK all: each public task whose data are prepared. Finished runs are skipped, and an interrupted one goes on.
 
 Examples:
 
   swcl finetune drive --init swcl.safetensors
 
   swcl finetune idrid --init random --architecture resnet18 --seeds 3
+
+  swcl finetune all --init swcl.safetensors --grid
+
+  swcl finetune folder --init swcl.safetensors --freeze
 """),
     (ReportSettings, (), """
 Write tables, figures and one self-contained page from all that the workspace holds: report/index.html.
@@ -88,6 +105,15 @@ Write tables, figures and one self-contained page from all that the workspace ho
 Example:
 
   swcl report
+"""),
+    (PredictSettings, ("model", "images"), """
+Apply a model of `finetune` to photographs of any size and format. Writes OUT: a table, masks and overlays.
+
+The model file alone is enough. Nothing of the photographs is modified; unreadable ones are listed in unreadable.csv.
+
+Example:
+
+  swcl predict finetune/drive/swcl/seed0/model.safetensors photographs --out vessels
 """),
 )  # fmt: skip
 
@@ -141,14 +167,24 @@ def _root(
 def _act(
     model: type[StepSettings], given: dict[str, Any], environment: dict[str, Any], preset: str | None, dry_run: bool
 ) -> None:
-    resolved = resolve(model, given, preset, environment)
+    several = resolve_each(model, given, preset, environment)
     if dry_run:
-        rows = [(name, getattr(resolved.settings, name), origin) for name, origin in resolved.origins.items()]
-        console.table(f"swcl {model.step}", ("setting", "value", "from"), rows)
+        for resolved in several:
+            settings, foreign = resolved.settings, resolved.settings.foreign()
+            own = [(name, origin) for name, origin in resolved.origins.items() if name not in foreign]
+            rows = [(name, getattr(settings, name), origin) for name, origin in own]
+            console.table(f"swcl {model.step}", ("setting", "value", "from"), rows)
         return
+    if int(os.environ.get("RANK", "0")):  # torchrun's
+        console.only_errors()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads are four times slower on a busy machine
     step = importlib.import_module(f"swcl_cli.steps.{model.step.replace('-', '_')}")
-    console.say(f"-> {step.run(resolved.settings)}")
+    if len(several) == 1:
+        made = [step.run(several[0].settings)]
+    else:
+        made = step.run_all([resolved.settings for resolved in several])
+    for path in made:
+        console.say(f"-> {path}")
 
 
 for _model, _arguments, _help in COMMANDS:

@@ -14,7 +14,12 @@ from rich.table import Table
 PLAIN_LINE_SECONDS = 10.0
 
 out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+err, warnings = (Console(stderr=True, soft_wrap=True, highlight=False) for _ in range(2))
+
+
+def only_errors() -> None:
+    """From now on nothing but `fail` is shown: of several processes that work as one, the first one speaks."""
+    out.quiet = warnings.quiet = True
 
 
 def say(text: str) -> None:
@@ -22,7 +27,7 @@ def say(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    err.print(f"[yellow]warning:[/] {escape(text)}")
+    warnings.print(f"[yellow]warning:[/] {escape(text)}")
 
 
 def fail(text: str) -> None:

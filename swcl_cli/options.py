@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -13,7 +14,7 @@ from pydantic.fields import FieldInfo
 from swcl_cli.resolve import preset_names
 from swcl_cli.settings import ROW_KEY, ROWS, StepSettings
 
-PANELS = ("Data", "Phantom eyes", "Model", "Labels", "Training", "Chance", "Machine", "Settings")
+PANELS = ("Data", "Phantom eyes", "Model", "Labels", "Training", "Chance", "Probe", "Machine", "Settings")
 
 
 def command_for(model: type[StepSettings], arguments: tuple[str, ...], act: Callable[..., None]) -> Callable[..., None]:
@@ -63,9 +64,11 @@ def _parameter(model: type[StepSettings], name: str, field: FieldInfo, positiona
         declared = typer.Argument(help=field.description, show_default=False, **extra)
     else:
         shown = _shown_default(model, name, field)
-        flag = f"--{name.replace('_', '-')}"
+        extras = field.json_schema_extra
+        short = extras["short"] if isinstance(extras, dict) else None
+        flags = [f"--{name.replace('_', '-')}", *([str(short)] if short else [])]
         declared = typer.Option(
-            flag, help=field.description, rich_help_panel=_panel(field), show_default=shown, **extra
+            *flags, help=field.description, rich_help_panel=_panel(field), show_default=shown, **extra
         )
     if field.is_required():
         return _keyword(name, kind, inspect.Parameter.empty, declared)
@@ -85,8 +88,10 @@ def _typer_type(field: FieldInfo) -> tuple[Any, dict[str, Any]]:
     optional = get_origin(annotation) in (Union, UnionType)
     if optional:
         annotation = next(part for part in get_args(annotation) if part is not NoneType)
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
     extra: dict[str, Any] = {}
-    if get_origin(annotation) is list:
+    if get_origin(annotation) is list and get_args(annotation) != (Path,):
         annotation = str
         extra["metavar"] = "A,B,..."
     elif get_origin(annotation) is Literal and not isinstance(get_args(annotation)[0], str):
@@ -110,9 +115,11 @@ def _range(field: FieldInfo) -> str:
 
 
 def _shown_default(model: type[StepSettings], name: str, field: FieldInfo) -> bool | str:
-    varying = {key: row[name] for key, row in ROWS.get(model.step, {}).items() if name in row}
-    if len(set(varying.values())) > 1:
-        return f"by {ROW_KEY[model.step]}: " + ", ".join(f"{key} {value}" for key, value in varying.items())
+    rows = ROWS.get(model.step, {})
+    varying = {key: str(row[name]) for key, row in rows.items() if name in row}
+    if varying and len({*varying.values(), str(field.default)}) > 1:
+        rest = {} if len(varying) == len(rows) else {"else": str(field.default)}
+        return f"by {ROW_KEY[model.step]}: " + ", ".join(f"{key} {value}" for key, value in {**varying, **rest}.items())
     return field.default is not None and field.default is not False
 
 

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from swcl_cli.errors import UsageError
-from swcl_cli.settings import ROW_KEY, ROWS, STEPS, StepSettings
+from swcl_cli.settings import ALL, OPTIONS, ROW_KEY, ROWS, STEPS, StepSettings
 
 S = TypeVar("S", bound=StepSettings)
 PACKAGE = Path(__file__).parent
@@ -105,6 +105,17 @@ def resolve(
         return Resolved(model.model_validate(merged), origins)
     except ValidationError as error:
         raise UsageError("\n".join(_explain(problem, origins) for problem in error.errors())) from None
+
+
+def resolve_each(
+    model: type[S], given: Mapping[str, Any], preset: str | None = None, environment: Mapping[str, Any] | None = None
+) -> list[Resolved[S]]:
+    """`resolve`; where `all` is asked for, once for each row that has no options of its own: a public task."""
+    key = ROW_KEY.get(model.step, "")
+    if given.get(key) != ALL:
+        return [resolve(model, given, preset, environment)]
+    names = [name for name in ROWS[model.step] if name not in OPTIONS[model.step]]
+    return [resolve(model, {**given, key: name}, preset, environment) for name in names]
 
 
 def _explain(problem: Any, origins: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from swcl_cli.errors import UsageError
+from swcl_cli.models.initialisation import DEFAULT_ARCHITECTURE
 from swcl_cli.resolve import nearest, preset_folder, preset_names, read_preset, resolve
 from swcl_cli.settings import (
     DATASETS,
@@ -218,8 +219,11 @@ def test_the_preset_paper_has_the_numbers_of_the_paper() -> None:
     assert labeler["batch_labelled"] * labeler["accumulate"] == 256
     check(held("make-swap"), threshold=0.4)
     pretrain = held("pretrain")
-    check(pretrain, architecture="resnetv2_50x1_bit", projection=128, temperature=0.1, learning_rate=0.001)
+    assert pretrain["architecture"] is None and DEFAULT_ARCHITECTURE == "resnetv2_50x1_bit"
+    check(pretrain, projection=128, temperature=0.1, learning_rate=0.001)
     check(pretrain, weight_decay=1e-4, epochs=40, warmup_epochs=5, batch_patches=496, threshold=None)
     check(pretrain, labels=["position", "abnormality", "patient"])
+    for method in ("simclr", "byol", "dino"):
+        check(held("pretrain", method=method), epochs=200, data=["odir", "eyepacs"], smallest_crop=0.8)
     check(held("finetune", task="idrid"), batch=64, epochs=120, crop=224, seeds=5)
     check(held("finetune", task="drive"), batch=8, epochs=300, crop=384, seeds=5, output_stride=8)

@@ -15,9 +15,9 @@ from swcl_cli.methods import METHODS
 from swcl_cli.models.encoders import ARCHITECTURES, LABELERS
 from swcl_cli.options import PANELS
 from swcl_cli.settings import STEPS, PrepSettings, PretrainSettings, StepSettings, TrainLabelerSettings
-from swcl_cli.steps.finetune import KINDS
 from swcl_cli.tasks import TASKS
-from swcl_cli.training.loop import PRECISIONS
+from swcl_cli.tasks.runs import KINDS
+from swcl_cli.training.processes import PRECISIONS
 
 FIELDS = [(model, name) for model in STEPS.values() for name in model.model_fields]
 NEEDED: dict[str, dict[str, Any]] = {"prep": {"dataset": "phantom"}, "finetune": {"task": "idrid"}}
@@ -60,17 +60,33 @@ def test_each_field_can_be_shown(model: type[StepSettings], name: str) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_runtime_fields_define_nothing(step: str) -> None:
-    model = STEPS[step]
-    defining, runtime = of_step(step).defining(), model.runtime_fields()
-    assert {"workspace"} <= runtime and not runtime & defining.keys()
-    assert defining.keys() <= model.model_fields.keys()
-    if step != "prep":  # where a data set's own settings define nothing of another one
-        assert runtime | defining.keys() == model.model_fields.keys()
+    chosen = of_step(step)
+    defining, runtime, foreign = chosen.defining(), chosen.runtime_fields(), chosen.foreign().keys()
+    assert {"workspace"} <= runtime and not (runtime | foreign) & defining.keys()
+    assert runtime | foreign | defining.keys() == STEPS[step].model_fields.keys()
+
+
+@pytest.mark.parametrize("step", settings.OPTIONS)
+def test_what_one_choice_does_not_have_another_one_has(step: str) -> None:
+    key, options = settings.ROW_KEY[step], settings.OPTIONS[step]
+    assert options.keys() <= settings.ROWS[step].keys()
+    assert {name for names in options.values() for name in names} <= STEPS[step].model_fields.keys()
+    for choice, row in settings.ROWS[step].items():
+        chosen = of_step(step, **{key: choice, **row})
+        own = set(options.get(choice, ()))
+        assert not own & chosen.foreign().keys()
+        for name, owners in chosen.foreign().items():
+            assert owners == [owner for owner, names in options.items() if name in names] and choice not in owners
+            default = STEPS[step].model_fields[name].default
+            with pytest.raises(ValidationError, match=f"{name} belongs to {', '.join(owners)}, not to {choice}"):
+                of_step(step, **{key: choice, name: default})
 
 
 def test_where_and_how_fast_is_runtime() -> None:
     """What the same result may be computed with; all else must refuse to resume."""
-    assert PretrainSettings.runtime_fields() == {"workspace", "workers", "accelerator", "save_seconds", "fresh", "name"}
+    here = {"workspace", "workers", "accelerator", "save_seconds", "fresh", "name", "probe_every", "probe_data"}
+    by_fingerprint = {"init", "swap"}
+    assert PretrainSettings.runtime_fields() == here | by_fingerprint
     same = {"workers": 7, "accelerator": "cpu", "save_seconds": 3, "fresh": True, "name": "x", "workspace": "/there"}
     assert of_step("pretrain", **same).defining() == of_step("pretrain").defining()
     assert of_step("pretrain", seed=1).defining() != of_step("pretrain").defining()

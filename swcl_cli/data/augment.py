@@ -16,31 +16,46 @@ from swcl_cli.data.patches import center_crop_box
 from swcl_cli.data.pixels import Image, normalise
 
 __all__ = [
-    "IGNORED", "center_view", "classification_view", "contrastive_view", "labeler_view", "normalise",
-    "segmentation_view",
+    "IGNORED", "center_view", "classification_view", "contrastive_pixels", "contrastive_view", "labeler_view",
+    "normalise", "segmentation_view",
 ]  # fmt: skip
 
 View = NDArray[np.float32]
 
 IGNORED = 255  # class index of mask pixels outside the photograph; the loss leaves them out
-SCALE = (0.8, 1.0)
+SMALLEST = 0.8  # share of the image's area that a random crop has at least
 LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
 ATTEMPTS = 10
 
 
-def contrastive_view(image: Image, size: int, rng: np.random.Generator, mean: Colour = MEAN, std: Colour = STD) -> View:
-    """Crop, flip, jitter (p .8), grey (p .2), blur (p .5), solarize (p .1) (FACTS C5).
+def contrastive_view(
+    image: Image,
+    size: int,
+    rng: np.random.Generator,
+    mean: Colour = MEAN,
+    std: Colour = STD,
+    flip: bool = True,
+    smallest: float = SMALLEST,
+) -> View:
+    """The view of `contrastive_pixels`, normalised."""
+    return normalise(contrastive_pixels(image, size, rng, flip, smallest), mean, std)
 
-    Sigma of the blur is 0.1 to 2 px at size 224, and in proportion at others.
+
+def contrastive_pixels(
+    image: Image, size: int, rng: np.random.Generator, flip: bool = True, smallest: float = SMALLEST
+) -> Image:
+    """Crop, flip (p .5), jitter (p .8), grey (p .2), blur (p .5), solarize (p .1) (FACTS C5): uint8 (size, size, 3).
+
+    smallest: of a crop, as a share of the image's area; SimCLR's is 0.08. Without `flip` all other draws stay what
+    they are (FACTS C6). Sigma of the blur is 0.1 to 2 px at size 224, and in proportion at others.
     """
-    view = _resized_crop(image, size, rng)
-    view = _randomly(0.5, rng, pixels.flip, view)
-    view = _jitter(view, rng)
+    view = _resized_crop(image, size, rng, smallest)
+    mirrored = rng.random() < 0.5
+    view = _jitter(pixels.flip(view) if mirrored and flip else view, rng)
     view = _randomly(0.2, rng, pixels.to_grey, view)
     if rng.random() < 0.5:
         view = pixels.gaussian_blur(view, rng.uniform(0.1, 2.0) * size / 224)
-    view = _randomly(0.1, rng, pixels.solarize, view)
-    return normalise(view, mean, std)
+    return _randomly(0.1, rng, pixels.solarize, view)
 
 
 def labeler_view(image: Image, size: int, rng: np.random.Generator, mean: Colour = MEAN, std: Colour = STD) -> View:
@@ -94,13 +109,16 @@ def center_view(image: Image, resize: int, crop: int, mean: Colour = MEAN, std: 
     return normalise(image[y : y + crop, x : x + crop], mean, std)
 
 
-def crop_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """(x, y, width, height) of a random crop: 0.8 to 1 of the area, aspect 3/4 to 4/3 (torchvision RandomResizedCrop).
+def crop_box(
+    height: int, width: int, rng: np.random.Generator, smallest: float = SMALLEST
+) -> tuple[int, int, int, int]:
+    """(x, y, width, height) of a random crop, as torchvision's RandomResizedCrop draws it.
 
-    After ten boxes that don't fit: the largest central one of a permitted aspect.
+    It has a share of `smallest` to 1 of the area, and an aspect of 3/4 to 4/3. After ten boxes that don't fit: the
+    largest central one of a permitted aspect.
     """
     for _ in range(ATTEMPTS):
-        area = height * width * rng.uniform(*SCALE)
+        area = height * width * rng.uniform(smallest, 1.0)
         ratio = math.exp(rng.uniform(*LOG_RATIO))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
@@ -109,8 +127,8 @@ def crop_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, in
     return (width - w) // 2, (height - h) // 2, w, h
 
 
-def _resized_crop(image: Image, size: int, rng: np.random.Generator) -> Image:
-    x, y, width, height = crop_box(image.shape[0], image.shape[1], rng)
+def _resized_crop(image: Image, size: int, rng: np.random.Generator, smallest: float = SMALLEST) -> Image:
+    x, y, width, height = crop_box(image.shape[0], image.shape[1], rng, smallest)
     return pixels.resize(image[y : y + height, x : x + width], size, size)
 
 

@@ -14,10 +14,9 @@ from torch.utils.data import Dataset
 
 from swcl_cli import chance
 from swcl_cli.data import images
-from swcl_cli.data.augment import contrastive_view
-from swcl_cli.data.colour import Colour
+from swcl_cli.data.augment import contrastive_pixels
 from swcl_cli.data.loaders import Key
-from swcl_cli.data.weak_labels import ABSENT, Patches
+from swcl_cli.data.weak_labels import ABSENT, UNKNOWN, Patches
 from swcl_cli.errors import SwclError
 
 VIEWS = 2
@@ -32,11 +31,34 @@ def cut_patch(
     return np.ascontiguousarray(patch[:, ::-1] if mirrored else patch)
 
 
-class PairViews(Dataset[dict[str, Any]]):
-    """(epoch, pair) -> two views of each patch of a pair: float32 (P, 2, 3, S, S), P = 2, or 1 for a single eye."""
+def read_file(root: Path, patches: Patches, row: int) -> NDArray[np.uint8]:
+    """The file that holds this patch: uint8 (H, W, 3). Raises SwclError where it is not the one that was scored."""
+    path, checksum = root / patches.path[row].as_py(), int(patches.checksum[row])
+    if checksum != UNKNOWN:
+        return images.read_image(path, checksum, f"{images.PREPARE_AGAIN}, then run `swcl make-swap --fresh`")
+    image = images.read_image(path, None, "unpack the download again")
+    if image.shape[:2] != (patches.size, patches.size):
+        height, width = image.shape[:2]
+        raise SwclError(f"{path} is {width} x {height} px, not {patches.size} x {patches.size} as the other patches.")
+    return image
 
-    def __init__(self, root: Path, patches: Patches, seed: int, mean: Colour, std: Colour) -> None:
-        self.root, self.patches, self.seed, self.mean, self.std = root, patches, seed, mean, std
+
+def patch_of(image: NDArray[np.uint8], patches: Patches, row: int) -> NDArray[np.uint8]:
+    """This patch, uint8 (S, S, 3), out of the file that holds it."""
+    return cut_patch(
+        image, int(patches.x[row]), int(patches.y[row]), patches.size, bool(patches.mirrored[row]),
+        bool(patches.rotated[row]),
+    )  # fmt: skip
+
+
+class PairViews(Dataset[dict[str, Any]]):
+    """(epoch, pair) -> two views of each patch of a pair: uint8 (P, 2, S, S, 3), P = 2, or 1 for a single eye.
+
+    flip, smallest: as `augment.contrastive_pixels` takes them.
+    """
+
+    def __init__(self, root: Path, patches: Patches, seed: int, flip: bool, smallest: float) -> None:
+        self.root, self.patches, self.seed, self.flip, self.smallest = root, patches, seed, flip, smallest
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         epoch, pair = key
@@ -44,17 +66,14 @@ class PairViews(Dataset[dict[str, Any]]):
         views = np.stack([self._views(epoch, row) for row in rows])
         return {"views": torch.from_numpy(views), "label": torch.from_numpy(self.patches.label[rows])}
 
-    def _views(self, epoch: int, row: int) -> NDArray[np.float32]:
-        patches, size = self.patches, self.patches.size
-        path = self.root / patches.path[row].as_py()
-        box = int(patches.x[row]), int(patches.y[row]), size
-        patch = cut_patch(images.read_image(path), *box, bool(patches.mirrored[row]), bool(patches.rotated[row]))
-        if patch.shape[:2] != (size, size):
-            raise SwclError(f"{path} is smaller than when its patches were made. Renew them: swcl make-swap --fresh")
+    def _views(self, epoch: int, row: int) -> NDArray[np.uint8]:
+        patch = patch_of(read_file(self.root, self.patches, row), self.patches, row)
         draws = (chance.generator(self.seed, "patch view", epoch, row, view) for view in range(VIEWS))
-        return np.stack([contrastive_view(patch, size, draw, self.mean, self.std) for draw in draws])
+        return np.stack(
+            [contrastive_pixels(patch, self.patches.size, draw, self.flip, self.smallest) for draw in draws]
+        )
 
 
 def join_pairs(pairs: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Pairs and singles in one batch: views (N, 2, 3, S, S), label (N,)."""
+    """Pairs and singles in one batch: views (N, 2, S, S, 3), label (N,)."""
     return {name: torch.cat([pair[name] for pair in pairs]) for name in ("views", "label")}

@@ -9,22 +9,40 @@ from typing import Any
 from torch import nn
 from torch.utils.data import Dataset
 
+from swcl_cli import console
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.loaders import Plan
+from swcl_cli.models.initialisation import Initial, initialise
+from swcl_cli.settings import PretrainSettings
+from swcl_cli.workspace import Workspace
+
+
+def nothing(step: int) -> None:
+    """The hook of a method that has nothing to do between two steps."""
+
+
+def unchanged() -> None:
+    """The hook of a method that takes all gradients as they are."""
 
 
 @dataclass(frozen=True)
 class Method:
     """objective(batch) -> (loss, metrics) trains `encoder`, which is a part of it; only the encoder is kept.
 
-    `plan` names the items of each step, `inputs` the fingerprints of what was read, image_size the side of a view.
+    `plan` names the items of each step, items_a_step of them; `inputs` holds the fingerprints of what was read,
+    image_size is the side of a view. before_step(index) sets what a schedule gives for a step, as a pure function of
+    its index; before_update() may drop gradients that the optimiser shall not use; after_step(index) follows the
+    optimiser, and what it changes lies in the objective's state (a teacher).
+    `batch_option` is the setting that a message names where a batch is too large or can't be shared.
     """
 
     objective: nn.Module
     encoder: nn.Module
+    architecture: str
     dataset: Dataset[Any]
     collate: Callable[[list[Any]], Any] | None
     plan: Plan
+    items_a_step: int
     steps_per_epoch: int
     views_a_step: int
     inputs: dict[str, str]
@@ -32,3 +50,16 @@ class Method:
     mean: Colour
     std: Colour
     summary: str
+    batch_option: str
+    before_step: Callable[[int], None] = nothing
+    before_update: Callable[[], None] = unchanged
+    after_step: Callable[[int], None] = nothing
+
+
+def initial_encoder(settings: PretrainSettings, workspace: Workspace) -> Initial:
+    """The encoder that training begins with; says where its weights come from."""
+    initial = initialise(
+        settings.init, settings.architecture, colours=settings.colours, seed=settings.seed, workspace=workspace.root
+    )
+    console.say(initial.told)
+    return initial

@@ -5,11 +5,13 @@ from __future__ import annotations
 from swcl_cli.settings.finetune import FinetuneSettings
 from swcl_cli.settings.make_swap import MakeSwapSettings
 from swcl_cli.settings.names import (
+    ALL,
     DATASET_OPTIONS,
     DATASET_ROWS,
     DATASETS,
     METHOD_ROWS,
     METHODS,
+    OPTIONS,
     ROW_KEY,
     ROWS,
     TASK_ROWS,
@@ -21,6 +23,7 @@ from swcl_cli.settings.names import (
     Task,
     WeakLabel,
 )
+from swcl_cli.settings.predict import PredictSettings
 from swcl_cli.settings.prep import PrepSettings
 from swcl_cli.settings.pretrain import PretrainSettings
 from swcl_cli.settings.report import ReportSettings
@@ -28,9 +31,9 @@ from swcl_cli.settings.step import SeededSettings, StepSettings, TrainingSetting
 from swcl_cli.settings.train_labeler import TrainLabelerSettings
 
 __all__ = [
-    "DATASETS", "DATASET_OPTIONS", "DATASET_ROWS", "METHODS", "METHOD_ROWS", "ROWS", "ROW_KEY", "STEPS", "TASKS",
-    "TASK_ROWS", "Architecture", "Dataset", "FinetuneSettings", "MakeSwapSettings", "Method", "Precision",
-    "PrepSettings", "PretrainSettings", "ReportSettings", "SeededSettings", "StepSettings", "Task",
+    "ALL", "DATASETS", "DATASET_OPTIONS", "DATASET_ROWS", "METHODS", "METHOD_ROWS", "OPTIONS", "ROWS", "ROW_KEY",
+    "STEPS", "TASKS", "TASK_ROWS", "Architecture", "Dataset", "FinetuneSettings", "MakeSwapSettings", "Method",
+    "Precision", "PredictSettings", "PrepSettings", "PretrainSettings", "ReportSettings", "SeededSettings", "StepSettings", "Task",
     "TrainLabelerSettings", "TrainingSettings", "WeakLabel",
 ]  # fmt: skip
 
@@ -43,5 +46,6 @@ STEPS: dict[str, type[StepSettings]] = {
         PretrainSettings,
         FinetuneSettings,
         ReportSettings,
+        PredictSettings,
     )
 }

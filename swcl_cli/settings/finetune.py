@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
 
 from swcl_cli.settings.names import Architecture, Task
-from swcl_cli.settings.step import TrainingSettings, setting
+from swcl_cli.settings.step import Names, TrainingSettings, setting
 
 
 class FinetuneSettings(TrainingSettings):
@@ -13,19 +15,60 @@ class FinetuneSettings(TrainingSettings):
 
     step: ClassVar[str] = "finetune"
 
-    task: Task = setting(..., "Which public task.", panel="Data")
-    init: str = setting("random", "Initial weights: a checkpoint of ours, or `random`.", panel="Model", runtime=True)
-    name: str | None = setting(
-        None, "Name of the row in the report; by default that of --init.", panel="Data", runtime=True
+    task: Task = setting(..., "Which public task; folder: photographs of your own.", panel="Data")
+    data: str = setting("folder", "folder: prepared data set that is learnt.", panel="Data")
+    heads: Names = setting(
+        [],
+        "folder: what is learnt: mask, or labels joined by commas; by default the masks, else all labels that no "
+        "photograph lacks.",
+        panel="Data",
     )
+    init: str = setting(
+        "random",
+        "Initial weights: random, imagenet, bit-m, or a file: a checkpoint of ours, a state dict of timm or "
+        "torchvision, BiT's .npz, the authors' pytorch_model.bin.",
+        panel="Model",
+        runtime=True,
+    )
+    name: str | None = setting(
+        None,
+        "Name of the row in the report; by default that of --init, with --freeze and --fraction.",
+        panel="Data",
+        runtime=True,
+    )
+    folds: int = setting(
+        0,
+        "Cross-validation: in how many parts all photographs are tested in turn; 0: the splits of the data set.",
+        panel="Data",
+        ge=0,
+    )
+    fold_order: Literal["keyed", "released"] = setting(
+        "keyed",
+        "Which photographs a fold tests. keyed: shuffled, stratified on all labels, duplicates together; released: in "
+        "the data set's order, stratified on the first label, duplicates apart.",
+        panel="Data",
+    )
+    fraction: float = setting(
+        1.0,
+        "Share of the training photographs that is used, stratified; each lies in the larger ones.",
+        panel="Data",
+        gt=0,
+        le=1,
+    )
+    eval: Literal["test", "val"] = setting(
+        "test",
+        "What is scored at the end; val: the validation photographs alone, where test has no masks.",
+        panel="Data",
+    )
+    freeze: bool = setting(False, "Leave the encoder as it is: heads or decoder alone train.", panel="Model")
     architecture: Architecture | None = setting(
         None,
-        "Encoder, by its timm name; for `random` (default resnetv2_50x1_bit): a checkpoint knows its own.",
+        "Encoder, by its timm name; by default that of --init's weights, of random ones resnetv2_50x1_bit.",
         panel="Model",
     )
-    decoder: Literal["deeplabv3plus", "smp-unet"] = setting(
+    decoder: Literal["deeplabv3plus", "smp-unet", "smp-fpn"] = setting(
         "deeplabv3plus",
-        "Segmentation: the paper's network, or the U-Net of segmentation-models-pytorch.",
+        "Segmentation: the paper's network, or the U-Net or pyramid of segmentation-models-pytorch.",
         panel="Model",
     )
     output_stride: Literal[8, 16] = setting(
@@ -37,6 +80,22 @@ class FinetuneSettings(TrainingSettings):
         120, "Most epochs; training stops after a fifth of them without progress.", panel="Training", ge=1
     )
     validate_every: int = setting(1, "Epochs between two validations.", panel="Training", ge=1)
-    learning_rate: float = setting(0.1, "Constant learning rate (SGD with Nesterov momentum).", panel="Training", gt=0)
-    weight_decay: float = setting(5e-4, "Weight decay.", panel="Training", ge=0)
-    seeds: int = setting(5, "Runs, with the seeds --seed, --seed + 1, ...", panel="Chance", runtime=True, ge=1)
+    learning_rate: float = setting(
+        0.1, "Constant learning rate (SGD with Nesterov momentum).", panel="Training", short="--lr", gt=0
+    )
+    weight_decay: float = setting(5e-4, "Weight decay; norms and biases have none.", panel="Training", ge=0)
+    grid: bool = setting(
+        False,
+        "Try rates 0.1, 0.03, 0.01 with decays 0.001, 0.0005 first, and take the best on validation: six runs in "
+        "place of one, with the first seed.",
+        panel="Training",
+    )
+    seeds: int = setting(
+        5, "Runs, of each fold, with the seeds --seed, --seed + 1, ...", panel="Chance", runtime=True, ge=1
+    )
+
+    @model_validator(mode="after")
+    def _several_folds(self) -> Self:
+        if self.folds == 1:
+            raise ValueError("folds: of one fold nothing is left to train on; 0 uses the splits of the data set")
+        return self

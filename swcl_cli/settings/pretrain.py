@@ -2,32 +2,99 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from swcl_cli.settings.names import Architecture, Method
-from swcl_cli.settings.step import TrainingSettings, WeakLabels, setting
+from swcl_cli.settings.step import Names, TrainingSettings, WeakLabels, setting
 
 
 class PretrainSettings(TrainingSettings):
-    """`swcl pretrain`: an encoder from weakly labelled patches (paper III-C)."""
+    """`swcl pretrain`: an encoder, by SWCL (paper III-C) or one of the methods that it is compared with (IV-B)."""
 
     step: ClassVar[str] = "pretrain"
 
     method: Method = setting("swcl", "Pretraining method.", panel="Model")
     name: str | None = setting(None, "Name of the artefact; by default the method's.", panel="Data", runtime=True)
-    architecture: Architecture = setting("resnetv2_50x1_bit", "Encoder, by its timm name.", panel="Model")
-    projection: int = setting(128, "Width of the projector's output.", panel="Model", ge=2)
+    architecture: Architecture | None = setting(
+        None,
+        "Encoder, by its timm name (default resnetv2_50x1_bit); a checkpoint of ours knows its own.",
+        panel="Model",
+    )
+    init: str = setting(
+        "random",
+        "Initial weights: `random` (the paper), `imagenet`, `bit-m`, or a file with weights.",
+        panel="Model",
+        runtime=True,
+    )
+    projection: int = setting(128, "swcl, swcl-image, simclr: width of the projector's output.", panel="Model", ge=2)
     labels: WeakLabels = setting(
-        ["position", "abnormality", "patient"], "Labels in which positives agree, joined by commas.", panel="Labels"
+        ["position", "abnormality", "patient"],
+        "swcl, swcl-image: labels in which positives agree, joined by commas.",
+        panel="Labels",
     )
     threshold: float | None = setting(
-        None, "Lesion score t; by default that of swap.parquet.", panel="Labels", ge=0, le=1
+        None, "swcl, multitask: lesion score t; by default that of swap.parquet.", panel="Labels", ge=0, le=1
     )
-    temperature: float = setting(0.1, "Temperature of the contrastive loss.", panel="Training", gt=0)
+    data: Names = setting(
+        ["odir", "eyepacs"],
+        "simclr, byol, dino: prepared data sets whose photographs train, of all splits, without labels; joined by "
+        "commas.",
+        panel="Data",
+        min_length=1,
+    )
+    swap: Path | None = setting(
+        None,
+        "swcl, multitask: folder of the authors' retinal-SWAP (patches and labels.csv), in place of swap.parquet.",
+        panel="Data",
+        runtime=True,
+    )
+    flip: Literal["keep", "off"] = setting(
+        "keep", "Whether views are flipped at random; a flip leaves the position label as it is.", panel="Data"
+    )
+    smallest_crop: float = setting(
+        0.8,
+        "Least share of a patch or photograph that a random crop shows; SimCLR's is 0.08.",
+        panel="Data",
+        gt=0,
+        le=1,
+    )
+    temperature: float = setting(
+        0.1, "swcl, swcl-image, simclr: temperature of the contrastive loss.", panel="Training", gt=0
+    )
     batch_patches: int = setting(
-        496, "Patches a step, in pairs of left and right; each gives 2 views.", panel="Training", ge=4, multiple_of=2
+        496,
+        "swcl, swcl-image, multitask: patches a step, in pairs of left and right; each gives 2 views.",
+        panel="Training",
+        ge=4,
+        multiple_of=2,
     )
-    epochs: int = setting(40, "Passes over all pairs.", panel="Training", ge=1)
+    batch_images: int = setting(
+        256,
+        "simclr, byol, dino, supervised-odir, supervised-eyepacs: photographs a step; each gives 2 views.",
+        panel="Training",
+        ge=2,
+    )
+    chunk: int = setting(
+        0,
+        "swcl, swcl-image, simclr: views encoded at a time; 0 encodes all at once. Less memory, a third more time, the "
+        "same gradient (BatchNorm takes its statistics of each chunk alone).",
+        panel="Training",
+        ge=0,
+    )
+    epochs: int = setting(40, "Passes over all pairs, or photographs.", panel="Training", ge=1)
+    views: int | None = setting(
+        None,
+        "Views after which training ends, in place of --epochs: methods can be compared at equal cost.",
+        panel="Training",
+        ge=1,
+    )
     warmup_epochs: int = setting(5, "Epochs of linear warm-up before the cosine.", panel="Training", ge=0)
     learning_rate: float = setting(0.001, "Base learning rate (AdamW).", panel="Training", gt=0)
     weight_decay: float = setting(1e-4, "Weight decay; norms and biases have none.", panel="Training", ge=0)
+    probe_every: int = setting(
+        5, "Epochs between two k-nearest-neighbour probes; 0 never probes.", panel="Probe", runtime=True, ge=0
+    )
+    probe_data: str = setting(
+        "odir", "Prepared data set with labels that the probe looks at.", panel="Probe", runtime=True
+    )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from swcl_cli.settings.names import Precision, WeakLabel
+from swcl_cli.settings.names import OPTIONS, ROW_KEY, Precision, WeakLabel
 
 
 def _split(value: object) -> object:
@@ -24,9 +24,14 @@ WeakLabels = Annotated[
 ]
 
 
-def setting(default: Any, help: str, *, panel: str, runtime: bool = False, **limits: Any) -> Any:
-    """A field whose description is its `--help` text. `runtime`: it can't change a byte of the result."""
-    return Field(default, description=help, json_schema_extra={"panel": panel, "runtime": runtime}, **limits)
+def setting(
+    default: Any, help: str, *, panel: str, runtime: bool = False, short: str | None = None, **limits: Any
+) -> Any:
+    """A field whose description is its `--help` text. `runtime`: it can't change a byte of the result. `short`: another
+    name of its option.
+    """
+    extra = {"panel": panel, "runtime": runtime, "short": short}
+    return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
 class StepSettings(BaseModel):
@@ -43,9 +48,32 @@ class StepSettings(BaseModel):
         extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
         return frozenset(name for name, extra in extras.items() if isinstance(extra, dict) and extra["runtime"])
 
+    def foreign(self) -> dict[str, list[str]]:
+        """Settings that the chosen data set, method or task does not have, and those that do: OPTIONS."""
+        options = OPTIONS.get(self.step, {})
+        own = options.get(getattr(self, ROW_KEY[self.step]), ()) if options else ()
+        owners: dict[str, list[str]] = {}
+        for owner, names in options.items():
+            for name in names:
+                if name not in own:
+                    owners.setdefault(name, []).append(owner)
+        return owners
+
+    @model_validator(mode="after")
+    def _own_options_only(self) -> Self:
+        given: dict[str, list[str]] = {}
+        for name, owners in sorted(self.foreign().items()):
+            if name in self.model_fields_set:
+                given.setdefault(", ".join(owners), []).append(name)
+        for owners_named, names in given.items():
+            verb = "belongs" if len(names) == 1 else "belong"
+            chosen = getattr(self, ROW_KEY[self.step])
+            raise ValueError(f"{' and '.join(names)} {verb} to {owners_named}, not to {chosen}")
+        return self
+
     def defining(self) -> dict[str, Any]:
         """The settings that define the result, as JSON values."""
-        return self.model_dump(mode="json", exclude=set(self.runtime_fields()))
+        return self.model_dump(mode="json", exclude={*self.runtime_fields(), *self.foreign()})
 
 
 class SeededSettings(StepSettings):

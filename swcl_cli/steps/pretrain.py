@@ -1,57 +1,134 @@
-"""`pretrain`: an encoder, from random weights, by one of the methods (paper III-C)."""
+"""`pretrain`: an encoder, by one of the methods (paper III-C)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 
 from swcl_cli import console
-from swcl_cli.data.loaders import step_batches
+from swcl_cli.data.loaders import Key, Plan, step_batches
+from swcl_cli.data.patch_views import VIEWS
+from swcl_cli.errors import SwclError
+from swcl_cli.evaluation.embeddings import is_collapsed
 from swcl_cli.methods import METHODS
+from swcl_cli.methods.method import Method
 from swcl_cli.models.encoders import ARCHITECTURES, encoder_state
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.training.checkpoints import TrainState
-from swcl_cli.training.loop import make_fabric, parameter_groups, training_steps
+from swcl_cli.training.loop import Step, parameter_groups, training_steps
+from swcl_cli.training.probe import Probe
+from swcl_cli.training.processes import joined_batch_norm, make_fabric
 from swcl_cli.training.run import Run, is_begun
-from swcl_cli.training.schedules import warmup_cosine
+from swcl_cli.training.schedules import count_steps, warmup_cosine
 from swcl_cli.workspace import Workspace, is_done, provenance, write_safetensors
 
 
 def run(settings: PretrainSettings) -> Path:
-    """Trains and returns the path of NAME.safetensors: the encoder alone, under timm's keys."""
+    """Trains and returns the path of NAME.safetensors: the encoder alone, under timm's keys.
+
+    Under torchrun all processes train as one: each takes its part of every batch.
+    """
     workspace = Workspace(settings.workspace)
     name = settings.name or settings.method
     target = workspace.encoder(name)
     method = METHODS[settings.method](settings, workspace)
-    work = provenance("pretrain", settings.defining(), method.inputs)
+    work = provenance("pretrain", {**settings.defining(), "architecture": method.architecture}, method.inputs)
     folder = workspace.run(f"pretrain-{name}")
     if not is_begun(folder, work) and is_done(target, work, settings.fresh):
         console.say(f"{target.name} is already trained with these settings and data.")
         return target
+    probe = _probe(settings, workspace, method)
 
-    fabric = make_fabric(settings.accelerator, settings.precision)
-    if ARCHITECTURES[settings.architecture].batch_norm:
+    fabric = make_fabric(settings.accelerator, settings.precision, several=True)
+    plan = _own_part(method, fabric)
+    objective = fabric.setup_module(joined_batch_norm(method.objective, fabric))
+    if ARCHITECTURES[method.architecture].batch_norm:
         method.objective.to(memory_format=torch.channels_last)
-    objective = fabric.setup_module(method.objective)
     optimizer = torch.optim.AdamW(parameter_groups(method.objective, settings.weight_decay), lr=settings.learning_rate)
-    total, warmup = (method.steps_per_epoch * epochs for epochs in (settings.epochs, settings.warmup_epochs))
+    optimizer.register_step_pre_hook(lambda *_: method.before_update())
+    total = count_steps(settings.epochs, method.steps_per_epoch, settings.views, method.views_a_step)
+    warmup = round(total * settings.warmup_epochs / settings.epochs)
     console.say(
-        f"{method.summary}; {total:,} steps ({settings.epochs} epochs of {method.steps_per_epoch:,}) of "
-        f"{method.views_a_step:,} views at {method.image_size} px."
+        f"{method.summary}; {total:,} steps ({total / method.steps_per_epoch:.3g} epochs of "
+        f"{method.steps_per_epoch:,}) at {method.image_size} px."
     )
     state = TrainState(method.objective, optimizer)
-    job = Run(folder, work, state, settings.save_seconds, settings.fresh)
-    batches = step_batches(method.dataset, method.plan, state.step, total, settings.workers, method.collate)
+    job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
+    batches = _each_begun(
+        step_batches(method.dataset, plan, state.step, total, settings.workers, method.collate), method, state.step
+    )
     steps = training_steps(
         fabric, objective, optimizer, batches,
         lambda step: settings.learning_rate * warmup_cosine(step, warmup, total), settings.seed, state.step,
+        to_save_memory=f"--chunk {max(1, (settings.chunk or method.views_a_step // fabric.world_size) // 2)}",
     )  # fmt: skip
-    for _ in job.follow(steps, total, method.views_a_step):
-        pass
+    for step in job.follow(steps, total, method.views_a_step):
+        method.after_step(step.index)
+        epoch, place = divmod(step.index + 1, method.steps_per_epoch)
+        if place == 0 or step.index + 1 == total:
+            _warn_of_collapse(step, epoch)
+            due = epoch % (settings.probe_every or 1) == 0 or step.index + 1 == total
+            if probe and due and fabric.is_global_zero:
+                measured = probe.measure(fabric, method.encoder, settings.workers)
+                job.log(epoch=epoch - 1, **measured)
+                console.say(
+                    f"Epoch {epoch}: k-NN AUC {measured['knn_auc']:.3f} "
+                    f"({measured['knn_low']:.3f} to {measured['knn_high']:.3f})."
+                )
     description = {
-        "architecture": settings.architecture, "image_size": method.image_size, "mean": method.mean, "std": method.std,
+        "architecture": method.architecture, "image_size": method.image_size, "mean": method.mean, "std": method.std,
     }  # fmt: skip
-    write_safetensors(target, encoder_state(method.encoder), {**work, "encoder": description})
+    if fabric.is_global_zero:
+        write_safetensors(target, encoder_state(method.encoder), {**work, "encoder": description})
     job.finish()
     return target
+
+
+def _own_part(method: Method, fabric: Fabric) -> Plan:
+    """The plan of this process: an equal, connected part of each batch."""
+    items, parts = method.items_a_step, fabric.world_size
+    if items % parts:
+        nearest = parts * max(1, items // parts)
+        batch = nearest * method.views_a_step // items // VIEWS
+        raise SwclError(f"A batch of {items} can't be shared by {parts} processes: take {method.batch_option} {batch}.")
+    size = items // parts
+    start = size * fabric.global_rank
+
+    def own(step: int) -> list[list[Key]]:
+        return [keys[start : start + size] for keys in method.plan(step)]
+
+    return own
+
+
+def _each_begun(batches: Iterator[Any], method: Method, first: int) -> Iterator[Any]:
+    """The batches; the method hears of each step before its batch is there."""
+    for step, batch in enumerate(batches, first):
+        method.before_step(step)
+        yield batch
+
+
+def _probe(settings: PretrainSettings, workspace: Workspace, method: Method) -> Probe | None:
+    """The k-NN probe; none where nobody asked for it and the data set that it looks at by default can't serve."""
+    if not settings.probe_every:
+        return None
+    try:
+        probe = Probe.of(workspace, settings.probe_data, method.image_size, method.mean, method.std)
+    except SwclError as error:
+        if {"probe_data", "probe_every"} & settings.model_fields_set:
+            raise
+        console.say(f"No k-NN probe: {error}")
+        return None
+    console.say(f"k-NN probe every {settings.probe_every} epochs: {probe.summary}.")
+    return probe
+
+
+def _warn_of_collapse(step: Step, epoch: int) -> None:
+    spread = step.metrics["embedding_spread"]
+    if is_collapsed(spread):
+        console.warn(
+            f"Epoch {epoch}: the embeddings have collapsed (spread {spread:.2f}; 1 is uniform). Lower --learning-rate."
+        )

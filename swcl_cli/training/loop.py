@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from swcl_cli import chance
-from swcl_cli.errors import SwclError
-
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+from swcl_cli.errors import Diverged, SwclError
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,6 @@ class Step:
     metrics: dict[str, float]
     waited: float
     took: float
-
-
-def make_fabric(accelerator: str, precision: str) -> Fabric:
-    return Fabric(accelerator=accelerator, devices=1, precision=PRECISIONS[precision])  # type: ignore[arg-type]
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -51,12 +47,13 @@ def training_steps(
     learning_rate: Callable[[int], float],
     seed: int,
     first: int = 0,
+    to_save_memory: str = "a smaller batch",
 ) -> Iterator[Step]:
     """Yields after each optimiser step, so that the caller may save between any two.
 
     objective(batch) returns (loss, metrics); `batches` yields, for each step from `first`, its micro-batches, whose
-    mean loss is minimised. What draws inside the network is keyed by (seed, step, rank). Raises SwclError, before the
-    weights change, where a loss is not finite.
+    mean loss is minimised; of several processes the mean, too. What draws inside the network is keyed by (seed, step,
+    rank). Raises SwclError, before the weights change, where loss or gradient is not finite, or memory runs out.
     """
     iterator = iter(batches)
     index = first
@@ -73,18 +70,42 @@ def training_steps(
         objective.train()
         optimizer.zero_grad(set_to_none=True)
         totals: dict[str, float] = {}
-        loss_sum = 0.0
-        for batch in micro_batches:
-            loss, metrics = objective(fabric.to_device(batch))
-            loss_sum += float(loss.detach())
-            if not math.isfinite(loss_sum):
-                raise SwclError(
-                    f"The loss is not finite at step {index} (learning rate {rate:g}). The last saved state is kept; "
-                    "lower --learning-rate, or use --precision fp32."
-                )
-            fabric.backward(loss / len(micro_batches))
-            for name, value in metrics.items():
-                totals[name] = totals.get(name, 0.0) + float(value) / len(micro_batches)
-        optimizer.step()
-        yield Step(index, loss_sum / len(micro_batches), rate, totals, waited, time.perf_counter() - started)
+        with _memory_told(index, to_save_memory):
+            for batch in micro_batches:
+                loss, metrics = objective(fabric.to_device(batch))
+                _require_finite("loss", measured := _means(fabric, {"loss": loss, **metrics}), index, rate)
+                fabric.backward(loss / len(micro_batches))
+                for name, value in measured.items():
+                    totals[name] = totals.get(name, 0.0) + value / len(micro_batches)
+            norm = get_total_norm([p.grad for p in objective.parameters() if p.grad is not None])
+            _require_finite("gradient_norm", gradient := {"gradient_norm": float(norm)}, index, rate)
+            optimizer.step()
+        loss_mean = totals.pop("loss")
+        yield Step(index, loss_mean, rate, totals | gradient, waited, time.perf_counter() - started)
         index += 1
+
+
+def _means(fabric: Fabric, values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Means over the processes, of all values in one message."""
+    joined = torch.stack([value.detach().float() for value in values.values()])
+    return dict(zip(values, fabric.all_reduce(joined, reduce_op="mean").tolist(), strict=True))  # type: ignore[union-attr]
+
+
+def _require_finite(name: str, measured: Mapping[str, float], index: int, rate: float) -> None:
+    if not math.isfinite(measured[name]):
+        raise Diverged(
+            f"The {name.replace('_', ' ')} is not finite at step {index} (learning rate {rate:g}). The last saved "
+            "state is kept; lower --learning-rate, or use --precision fp32."
+        )
+
+
+@contextmanager
+def _memory_told(index: int, to_save_memory: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise SwclError(
+            f"Memory ran out at step {index}. Use {to_save_memory}. ({str(error).splitlines()[0]})"
+        ) from error

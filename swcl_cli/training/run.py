@@ -12,13 +12,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
+from lightning_fabric import Fabric
+
 from swcl_cli import console
 from swcl_cli.errors import Interrupted
 from swcl_cli.training.checkpoints import TrainState, load_state, save_state
 from swcl_cli.training.loop import Step
 from swcl_cli.workspace import differences, read_provenance
 
-RESUME = "resume.safetensors"
+LOG, RESUME = "log.jsonl", "resume.safetensors"
 FORECAST_AFTER = 3  # steps: the first ones are slower
 
 
@@ -29,21 +32,29 @@ def is_begun(folder: Path, work: Mapping[str, Any]) -> bool:
 
 
 class Run:
-    """The folder `runs/NAME` of one piece of `work` (its provenance). The same work resumes; other work is an error."""
+    """The folder `runs/NAME` of one piece of `work` (its provenance). The same work resumes; other work is an error.
+
+    Of several processes all read, and the first one writes.
+    """
 
     def __init__(
-        self, folder: Path, work: Mapping[str, Any], state: TrainState, save_seconds: float, fresh: bool
+        self, fabric: Fabric, folder: Path, work: Mapping[str, Any], state: TrainState, save_seconds: float, fresh: bool
     ) -> None:
-        self.log_path, self.resume_path = folder / "log.jsonl", folder / RESUME
+        self.fabric, self.log_path, self.resume_path = fabric, folder / LOG, folder / RESUME
         self.work, self.state, self.save_seconds = work, state, save_seconds
+        self.stopped = False  # a signal arrived at what the caller made the last step: it has not been heeded
         self.again = "the same command without --fresh" if fresh else "the same command"
-        folder.mkdir(parents=True, exist_ok=True)
-        if fresh:
-            self.resume_path.unlink(missing_ok=True)
+        if fabric.is_global_zero:
+            folder.mkdir(parents=True, exist_ok=True)
+            if fresh:
+                self.resume_path.unlink(missing_ok=True)
+        fabric.barrier()
         if self.resume_path.exists():
             load_state(self.resume_path, state, work)
             console.say(f"Resuming {folder} after step {state.step:,}.")
-        self._cut_log()
+        fabric.barrier()
+        if fabric.is_global_zero:
+            self._cut_log()
 
     def _cut_log(self) -> None:
         lines = self.log_path.read_text(encoding="utf-8").splitlines() if self.log_path.exists() else []
@@ -52,14 +63,16 @@ class Run:
 
     def log(self, **record: Any) -> None:
         """Appends one JSON line for the step that was just done."""
+        if not self.fabric.is_global_zero:
+            return
         with open(self.log_path, "a", encoding="utf-8") as handle:
             handle.write(json.dumps({"step": self.state.step - 1, **record}) + "\n")
 
     def follow(self, steps: Iterator[Step], total: int, views_a_step: int) -> Iterator[Step]:
         """Passes the steps through: counts, logs and shows them, and saves between two of them when it is time.
 
-        SIGINT and SIGTERM save after the step in progress (whatever the caller did with it included) and raise
-        Interrupted.
+        SIGINT and SIGTERM, in any of the processes, save after the step in progress (whatever the caller did with it
+        included) and raise Interrupted. Where the caller takes no further step, `stopped` tells of them.
         """
         saved_at = time.monotonic()
         with _listening() as stop, console.progress("training", total, self.state.step) as ticker:
@@ -69,19 +82,41 @@ class Run:
                     loss=step.loss, learning_rate=step.learning_rate, **step.metrics,
                     views_a_second=views_a_step / step.took, waited_share=step.waited / step.took,
                 )  # fmt: skip
-                ticker.advance(note=f"loss {step.loss:.3f}, {views_a_step / step.took:.0f} views/s")
-                yield step
+                ticker.advance(note=_told(step, views_a_step))
+                try:
+                    yield step
+                except GeneratorExit:
+                    self.stopped = bool(stop)
+                    raise
                 if ticker.done == ticker.done_before + FORECAST_AFTER:
                     _forecast(ticker.seconds_left())
-                if stop or time.monotonic() - saved_at >= self.save_seconds:
-                    save_state(self.resume_path, self.state, self.work)
+                stopped = self._anywhere(bool(stop))
+                if stopped or time.monotonic() - saved_at >= self.save_seconds:
+                    self._save()
                     saved_at = time.monotonic()
-                if stop:
+                if stopped:
                     raise Interrupted(f"Stopped after step {self.state.step:,}; {self.again} goes on from there.")
 
     def finish(self) -> None:
         """Drops the resume state: the artefact is written."""
-        self.resume_path.unlink(missing_ok=True)
+        if self.fabric.is_global_zero:
+            self.resume_path.unlink(missing_ok=True)
+        self.fabric.barrier()
+
+    def _save(self) -> None:
+        if self.fabric.is_global_zero:
+            save_state(self.resume_path, self.state, self.work)
+
+    def _anywhere(self, here: bool) -> bool:
+        flag = self.fabric.all_reduce(torch.tensor(float(here), device=self.fabric.device), reduce_op="sum")
+        return bool(flag)
+
+
+def _told(step: Step, views_a_step: int) -> str:
+    return (
+        f"loss {step.loss:.3f}, rate {step.learning_rate:.2g}, gradient {step.metrics['gradient_norm']:.2g}, "
+        f"{views_a_step / step.took:.0f} views/s, {step.waited / step.took:.0%} of it waiting"
+    )
 
 
 def _forecast(seconds: float) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
+import statistics
+import time
 
 import pytest
 import torch
+import torchvision
 from bench.conftest import median_seconds
 
 from swcl_cli.data.loaders import step_batches
@@ -13,7 +17,8 @@ from swcl_cli.methods import METHODS
 from swcl_cli.models.encoders import create_labeler
 from swcl_cli.settings import MakeSwapSettings, PrepSettings, PretrainSettings, TrainLabelerSettings
 from swcl_cli.steps import make_swap, prep, train_labeler
-from swcl_cli.training.loop import make_fabric, parameter_groups, training_steps
+from swcl_cli.training.loop import parameter_groups, training_steps
+from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace
 
 pytestmark = pytest.mark.bench
@@ -50,24 +55,83 @@ def test_labeler_step(precision, row):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_pretraining_step_with_and_without_loader(precision, workspace, row):
-    """ResNet-18 at 96 px, 32 patches a step."""
+    """ResNet-18 at 96 px, 32 patches a step. bf16 pays only where a CPU's bf16 kernels do: the rows say it."""
+    method, loaded, memory = _pretraining(workspace, precision, patches=32)
+    fabric = make_fabric("cpu", precision)
+    with_loader, without = _in_turn(
+        _steps(fabric, method.objective, loaded), _steps(fabric, method.objective, itertools.repeat(memory))
+    )
+    share = without / with_loader
+    row(
+        f"pretraining step, ResNet-18, 96 px, {precision}",
+        views_a_second=method.views_a_step / with_loader, of_tensors_in_memory=share,
+    )  # fmt: skip
+    if precision == "fp32":
+        assert share >= 0.92 or os.getloadavg()[0] > 1.5, "the loader costs more than 8 % of the step"
+
+
+def test_beside_simclr_of_lightly(workspace, tmp_path, row):
+    """Views a second of the whole, loader included: the same patches as files, lightly's recipe as its users run it."""
+    pytest.importorskip("lightly")
+    from lightly.data import LightlyDataset
+    from lightly.loss import NTXentLoss
+    from lightly.models.modules import SimCLRProjectionHead
+    from lightly.transforms import SimCLRTransform
+
+    method, loaded, _ = _pretraining(workspace, "fp32", patches=64)
+    fabric = make_fabric("cpu", "fp32")
+    make_swap.run(MakeSwapSettings(workspace=workspace.root, materialize=tmp_path / "files"))
+    dataset = LightlyDataset(str(tmp_path / "files" / "patches"), transform=SimCLRTransform(input_size=SIZE // 2))
+    loader = torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True, drop_last=True, num_workers=1)
+    backbone = torchvision.models.resnet18()
+    backbone.fc = torch.nn.Identity()
+    network = torch.nn.Sequential(backbone, SimCLRProjectionHead(512, 512, 128))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.06)
+    criterion = NTXentLoss(temperature=0.1)
+
+    def theirs():
+        while True:
+            for views, _, _ in loader:
+                loss = criterion(network(views[0]), network(views[1]))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                yield
+
+    ours, others = _in_turn(_steps(fabric, method.objective, loaded), theirs())
+    row("pretraining, ResNet-18, 96 px, fp32: ours", views_a_second=128 / ours, times_lightly=others / ours)
+    row("pretraining, ResNet-18, 96 px, fp32: SimCLR of lightly", views_a_second=128 / others)
+
+
+def _pretraining(workspace, precision, patches):
+    """The method, its loaded steps, and one step of tensors in memory."""
     settings = PretrainSettings(
-        workspace=workspace.root, architecture="resnet18", batch_patches=32, precision=precision, epochs=1
+        workspace=workspace.root, architecture="resnet18", batch_patches=patches, precision=precision, epochs=1
     )
     method = METHODS["swcl"](settings, workspace)
     method.objective.to(memory_format=torch.channels_last)
-    fabric = make_fabric("cpu", precision)
-    loaded = step_batches(method.dataset, method.plan, 0, 100, 1, method.collate)
-    with_loader = _seconds_a_step(fabric, method.objective, loaded)
     memory = next(step_batches(method.dataset, method.plan, 0, 1, 0, method.collate))
-    without = _seconds_a_step(fabric, method.objective, itertools.repeat(memory))
-    row(
-        f"pretraining step, ResNet-18, 96 px, {precision}",
-        views_a_second=method.views_a_step / with_loader, of_tensors_in_memory=without / with_loader,
-    )  # fmt: skip
+    return method, step_batches(method.dataset, method.plan, 0, 1000, 1, method.collate), memory
+
+
+def _steps(fabric, objective, batches):
+    optimizer = torch.optim.SGD(parameter_groups(objective, 0.0), lr=1e-3)
+    return training_steps(fabric, fabric.setup_module(objective), optimizer, batches, lambda _: 1e-3, seed=0)
+
+
+def _in_turn(*ways, rounds=3, steps=8):
+    """Median seconds a step of each way, run in turn, so that a busy machine slows all alike."""
+    taken = [[] for _ in ways]
+    for _ in range(rounds):
+        for way, seconds in zip(ways, taken, strict=True):
+            next(way)
+            started = time.perf_counter()
+            for _ in range(steps):
+                next(way)
+            seconds.append((time.perf_counter() - started) / steps)
+    return [statistics.median(seconds) for seconds in taken]
 
 
 def _seconds_a_step(fabric, objective, batches):
-    optimizer = torch.optim.SGD(parameter_groups(objective, 0.0), lr=1e-3)
-    steps = training_steps(fabric, fabric.setup_module(objective), optimizer, batches, lambda _: 1e-3, seed=0)
+    steps = _steps(fabric, objective, batches)
     return median_seconds(lambda: next(steps), warm_up=2)

@@ -1,5 +1,6 @@
 """Views: their shapes, what they draw (against torchvision's transforms), and that image and mask stay together."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as reference
 
 from swcl_cli import chance
 from swcl_cli.data import augment, pixels
 from swcl_cli.data.colour import MEAN, STD
+from tests import prepared
 
 RNG = np.random.default_rng(0)
 PHOTOGRAPH = RNG.integers(0, 256, (120, 150, 3), dtype=np.uint8)
@@ -98,8 +101,11 @@ def test_jitter_draws_what_color_jitter_draws(monkeypatch: pytest.MonkeyPatch) -
     for name, amounts in drawn.items():
         expected = np.array([draw[f"{name}_factor"] for draw in theirs])
         assert largest_gap(np.array(amounts), expected) < 0.05, name
-    assert len(set(orders) - {()}) == 24
     assert {len(order) for order in orders} == {0, 4}
+    counts = Counter(order for order in orders if order)
+    assert len(counts) == 24
+    expected = counts.total() / 24
+    assert sum((count - expected) ** 2 / expected for count in counts.values()) < 49.7  # chi-square, p = 0.001
 
 
 def largest_gap(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
@@ -109,16 +115,58 @@ def largest_gap(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
                         - np.searchsorted(np.sort(b), points, "right") / len(b)).max())  # fmt: skip
 
 
+@pytest.mark.parametrize("smallest", [0.8, 0.08])
 @pytest.mark.parametrize(("height", "width"), [(224, 224), (448, 597), (300, 200)])
-def test_crops_are_drawn_as_random_resized_crop_draws_them(height: int, width: int) -> None:
-    ours = np.array([augment.crop_box(height, width, chance.generator(0, "crop", item=i)) for i in range(3000)])
+def test_crops_are_drawn_as_random_resized_crop_draws_them(height: int, width: int, smallest: float) -> None:
+    draws = [chance.generator(0, "crop", item=item) for item in range(3000)]
+    ours = np.array([augment.crop_box(height, width, draw, smallest) for draw in draws])
     torch.manual_seed(0)
-    crop = v2.RandomResizedCrop(224, scale=(0.8, 1.0))
-    draws = [crop.make_params([torch.empty(3, height, width)]) for _ in range(3000)]
-    theirs = np.array([[draw["left"], draw["top"], draw["width"], draw["height"]] for draw in draws])
+    crop = v2.RandomResizedCrop(224, scale=(smallest, 1.0))
+    params = [crop.make_params([torch.empty(3, height, width)]) for _ in range(3000)]
+    theirs = np.array([[drawn["left"], drawn["top"], drawn["width"], drawn["height"]] for drawn in params])
     assert (ours[:, :2] >= 0).all() and (ours[:, :2] + ours[:, 2:] <= (width, height)).all()
-    for column in range(4):
-        assert largest_gap(ours[:, column], theirs[:, column]) < 0.05
+    for of in (lambda box: box, lambda box: box[:, 2:].prod(axis=1), lambda box: box[:, 2] / box[:, 3]):
+        for mine, other in zip(np.atleast_2d(of(ours).T), np.atleast_2d(of(theirs).T), strict=True):
+            assert largest_gap(mine, other) < 0.05
+    assert ours[:, 2:].prod(axis=1).min() >= 0.97 * smallest * height * width
+
+
+def test_the_least_share_of_a_crop_reaches_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[float, list[float]] = {0.8: [], 0.08: []}
+    for smallest, shares in seen.items():
+        monkeypatch.setattr(
+            pixels,
+            "resize",
+            lambda image, width, height, shares=shares: (
+                shares.append(image.shape[0] * image.shape[1] / PHOTOGRAPH[..., 0].size),
+                np.zeros((height, width, 3), np.uint8),
+            )[1],
+        )
+        for item in range(300):
+            augment.contrastive_view(PHOTOGRAPH, 8, chance.generator(0, "share", item=item), smallest=smallest)
+    assert 0.78 < min(seen[0.8]) < 0.85 and 0.07 < min(seen[0.08]) < 0.15
+
+
+def test_without_the_flip_all_else_stays() -> None:
+    flipped = 0
+    for item in range(60):
+        with_flip, without = (
+            augment.contrastive_pixels(PHOTOGRAPH, 32, chance.generator(0, "flip", item=item), flip)
+            for flip in (True, False)
+        )
+        same = np.array_equal(with_flip, without)
+        flipped += not same
+        # a flip changes the last bits of the mean grey and of a blur
+        assert same or np.abs(with_flip[:, ::-1].astype(int) - without).max() <= 1
+    assert 20 <= flipped <= 40
+
+
+def test_a_view_is_its_pixels_normalised() -> None:
+    draws = [chance.generator(0, "pixels", item=1) for _ in range(2)]
+    drawn = augment.contrastive_pixels(PHOTOGRAPH, 48, draws[0])
+    assert drawn.shape == (48, 48, 3) and drawn.dtype == np.uint8
+    view = augment.contrastive_view(PHOTOGRAPH, 48, draws[1], ZERO, ONE)
+    np.testing.assert_array_equal(levels(view), drawn.transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize(("height", "width"), [(400, 100), (100, 400), (101, 300)])
@@ -134,8 +182,47 @@ def test_blur_scales_with_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pixels, "gaussian_blur", lambda image, sigma, found=found: (found.append(sigma), image)[1])
         for item in range(500):
             augment.contrastive_view(PHOTOGRAPH, size, chance.generator(0, "blur", item=item))
-    assert 0.1 <= min(sigmas[224]) < 0.15 and 1.9 < max(sigmas[224]) <= 2
+    torch.manual_seed(0)
+    blur = v2.GaussianBlur(23, (0.1, 2.0))
+    theirs = np.array([blur.make_params([])["sigma"][0] for _ in range(3000)])
+    assert largest_gap(np.array(sigmas[224]), theirs) < 0.1  # p = 0.01 at 250 against 3,000 draws
+    assert min(sigmas[224]) >= 0.1 and max(sigmas[224]) <= 2
     np.testing.assert_allclose(np.array(sigmas[56]) * 4, sigmas[224])
+
+
+TORCHVISION: dict[str, Callable[..., torch.Tensor]] = {
+    "resize": lambda image, width, height: reference.resize(image, [height, width], antialias=True),
+    "flip": reference.horizontal_flip,
+    "adjust_brightness": reference.adjust_brightness,
+    "adjust_contrast": reference.adjust_contrast,
+    "adjust_saturation": reference.adjust_saturation,
+    "adjust_hue": reference.adjust_hue,
+    "to_grey": lambda image: reference.rgb_to_grayscale(image, 3),
+    "gaussian_blur": lambda image, sigma: reference.gaussian_blur(image, [23, 23], [sigma]),
+    "solarize": lambda image: reference.solarize(image, 128),
+}
+
+
+def test_whole_views_are_torchvisions_of_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same operations with the same amounts, one after the other: rounding adds up to less than 2 grey levels."""
+    calls: list[tuple[NDArray[np.uint8], str, tuple[float, ...]]] = []
+
+    def recording(name: str) -> Callable[..., NDArray[np.uint8]]:
+        operation = getattr(pixels, name)
+        return lambda image, *amounts: (calls.append((image, name, amounts)), operation(image, *amounts))[1]
+
+    for name in TORCHVISION:
+        monkeypatch.setattr(pixels, name, recording(name))
+    patch = prepared.photograph(3, 96, 96)
+    gaps = []
+    for item in range(40):
+        calls.clear()
+        ours = augment.contrastive_pixels(patch, 96, chance.generator(0, "whole", item=item))
+        theirs = torch.from_numpy(calls[0][0].copy()).permute(2, 0, 1)
+        for _, name, amounts in calls:
+            theirs = TORCHVISION[name](theirs, *amounts)
+        gaps.append(np.abs(ours.astype(int) - theirs.permute(1, 2, 0).numpy()).mean())
+    assert np.mean(gaps) < 1 and max(gaps) < 2, max(gaps)
 
 
 def numbered(height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from swcl_cli.losses import contrastive
 from swcl_cli.losses.contrastive import supervised_contrastive
 
 
@@ -66,6 +67,22 @@ def test_gradient_is_finite_at_the_edges(z: Tensor, labels: Tensor) -> None:
 def test_gradient_is_that_of_finite_differences() -> None:
     labels = torch.tensor([0, 0, 1, 1, 2, 0])
     assert torch.autograd.gradcheck(lambda z: supervised_contrastive(z, labels), rows(6).requires_grad_())
+
+
+def test_parts_of_the_anchors_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Value and gradient; blocks of anchors change neither."""
+    labels = torch.randint(0, 9, (37,), generator=torch.Generator().manual_seed(1))
+    whole, parts, blocks = (rows(37).requires_grad_() for _ in range(3))
+    loss = supervised_contrastive(whole, labels)
+    loss.backward()
+    part_losses = [supervised_contrastive(parts, labels, anchors=span) for span in ((0, 11), (11, 12), (12, 37))]
+    sum(part_losses).backward()
+    monkeypatch.setattr(contrastive, "BLOCK", 5)
+    loss_by_blocks = supervised_contrastive(blocks, labels)
+    loss_by_blocks.backward()
+    assert sum(part_losses).item() == pytest.approx(loss.item()) == loss_by_blocks.item()
+    assert torch.allclose(parts.grad, whole.grad) and torch.allclose(blocks.grad, whole.grad)
+    assert part_losses[0].item() < 0.9 * loss.item()
 
 
 def test_stays_in_fp32_under_bf16_autocast() -> None:

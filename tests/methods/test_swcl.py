@@ -12,8 +12,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.errors import SwclError
 from swcl_cli.methods import METHODS, swcl
+from swcl_cli.methods.embedding import Embedding
 from swcl_cli.methods.swcl import MultiLabelContrast
 from swcl_cli.models.heads import Projector
 from swcl_cli.settings import PretrainSettings
@@ -29,20 +31,19 @@ def objective(temperature: float = 0.1) -> MultiLabelContrast:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, 6))
-        return MultiLabelContrast(encoder, Projector(6, 5), temperature)
+        return MultiLabelContrast(Embedding(encoder, Projector(6, 5), MEAN, STD, chunk=0), temperature)
 
 
 def batch_of(labels: list[int]) -> dict[str, Tensor]:
-    drawn = torch.randn(len(labels), 2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
-    return {"views": drawn, "label": torch.tensor(labels)}
+    drawn = torch.randint(0, 256, (len(labels), 2, 4, 4, 3), generator=torch.Generator().manual_seed(1))
+    return {"views": drawn.to(torch.uint8), "label": torch.tensor(labels)}
 
 
 def by_loops(module: MultiLabelContrast, batch: dict[str, Tensor]) -> float:
     z, label = [], []
     for patch, number in zip(batch["views"], batch["label"].tolist(), strict=True):
         for view in patch:
-            row = module.projector(module.encoder(view[None]))[0].detach()
-            z.append(row / row.norm())
+            z.append(module.embedding(view[None])[0].detach())
             label.append(number)
     total = 0.0
     for i in range(len(z)):
@@ -64,17 +65,10 @@ def test_measures_by_hand() -> None:
     _, metrics = objective()(batch_of([0, 0, 1]))
     assert metrics["positives"].item() == pytest.approx((4 * 3 + 2 * 1) / 6)  # the other views of the label
     assert metrics["without_positive"].item() == 0
-    lonely = swcl._measures(torch.eye(3), torch.tensor([0, 0, 1]))
+    lonely = swcl._measures(torch.eye(3), torch.tensor([0, 0, 1]), (0, 3))
     assert lonely["positives"].item() == pytest.approx(2 / 3)
     assert lonely["without_positive"].item() == pytest.approx(1 / 3)
-
-
-def test_spread_of_the_embedding() -> None:
-    drawn = torch.randn(4000, 16, generator=torch.Generator().manual_seed(0))
-    uniform = nn.functional.normalize(drawn, dim=1)
-    label = torch.zeros(4000, dtype=torch.int64)
-    assert swcl._measures(uniform, label)["embedding_spread"].item() == pytest.approx(1, abs=0.02)
-    assert swcl._measures(uniform[:1].expand(4000, -1), label)["embedding_spread"].item() == pytest.approx(0, abs=1e-4)
+    assert lonely["alignment"].item() == pytest.approx(2) and lonely["uniformity"].item() == pytest.approx(-4)
 
 
 def eyes(root: Path, patients: int = 4, single: bool = True) -> Path:
@@ -96,9 +90,9 @@ def test_prepare(tmp_path: Path) -> None:
     assert method.steps_per_epoch == 4  # 8 pairs, two of them singles, two a step
     assert sorted(item for step in range(4) for _, item in method.plan(step)[0]) == list(range(8))
     kept = {name for name, _ in method.objective.named_parameters()}
-    assert {f"encoder.{name}" for name, _ in method.encoder.named_parameters()} < kept
+    assert {f"embedding.encoder.{name}" for name, _ in method.encoder.named_parameters()} < kept
     assert not any("projector" in key for key in method.encoder.state_dict())
-    projected = method.objective.projector(torch.zeros(2, 512))
+    projected = method.objective.embedding.projector(torch.zeros(2, 512))
     assert projected.shape == (2, 128)
 
 
@@ -115,7 +109,7 @@ def test_weights_are_functions_of_the_seed(tmp_path: Path) -> None:
         swcl.prepare(options(tmp_path, seed=seed), Workspace(tmp_path)).objective.state_dict() for seed in (0, 0, 1)
     ]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
-    for key in ("encoder.conv1.weight", "projector.0.weight"):
+    for key in ("embedding.encoder.conv1.weight", "embedding.projector.0.weight"):
         assert not torch.equal(states[0][key], states[2][key])
 
 
@@ -133,7 +127,7 @@ def test_threshold_and_labels_reach_the_patches(tmp_path: Path) -> None:
 def test_one_abnormality_label_alone_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     eyes(tmp_path)
     swcl.prepare(options(tmp_path, threshold=0.9), Workspace(tmp_path))
-    assert "14 patches have one abnormality label" in capsys.readouterr().err
+    assert "0 of 14 patches are abnormal at this threshold" in capsys.readouterr().err
     swcl.prepare(options(tmp_path, threshold=0.9, labels=["patient"]), Workspace(tmp_path))
     swcl.prepare(options(tmp_path), Workspace(tmp_path))
     assert not capsys.readouterr().err

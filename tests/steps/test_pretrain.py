@@ -53,12 +53,15 @@ def test_artefact_is_the_encoder_alone_under_timms_keys(workspace: Workspace) ->
 
 def test_log(workspace: Workspace) -> None:
     lines = [json.loads(line) for line in (workspace.run("pretrain-swcl") / "log.jsonl").read_text().splitlines()]
+    probed = lines.pop()
+    assert probed.keys() == {"step", "epoch", "knn_auc", "knn_low", "knn_high"} and probed["epoch"] == 3
     assert [line["step"] for line in lines] == list(range(16))
     rates = [line["learning_rate"] for line in lines]
     assert rates[:4] == pytest.approx([0.00025, 0.0005, 0.00075, 0.001])
     assert rates[4] == 0.001 and rates[10] == pytest.approx(0.0005) and 0 < rates[-1] < 2e-5
     for line in lines:
         assert 1 < line["positives"] <= 3 and line["without_positive"] == 0 and 0 < line["embedding_spread"] < 1.2
+        assert 0 < line["alignment"] < 4 and -4.5 < line["uniformity"] < 0 and line["gradient_norm"] > 0
     losses = [line["loss"] for line in lines]
     assert sum(losses[-4:]) < 0.9 * sum(losses[:4])
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from swcl_cli.errors import SwclError
-from swcl_cli.training.loop import Step, make_fabric, parameter_groups, training_steps
+from swcl_cli.training.loop import Step, parameter_groups, training_steps
+from swcl_cli.training.processes import make_fabric
 
 
 class Line(nn.Module):
@@ -55,10 +56,11 @@ def weights(network: nn.Module) -> list[float]:
 
 
 def test_one_step_by_hand() -> None:
-    """x = (1, 2, 3), y = 1: error 0.5 - 2 + 6 + 0.25 - 1 = 3.75, gradient 2 * 3.75 * (1, 2, 3, 1)."""
+    """x = (1, 2, 3), y = 1: error 0.5 - 2 + 6 + 0.25 - 1 = 3.75, gradient 7.5 * (1, 2, 3, 1)."""
     network = Line()
     (step,) = train(network, [[(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([1.0]))]])
-    assert (step.index, step.loss, step.learning_rate, step.metrics) == (0, 3.75**2, 0.1, {"worst": 3.75})
+    assert (step.index, step.loss, step.learning_rate) == (0, 3.75**2, 0.1)
+    assert step.metrics == {"worst": 3.75, "gradient_norm": pytest.approx(7.5 * 15**0.5)}
     assert step.took >= step.waited >= 0
     assert weights(network) == pytest.approx([0.5 - 0.75, -1 - 1.5, 2 - 2.25, 0.25 - 0.75])
 

@@ -16,11 +16,13 @@ from swcl_cli.errors import Interrupted, SwclError
 from swcl_cli.training import run as module
 from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.loop import Step
+from swcl_cli.training.processes import make_fabric
 from swcl_cli.training.run import Run, is_begun
 from swcl_cli.workspace import read_provenance
 
 WORK = {"step": "pretrain", "settings": {"seed": 0}, "inputs": {}}
 NEVER = 1e9
+FABRIC = make_fabric("cpu", "fp32")
 
 
 def fresh_state() -> TrainState:
@@ -34,7 +36,14 @@ def steps(state: TrainState, total: int = 5) -> Iterator[Step]:
     for index in range(state.step, total):
         with torch.no_grad():
             state.module.weight.add_(1.0)  # type: ignore[operator, union-attr]
-        yield Step(index, loss=10.0 - index, learning_rate=0.5, metrics={"share": 0.25}, waited=0.5, took=2.0)
+        yield Step(
+            index,
+            loss=10.0 - index,
+            learning_rate=0.5,
+            metrics={"share": 0.25, "gradient_norm": 3.0},
+            waited=0.5,
+            took=2.0,
+        )
 
 
 def weight(state: TrainState) -> float:
@@ -52,14 +61,14 @@ def saved_step(folder: Path) -> int | None:
 
 def test_each_step_is_passed_on_counted_and_logged(tmp_path: Path) -> None:
     state = fresh_state()
-    job = Run(tmp_path / "run", WORK, state, NEVER, fresh=False)
+    job = Run(FABRIC, tmp_path / "run", WORK, state, NEVER, fresh=False)
     seen = []
     for step in job.follow(steps(state, 3), 3, views_a_step=8):
         seen.append((step.index, state.step))
         if step.index == 1:
             job.log(epoch=0, validation=0.75)
     assert seen == [(0, 1), (1, 2), (2, 3)] and saved_step(tmp_path / "run") is None
-    shared = {"learning_rate": 0.5, "share": 0.25, "views_a_second": 4.0, "waited_share": 0.25}
+    shared = {"learning_rate": 0.5, "share": 0.25, "gradient_norm": 3.0, "views_a_second": 4.0, "waited_share": 0.25}
     assert records(tmp_path / "run") == [
         {"step": 0, "loss": 10.0, **shared},
         {"step": 1, "loss": 9.0, **shared},
@@ -70,7 +79,7 @@ def test_each_step_is_passed_on_counted_and_logged(tmp_path: Path) -> None:
 
 def test_a_killed_run_goes_on_from_its_last_save_and_its_log_is_cut_back(tmp_path: Path) -> None:
     state = fresh_state()
-    job = Run(tmp_path, WORK, state, 0, fresh=False)
+    job = Run(FABRIC, tmp_path, WORK, state, 0, fresh=False)
     for step in job.follow(steps(state), 5, 1):
         job.log(epoch=step.index)
         if step.index == 3:
@@ -80,7 +89,7 @@ def test_a_killed_run_goes_on_from_its_last_save_and_its_log_is_cut_back(tmp_pat
     assert saved_step(tmp_path) == 3
 
     again = fresh_state()
-    job = Run(tmp_path, WORK, again, NEVER, fresh=False)
+    job = Run(FABRIC, tmp_path, WORK, again, NEVER, fresh=False)
     assert (again.step, weight(again)) == (3, 3.0)
     assert [record["step"] for record in records(tmp_path)] == [0, 0, 1, 1, 2, 2]
     for step in job.follow(steps(again), 5, 1):
@@ -90,9 +99,21 @@ def test_a_killed_run_goes_on_from_its_last_save_and_its_log_is_cut_back(tmp_pat
     assert saved_step(tmp_path) is None
 
 
+@pytest.mark.parametrize("pressed", [False, True])
+def test_a_signal_at_the_last_step_that_the_caller_takes_is_told(tmp_path: Path, pressed: bool) -> None:
+    state = fresh_state()
+    job = Run(FABRIC, tmp_path, WORK, state, NEVER, fresh=False)
+    for step in job.follow(steps(state), 5, 1):
+        if step.index == 2:
+            if pressed:
+                signal.raise_signal(signal.SIGINT)
+            break
+    assert job.stopped == pressed
+
+
 def test_a_log_without_a_state_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"step": 0}\n{"step": 1}\n')
-    Run(tmp_path, WORK, fresh_state(), NEVER, fresh=False)
+    Run(FABRIC, tmp_path, WORK, fresh_state(), NEVER, fresh=False)
     assert records(tmp_path) == []
 
 
@@ -106,7 +127,7 @@ def test_it_saves_when_it_is_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(module, "time", Clock)
     state, saved = fresh_state(), []
-    for step in Run(tmp_path, WORK, state, 60, fresh=False).follow(steps(state, 8), 8, 1):
+    for step in Run(FABRIC, tmp_path, WORK, state, 60, fresh=False).follow(steps(state, 8), 8, 1):
         saved.append((step.index, saved_step(tmp_path)))
         Clock.now += 25
     assert saved == [(0, None), (1, None), (2, None), (3, 3), (4, 3), (5, 3), (6, 6), (7, 6)]
@@ -114,16 +135,16 @@ def test_it_saves_when_it_is_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_every_step_is_saved_where_seconds_are_zero(tmp_path: Path) -> None:
     state = fresh_state()
-    following = Run(tmp_path, WORK, state, 0, fresh=False).follow(steps(state), 5, 1)
+    following = Run(FABRIC, tmp_path, WORK, state, 0, fresh=False).follow(steps(state), 5, 1)
     assert [saved_step(tmp_path) for _ in following] == [None, 1, 2, 3, 4] and saved_step(tmp_path) == 5
 
 
 def test_what_the_caller_does_with_a_step_is_saved_with_it(tmp_path: Path) -> None:
     state = fresh_state()
-    for step in Run(tmp_path, WORK, state, 0, fresh=False).follow(steps(state, 2), 2, 1):
+    for step in Run(FABRIC, tmp_path, WORK, state, 0, fresh=False).follow(steps(state, 2), 2, 1):
         state.notes = {"best_epoch": step.index}
     again = fresh_state()
-    Run(tmp_path, WORK, again, 0, fresh=False)
+    Run(FABRIC, tmp_path, WORK, again, 0, fresh=False)
     assert (again.step, again.notes) == (2, {"best_epoch": 1})
 
 
@@ -131,7 +152,7 @@ def test_what_the_caller_does_with_a_step_is_saved_with_it(tmp_path: Path) -> No
 def test_a_signal_saves_after_the_step_in_progress_and_stops(tmp_path: Path, number: signal.Signals) -> None:
     before = signal.getsignal(number)
     state = fresh_state()
-    job, done = Run(tmp_path, WORK, state, NEVER, fresh=False), []
+    job, done = Run(FABRIC, tmp_path, WORK, state, NEVER, fresh=False), []
     with pytest.raises(Interrupted, match="^Stopped after step 3; the same command goes on from there.$"):
         for step in job.follow(steps(state), 5, 1):
             if step.index == 2:
@@ -139,7 +160,7 @@ def test_a_signal_saves_after_the_step_in_progress_and_stops(tmp_path: Path, num
             done.append(step.index)
     assert done == [0, 1, 2] and saved_step(tmp_path) == 3 and signal.getsignal(number) == before
     again = fresh_state()
-    Run(tmp_path, WORK, again, NEVER, fresh=False)
+    Run(FABRIC, tmp_path, WORK, again, NEVER, fresh=False)
     assert (again.step, weight(again)) == (3, 3.0)
 
 
@@ -147,7 +168,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     state = fresh_state()
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
-        for _ in Run(tmp_path, WORK, state, NEVER, fresh=False).follow(steps(state), 5, 1):
+        for _ in Run(FABRIC, tmp_path, WORK, state, NEVER, fresh=False).follow(steps(state), 5, 1):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGTERM)
             raise AssertionError
@@ -157,7 +178,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
 def test_signals_are_the_program_s_own_again_after_the_caller_leaves(tmp_path: Path) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     state = fresh_state()
-    following = Run(tmp_path, WORK, state, NEVER, fresh=False).follow(steps(state), 5, 1)
+    following = Run(FABRIC, tmp_path, WORK, state, NEVER, fresh=False).follow(steps(state), 5, 1)
     next(following)
     assert all(signal.getsignal(number) != handler for number, handler in before.items())
     following.close()  # type: ignore[attr-defined]
@@ -166,14 +187,14 @@ def test_signals_are_the_program_s_own_again_after_the_caller_leaves(tmp_path: P
 
 def test_other_work_is_refused_unless_it_starts_afresh(tmp_path: Path) -> None:
     state = fresh_state()
-    list(Run(tmp_path, WORK, state, 0, fresh=False).follow(steps(state), 5, 1))
+    list(Run(FABRIC, tmp_path, WORK, state, 0, fresh=False).follow(steps(state), 5, 1))
     other = {**WORK, "settings": {"seed": 1}}
     with pytest.raises(SwclError, match=r"differs \(seed: 0 -> 1\). Start over with --fresh."):
-        Run(tmp_path, other, fresh_state(), NEVER, fresh=False)
+        Run(FABRIC, tmp_path, other, fresh_state(), NEVER, fresh=False)
     assert len(records(tmp_path)) == 5
 
     again = fresh_state()
-    job = Run(tmp_path, other, again, NEVER, fresh=True)
+    job = Run(FABRIC, tmp_path, other, again, NEVER, fresh=True)
     assert again.step == 0 and records(tmp_path) == [] and saved_step(tmp_path) is None
     with pytest.raises(
         Interrupted, match="^Stopped after step 1; the same command without --fresh goes on from there.$"

@@ -1,10 +1,10 @@
-"""Learning rates by tables of values worked out by hand."""
+"""Schedules and lengths by tables of values worked out by hand."""
 
 from __future__ import annotations
 
 import pytest
 
-from swcl_cli.training.schedules import step_decay, warmup_cosine
+from swcl_cli.training.schedules import cosine_momentum, count_steps, linear, step_decay, warmup_cosine
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,24 @@ def test_the_paper_s_pretraining() -> None:
 def test_a_tenth_after_each_milestone(epoch: int, factor: float) -> None:
     assert step_decay(epoch, (140, 160, 180)) == pytest.approx(factor)
     assert step_decay(epoch, ()) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("step", "momentum"), [(0, 0.996), (2, 0.997), (3, 0.998), (4, 0.999), (6, 1.0)]  # cos 0, 60, 90, 120, 180 degrees
+)  # fmt: skip
+def test_a_teachers_momentum(step: int, momentum: float) -> None:
+    assert cosine_momentum(step, 6, 0.996) == pytest.approx(momentum, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("step", "temperature"), [(0, 0.04), (10, 0.05), (15, 0.055), (29, 0.069), (30, 0.07), (31, 0.07), (400, 0.07)]
+)
+def test_a_teachers_temperature(step: int, temperature: float) -> None:
+    assert linear(step, 30, 0.04, 0.07) == pytest.approx(temperature, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("views", "steps"), [(None, 12), (1, 1), (8, 1), (9, 2), (96, 12), (800, 100)]  # 3 epochs of 4 steps of 8 views
+)  # fmt: skip
+def test_steps_of_a_run(views: int | None, steps: int) -> None:
+    assert count_steps(3, 4, views, 8) == steps

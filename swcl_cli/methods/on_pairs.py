@@ -1,0 +1,83 @@
+"""What the methods on retinal-SWAP share: its patches, in batches of left/right pairs (paper III-C)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from swcl_cli import console
+from swcl_cli.data.loaders import epoch_plan
+from swcl_cli.data.patch_views import VIEWS, PairViews, join_pairs
+from swcl_cli.data.released_swap import read_released
+from swcl_cli.data.weak_labels import Patches, read_patches
+from swcl_cli.errors import SwclError
+from swcl_cli.methods.method import Method
+from swcl_cli.models.initialisation import Initial
+from swcl_cli.settings import PretrainSettings, WeakLabel
+from swcl_cli.workspace import Workspace, fingerprint
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Patches, the file or folder that lists them, the root of their paths, and fingerprints of what was read."""
+
+    patches: Patches
+    source: Path
+    root: Path
+    inputs: dict[str, str]
+
+
+def read_swap(settings: PretrainSettings, workspace: Workspace, labels: Sequence[WeakLabel]) -> Swap:
+    """The workspace's swap.parquet, or the released folder that --swap names; `labels` make up a patch's label id."""
+    if settings.swap:
+        patches = read_released(settings.swap, labels, settings.threshold)
+        return Swap(patches, settings.swap, settings.swap, {"swap": fingerprint(settings.swap / "labels.csv")})
+    path = find_swap(workspace)
+    return Swap(read_patches(path, labels, settings.threshold), path, workspace.root, {"swap": fingerprint(path)})
+
+
+def find_swap(workspace: Workspace) -> Path:
+    """swap.parquet; warns where its inputs changed since. Raises SwclError where it is missing."""
+    path = workspace.require(workspace.swap, "swcl make-swap")
+    if changed := workspace.changed_since(path):
+        console.warn(f"{', '.join(changed)} changed since {path.name} was made; swcl make-swap --fresh renews it.")
+    return path
+
+
+def warn_of_one_kind(patches: Patches, where: str) -> None:
+    """Says so where all patches, or none, are abnormal."""
+    abnormal = int(patches.abnormal.sum())
+    if abnormal in (0, len(patches)):
+        console.warn(f"{abnormal:,} of {len(patches):,} patches are abnormal {where}: the label separates nothing.")
+
+
+def pair_method(settings: PretrainSettings, swap: Swap, initial: Initial, objective: nn.Module) -> Method:
+    """objective: takes views uint8 (n, 2, S, S, 3) and label (n,). Raises SwclError where a batch has more pairs."""
+    patches, batch = swap.patches, settings.batch_patches // 2
+    if len(patches.pairs) < batch:
+        raise SwclError(
+            f"{swap.source} has {len(patches.pairs):,} pairs, fewer than a batch of {batch:,}: "
+            f"lower --batch-patches to at most {2 * len(patches.pairs):,}."
+        )
+    plan, steps = epoch_plan(settings.seed, "pair order", len(patches.pairs), batch, padded=True)
+    return Method(
+        objective=objective,
+        encoder=initial.encoder,
+        architecture=initial.architecture,
+        dataset=PairViews(swap.root, patches, settings.seed, settings.flip == "keep", settings.smallest_crop),
+        collate=join_pairs,
+        plan=plan,
+        items_a_step=batch,
+        steps_per_epoch=steps,
+        views_a_step=VIEWS * settings.batch_patches,
+        inputs={**swap.inputs, **initial.inputs},
+        image_size=patches.size,
+        mean=initial.mean,
+        std=initial.std,
+        batch_option="--batch-patches",
+        summary=f"{len(patches):,} patches in {len(patches.pairs):,} pairs; "
+        f"a batch of {settings.batch_patches:,} patches = {batch:,} pairs = {VIEWS * settings.batch_patches:,} views",
+    )

@@ -1,0 +1,97 @@
+"""Several processes that work as one (torchrun): how they are found, and what they hand to each other."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from torch import Tensor, distributed, nn
+
+from swcl_cli.errors import SwclError
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+
+def make_fabric(accelerator: str, precision: str, several: bool = False) -> Fabric:
+    """One process on one device; under torchrun, where a step can use `several`, all that it has started.
+
+    Raises SwclError where torchrun has started several processes for a step that can't use them.
+    """
+    started = int(os.environ["WORLD_SIZE"]) if TorchElasticEnvironment.detect() else 1
+    if started > 1 and not several:
+        raise SwclError(f"This step works in one process, but torchrun has started {started}: run it without torchrun.")
+    here = int(os.environ["LOCAL_WORLD_SIZE"]) if started > 1 else 1
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=here,
+        num_nodes=started // here,
+        strategy="ddp" if started > 1 else "auto",
+        precision=PRECISIONS[precision],  # type: ignore[arg-type]
+        plugins=TorchElasticEnvironment() if started > 1 else LightningEnvironment(),
+    )
+    fabric.launch()
+    return fabric
+
+
+def joined_batch_norm(module: nn.Module, fabric: Fabric) -> nn.Module:
+    """The module, its batch statistics taken over all processes (FACTS 5).
+
+    Raises SwclError where that can't be done: on CPUs.
+    """
+    normalised = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+    if fabric.world_size == 1 or not normalised:
+        return module
+    if fabric.device.type != "cuda":
+        raise SwclError(
+            "BatchNorm can't be exact in several processes on CPUs: "
+            "take --architecture resnetv2_50x1_bit, or one process."
+        )
+    return nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def count_processes() -> int:
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def mean_of_processes(values: Tensor) -> Tensor:
+    """The mean over all processes, in place. No gradient flows through it."""
+    if distributed.is_initialized():
+        distributed.all_reduce(values)
+        values /= count_processes()
+    return values
+
+
+def gather_rows(rows: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """The rows (n, ...) of all processes, by rank, and the range [start, stop) in them of this one's.
+
+    n may differ. A gradient flows back to each process's own rows, summed over the processes.
+    """
+    if not distributed.is_initialized():
+        return rows, (0, len(rows))
+    counts = [torch.zeros((), dtype=torch.int64, device=rows.device) for _ in range(count_processes())]
+    distributed.all_gather(counts, torch.tensor(len(rows), device=rows.device))
+    lengths = [int(count) for count in counts]
+    start = sum(lengths[: distributed.get_rank()])
+    gathered: Tensor = _Gather.apply(rows, lengths, start)
+    return gathered, (start, start + len(rows))
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, lengths: list[int], start: int) -> Tensor:
+        ctx.start, ctx.stop = start, start + len(rows)
+        padded = rows.new_zeros(max(lengths), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in lengths]
+        distributed.all_gather(parts, padded)
+        return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None, None]:
+        gradient = outer[0].contiguous()
+        distributed.all_reduce(gradient)
+        return gradient[ctx.start : ctx.stop], None, None

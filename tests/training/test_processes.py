@@ -1,0 +1,56 @@
+"""Several gloo processes against one process on the whole batch (FACTS C8)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from training import two_processes
+
+from swcl_cli.errors import SwclError
+from swcl_cli.training import processes
+from swcl_cli.training.processes import gather_rows, make_fabric
+
+
+def torchrun(count: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(("count", "chunk"), [(2, 3), (3, 0)])
+def test_gradients_are_those_of_one_process(tmp_path: Path, count: int, chunk: int) -> None:
+    done = torchrun(count, two_processes.__file__, str(tmp_path / "found.pt"), str(chunk))
+    assert done.returncode == 0, done.stderr
+    gradients, measures = torch.load(tmp_path / "found.pt")
+    expected, one = two_processes.step(chunk=0)
+    assert measures["loss"] == pytest.approx(one["loss"], rel=1e-6)
+    for name, gradient in gradients.items():
+        assert (gradient - expected[name]).norm() < 1e-5 * expected[name].norm(), name
+    assert measures["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-5)
+    assert measures["positives"] == pytest.approx(one["positives"]) and one["positives"] > 1
+
+
+def test_one_process_gathers_its_own_rows() -> None:
+    rows = torch.arange(6.0).view(3, 2)
+    gathered, own = gather_rows(rows)
+    assert gathered is rows and own == (0, 3)
+
+
+def test_a_step_for_one_process_refuses_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes.TorchElasticEnvironment, "detect", lambda: True)
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(SwclError, match="works in one process, but torchrun has started 4"):
+        make_fabric("cpu", "fp32")
+
+
+def test_batch_norm_is_refused_in_several_processes_on_cpus() -> None:
+    class Fabric:
+        world_size, device = 2, torch.device("cpu")
+
+    with pytest.raises(SwclError, match="BatchNorm can't be exact in several processes on CPUs"):
+        processes.joined_batch_norm(torch.nn.BatchNorm2d(3), Fabric())  # type: ignore[arg-type]
+    grouped = torch.nn.GroupNorm(1, 3)
+    assert processes.joined_batch_norm(grouped, Fabric()) is grouped  # type: ignore[arg-type]
