@@ -1,0 +1,101 @@
+"""Whole prepared photographs, and the augmented views of them that image-level methods train on (FACTS D1, D2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from swcl_cli import chance
+from swcl_cli.data import manifest
+from swcl_cli.data.augment import contrastive_pixels
+from swcl_cli.data.loaders import Key
+from swcl_cli.data.patch_views import VIEWS
+from swcl_cli.data.photographs import Photographs, manifest_of
+from swcl_cli.errors import SwclError
+from swcl_cli.workspace import Workspace, fingerprint, read_provenance
+
+Label = Literal["abnormal", "dr_grade"]
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Photographs of one or more data sets, one after the other, of one split or of all (None).
+
+    positive: (N,) bool, whether the label is above 0, or None where none was asked for. size: shorter side in pixels.
+    unlabelled: how many photographs were left out, since their label is not known.
+    """
+
+    photographs: Photographs
+    positive: NDArray[np.bool_] | None
+    size: int
+    split: str | None
+    inputs: dict[str, str]
+    unlabelled: int
+
+    def __len__(self) -> int:
+        return len(self.photographs)
+
+    @property
+    def view_size(self) -> int:
+        """Half of the prepared size, as a patch's is: all methods train encoders at one input size."""
+        return self.size // 2
+
+
+def read_images(
+    workspace: Workspace, names: Sequence[str], label: Label | None = None, split: str | None = None
+) -> ImageSet:
+    """Reads the manifests of these data sets: one split or all. No label column is read but the one asked for.
+
+    Raises SwclError where a set is named twice or not prepared, the sets were not prepared at one size, no photograph
+    is in the split, or none has the label.
+    """
+    if len(set(names)) < len(names):
+        raise SwclError(f"A data set is named twice: --data {','.join(names)}.")
+    paths = {name: manifest_of(workspace, name) for name in names}
+    sizes = {name: int(read_provenance(path)["settings"]["size"]) for name, path in paths.items()}
+    if len(set(sizes.values())) > 1 or 0 in sizes.values():
+        raise SwclError(f"Views need photographs prepared at one size, not {sizes}: run prep with one --size for all.")
+    columns = ["path", "checksum", *([label] if label else []), *(["split"] if split else [])]
+    table = pd.concat([manifest.read(path, columns=columns) for path in paths.values()], ignore_index=True)
+    table = table[table["split"] == split] if split else table
+    if not len(table):
+        raise SwclError(f"{', '.join(names)} has no photograph{f' in its {split} split' if split else ''}.")
+    known = table[table[label].notna()] if label else table
+    if not len(known):
+        raise SwclError(
+            f"None of the {len(table):,} photographs of {', '.join(names)} has the label {label}: "
+            "prepare a download that comes with its labels."
+        )
+    return ImageSet(
+        photographs=Photographs.of(workspace, known),
+        positive=known[label].to_numpy(dtype=np.int64) > 0 if label else None,
+        size=sizes[names[0]],
+        split=split,
+        inputs={name: fingerprint(path) for name, path in paths.items()},
+        unlabelled=len(table) - len(known),
+    )
+
+
+class ImageViews(Dataset[dict[str, Any]]):
+    """(epoch, item) -> two views of a photograph, uint8 (2, S, S, 3), and its label, or, without any, its number.
+
+    flip, smallest: as `augment.contrastive_pixels` takes them.
+    """
+
+    def __init__(self, images: ImageSet, seed: int, flip: bool, smallest: float) -> None:
+        self.images, self.seed, self.flip, self.smallest = images, seed, flip, smallest
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        epoch, item = key
+        image, size = self.images.photographs.read(item), self.images.view_size
+        draws = (chance.generator(self.seed, "image view", epoch, item, view) for view in range(VIEWS))
+        views = np.stack([contrastive_pixels(image, size, draw, self.flip, self.smallest) for draw in draws])
+        label = item if self.images.positive is None else int(self.images.positive[item])
+        return {"views": torch.from_numpy(views), "label": label}

@@ -1,0 +1,61 @@
+"""BYOL on whole photographs: a network predicts what its teacher makes of the other view (arXiv 2006.07733)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from swcl_cli.data.image_views import read_images
+from swcl_cli.evaluation.embeddings import spread
+from swcl_cli.losses.distillation import of_other_view, regression
+from swcl_cli.methods.embedding import Encoding
+from swcl_cli.methods.method import Method, initial_encoder
+from swcl_cli.methods.on_images import image_method
+from swcl_cli.methods.teacher import MOMENTUM, Teacher
+from swcl_cli.models.encoders import ARCHITECTURES, keyed_weights
+from swcl_cli.models.self_distillation_heads import EMBEDDING, BatchFreeMLP
+from swcl_cli.settings import PretrainSettings
+from swcl_cli.training.schedules import cosine_momentum, count_steps
+from swcl_cli.workspace import Workspace
+
+
+class Bootstrap(nn.Module):
+    """The sum over both directions of |q - z'|^2, 0 to 8: q predicted from one view, z' the target of the other.
+
+    Both views pass each network in one batch, so that BatchNorm sees them together; the target takes no gradient.
+    """
+
+    def __init__(self, encoding: Encoding, projector: nn.Module, predictor: nn.Module) -> None:
+        super().__init__()
+        self.online, self.predictor = nn.Sequential(encoding, projector), predictor
+        self.target = Teacher(self.online)
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """batch: views uint8 (n, 2, S, S, 3), this process's part; the loss is a mean over photographs."""
+        views = batch["views"].flatten(0, 1)
+        projections = self.online(views)  # (2n, 256)
+        loss = 2 * regression(self.predictor(projections), of_other_view(self.target(views)))
+        return loss, {"embedding_spread": spread(normalize(projections.detach().float(), dim=1))}
+
+
+def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
+    """Heads and momentum as FACTS D1, optimiser SWCL's (D0); what is kept is the online encoder.
+
+    Reads all splits of the data sets, and none of their labels. Raises SwclError where a data set is not prepared, or
+    there are fewer photographs than a batch has.
+    """
+    images = read_images(workspace, settings.data)
+    initial = initial_encoder(settings, workspace)
+    with keyed_weights(settings.seed, "projector weights"):
+        projector = BatchFreeMLP(ARCHITECTURES[initial.architecture].channels)
+        predictor = BatchFreeMLP(EMBEDDING)
+    objective = Bootstrap(Encoding(initial.encoder, initial.mean, initial.std), projector, predictor)
+    method = image_method(settings, images, initial, objective)
+    total = count_steps(settings.epochs, method.steps_per_epoch, settings.views, method.views_a_step)
+
+    def after_step(step: int) -> None:
+        objective.target.update(objective.online, cosine_momentum(step, total, MOMENTUM))
+
+    return replace(method, after_step=after_step)

@@ -1,0 +1,64 @@
+"""The supervised baselines: an encoder and one linear unit, trained on photographs labelled by hand (FACTS D2)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, normalize
+
+from swcl_cli.data.image_views import Label, read_images
+from swcl_cli.data.patch_views import VIEWS
+from swcl_cli.errors import SwclError
+from swcl_cli.evaluation.embeddings import spread
+from swcl_cli.methods.embedding import Encoding
+from swcl_cli.methods.method import Method, initial_encoder
+from swcl_cli.methods.on_images import image_method
+from swcl_cli.models.encoders import ARCHITECTURES, keyed_weights
+from swcl_cli.settings import PretrainSettings
+from swcl_cli.workspace import Workspace
+
+TRAINED = "train"  # the split; what validates and tests is not looked at
+
+
+class BinaryClassification(nn.Module):
+    """Mean over the views of -log p(label), p = sigmoid(w f + b) of a view's pooled features f."""
+
+    def __init__(self, encoding: Encoding, head: nn.Linear) -> None:
+        super().__init__()
+        self.encoding, self.head = encoding, head
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """batch: views uint8 (n, 2, S, S, 3), label (n,) 0 or 1."""
+        features = self.encoding(batch["views"].flatten(0, 1))  # (2n, C)
+        logit = self.head(features).squeeze(1).float()
+        label = batch["label"].repeat_interleave(VIEWS)
+        loss = binary_cross_entropy_with_logits(logit, label.float())
+        return loss, {
+            "accuracy": ((logit > 0) == (label > 0)).float().mean(),
+            "embedding_spread": spread(normalize(features.detach().float(), dim=1)),
+        }
+
+
+def prepare_odir(settings: PretrainSettings, workspace: Workspace) -> Method:
+    """Normal or abnormal, by the keywords of the training part of OIA-ODIR."""
+    return _prepare(settings, workspace, "odir", "abnormal")
+
+
+def prepare_eyepacs(settings: PretrainSettings, workspace: Workspace) -> Method:
+    """Diabetic retinopathy or none (level > 0), of the training part of Kaggle EyePACS."""
+    return _prepare(settings, workspace, "eyepacs", "dr_grade")
+
+
+def _prepare(settings: PretrainSettings, workspace: Workspace, dataset: str, label: Label) -> Method:
+    """Raises SwclError where the set is not prepared, or its train split has no label or one kind of it."""
+    images = read_images(workspace, [dataset], label, TRAINED)
+    positive = int(images.positive.sum()) if images.positive is not None else 0
+    if positive in (0, len(images)):
+        raise SwclError(
+            f"{positive:,} of the {len(images):,} labelled photographs in the {TRAINED} split of {dataset} have "
+            f"{label} above 0: there is nothing to tell apart. Prepare more of {dataset}."
+        )
+    initial = initial_encoder(settings, workspace)
+    with keyed_weights(settings.seed, "head weights"):
+        head = nn.Linear(ARCHITECTURES[initial.architecture].channels, 1)
+    encoding = Encoding(initial.encoder, initial.mean, initial.std)
+    return image_method(settings, images, initial, BinaryClassification(encoding, head))

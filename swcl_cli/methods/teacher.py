@@ -1,0 +1,32 @@
+"""A teacher: the running mean of a student's weights (arXiv 2006.07733, eq. 1; 2104.14294, 3.1)."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+MOMENTUM = 0.996  # of the first step; it rises to 1 (FACTS D1)
+
+
+class Teacher(nn.Module):
+    """A copy of the student at its start. No gradient reaches it; a part of the objective, it is in its state.
+
+    It works in the student's mode, as BYOL's and DINO's do: BatchNorm takes the statistics of the batch. So its running
+    statistics are of its own activations, which are what an evaluation of its weights needs; the student's are not.
+    """
+
+    def __init__(self, student: nn.Module) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(student).requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, views: Tensor) -> Tensor:
+        outputs: Tensor = self.network(views)
+        return outputs
+
+    @torch.no_grad()
+    def update(self, student: nn.Module, momentum: float) -> None:
+        """Each weight becomes momentum * own + (1 - momentum) * student's, in place."""
+        torch._foreach_lerp_(list(self.network.parameters()), list(student.parameters()), 1 - momentum)

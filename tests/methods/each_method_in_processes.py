@@ -1,0 +1,58 @@
+"""Run by torchrun in test_registry.py: of each method one training step on this process's part of a batch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from methods import tiny_encoder
+
+from swcl_cli.data.loaders import step_batches
+from swcl_cli.methods import METHODS
+from swcl_cli.settings import PretrainSettings
+from swcl_cli.settings.names import METHOD_OPTIONS
+from swcl_cli.steps.pretrain import _own_part
+from swcl_cli.training.loop import training_steps
+from swcl_cli.training.processes import make_fabric
+from swcl_cli.workspace import Workspace
+
+Found = dict[str, tuple[dict[str, torch.Tensor], dict[str, float]]]
+
+
+def small(root: Path, method: str, **values: Any) -> PretrainSettings:
+    """A few steps an epoch of what `planted_eyes` writes for 6 patients."""
+    batch = {"batch_images": 8} if "batch_images" in METHOD_OPTIONS[method] else {"batch_patches": 16}
+    run = {"epochs": 2, "warmup_epochs": 1, "workers": 0, "accelerator": "cpu", "probe_every": 0}
+    named = {"workspace": root, "method": method, "architecture": "resnet18"}
+    return PretrainSettings(**{**named, **batch, **run, **values})
+
+
+def step(root: Path) -> Found:
+    """method -> gradients, and loss and metrics, of one step of all processes together."""
+    fabric = make_fabric("cpu", "fp32", several=True)
+    found: Found = {}
+    with tiny_encoder.in_place_of_timms("group"):
+        for name, prepare in METHODS.items():
+            method = prepare(small(root, name), Workspace(root))
+            wrapped = fabric.setup_module(method.objective)
+            optimizer = torch.optim.SGD([w for w in method.objective.parameters() if w.requires_grad], lr=0.0)
+            batches = step_batches(method.dataset, _own_part(method, fabric), 0, 1, 0, method.collate)
+            method.before_step(0)
+            (done,) = training_steps(fabric, wrapped, optimizer, batches, lambda _: 0.0, seed=0)
+            method.after_step(0)
+            tensors = {
+                name: weight.grad for name, weight in method.objective.named_parameters() if weight.requires_grad
+            }
+            tensors |= {f"buffer {name}": buffer for name, buffer in method.objective.named_buffers()}
+            kept = {name: tensor.clone() for name, tensor in tensors.items() if tensor is not None}
+            found[name] = (kept, {"loss": done.loss, **done.metrics})
+    return found
+
+
+if __name__ == "__main__":
+    found = step(Path(sys.argv[1]))
+    if int(torch.distributed.get_rank()) == 0:
+        torch.save(found, sys.argv[2])
+    torch.distributed.destroy_process_group()
