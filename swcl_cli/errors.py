@@ -17,3 +17,7 @@ class Interrupted(SwclError):
     """SIGINT or SIGTERM arrived and the state was saved; the same command goes on. Exit code 130, as shells expect."""
 
     exit_code = 130
+
+
+class Diverged(SwclError):
+    """Loss or gradient is not finite: of several learning rates that are tried, this one is none."""

@@ -17,6 +17,8 @@ from tests import prepared
 SMALL = {"seeds": 1, "workers": 0, "accelerator": "cpu", "crop": 32, "architecture": "resnet18"}
 IDRID = {"task": "idrid", "batch": 16, "epochs": 8, "learning_rate": 0.03}
 DRIVE = {"task": "drive", "batch": 4, "epochs": 8, "learning_rate": 0.03, "output_stride": 16}
+REFUGE_CLS = {**IDRID, "task": "refuge-cls"}
+REFUGE_SEG = {**DRIVE, "task": "refuge-seg"}
 SPLITS = ("train", "train", "train", "val", "test")
 
 
@@ -54,6 +56,32 @@ def write_drive(root: Path, count: int = 20) -> pd.DataFrame:
         image = (rng.normal(70, 10, (40, 48, 3)) + mask[..., None] * 0.4).clip(0, 255).astype(np.uint8)
         rows.append({"split": SPLITS[item % 5], "image": image, "mask": mask, "fov": np.full_like(mask, 255)})
     return prepared.write(root, "drive", rows, size=0)
+
+
+def write_refuge_cls(root: Path, count: int = 100) -> pd.DataFrame:
+    """A fifth has glaucoma, and a bright left half."""
+    rows = []
+    for item in range(count):
+        rng, glaucoma = generator(0, "halves", item=item), item // 5 % 5 == 0
+        noise = rng.normal(80, 15, (40, 40, 3))
+        noise[:, :20] += 90 * glaucoma
+        image = noise.clip(0, 255).astype(np.uint8)
+        rows.append({"split": SPLITS[item % 5], "glaucoma": glaucoma, "image": image})
+    return prepared.write(root, "refuge-cls", rows, size=40)
+
+
+def write_refuge_seg(root: Path, count: int = 20) -> pd.DataFrame:
+    """Bright discs with brighter cups; masks have twice the photographs' side."""
+    rows = []
+    for item in range(count):
+        rng = generator(0, "discs", item=item)
+        y, x = np.mgrid[:96, :96]
+        away = np.hypot(x - rng.integers(36, 60), y - rng.integers(36, 60))
+        disc, cup = away < rng.integers(26, 34), away < rng.integers(12, 20)
+        red = (60 + 70 * disc + 90 * cup)[::2, ::2, None] + rng.normal(0, 8, (48, 48, 3))
+        mask = np.select([cup, disc], [np.uint8(0), np.uint8(128)], np.uint8(255))
+        rows.append({"split": SPLITS[item % 5], "image": red.clip(0, 255).astype(np.uint8), "mask": mask})
+    return prepared.write(root, "refuge-seg", rows, size=48)
 
 
 def log(workspace: Workspace, name: str) -> list[dict[str, Any]]:

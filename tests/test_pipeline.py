@@ -156,6 +156,7 @@ def test_every_command_leaves_its_artefacts(whole: Path) -> None:
     finetuned = ["model.safetensors", "predictions.parquet", "results.parquet"]
     assert sorted(name for name in names if name.split("/")[0] not in ("data", "phantom", "report")) == sorted([
         "labeler.safetensors", "swap.parquet", "swcl.safetensors", "runs/make-swap/cams.safetensors",
+        "runs/train-labeler/validation.parquet",
         *(f"finetune/{row}/seed0/{name}" for row in ("idrid/swcl", "drive/random") for name in finetuned),
         *(f"finetune/{row}/{name}" for row in ("idrid/swcl", "drive/random") for name in finetuned[1:]),
         *(f"finetune/drive/random/seed0/maps/{number:02d}_test.png" for number in range(1, 6)),

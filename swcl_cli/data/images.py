@@ -63,7 +63,6 @@ def prepare_photograph(
     """
     image = open_image(data)
     own = image.size
-    orientation = _orientation(image)
     part = _field_box(data) if crop else (0, 0, *own)
     shape = (part[2] - part[0], part[3] - part[1])
     target = _target(shape, size, square)
@@ -73,6 +72,7 @@ def prepare_photograph(
     scale = (decoded[0] / own[0], decoded[1] / own[1])
     box = (part[0] * scale[0], part[1] * scale[1], part[2] * scale[0], part[3] * scale[1])
     load(image, data)
+    orientation = _orientation(image)  # asked now: loading turns a TIFF, and only that, upright
     rgb = _to_rgb(image)
     if rgb.size != target or crop:
         rgb = rgb.resize(target, Image.Resampling.BILINEAR, box=box)

@@ -82,7 +82,7 @@ class Journal(Mapping[str, Outcome]):
 @contextmanager
 def opened(folder: Path, image_ids: Iterable[str]) -> Iterator[Journal]:
     """The journal of these images. Raises SwclError where the folder can't be written to, in this context as well."""
-    with failing_clearly(folder), open(folder / JOURNAL, "a+b") as handle:
+    with _failing_clearly(folder), open(folder / JOURNAL, "a+b") as handle:
         journal = Journal(handle, image_ids)
         yield journal
         journal.compact(folder / JOURNAL)
@@ -94,7 +94,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     A record lock, since worker processes don't inherit those. Raises SwclError where another process holds it.
     """
-    with failing_clearly(folder):
+    with _failing_clearly(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / LOCK).touch()
     with open(folder / LOCK, "r+") as handle:
@@ -106,7 +106,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def failing_clearly(folder: Path) -> Iterator[None]:
+def _failing_clearly(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

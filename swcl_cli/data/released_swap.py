@@ -157,7 +157,8 @@ def _checked(path: Path, cells: pd.DataFrame) -> pd.DataFrame:
     one = np.stack([np.ones(len(left), bool), ~differ], axis=1).ravel()
     require(pd.Series(one), "is of another patient or position than the other of its row")
     folder = path.parent / PATCHES
-    require(held["patch"].isin(os.listdir(folder) if folder.is_dir() else []), f"is missing in {folder}")
+    there = set(os.listdir(folder)) if folder.is_dir() else set()
+    require(pd.Series([patch in there for patch in held["patch"].to_list()], held.index), f"is missing in {folder}")
     return held.assign(dataset="")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, About, Download, Photograph, check_source
 from swcl_cli.datasets.folders import Images, split_name, walk
-from swcl_cli.datasets.tables import Row, read_table, require_unique
+from swcl_cli.datasets.tables import Row, read_header, read_table, require_unique
 from swcl_cli.errors import SwclError, UsageError
 
 PUBLISHED: dict[str, int] = {}
@@ -21,6 +22,7 @@ EYE_WORDS = {
     "left": "left", "l": "left", "os": "left", "right": "right", "r": "right", "od": "right", "unknown": "unknown",
 }  # fmt: skip
 SEX_WORDS = {"female": "female", "f": "female", "male": "male", "m": "male"}
+NEAR = 0.8  # likeness of names: patient_id is patient, DR-grade is dr_grade
 COLUMNS = ("patient", "eye", "split", "sex", *TRUTHS, *GRADES)
 EXPECTED = (
     f"photographs in folders of any names; --labels TABLE with the columns {IMAGE} and any of {', '.join(COLUMNS)}"
@@ -86,6 +88,7 @@ def _rows(labels: Path | None, paths: dict[str, str]) -> dict[str, Row]:
     """The rows by the keys of their images; a name without suffix is a key already."""
     if labels is None:
         return {}
+    _check_columns(labels)
     rows = read_table(labels, (IMAGE,), COLUMNS)
     require_unique(rows, IMAGE)
     known: dict[str, Row] = {}
@@ -96,6 +99,18 @@ def _rows(labels: Path | None, paths: dict[str, str]) -> dict[str, Row]:
             raise row.wrong(IMAGE, f"'{text}' names the image of row {known[key].number} again")
         known[key] = row
     return known
+
+
+def _check_columns(labels: Path) -> None:
+    """Raises SwclError where a column would be left aside that is known under nearly this name."""
+    there = read_header(labels)
+    absent = [column for column in COLUMNS if column not in there]
+    for column in there:
+        meant = get_close_matches(column, absent, 1, NEAR) if column not in (IMAGE, *COLUMNS) else []
+        if meant:
+            raise SwclError(
+                f"{labels}, row 1: column '{column}' is not read: call it '{meant[0]}', or quite differently."
+            )
 
 
 def _photograph(key: str, path: str, row: Row | None, pattern: re.Pattern[str] | None, mask: str | None) -> Photograph:

@@ -9,7 +9,7 @@ from swcl_cli.data.manifest import SPLITS
 from swcl_cli.datasets import DATASETS
 from swcl_cli.workspace import Workspace, read_provenance
 
-COLUMNS = ("data set", "train / val / test", "download", "prepared here", "in quarantine.csv")
+COLUMNS = ("data set", "train / val / test", "download", "prepared here", "quarantine.csv")
 
 
 def rows(workspace: Workspace) -> list[tuple[str, ...]]:

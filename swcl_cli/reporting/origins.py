@@ -71,7 +71,7 @@ def _command(artefact: Artefact, **runtime: str) -> str:
     unusual = {name: value for name, value in sorted(settings.items()) if value not in (None, usual.get(name))}
     unusual.pop(POSITIONAL.get(step, ""), None)
     for name, value in {**runtime, **unusual}.items():
-        words += [f"--{name.replace('_', '-')}", _text(value)]
+        words += [f"--{name.replace('_', '-')}", *([] if value is True else [_text(value)])]
     return shlex.join(words)
 
 

@@ -33,8 +33,8 @@ from swcl_cli.settings.train_labeler import TrainLabelerSettings
 __all__ = [
     "ALL", "DATASETS", "DATASET_OPTIONS", "DATASET_ROWS", "METHODS", "METHOD_ROWS", "OPTIONS", "ROWS", "ROW_KEY",
     "STEPS", "TASKS", "TASK_ROWS", "Architecture", "Dataset", "FinetuneSettings", "MakeSwapSettings", "Method",
-    "Precision", "PredictSettings", "PrepSettings", "PretrainSettings", "ReportSettings", "SeededSettings", "StepSettings", "Task",
-    "TrainLabelerSettings", "TrainingSettings", "WeakLabel",
+    "Precision", "PredictSettings", "PrepSettings", "PretrainSettings", "ReportSettings", "SeededSettings",
+    "StepSettings", "Task", "TrainLabelerSettings", "TrainingSettings", "WeakLabel",
 ]  # fmt: skip
 
 STEPS: dict[str, type[StepSettings]] = {

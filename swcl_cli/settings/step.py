@@ -30,7 +30,7 @@ def setting(
     """A field whose description is its `--help` text. `runtime`: it can't change a byte of the result. `short`: another
     name of its option.
     """
-    extra = {"panel": panel, "runtime": runtime, "short": short}
+    extra: dict[str, Any] = {"panel": panel, "runtime": runtime, "short": short}
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 

@@ -120,7 +120,7 @@ def _orphans(workspace: Workspace, dataset: str, jobs: Iterable[Job]) -> list[Pa
     for job in jobs:
         for path in job.outputs.values():
             expected[path.parent].add(path.name)
-    orphans = []
+    orphans = list(workspace.data(dataset).glob(".*.partial"))
     for folder, names in expected.items():
         if folder.is_dir():
             with os.scandir(folder) as entries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,20 @@ from swcl_cli.data.colour import Colour
 from swcl_cli.data.loaders import Key, epoch_plan, make_loader
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
-from swcl_cli.evaluation.metrics import auc, bootstrap_interval, joint_accuracy, quadratic_kappa
+from swcl_cli.evaluation.class_measures import any_grade, class_measures, specific_threshold
+from swcl_cli.evaluation.resampling import evaluate, intervals
 from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import Task
-from swcl_cli.tasks.trial import Judgement, Trial
+from swcl_cli.tasks.trial import Judgement, Trial, require_finite, splits_of
 from swcl_cli.workspace import Workspace
 
 RESIZE = 256 / 224  # shorter side at test, in crops (paper IV-B)
 TEST_BATCH = 32
+
+Labels = dict[str, NDArray[np.int64]]
+Scores = dict[str, NDArray[np.float32]]
 
 
 class JointClassifier(nn.Module):
@@ -53,9 +58,7 @@ class JointClassifier(nn.Module):
 class TrainViews(Dataset[dict[str, Any]]):
     """(epoch, item) -> image float32 (3, S, S) and its labels."""
 
-    def __init__(
-        self, photographs: Photographs, labels: dict[str, NDArray[np.int64]], crop: int, seed: int, colours: Any
-    ) -> None:
+    def __init__(self, photographs: Photographs, labels: Labels, crop: int, seed: int, colours: Any) -> None:
         self.photographs, self.labels, self.crop, self.seed, self.colours = photographs, labels, crop, seed, colours
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
@@ -72,7 +75,11 @@ class TestViews(Dataset[Any]):
         self.photographs, self.crop, self.colours = photographs, crop, colours
 
     def __getitem__(self, key: Key) -> Any:
-        return center_view(self.photographs.read(key[1]), round(self.crop * RESIZE), self.crop, *self.colours)
+        return test_view(self.photographs.read(key[1]), self.crop, *self.colours)
+
+
+def test_view(image: NDArray[np.uint8], crop: int, mean: Colour, std: Colour) -> NDArray[np.float32]:
+    return center_view(image, round(crop * RESIZE), crop, mean, std)
 
 
 def prepare(
@@ -84,53 +91,59 @@ def prepare(
     channels: int,
     mean: Colour,
     std: Colour,
+    splits: Mapping[str, pd.DataFrame] | None = None,
 ) -> Trial:
-    """Raises SwclError where a label is missing or outside its head's range."""
-    columns = ["split", "image_id", "patient_id", "path", *task.heads]
-    table = manifest.read(workspace.manifest(task.dataset), columns=columns)
-    _check(table, task, workspace.manifest(task.dataset))
-    splits = {split: table[table["split"] == split].reset_index(drop=True) for split in ("train", "val", "test")}
+    """splits: rows of the manifest, in place of its own. Raises SwclError where a label is missing or out of range."""
+    path = workspace.manifest(task.dataset)
+    columns = ["split", "image_id", "patient_id", "path", "checksum", *task.heads]
+    rows = splits or splits_of(manifest.read(path, columns=columns))
+    labels = {split: _labels(table, task, path) for split, table in rows.items()}
+    photographs = {split: Photographs.of(workspace, table) for split, table in rows.items()}
     with keyed_weights(seed, "head weights"):
         network = JointClassifier(encoder, JointHeads(channels, task.heads))
-    plan, steps = epoch_plan(seed, "image order", len(splits["train"]), settings.batch, padded=False)
+    plan, steps = epoch_plan(seed, "image order", len(rows["train"]), settings.batch, padded=False)
+
+    def scores_of(fabric: Fabric, split: str) -> Scores:
+        views = TestViews(photographs[split], settings.crop, (mean, std))
+        return _predict(fabric, network, views, len(rows[split]), settings.workers)
 
     def judge(fabric: Fabric, split: str, folder: Path | None) -> Judgement:
-        rows = splits[split]
-        views = TestViews(Photographs.of(workspace, rows), settings.crop, (mean, std))
-        probabilities = _predict(fabric, network, views, len(rows), settings.workers)
-        truths = _labels(rows, task)
-        measures = _measures(truths, probabilities)
+        scores = scores_of(fabric, split)
         if folder is None:
-            return Judgement(measures)
-        right = np.logical_and.reduce([truths[name] == probabilities[name].argmax(axis=1) for name in truths])
-        interval = bootstrap_interval(
-            lambda drawn: float(right[drawn].mean()), rows["patient_id"].to_numpy(dtype=str), settings.seed
-        )
-        return Judgement(measures, {"joint_accuracy": interval}, _rows(rows, truths, probabilities))
+            values, reasons = evaluate(class_measures(labels[split], scores), len(rows[split]))
+            return Judgement(values, reasons=reasons)
+        chosen_on = scores if split == "val" else scores_of(fabric, "val")
+        thresholds = {
+            head: specific_threshold(labels["val"][head] > 0, any_grade(chosen_on[head])) for head in task.heads
+        }
+        measures = class_measures(labels[split], scores, thresholds)
+        values, reasons = evaluate(measures, len(rows[split]))
+        found = intervals(measures, rows[split]["patient_id"].to_numpy(dtype=str), settings.seed)
+        return Judgement(values, found, _rows(rows[split], labels[split], scores), reasons)
 
-    train = splits["train"]
-    views = TrainViews(Photographs.of(workspace, train), _labels(train, task), settings.crop, seed, (mean, std))
-    return Trial(network, network, views, plan, steps, {split: len(rows) for split, rows in splits.items()}, judge)
+    views = TrainViews(photographs["train"], labels["train"], settings.crop, seed, (mean, std))
+    return Trial(network, network, views, plan, steps, {split: len(table) for split, table in rows.items()}, judge)
 
 
-def _check(table: pd.DataFrame, task: Task, path: Path) -> None:
-    for name, classes in task.heads.items():
-        wrong = table[table[name].isna() | (table[name] < 0) | (table[name] >= classes)]
+def _labels(rows: pd.DataFrame, task: Task, path: Path) -> Labels:
+    """The classes of each head. Raises SwclError that names the file, the photograph and its label."""
+    labels = {}
+    for head, classes in task.heads.items():
+        class_of = np.array(task.grades.get(head, range(classes)))
+        grades = rows[head].to_numpy(dtype=np.float64, na_value=np.nan)
+        wrong = np.flatnonzero(~((grades >= 0) & (grades < len(class_of))))
         if len(wrong):
-            first = wrong.iloc[0]
+            first = rows.iloc[wrong[0]]
             raise SwclError(
-                f"{path}: {first['image_id']} has {name} = {first[name]}; {task.name} needs 0 to {classes - 1}."
+                f"{path}: {first['image_id']} has {head} = {first[head]}; {task.name} needs 0 to {len(class_of) - 1}. "
+                f"Put the label file right, then run `swcl prep {task.dataset}` again."
             )
-
-
-def _labels(rows: pd.DataFrame, task: Task) -> dict[str, NDArray[np.int64]]:
-    return {name: rows[name].to_numpy(dtype=np.int64) for name in task.heads}
+        labels[head] = class_of[grades.astype(np.int64)]
+    return labels
 
 
 @torch.inference_mode()
-def _predict(
-    fabric: Fabric, network: JointClassifier, views: TestViews, count: int, workers: int
-) -> dict[str, NDArray[np.float32]]:
+def _predict(fabric: Fabric, network: JointClassifier, views: TestViews, count: int, workers: int) -> Scores:
     network.eval()
     batches = [
         [(0, item) for item in range(start, min(start + TEST_BATCH, count))] for start in range(0, count, TEST_BATCH)
@@ -141,26 +154,18 @@ def _predict(
             parts.append(
                 {name: part.cpu().numpy() for name, part in network.probabilities(fabric.to_device(images)).items()}
             )
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    for answers in scores.values():
+        require_finite(answers)
+    return scores
 
 
-def _measures(truths: dict[str, NDArray[np.int64]], probabilities: dict[str, NDArray[np.float32]]) -> dict[str, float]:
-    """Joint accuracy; of each head accuracy, quadratic kappa and the AUC of "any grade above 0"."""
-    predicted = {name: scores.argmax(axis=1) for name, scores in probabilities.items()}
-    measures = {"joint_accuracy": joint_accuracy(truths, predicted)}
-    for name, truth in truths.items():
-        measures[f"{name}_accuracy"] = float((truth == predicted[name]).mean())
-        measures[f"{name}_kappa"] = quadratic_kappa(truth, predicted[name])
-        measures[f"{name}_auc"] = auc(truth > 0, 1 - probabilities[name][:, 0])
-    return measures
-
-
-def _rows(rows: pd.DataFrame, truths: dict[str, Any], probabilities: dict[str, Any]) -> pd.DataFrame:
+def _rows(rows: pd.DataFrame, truths: Labels, scores: Scores) -> pd.DataFrame:
     """One row an image and head."""
     parts = [
         rows[["image_id", "patient_id", "path"]].assign(
-            head=name, truth=truths[name], prediction=scores.argmax(axis=1), probabilities=list(scores)
+            head=name, truth=truths[name], prediction=part.argmax(axis=1), probabilities=list(part)
         )
-        for name, scores in probabilities.items()
+        for name, part in scores.items()
     ]
     return pd.concat(parts, ignore_index=True)

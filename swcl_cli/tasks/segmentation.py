@@ -1,7 +1,8 @@
-"""Segmentation with DeepLabv3+, or a U-Net (paper IV-B; FACTS E5 to E9)."""
+"""Segmentation with DeepLabv3+, or a decoder of segmentation-models-pytorch (paper IV-B; FACTS E5 to E10)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,70 +11,78 @@ import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
 from swcl_cli import chance
 from swcl_cli.data import manifest
-from swcl_cli.data.augment import IGNORED, normalise, segmentation_view
+from swcl_cli.data.augment import IGNORED, segmentation_view
 from swcl_cli.data.colour import Colour
-from swcl_cli.data.images import read_image, read_mask
+from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key, epoch_plan
 from swcl_cli.errors import SwclError
-from swcl_cli.evaluation.metrics import bootstrap_interval, dice_per_image, f1_vessels
-from swcl_cli.evaluation.sliding_window import predict_windows
-from swcl_cli.models.deeplab import DeepLabV3Plus
 from swcl_cli.models.encoders import keyed_weights
-from swcl_cli.models.unet import Unet
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import Task
-from swcl_cli.tasks.trial import Judgement, Trial
-from swcl_cli.workspace import Workspace, atomic
+from swcl_cli.tasks.masks import Bits, read_structures, resized
+from swcl_cli.tasks.networks import segmenter, stride_for
+from swcl_cli.tasks.segmented import Segmented
+from swcl_cli.tasks.trial import Judgement, Trial, splits_of
+from swcl_cli.workspace import Workspace, read_provenance
 
-ON = 127  # a prepared mask holds 0 and 255
+COLUMNS = ["split", "image_id", "patient_id", "path", "width", "height", "checksum", "mask_path", "fov_path"]
+KEPT_BYTES = 1 << 30  # of decoded photographs and masks; sets that are larger are decoded at each draw
 
 
 def encoder_stride(settings: FinetuneSettings) -> int:
-    """The output stride at which the decoder wants its encoder."""
-    return 32 if settings.decoder == "smp-unet" else settings.output_stride
-
-
-def _network(settings: FinetuneSettings, encoder: nn.Module, task: Task) -> DeepLabV3Plus | Unet:
-    return Unet(encoder, task.heads) if settings.decoder == "smp-unet" else DeepLabV3Plus(encoder, task.heads)
+    return stride_for(settings.decoder, settings.output_stride)
 
 
 class Segmenter(nn.Module):
     """The network and the sum over heads of the pixels' mean cross-entropy; IGNORED pixels do not count."""
 
-    def __init__(self, network: DeepLabV3Plus | Unet) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """batch: image (N, 3, S, S), mask (N, S, S)."""
-        logits = self.network(batch["image"])
-        losses = [cross_entropy(part.float(), batch["mask"], ignore_index=IGNORED) for part in logits.values()]
+        """batch: image (N, 3, S, S), mask (N, S, S), of which bit k is the k-th head's class."""
+        mask = batch["mask"]
+        outside = mask == IGNORED
+        losses = []
+        for number, logits in enumerate(self.network(batch["image"]).values()):
+            truth = ((mask >> number) & 1).masked_fill(outside, IGNORED)
+            losses.append(cross_entropy(logits.float(), truth, ignore_index=IGNORED))
         return torch.stack(losses).sum(), {}
 
 
 class CroppedViews(Dataset[dict[str, Any]]):
     """(epoch, item) -> image float32 (3, S, S) and mask int64 (S, S), cropped and flipped together.
 
-    Decoded photographs stay in memory: these sets are of tens of images, and each is drawn from hundreds of times.
+    Decoded photographs stay in memory, up to KEPT_BYTES: most sets are of tens of images, each drawn hundreds of times.
     """
 
-    def __init__(self, root: Path, rows: pd.DataFrame, crop: int, seed: int, mean: Colour, std: Colour) -> None:
-        self.crop, self.seed, self.mean, self.std = crop, seed, mean, std
-        self.images = [read_image(root / path) for path in rows["path"]]
-        self.masks = [(read_mask(root / path) > ON).astype(np.uint8) for path in rows["mask_path"]]
+    def __init__(
+        self, root: Path, rows: pd.DataFrame, task: Task, crop: int, seed: int, mean: Colour, std: Colour
+    ) -> None:
+        self.root, self.task, self.crop, self.seed, self.mean, self.std = root, task, crop, seed, mean, std
+        self.rows = rows[["path", "checksum", "mask_path"]].to_numpy(dtype=object)
+        small = 4 * int((rows["width"].astype("int64") * rows["height"].astype("int64")).sum()) <= KEPT_BYTES
+        self.kept = [self._read(item) for item in range(len(rows))] if small else None
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         epoch, item = key
         draw = chance.generator(self.seed, "segmentation view", epoch, item)
-        image, mask = segmentation_view(self.images[item], self.masks[item], self.crop, draw, self.mean, self.std)
-        return {"image": image, "mask": mask}
+        image, mask = self._read(item) if self.kept is None else self.kept[item]
+        view, labels = segmentation_view(image, mask, self.crop, draw, self.mean, self.std)
+        return {"image": view, "mask": labels}
+
+    def _read(self, item: int) -> tuple[NDArray[np.uint8], Bits]:
+        path, checksum, mask_path = self.rows[item]
+        image = read_image(self.root / path, checksum)
+        shape = image.shape[:2]
+        return image, resized(read_structures(self.root / mask_path, self.task, shape), shape)
 
 
 def prepare(
@@ -85,79 +94,33 @@ def prepare(
     channels: int,
     mean: Colour,
     std: Colour,
+    splits: Mapping[str, pd.DataFrame] | None = None,
 ) -> Trial:
-    """Raises SwclError where photographs of a split have no mask, naming them."""
-    columns = ["split", "image_id", "patient_id", "path", "mask_path", "fov_path"]
-    table = manifest.read(workspace.manifest(task.dataset), columns=columns)
-    bare = table[table["mask_path"].isna()]
-    if len(bare):
-        raise SwclError(
-            f"{len(bare)} photographs of {task.dataset} have no mask ({', '.join(bare['image_id'][:3])}, ...): their "
-            f"split can't be scored. Add the masks to the download and run: swcl prep {task.dataset} SOURCE"
-        )
-    splits = {split: table[table["split"] == split].reset_index(drop=True) for split in ("train", "val", "test")}
+    """splits: rows of the manifest, in place of its own. Raises SwclError where one of the photographs has no mask."""
+    path = workspace.manifest(task.dataset)
+    rows = splits or splits_of(manifest.read(path, columns=COLUMNS))
+    for split, table in rows.items():
+        _require_masks(table, split, task)
+    if read_provenance(path)["settings"].get("crop_to_field"):
+        raise SwclError(f"{task.dataset} was prepared with --crop-to-field, which crops photographs, not their masks.")
     with keyed_weights(seed, "head weights"):
-        network = _network(settings, encoder, task)
-    plan, steps = epoch_plan(seed, "image order", len(splits["train"]), settings.batch, padded=False)
-    (head,) = task.heads
+        network = segmenter(settings.decoder, encoder, task.heads)
+    plan, steps = epoch_plan(seed, "image order", len(rows["train"]), settings.batch, padded=False)
 
     def judge(fabric: Fabric, split: str, folder: Path | None) -> Judgement:
-        rows = splits[split]
-        root = workspace.root
-        truths = [read_mask(root / path) > ON for path in rows["mask_path"]]
-        fovs = [read_mask(root / path) > ON for path in rows["fov_path"]] if rows["fov_path"].notna().all() else None
-        scores = [
-            predict_map(fabric, network, normalise(read_image(root / path), mean, std), head, settings.crop)
-            for path in rows["path"]
-        ]
-        measures = f1_vessels(truths, scores, fovs)
-        if folder is None:
-            return Judgement(measures)
-        predictions = _rows(rows, truths, scores)
-        predictions["map_path"] = [
-            _write_map(workspace, folder / "maps" / f"{image}.png", score)
-            for image, score in zip(rows["image_id"], scores, strict=True)
-        ]
-        f1 = predictions["f1"].to_numpy()
-        interval = bootstrap_interval(
-            lambda drawn: float(f1[drawn].mean()), rows["patient_id"].to_numpy(dtype=str), settings.seed
+        segmented = Segmented(task, workspace, rows[split], folder)
+        segmented.predict(fabric, network, settings.crop, mean, std)
+        return segmented.judgement(settings.seed)
+
+    views = CroppedViews(workspace.root, rows["train"], task, settings.crop, seed, mean, std)
+    images = {split: len(table) for split, table in rows.items()}
+    return Trial(Segmenter(network), network, views, plan, steps, images, judge)
+
+
+def _require_masks(rows: pd.DataFrame, split: str, task: Task) -> None:
+    bare = rows.loc[rows["mask_path"].isna(), "image_id"]
+    if len(bare):
+        raise SwclError(
+            f"{len(bare):,} {split} photographs of {task.dataset} have no mask, such as {bare.iloc[0]}: they can't be "
+            f"learnt or scored. Add the masks to the download and run: swcl prep {task.dataset} SOURCE"
         )
-        return Judgement(measures, {"f1": interval}, predictions)
-
-    views = CroppedViews(workspace.root, splits["train"], settings.crop, seed, mean, std)
-    return Trial(
-        Segmenter(network), network, views, plan, steps, {split: len(rows) for split, rows in splits.items()}, judge
-    )
-
-
-@torch.inference_mode()
-def predict_map(
-    fabric: Fabric, network: DeepLabV3Plus | Unet, image: NDArray[np.float32], head: str, window: int
-) -> NDArray[np.float32]:
-    """Probability of the head's class 1: normalised (3, H, W) of any size -> (H, W), by stitched windows (FACTS E7)."""
-    network.eval()
-
-    def logits(windows: Tensor) -> Tensor:
-        with fabric.autocast():
-            scores: Tensor = network(windows)[head]
-        return scores.float()
-
-    stitched = predict_windows(logits, fabric.to_device(torch.from_numpy(image)[None]), window)
-    return stitched.softmax(dim=1)[0, 1].cpu().numpy()
-
-
-def _rows(rows: pd.DataFrame, truths: list[NDArray[np.bool_]], scores: list[NDArray[np.float32]]) -> pd.DataFrame:
-    """One row an image, with its counts of pixels and its F1 on the whole image (FACTS E9)."""
-    predicted = [score > 0.5 for score in scores]
-    hits = np.array([(truth & found).sum() for truth, found in zip(truths, predicted, strict=True)])
-    false = np.array([(~truth & found).sum() for truth, found in zip(truths, predicted, strict=True)])
-    missed = np.array([(truth & ~found).sum() for truth, found in zip(truths, predicted, strict=True)])
-    columns = rows[["image_id", "patient_id", "path", "mask_path", "fov_path"]]
-    f1 = dice_per_image(truths, predicted)
-    return columns.assign(f1=f1, true_positives=hits, false_positives=false, false_negatives=missed)
-
-
-def _write_map(workspace: Workspace, path: Path, score: NDArray[np.float32]) -> str:
-    with atomic(path) as partial:
-        Image.fromarray(np.rint(score * 255).astype(np.uint8)).save(partial, format="PNG")
-    return workspace.relative(path)

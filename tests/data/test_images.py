@@ -64,10 +64,11 @@ def test_own_size_keeps_every_pixel() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation(orientation: int) -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_exif_orientation(orientation: int, kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = encoded(photograph(2, 240, 200), exif=exif, quality=95)
+    data = encoded(photograph(2, 240, 200), kind, exif=exif, quality=95)
     prepared, own = prepare_photograph(data, 100)
     upright = ImageOps.exif_transpose(Image.open(BytesIO(data)))
     expected = upright.resize(prepared.size, Image.Resampling.BILINEAR)

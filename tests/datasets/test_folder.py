@@ -103,6 +103,24 @@ def test_bad_tables_stop(tmp_path: Path, source: Path, row: str, message: str) -
         folder.read(source, labels=tmp_path / "labels.csv")
 
 
+@pytest.mark.parametrize(
+    ("column", "meant"), [("patient_id", "patient"), ("DR-Grade", "dr_grade"), ("eyes", "eye"), ("diagnosis", None)]
+)
+def test_columns_that_are_nearly_known_stop(tmp_path: Path, source: Path, column: str, meant: str | None) -> None:
+    """Left aside in silence they would cost the labels; with the known one beside them they are further columns."""
+    table = tmp_path / "labels.csv"
+    table.write_text(f"image,{column}\nP3_OD,1\n")
+    if meant is None:
+        folder.read(source, labels=table)
+        return
+    with pytest.raises(
+        SwclError, match=rf"labels\.csv, row 1: column '{column.lower()}' is not read: call it '{meant}'"
+    ):
+        folder.read(source, labels=table)
+    table.write_text(f"image,{column},{meant}\nP3_OD,1,{'left' if meant == 'eye' else 1}\n")
+    assert len(folder.read(source, labels=table).photographs) == 1
+
+
 def test_masks_in_a_parallel_folder(tmp_path: Path, source: Path) -> None:
     masks = tmp_path / "masks"
     for name in ("north/P1_L.png", "north/P1_R.gif", "other/P8.png"):

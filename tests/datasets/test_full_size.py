@@ -1,16 +1,40 @@
-"""The counts of the paper: label files and (empty) image files at the full size of OIA-ODIR and EyePACS."""
+"""The counts of the paper: from label files and (empty) image files at the full size of OIA-ODIR and EyePACS to the
+manifests, with made-up outcomes in between.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
+from swcl_cli.data import manifest
+from swcl_cli.data.preparation import Outcome
 from swcl_cli.datasets import eyepacs, odir
+from swcl_cli.datasets.assembly import rows_of, sort_out
+from swcl_cli.datasets.download import Download
+from swcl_cli.settings import PrepSettings
+from swcl_cli.workspace import Workspace
 from tests import downloads
 
 PATIENTS = {"Training": 3500, "Off-site Test": 500, "On-site Test": 1000}
 ANTERIOR = {7, 1200, 3600, 4999}  # of both eyes of four patients none is used (FACTS A3)
+
+
+class MadeUp(dict[str, Outcome]):
+    """An outcome for each image that is asked for: good, with pixels of its own."""
+
+    def __missing__(self, image_id: str) -> Outcome:
+        content = hashlib.sha256(image_id.encode()).hexdigest()
+        return Outcome(image_id, "", {}, {"photograph": content}, {}, 448, 448, 1, content[:32], (1,) * 14)
+
+
+def write_manifest(root: Path, dataset: str, source: Path, download: Download) -> Path:
+    settings, path = PrepSettings(workspace=root, dataset=dataset), Workspace(root).manifest(dataset)
+    found = sort_out(settings, download, MadeUp())
+    manifest.write(path, rows_of(settings, source, download, found, MadeUp()), {})
+    return path
 
 
 @pytest.mark.slow
@@ -35,7 +59,15 @@ def test_98702_photographs_less_the_8_anterior_ones(tmp_path: Path) -> None:
         for name in names:
             (tmp_path / f"eyepacs/{part}/{name}.jpeg").touch()
         downloads.write_csv(tmp_path / "eyepacs" / table, [("image", "level"), *((name, 0) for name in names)])
-    both = odir.read(tmp_path / "odir"), eyepacs.read(tmp_path / "eyepacs")
-    assert [dict(download.found) for download in both] == [odir.PUBLISHED, eyepacs.PUBLISHED]
-    assert sum(len(download.photographs) for download in both) == 98_702 - 8
-    assert {problem.problem for download in both for problem in download.problems} == {"dropped"}
+    both = {"odir": odir.read(tmp_path / "odir"), "eyepacs": eyepacs.read(tmp_path / "eyepacs")}
+    assert [dict(download.found) for download in both.values()] == [odir.PUBLISHED, eyepacs.PUBLISHED]
+    assert {problem.problem for download in both.values() for problem in download.problems} == {"dropped"}
+    frames = [
+        manifest.read(write_manifest(tmp_path / "work", dataset, tmp_path / dataset, download))
+        for dataset, download in both.items()
+    ]
+    assert [len(frame) for frame in frames] == [9_992, 88_702] and sum(map(len, frames)) == 98_702 - 8
+    assert [frame["split"].value_counts().to_dict() for frame in frames] == [
+        {"train": 6996, "test": 1998, "val": 998}, eyepacs.PUBLISHED,
+    ]  # fmt: skip
+    assert all(frame["image_id"].is_unique and frame["group_id"].equals(frame["patient_id"]) for frame in frames)

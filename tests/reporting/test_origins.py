@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from swcl_cli.reporting.contents import Contents
+from pathlib import Path
+
+from swcl_cli.reporting.contents import Artefact, Contents
 from swcl_cli.reporting.origins import origins
 
 
@@ -31,6 +33,14 @@ def test_commands_say_what_is_not_the_default(contents: Contents) -> None:
             "--seeds 3"
         ),
     }
+
+
+def test_a_switch_stands_alone() -> None:
+    settings = {"task": "idrid", "grid": True, "freeze": False, "fraction": 0.5, "learning_rate": None}
+    artefact = Artefact("finetune/idrid/x/results.parquet", {"step": "finetune", "settings": settings}, "0")
+    contents = Contents(Path(), phantom=False, finetuned={("idrid", "x"): artefact})
+    (origin,) = origins(contents)
+    assert origin.command == "swcl finetune idrid --init random --name x --fraction 0.5 --grid"
 
 
 def test_fingerprints_and_versions(contents: Contents) -> None:

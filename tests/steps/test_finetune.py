@@ -18,11 +18,15 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from swcl_cli.data.images import read_mask
 from swcl_cli.errors import SwclError
 from swcl_cli.steps import finetune
+from swcl_cli.tasks import fitting
+from swcl_cli.tasks.runs import RESULTS
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
 from tests.planted import DRIVE, IDRID, SPLITS, log, options, write_drive, write_idrid
 
-COLUMNS = ["task", "name", "run", "seed", "split", "measure", "value", "primary", "low", "high"]
+COLUMNS = [
+    "task", "name", "run", "seed", "fold", "split", "measure", "value", "reason", "primary", "low", "high",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +71,17 @@ def test_columns_of_results(task: str, request: pytest.FixtureRequest) -> None:
     runs = ["seed0", "seed1"] if task == "idrid" else ["seed0"]
     path = workspace.finetune(task, "random") / "results.parquet"
     table = pq.read_table(path)
-    assert table.column_names == COLUMNS and table.schema.remove_metadata() == finetune.RESULTS
+    assert table.column_names == COLUMNS and table.schema.remove_metadata() == RESULTS
     frame = table.to_pandas()
     assert list(frame["run"].unique()) == runs and set(frame["split"]) == {"val", "test"}
     assert not frame.duplicated(["run", "split", "measure"]).any()
     primary = frame[frame["primary"]]
     assert len(primary) == 2 * len(runs) and set(primary["measure"]) == {"joint_accuracy" if task == "idrid" else "f1"}
-    judged = primary[primary["split"] == "test"]
+    chosen = frame["measure"].str.contains("threshold")  # on validation: no patient is drawn
+    judged = frame[(frame["split"] == "test") & frame["value"].notna() & ~chosen]
     assert (judged["low"] <= judged["value"]).all() and (judged["value"] <= judged["high"]).all()
     assert frame.drop(judged.index)[["low", "high"]].isna().all(axis=None)
+    assert (frame["reason"].notna() == frame["value"].isna()).all()
     provenance = read_provenance(path)
     assert provenance["step"] == "finetune" and provenance["inputs"].keys() == {task}
     assert provenance["settings"]["seeds"] == len(runs) and str(workspace.root) not in json.dumps(provenance)
@@ -90,9 +96,10 @@ def test_files_of_a_run(drive: Workspace) -> None:
     assert not (drive.run("finetune-drive-random-seed0") / "resume.safetensors").exists()
     model = read_provenance(folder / "seed0/model.safetensors")
     assert model["model"] == {
-        "task": "drive", "kind": "segmentation", "heads": {"vessel": 2}, "crop": 32, "architecture": "resnet18",
-        "decoder": "deeplabv3plus", "output_stride": 16,
+        "task": "drive", "kind": "segmentation", "heads": {"vessel": 2}, "grades": {}, "ratio": None, "crop": 32,
+        "architecture": "resnet18", "decoder": "deeplabv3plus", "output_stride": 16, "precision": "fp32",
         "mean": [0.3219, 0.2259, 0.1633], "std": [0.3038, 0.2195, 0.1756],
+        "size": 40, "square": False, "crop_to_field": False, "lossless": True,
     }  # fmt: skip
     assert model["validation"]["best"] == values(drive, "drive", "val")["f1"]
 
@@ -170,7 +177,7 @@ def test_test_labels_change_test_results_alone(task: str, tmp_path: Path, reques
 
 
 def test_done_runs_are_kept_and_others_refused(idrid: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finetune, "training_steps", None)
+    monkeypatch.setattr(fitting, "training_steps", None)
     path = idrid.finetune("idrid", "random") / "results.parquet"
     before = path.read_bytes()
     assert finetune.run(options(idrid.root, IDRID, seeds=2, workers=1)) == path and path.read_bytes() == before

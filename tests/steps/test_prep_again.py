@@ -67,11 +67,14 @@ def test_removed_images_leave_manifest_and_disk(tmp_path: Path, odir: Path) -> N
     options = settings(tmp_path / "work", "odir", odir)
     prep.run(options)
     (odir / "preprocessed_images/3_left.jpg").unlink()
-    (tmp_path / "work/data/odir/images/.9_left.jpg.123.partial").write_bytes(b"left by a kill")
+    for name in ("images/.9_left.jpg.123.partial", ".manifest.parquet.123.partial", "masks/9_left_fov.png"):
+        (tmp_path / "work/data/odir" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "work/data/odir" / name).write_bytes(b"left by a kill")
     prep.run(options)
     prep.run(settings(tmp_path / "fresh", "odir", odir))
     assert contents(tmp_path / "work") == contents(tmp_path / "fresh")
     assert len(list((tmp_path / "work/data/odir/images").iterdir())) == 39
+    assert not list((tmp_path / "work").rglob("*.partial"))
 
 
 def test_another_size_replaces_everything(tmp_path: Path, odir: Path) -> None:

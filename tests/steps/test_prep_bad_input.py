@@ -144,6 +144,21 @@ def test_a_full_disk_stops_and_a_larger_one_goes_on(
     assert contents(disk / "work") == contents(tmp_path / "fresh")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="tmpfs")
+def test_a_disk_that_is_full_for_the_manifest(tmp_path: Path, odir: Path, small_disk: Callable[[str], Path]) -> None:
+    work = small_disk("16m") / "work"
+    path = prep.run(settings(work, "odir", odir))
+    before = path.read_bytes()
+    path.unlink()
+    used = shutil.disk_usage(work).used
+    small_disk(f"{used // 4096 * 4 + 4}k")  # a page is left, the manifest needs more
+    with pytest.raises(SwclError, match=r"(quarantine\.csv|manifest\.parquet) could not be written: .*[Nn]o space"):
+        prep.run(settings(work, "odir", odir))
+    assert not path.exists() and not list(work.rglob("*.partial"))
+    small_disk("16m")
+    assert prep.run(settings(work, "odir", odir)).read_bytes() == before
+
+
 # By data set: how its download is made, one of its tables, the column that must not repeat, and that of file names.
 TABLES: dict[str, tuple[Callable[[Path], Path], str, str, str]] = {
     "odir": (

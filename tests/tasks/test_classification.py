@@ -17,23 +17,25 @@ from swcl_cli.data.augment import center_view
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
+from swcl_cli.evaluation.class_measures import specific_threshold
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import TASKS, classification
 from swcl_cli.tasks.classification import JointClassifier, TrainViews
 from swcl_cli.tasks.trial import Trial
-from swcl_cli.training.loop import make_fabric
+from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace
 from tests import prepared
 
 FABRIC = make_fabric("cpu", "fp32")
+SPLITS = ("train", "val", "test")
 GRADES = [(0, 0), (4, 2), (2, 1), (0, 1), (3, 0), (0, 0), (2, 2), (0, 0), (4, 1), (1, 2), (0, 0), (3, 2)]
 
 
 def write(root: Path) -> pd.DataFrame:
     rows = [
         {
-            "split": ("train", "val", "test")[item % 3], "dr_grade": dr, "dme_grade": dme,
+            "split": SPLITS[item % 3], "dr_grade": dr, "dme_grade": dme,
             "image": prepared.photograph(item, 50, 40),
         }
         for item, (dr, dme) in enumerate(GRADES)
@@ -41,12 +43,12 @@ def write(root: Path) -> pd.DataFrame:
     return prepared.write(root, "idrid", rows, size=40)
 
 
-def prepare(root: Path, seed: int = 0) -> Trial:
-    settings = FinetuneSettings(workspace=root, task="idrid", crop=32, batch=3, workers=0)
+def prepare(root: Path, seed: int = 0, task: Any = "idrid", splits: Any = None) -> Trial:
+    settings = FinetuneSettings(workspace=root, task=task, crop=32, batch=3, workers=0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 6))
-    return classification.prepare(TASKS["idrid"], settings, Workspace(root), seed, encoder, 6, MEAN, STD)
+    return classification.prepare(TASKS[task], settings, Workspace(root), seed, encoder, 6, MEAN, STD, splits)
 
 
 def test_loss_is_the_sum_over_heads() -> None:
@@ -98,19 +100,81 @@ def test_measures_against_scikit_learn(tmp_path: Path) -> None:
         assert part["prediction"].tolist() == scores.argmax(axis=1).tolist()
         truth, prediction = part["truth"].to_numpy(), part["prediction"].to_numpy()
         assert judged.measures[f"{head}_accuracy"] == accuracy_score(truth, prediction)
-        kappa = cohen_kappa_score(truth, prediction, weights="quadratic")
+        kappa = cohen_kappa_score(truth, prediction, labels=range(scores.shape[1]), weights="quadratic")
         assert judged.measures[f"{head}_kappa"] == pytest.approx(kappa, nan_ok=True)
         assert judged.measures[f"{head}_auc"] == pytest.approx(roc_auc_score(truth > 0, 1 - scores[:, 0]))
         right.append(truth == prediction)
     assert judged.measures["joint_accuracy"] == np.logical_and(*right).mean()
-    low, high = judged.intervals["joint_accuracy"]
-    assert low <= judged.measures["joint_accuracy"] <= high
+    for name, value in judged.measures.items():
+        assert (name in judged.intervals) == (np.isfinite(value) and not name.endswith("threshold_at_90"))
+        low, high = judged.intervals.get(name, (value, value))
+        assert not low > value and not value > high
+    assert judged.reasons.keys() == {name for name, value in judged.measures.items() if np.isnan(value)}
 
 
 def test_validation_is_judged_without_files(tmp_path: Path) -> None:
     write(tmp_path)
     judged = prepare(tmp_path).judge(FABRIC, "val", None)
     assert not judged.intervals and judged.predictions.empty and 0 <= judged.measures["joint_accuracy"] <= 1
+    assert not [name for name in judged.measures if name.endswith("_at_90")]
+
+
+def test_the_threshold_is_chosen_on_validation(tmp_path: Path) -> None:
+    write(tmp_path)
+    trial = prepare(tmp_path)
+    on_val, on_test = (trial.judge(FABRIC, split, tmp_path) for split in ("val", "test"))
+    for head in ("dr_grade", "dme_grade"):
+        rows = on_val.predictions[on_val.predictions["head"] == head]
+        score = 1 - np.stack(rows["probabilities"].to_list())[:, 0]
+        expected = specific_threshold(rows["truth"] > 0, score)
+        for judged in (on_val, on_test):
+            assert judged.measures[f"{head}_threshold_at_90"] == pytest.approx(expected)
+        assert on_val.measures[f"{head}_specificity_at_90"] >= 0.9
+
+
+def test_splits_that_are_given_replace_those_of_the_manifest(tmp_path: Path) -> None:
+    table = write(tmp_path)
+    given = {"train": table.iloc[:5].reset_index(drop=True), "val": table.iloc[5:].reset_index(drop=True)}
+    trial = prepare(tmp_path, splits=given)
+    assert trial.images == {"train": 5, "val": 7}
+    dataset: Any = trial.dataset
+    assert dataset.photographs.path.to_pylist() == table["path"].iloc[:5].tolist()
+    judged = trial.judge(FABRIC, "val", tmp_path)
+    assert set(judged.predictions["image_id"]) == set(table["image_id"].iloc[5:])
+
+
+def test_grades_become_the_classes_of_the_task(tmp_path: Path) -> None:
+    """Messidor's grades 0 and 1 against 2 and 3."""
+    rows = [
+        {"split": SPLITS[item % 3], "dr_grade": item % 4, "dme_grade": item % 3, "image": prepared.photograph(item)}
+        for item in range(12)
+    ]
+    prepared.write(tmp_path, "messidor", rows)
+    trial = prepare(tmp_path, task="messidor")
+    dataset: Any = trial.dataset
+    assert dataset.labels["dr_grade"].tolist() == [0, 1, 1, 0] and dataset.labels["dme_grade"].tolist() == [0] * 4
+    judged = trial.judge(FABRIC, "test", tmp_path)
+    probabilities = judged.predictions.groupby("head")["probabilities"].first()
+    assert (len(probabilities["dr_grade"]), len(probabilities["dme_grade"])) == (2, 3)
+    prepared.change(tmp_path, "messidor", dr_grade=4)
+    with pytest.raises(SwclError, match="0 has dr_grade = 4; messidor needs 0 to 3"):
+        prepare(tmp_path, task="messidor")
+
+
+def test_one_binary_head(tmp_path: Path) -> None:
+    rows = [
+        {"split": SPLITS[item % 3], "glaucoma": item % 2 == 0, "image": prepared.photograph(item)} for item in range(12)
+    ]
+    prepared.write(tmp_path, "refuge-cls", rows)
+    judged = prepare(tmp_path, task="refuge-cls").judge(FABRIC, "test", tmp_path)
+    part = judged.predictions
+    scores = np.stack(part["probabilities"].to_list())
+    assert set(part["head"]) == {"glaucoma"} and part["truth"].tolist() == [0, 1, 0, 1]
+    assert judged.measures["auc"] == pytest.approx(roc_auc_score(part["truth"], scores[:, 1]))
+    assert "auc" in judged.intervals
+    prepared.change(tmp_path, "refuge-cls", glaucoma=None)
+    with pytest.raises(SwclError, match="0 has glaucoma = <NA>; refuge-cls needs 0 to 1"):
+        prepare(tmp_path, task="refuge-cls")
 
 
 def test_heads_are_functions_of_the_seed(tmp_path: Path) -> None:
@@ -124,5 +188,7 @@ def test_labels_outside_the_range_are_named(tmp_path: Path, grade: int | None, s
     table = write(tmp_path)
     grades = table["dr_grade"].mask(table["image_id"] == "7", grade)
     prepared.change(tmp_path, "idrid", dr_grade=grades)
-    with pytest.raises(SwclError, match=f"manifest.parquet: 7 has dr_grade = {shown}; idrid needs 0 to 4."):
+    with pytest.raises(
+        SwclError, match=f"manifest.parquet: 7 has dr_grade = {shown}; idrid needs 0 to 4. .*swcl prep idrid"
+    ):
         prepare(tmp_path)

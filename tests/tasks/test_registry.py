@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from swcl_cli import settings
+from swcl_cli.data import masks
 from swcl_cli.data.manifest import SCHEMA
-from swcl_cli.steps.finetune import KINDS
 from swcl_cli.tasks import TASKS, Task
+from swcl_cli.tasks.runs import KINDS
 
 
 def test_names_are_those_of_the_settings() -> None:
@@ -20,9 +21,28 @@ def test_rows_name_what_exists(task: Task) -> None:
     assert task.dataset in settings.DATASETS and task.kind in KINDS
     assert all(classes >= 2 for classes in task.heads.values())
     if task.kind == "classification":
-        assert set(task.heads) <= set(SCHEMA.names)
+        assert set(task.heads) <= set(SCHEMA.names) and task.grades.keys() <= task.heads.keys()
+        for head, grades in task.grades.items():
+            assert set(grades) == set(range(task.heads[head]))
+    else:
+        assert task.shades.keys() == task.heads.keys() and set(task.heads.values()) == {2}
+        assert all(0 < len(set(shades) & set(task.mask)) < len(task.mask) for shades in task.shades.values())
+        assert task.ratio is None or set(task.ratio) <= task.heads.keys()
 
 
 def test_rows_are_those_of_the_paper() -> None:
-    assert TASKS["idrid"].heads == {"dr_grade": 5, "dme_grade": 3} and TASKS["idrid"].measure == "joint_accuracy"
-    assert TASKS["drive"].heads == {"vessel": 2} and TASKS["drive"].measure == "f1"
+    """Table I; FACTS 1."""
+    found = {name: (list(task.heads.values()), task.measure) for name, task in TASKS.items() if not task.open}
+    assert found == {
+        "messidor": ([2, 3], "joint_accuracy"), "idrid": ([5, 3], "joint_accuracy"), "refuge-cls": ([2], "auc"),
+        "drive": ([2], "f1"), "stare": ([2], "f1"), "chase-db1": ([2], "f1"), "refuge-seg": ([2, 2], "f1"),
+    }  # fmt: skip
+    assert TASKS["messidor"].grades == {"dr_grade": (0, 0, 1, 1)}  # referable: grades 2 and 3
+    assert TASKS["refuge-seg"].ratio == ("cup", "disc")
+
+
+def test_masks_are_those_that_prep_writes() -> None:
+    """The disc includes the cup (FACTS 3)."""
+    disc_and_cup = TASKS["refuge-seg"]
+    assert set(disc_and_cup.mask) == {masks.CUP, masks.RIM, masks.BACKGROUND}
+    assert disc_and_cup.shades == {"disc": (masks.CUP, masks.RIM), "cup": (masks.CUP,)}

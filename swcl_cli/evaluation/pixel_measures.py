@@ -1,0 +1,101 @@
+"""The measures of segmented photographs, made of pixel counts alone (FACTS E9, E10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from swcl_cli.evaluation.pixel_tally import Histograms
+from swcl_cli.evaluation.resampling import Measure, Values, Weights, counted_auc, ratio, share
+
+Counts = NDArray[np.int64]  # (N,), of an image each
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Pixels of each image: right, false, missed, and rightly left out."""
+
+    hits: Counts
+    false: Counts
+    missed: Counts
+    left: Counts
+
+    @classmethod
+    def of(cls, histograms: Histograms) -> Outcomes:
+        found, positive, negative = histograms.found, histograms.positive, histograms.negative
+        return cls(*(kind[:, bins].sum(axis=1) for bins, kind in (
+            (found, positive), (found, negative), (~found, positive), (~found, negative)
+        )))  # fmt: skip
+
+    @property
+    def f1(self) -> Numbers:
+        """2 TP / (2 TP + FP + FN) of each image, its Dice; 1 where nothing is and nothing is found."""
+        return _f1(self.hits, self.false, self.missed)
+
+
+def pixel_measures(structures: Mapping[str, tuple[Histograms, float]], suffix: str = "") -> dict[str, Measure]:
+    """structures: the histograms of each one's pixels, and the exact AUC over all of them.
+
+    `f1` is the mean over images of F1, and over structures; `f1_pooled`, `auc`, `sensitivity` and `specificity` are
+    over the pixels of all images. Where there are several structures each one's measures bear its name.
+    """
+    found = {name: _of_structure(name, *pixels) for name, pixels in structures.items()}
+    if len(found) == 1:
+        (measures,) = found.values()
+        return {f"{measure}{suffix}": one for measure, one in measures.items()}
+    means = [measures["f1"].of for measures in found.values()]
+    joined = {"f1": Measure(lambda weights: np.mean([mean(weights) for mean in means], axis=0))}
+    joined |= {f"{name}_{measure}": one for name, measures in found.items() for measure, one in measures.items()}
+    return {f"{measure}{suffix}": one for measure, one in joined.items()}
+
+
+def ratio_error(truth: ArrayLike, predicted: ArrayLike, outer: str) -> Measure:
+    """The mean over images of |predicted - truth| of ratios (N,). Where the mask holds no `outer` the true one is NaN,
+    and the image left out.
+    """
+    error = np.abs(np.asarray(predicted, np.float64) - np.asarray(truth, np.float64))
+    return Measure(partial(share, error, among=~np.isnan(error)), f"no mask holds any {outer}")
+
+
+def diameter_ratio(inner: NDArray[np.bool_], outer: NDArray[np.bool_]) -> float:
+    """Vertical diameter of `inner` by that of `outer`, masks (H, W); a diameter is the most pixels in one column, as in
+    the REFUGE challenge (Orlando et al. 2020). NaN where there is no `outer`.
+    """
+    across, whole = (int(np.count_nonzero(mask, axis=0).max(initial=0)) for mask in (inner, outer))
+    return across / whole if whole else float("nan")
+
+
+def _of_structure(name: str, histograms: Histograms, exact_auc: float) -> dict[str, Measure]:
+    pixels = Outcomes.of(histograms)
+    positive, negative = histograms.positive.astype(np.float64), histograms.negative.astype(np.float64)
+    off = exact_auc - float(_auc(positive, negative, np.ones((1, len(positive))))[0])
+    nowhere, everywhere = f"no pixel is {name}", f"every pixel is {name}"
+    return {
+        "f1": Measure(partial(share, pixels.f1)),
+        "f1_pooled": Measure(
+            lambda weights: _f1(weights @ pixels.hits, weights @ pixels.false, weights @ pixels.missed)
+        ),
+        "auc": Measure(
+            lambda weights: _auc(positive, negative, weights) + off, everywhere if positive.any() else nowhere
+        ),
+        "sensitivity": Measure(partial(_rate, pixels.hits, pixels.missed), nowhere),
+        "specificity": Measure(partial(_rate, pixels.left, pixels.false), everywhere),
+    }  # fmt: skip
+
+
+def _auc(positive: Numbers, negative: Numbers, weights: Weights) -> Values:
+    return counted_auc(weights @ positive, weights @ negative)
+
+
+def _rate(right: Counts, wrong: Counts, weights: Weights) -> Values:
+    return ratio(weights @ right, weights @ (right + wrong))
+
+
+def _f1(hits: NDArray[np.generic], false: NDArray[np.generic], missed: NDArray[np.generic]) -> Numbers:
+    whole = 2 * hits + false + missed  # type: ignore[operator]
+    return np.where(whole > 0, 2 * hits / np.maximum(whole, 1), 1.0)  # type: ignore[operator]

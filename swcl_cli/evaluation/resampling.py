@@ -1,0 +1,101 @@
+"""Many measures and their intervals at once: each measure is a function of how often every row counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from swcl_cli import chance
+
+Weights = NDArray[np.float64]  # (R, N): how often each of N rows counts in each of R resamples
+Values = NDArray[np.float64]  # (R,)
+NUMBERS_AT_ONCE = 2_000_000  # of weights
+
+
+@dataclass(frozen=True)
+class Measure:
+    """of(weights) -> its values, NaN where it has none; `lacking` says why it may have none."""
+
+    of: Callable[[Weights], Values]
+    lacking: str = ""
+    resampled: bool = True
+
+
+def evaluate(measures: Mapping[str, Measure], rows: int) -> tuple[dict[str, float], dict[str, str]]:
+    """The values when each row counts once, and for those that are not a number the reason."""
+    once = np.ones((1, rows))
+    values = {name: float(measure.of(once)[0]) for name, measure in measures.items()}
+    return values, {name: measures[name].lacking for name, value in values.items() if np.isnan(value)}
+
+
+def intervals(
+    measures: Mapping[str, Measure], groups: ArrayLike, seed: int, resamples: int = 1000, level: float = 0.95
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of the measures when whole groups (N,) are drawn with replacement.
+
+    The same draws as `metrics.bootstrap_interval`. Resamples without a value are left out; a measure without any has
+    no interval.
+    """
+    drawn: dict[str, list[Values]] = {name: [] for name, measure in measures.items() if measure.resampled}
+    for weights in _resampled(np.asarray(groups), seed, resamples):
+        for name, values in drawn.items():
+            values.append(measures[name].of(weights))
+    found = {}
+    for name, parts in drawn.items():
+        kept = np.concatenate(parts)
+        kept = kept[~np.isnan(kept)]
+        if len(kept):
+            low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+            found[name] = (float(low), float(high))
+    return found
+
+
+def share(right: ArrayLike, weights: Weights, among: ArrayLike | None = None) -> Values:
+    """The mean of `right` (N,), over the rows `among` (N,) where it is given. NaN where no row counts."""
+    within = np.ones(weights.shape[1]) if among is None else np.asarray(among, np.float64)
+    return ratio(weights @ (np.where(within > 0, np.asarray(right, np.float64), 0) * within), weights @ within)
+
+
+def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> Values:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
+
+
+def ranked_auc(truth: ArrayLike, score: ArrayLike, weights: Weights) -> Values:
+    """The area under the ROC curve of rows that count `weights` times: as `metrics.auc`. truth, score: (N,)."""
+    truth, score = np.asarray(truth, bool), np.asarray(score, np.float64)
+    order = np.argsort(score, kind="stable")
+    starts = np.flatnonzero(np.diff(score[order], prepend=-np.inf))  # of equal scores
+    positive, negative = (
+        np.add.reduceat((weights * rows)[:, order], starts, axis=1) for rows in (truth, ~truth)
+    )  # (R, T) each
+    return counted_auc(positive, negative)
+
+
+def counted_auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> Values:
+    """The area under the ROC curve of scores in T bins, ascending: (R, T) counts each. A tie is half right."""
+    rightly = (positive * (np.cumsum(negative, axis=1) - negative / 2)).sum(axis=1)
+    return ratio(rightly, positive.sum(axis=1) * negative.sum(axis=1))
+
+
+def quadratic_kappas(truth: ArrayLike, predicted: ArrayLike, weights: Weights) -> Values:
+    """Cohen's kappa with quadratic weights (the distance of grades). truth, predicted: (N,) grades."""
+    t, p = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
+    count = weights.sum(axis=1)
+    by_chance = weights @ (t**2 + p**2) - ratio(2 * (weights @ t) * (weights @ p), count)
+    return 1 - ratio(weights @ (t - p) ** 2, by_chance)
+
+
+def _resampled(groups: NDArray[np.generic], seed: int, resamples: int) -> Iterator[Weights]:
+    _, codes = np.unique(groups, return_inverse=True)
+    count = int(codes.max()) + 1
+    draw = chance.generator(seed, "bootstrap")
+    at_once = max(1, NUMBERS_AT_ONCE // len(codes))
+    for first in range(0, resamples, at_once):
+        rows = min(at_once, resamples - first)
+        drawn = draw.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+        yield times[:, codes].astype(np.float64)

@@ -1,0 +1,98 @@
+"""One training of a task's network: early stopping on validation, the best epoch kept (paper IV-B; FACTS E1b)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from swcl_cli import console
+from swcl_cli.data.loaders import step_batches
+from swcl_cli.errors import Interrupted, SwclError
+from swcl_cli.settings import FinetuneSettings
+from swcl_cli.tasks.trial import Trial
+from swcl_cli.training.checkpoints import TrainState
+from swcl_cli.training.loop import parameter_groups, training_steps
+from swcl_cli.training.run import Run
+
+PATIENCE = 1 / 5  # of the most epochs (FACTS E1b)
+
+
+@dataclass(frozen=True)
+class Rates:
+    learning_rate: float
+    weight_decay: float
+
+    @property
+    def name(self) -> str:
+        return f"lr{self.learning_rate:g}-wd{self.weight_decay:g}"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The weights of the best epoch; `validation`: its number, from 0, and the measure there. `stopped`: a signal came
+    with the last step, to be heeded once this is written.
+    """
+
+    weights: dict[str, Tensor]
+    validation: dict[str, float]
+    stopped: bool = False
+
+    def heed(self) -> None:
+        if self.stopped:
+            raise Interrupted("Stopped after the end of a run; the same command goes on from there.")
+
+
+def frozen(encoder: nn.Module, objective: nn.Module) -> None:
+    """Leaves the encoder as it is: no gradients, and evaluation mode in every step, so that statistics stay too."""
+    encoder.requires_grad_(False)
+    objective.register_forward_pre_hook(lambda *_: encoder.eval() and None)
+
+
+def fit(
+    trial: Trial, fabric: Fabric, settings: FinetuneSettings, measure: str, rates: Rates, seed: int, folder: Path,
+    work: Mapping[str, Any],
+) -> Fitted:  # fmt: skip
+    """Trains until the validation measure has not risen for a fifth of the epochs; resumes what `folder` holds.
+
+    An epoch without a number ranks below all others. Raises SwclError where no epoch has one.
+    """
+    objective = fabric.setup_module(trial.objective)
+    optimizer = torch.optim.SGD(
+        parameter_groups(trial.objective, rates.weight_decay), lr=rates.learning_rate, momentum=0.9, nesterov=True
+    )
+    total = trial.steps_per_epoch * settings.epochs
+    counts = ", ".join(f"{count:,} {split}" for split, count in trial.images.items())
+    console.say(f"{counts} photographs; at most {total:,} steps ({settings.epochs} epochs).")
+    state = TrainState(trial.objective, optimizer)
+    job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
+    batches = step_batches(trial.dataset, trial.plan, state.step, total, settings.workers)
+    steps = training_steps(fabric, objective, optimizer, batches, lambda _: rates.learning_rate, seed, state.step)
+    reason = ""
+    for step in job.follow(steps, total, settings.batch):
+        epoch, done = divmod(step.index + 1, trial.steps_per_epoch)
+        if done or (epoch % settings.validate_every and epoch != settings.epochs):
+            continue
+        started = time.perf_counter()
+        judgement = trial.judge(fabric, "val", None)
+        value, reason = judgement.measures[measure], judgement.reasons.get(measure, "")
+        job.log(epoch=epoch - 1, validation=value, seconds=time.perf_counter() - started)
+        if "best" not in state.notes or _rank(value) > _rank(state.notes["best"]):
+            state.notes = {"best": value, "best_epoch": epoch - 1}
+            state.kept = {key: tensor.clone() for key, tensor in trial.network.state_dict().items()}
+        if epoch - 1 - state.notes["best_epoch"] >= math.ceil(PATIENCE * settings.epochs):
+            break
+    if math.isnan(state.notes["best"]):
+        raise SwclError(f"No epoch can be chosen: {measure} on validation is not a number{reason and f' ({reason})'}.")
+    return Fitted(state.kept, state.notes, job.stopped)
+
+
+def _rank(value: float) -> float:
+    return -math.inf if math.isnan(value) else value

@@ -1,0 +1,58 @@
+"""What there is to learn in people's own photographs: the labels or the masks that their manifest holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from swcl_cli.data import manifest
+from swcl_cli.errors import SwclError
+from swcl_cli.settings import FinetuneSettings
+from swcl_cli.tasks import TASKS, Task
+from swcl_cli.workspace import Workspace
+
+MASK = "mask"
+
+
+def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
+    """The task's row; one that is open is filled in from the manifest of `--data`, and named after it.
+
+    Raises SwclError where that manifest holds nothing to learn, or not what `--heads` names.
+    """
+    task = TASKS[settings.task]
+    if not task.open:
+        return task
+    path = workspace.manifest(settings.data)
+    table = manifest.read(path, columns=[*task.heads, "mask_path"]).rename(columns={"mask_path": MASK})
+    name = task.name if settings.data == task.dataset else f"{task.name}-{settings.data}"
+    own = replace(task, name=name, dataset=settings.data, open=False)
+    chosen = _chosen(table, settings.heads, str(path))
+    if chosen == [MASK]:
+        return replace(own, kind="segmentation", heads={MASK: 2}, measure="f1", shades={MASK: (255,)})
+    heads = {head: task.heads[head] for head in chosen}
+    single = "auc" if list(heads.values()) == [2] else "accuracy"
+    return replace(own, heads=heads, measure=task.measure if len(heads) > 1 else single)
+
+
+def _chosen(table: pd.DataFrame, asked: Sequence[str], path: str) -> list[str]:
+    """Those asked for, else the masks if there are any, else the columns that no photograph lacks."""
+    known = {column: int(table[column].notna().sum()) for column in table}
+    held = ", ".join(f"{column} ({count} of {len(table)})" for column, count in known.items() if count) or "none"
+    unknown = [head for head in asked if not known.get(head)]
+    if unknown:
+        raise SwclError(f"{path} holds no {' and no '.join(unknown)}. What it holds, of how many photographs: {held}.")
+    if MASK in asked and len(asked) > 1:
+        raise SwclError("--heads: masks and labels can't be learnt together; name either.")
+    if asked:
+        return [column for column in known if column in asked]
+    if known[MASK]:
+        return [MASK]
+    whole = [column for column, count in known.items() if count == len(table) > 0]
+    if not whole:
+        raise SwclError(
+            f"{path} holds nothing to learn: neither masks nor a label of all photographs. Labels: {held}. "
+            "See swcl prep folder --labels, --masks; a label of some photographs can be named by --heads."
+        )
+    return whole

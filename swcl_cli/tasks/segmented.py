@@ -1,0 +1,154 @@
+"""A split as a network segments it: pixel counts, maps, and a row of predictions an image and structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from swcl_cli.data.augment import normalise
+from swcl_cli.data.colour import Colour
+from swcl_cli.data.images import read_image
+from swcl_cli.evaluation.pixel_measures import Outcomes, diameter_ratio, pixel_measures, ratio_error
+from swcl_cli.evaluation.pixel_tally import Histograms, PixelTally
+from swcl_cli.evaluation.resampling import Measure, evaluate, intervals
+from swcl_cli.evaluation.sliding_window import predict_windows
+from swcl_cli.tasks import Task
+from swcl_cli.tasks.masks import read_field, read_structures
+from swcl_cli.tasks.trial import Judgement, require_finite
+from swcl_cli.workspace import Workspace, atomic
+
+LogOdds = NDArray[np.float32]
+
+
+@torch.inference_mode()
+def predict_log_odds(fabric: Fabric, network: nn.Module, image: NDArray[np.float32], window: int) -> LogOdds:
+    """Log odds of each head's class 1, by stitched windows (FACTS E7): normalised (3, H, W), any size -> (K, H, W)."""
+    network.eval()
+
+    def log_odds(windows: Tensor) -> Tensor:
+        with fabric.autocast():
+            logits = network(windows)
+        return torch.cat([part[:, 1:].float() - part[:, :1].float() for part in logits.values()], dim=1)
+
+    (stitched,) = predict_windows(log_odds, fabric.to_device(torch.from_numpy(image)[None]), window)
+    found: LogOdds = stitched.cpu().numpy()
+    return found
+
+
+def at_size(log_odds: LogOdds, shape: tuple[int, int]) -> LogOdds:
+    """(H, W) of another height and width, bilinearly (FACTS E10)."""
+    if log_odds.shape == shape:
+        return log_odds
+    scaled: LogOdds = cv2.resize(log_odds, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    return scaled
+
+
+def grey_levels(log_odds: LogOdds) -> NDArray[np.uint8]:
+    """Probabilities as 0 to 255; what is found, log odds above 0, is above 127."""
+    probability = torch.from_numpy(log_odds).double().sigmoid().numpy()
+    return np.ceil(255 * probability - 0.5).astype(np.uint8)
+
+
+@dataclass
+class Segmented:
+    """Counts are kept of each photograph, its pixels are not: memory does not grow with them. Masks keep their own
+    size, predictions are brought to it (FACTS E10). folder: gets maps, at the prepared photographs' size.
+    """
+
+    task: Task
+    workspace: Workspace
+    rows: pd.DataFrame
+    folder: Path | None
+    whole: dict[str, PixelTally] = field(default_factory=dict)
+    inside: dict[str, PixelTally] = field(default_factory=dict)  # the fields of view, where all photographs have one
+    maps: dict[str, list[str]] = field(default_factory=dict)
+    ratios: list[tuple[float, float]] = field(default_factory=list)  # true and predicted
+
+    def predict(self, fabric: Fabric, network: nn.Module, window: int, mean: Colour, std: Colour) -> None:
+        heads = list(self.task.heads)
+        self.whole = {head: PixelTally() for head in heads}
+        if self.rows["fov_path"].notna().all():
+            self.inside = {head: PixelTally() for head in heads}
+        self.maps = {head: [] for head in heads}
+        for row in self.rows.to_dict("records"):
+            image = read_image(self.workspace.root / row["path"], row["checksum"])
+            log_odds = predict_log_odds(fabric, network, normalise(image, mean, std), window)
+            require_finite(log_odds)
+            self._count(row, image.shape[:2], log_odds)
+            if self.folder is not None:
+                for head, scores in zip(heads, log_odds, strict=True):
+                    self.maps[head].append(self._write_map(f"{row['image_id']}{self._suffix(head)}", scores))
+
+    def judgement(self, seed: int) -> Judgement:
+        histograms = {head: tally.histograms() for head, tally in self.whole.items()}
+        inside = {head: tally.histograms() for head, tally in self.inside.items()}
+        measures = self._measures(histograms, inside)
+        values, reasons = evaluate(measures, len(self.rows))
+        if self.folder is None:
+            return Judgement(values, reasons=reasons)
+        found = intervals(measures, self.rows["patient_id"].to_numpy(dtype=str), seed)
+        parts = [self._predictions(head, histograms[head], inside.get(head)) for head in self.task.heads]
+        return Judgement(values, found, pd.concat(parts, ignore_index=True), reasons)
+
+    def _count(self, row: dict[str, str], shape: tuple[int, int], log_odds: LogOdds) -> None:
+        bits = read_structures(self.workspace.root / row["mask_path"], self.task, shape)
+        field_of_view = read_field(self.workspace.root / row["fov_path"], bits) if self.inside else None
+        truths, found = {}, {}
+        for number, head in enumerate(self.task.heads):
+            scores, truths[head] = at_size(log_odds[number], bits.shape), (bits >> number & 1).astype(bool)
+            self.whole[head].add(truths[head], scores)
+            found[head] = scores > 0
+            if field_of_view is not None:
+                self.inside[head].add(truths[head][field_of_view], scores[field_of_view])
+        if self.task.ratio:
+            inner, outer = self.task.ratio
+            true, predicted = (diameter_ratio(masks[inner], masks[outer]) for masks in (truths, found))
+            self.ratios.append((true, float(np.nan_to_num(predicted))))
+
+    def _measures(self, whole: dict[str, Histograms], inside: dict[str, Histograms]) -> dict[str, Measure]:
+        measures = pixel_measures({head: (part, self.whole[head].auc()) for head, part in whole.items()})
+        if self.task.ratio:
+            inner, outer = self.task.ratio
+            true, predicted = np.array(self.ratios).T
+            measures[f"{inner}_to_{outer}_error"] = ratio_error(true, predicted, outer)
+        fields = {head: (part, self.inside[head].auc()) for head, part in inside.items()}
+        return measures | (pixel_measures(fields, "_fov") if fields else {})
+
+    def _predictions(self, head: str, whole: Histograms, inside: Histograms | None) -> pd.DataFrame:
+        """`shades`: the values of the mask that are the structure; `log_odds`: the lower bounds of the bins that
+        `positives` and `negatives` count pixels in.
+        """
+        outcomes, count = Outcomes.of(whole), len(self.rows)
+        columns: dict[str, object] = {
+            "structure": head, "shades": [np.array(self.task.shades[head], np.int16)] * count,
+            "map_path": self.maps[head], "f1": outcomes.f1, "true_positives": outcomes.hits,
+            "false_positives": outcomes.false, "false_negatives": outcomes.missed, "true_negatives": outcomes.left,
+        }  # fmt: skip
+        if self.task.ratio:
+            name = "_to_".join(self.task.ratio)
+            columns |= dict(zip((f"{name}_truth", name), np.array(self.ratios).T, strict=True))
+        for suffix, part in (("", whole), ("_fov", inside)):
+            if part is not None:
+                columns |= {
+                    f"log_odds{suffix}": [part.bound] * count, f"positives{suffix}": list(part.positive),
+                    f"negatives{suffix}": list(part.negative),
+                }  # fmt: skip
+        return self.rows[["image_id", "patient_id", "path", "mask_path", "fov_path"]].assign(**columns)
+
+    def _suffix(self, head: str) -> str:
+        return f"_{head}" if len(self.task.heads) > 1 else ""
+
+    def _write_map(self, name: str, log_odds: LogOdds) -> str:
+        assert self.folder is not None
+        with atomic(self.folder / "maps" / f"{name}.png") as path:
+            Image.fromarray(grey_levels(log_odds)).save(path, format="PNG")
+        return self.workspace.relative(self.folder / "maps" / f"{name}.png")

@@ -1,0 +1,105 @@
+"""Measures of graded photographs: against scikit-learn, by hand, and where a class is absent."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, cohen_kappa_score, recall_score, roc_auc_score
+
+from swcl_cli.evaluation.class_measures import any_grade, class_measures, specific_threshold
+from swcl_cli.evaluation.resampling import evaluate
+
+GRADES = {"dr_grade": 5, "dme_grade": 3}
+
+
+def graded(seed: int, count: int = 80) -> tuple[dict[str, Any], dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    truths = {head: rng.integers(0, classes, count) for head, classes in GRADES.items()}
+    scores = {head: rng.dirichlet(np.ones(classes), count) for head, classes in GRADES.items()}
+    return truths, scores
+
+
+def values(*given: Any) -> dict[str, float]:
+    truths = next(iter(given[0].values()))
+    return evaluate(class_measures(*given), len(truths))[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_against_scikit_learn(seed: int) -> None:
+    truths, scores = graded(seed)
+    found = values(truths, scores, {"dr_grade": 0.7, "dme_grade": 0.8})
+    right = []
+    for head, truth in truths.items():
+        answer, ill, score = scores[head].argmax(axis=1), truth > 0, 1 - scores[head][:, 0]
+        right.append(truth == answer)
+        assert found[f"{head}_accuracy"] == pytest.approx(accuracy_score(truth, answer))
+        assert found[f"{head}_kappa"] == pytest.approx(cohen_kappa_score(truth, answer, weights="quadratic"))
+        assert found[f"{head}_auc"] == pytest.approx(roc_auc_score(ill, score))
+        for suffix, positive in (("", answer > 0), ("_at_90", score > found[f"{head}_threshold_at_90"])):
+            assert found[f"{head}_sensitivity{suffix}"] == pytest.approx(recall_score(ill, positive))
+            assert found[f"{head}_specificity{suffix}"] == pytest.approx(recall_score(~ill, ~positive))
+    assert found["joint_accuracy"] == pytest.approx(np.logical_and(*right).mean())
+    assert next(iter(found)) == "joint_accuracy" and len(found) == 1 + 2 * 8
+
+
+def test_two_classes_by_hand() -> None:
+    """One head bears no name; at 0.5 one of two ill and one of three others are found."""
+    truth = {"glaucoma": np.array([1, 1, 0, 0, 0])}
+    ill = np.array([0.9, 0.4, 0.6, 0.3, 0.1])
+    found = values(truth, {"glaucoma": np.stack([1 - ill, ill], axis=1)}, {"glaucoma": 0.35})
+    assert found["auc"] == pytest.approx(5 / 6) and found["accuracy"] == pytest.approx(3 / 5)
+    assert (found["sensitivity"], found["specificity"]) == pytest.approx((1 / 2, 2 / 3))
+    assert (found["sensitivity_at_90"], found["specificity_at_90"]) == pytest.approx((1, 2 / 3))
+    assert found["threshold_at_90"] == 0.35 and "joint_accuracy" not in found
+
+
+def test_without_a_threshold_there_are_no_measures_at_it() -> None:
+    assert not [name for name in class_measures(*graded(0)) if name.endswith("_at_90")]
+
+
+@pytest.mark.parametrize(("count", "above"), [(10, 1), (11, 1), (19, 1), (20, 2), (1, 0), (5, 0)])
+def test_at_most_a_tenth_of_the_negatives_lies_above_the_threshold(count: int, above: int) -> None:
+    score = np.random.default_rng(count).permutation(count) / count
+    truth = np.concatenate([np.zeros(count), np.ones(3)])
+    threshold = specific_threshold(truth, np.concatenate([score, [0.0, 0.5, 1.0]]))
+    assert (score > threshold).sum() == above
+    lower = score[score < threshold]
+    assert not len(lower) or (score > lower.max()).mean() > 0.1
+
+
+def test_a_threshold_needs_negatives() -> None:
+    assert math.isnan(specific_threshold([1, 1], [0.2, 0.4]))
+    assert specific_threshold([0, 0, 0], [0.5, 0.5, 0.5]) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("grades", "numbers", "words"),
+    [
+        ([0, 0, 0], {"accuracy", "specificity"}, "no photograph has grade above 0"),
+        ([1, 2, 1], {"accuracy", "sensitivity", "kappa"}, "no photograph has grade 0"),
+    ],
+)
+def test_where_a_class_is_absent_there_is_a_reason(grades: list[int], numbers: set[str], words: str) -> None:
+    truth = np.array(grades)
+    scores: NDArray[np.float64] = np.eye(3)[[0, 0, 0] if not truth.any() else [1, 1, 0]]
+    found, reasons = evaluate(class_measures({"grade": truth}, {"grade": scores}), 3)
+    assert {name for name, value in found.items() if not math.isnan(value)} == numbers
+    assert reasons.keys() == found.keys() - numbers and reasons["auc"] == words
+    if "kappa" in reasons:
+        assert reasons["kappa"] == "grade is the same in all, labels and answers"
+
+
+def test_a_threshold_that_could_not_be_chosen_has_a_reason() -> None:
+    truth, scores = {"grade": np.array([0, 1])}, {"grade": np.array([[0.8, 0.2], [0.3, 0.7]])}
+    found, reasons = evaluate(class_measures(truth, scores, {"grade": math.nan}), 2)
+    assert reasons.keys() == {"sensitivity_at_90", "specificity_at_90", "threshold_at_90"}
+    assert set(reasons.values()) == {"no photograph of val has grade 0, so that no threshold can be chosen there"}
+    assert found["sensitivity"] == found["specificity"] == 1
+
+
+def test_any_grade_is_all_but_the_first() -> None:
+    np.testing.assert_allclose(any_grade(np.array([[0.5, 0.2, 0.3], [1, 0, 0]])), [0.5, 0])

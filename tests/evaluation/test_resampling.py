@@ -1,0 +1,109 @@
+"""Measures of weighted rows are the plain ones of rows repeated that often; intervals are the loop's, at once."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import cohen_kappa_score, roc_auc_score
+
+from swcl_cli.evaluation import resampling
+from swcl_cli.evaluation.metrics import auc, bootstrap_interval
+from swcl_cli.evaluation.resampling import Measure, evaluate, intervals, quadratic_kappas, ranked_auc, share
+
+ROWS = 40
+RNG = np.random.default_rng(0)
+TRUTH, SCORE = RNG.integers(0, 2, ROWS), RNG.integers(0, 9, ROWS) / 9  # with ties
+GRADE, ANSWER = RNG.integers(0, 4, (2, ROWS))
+TIMES = RNG.integers(0, 4, (12, ROWS))
+
+
+def repeated(values: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.repeat(values, times)
+
+
+def test_auc_of_weights_is_scikit_learns_of_repeated_rows() -> None:
+    expected = [roc_auc_score(repeated(TRUTH, times), repeated(SCORE, times)) for times in TIMES]
+    np.testing.assert_allclose(ranked_auc(TRUTH, SCORE, TIMES), expected, atol=1e-12)
+
+
+def test_kappa_of_weights_is_scikit_learns_of_repeated_rows() -> None:
+    expected = [
+        cohen_kappa_score(repeated(GRADE, times), repeated(ANSWER, times), weights="quadratic") for times in TIMES
+    ]
+    np.testing.assert_allclose(quadratic_kappas(GRADE, ANSWER, TIMES), expected, atol=1e-12)
+
+
+def test_kappa_weighs_the_distance_of_grades_where_one_between_is_absent() -> None:
+    truth, answer = [0, 3, 4, 4], [0, 4, 4, 0]
+    expected = cohen_kappa_score(truth, answer, labels=range(5), weights="quadratic")
+    assert quadratic_kappas(truth, answer, np.ones((1, 4))) == pytest.approx(expected)
+    assert expected == pytest.approx(1 - 17 / 29) and expected != cohen_kappa_score(truth, answer, weights="quadratic")
+
+
+def test_share_of_weights_is_the_mean_of_repeated_rows() -> None:
+    among = GRADE > 0
+    expected = [repeated(SCORE[among], times[among]).mean() for times in TIMES]
+    np.testing.assert_allclose(share(SCORE, TIMES, among), expected)
+    np.testing.assert_allclose(share(SCORE, TIMES), [repeated(SCORE, times).mean() for times in TIMES])
+
+
+def test_by_hand() -> None:
+    once = np.ones((1, 4))
+    assert ranked_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], once) == [0.75]
+    assert ranked_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], np.array([[1, 0, 1, 0]])) == [1]
+    assert quadratic_kappas([0, 1, 2, 2], [0, 1, 2, 0], once) == pytest.approx(1 - 4 / (9 + 5 - 2 * 5 * 3 / 4))
+    assert share([1, 0, 0, 1], once) == [0.5] and share([1, 0, 0, 1], once, [1, 1, 0, 0]) == [0.5]
+
+
+def test_what_has_no_value_is_not_a_number() -> None:
+    nothing = np.array([[0.0, 0.0, 1.0]])
+    for values in (
+        ranked_auc([1, 0, 0], [0.1, 0.2, 0.3], nothing), ranked_auc([1, 1, 1], [0.1, 0.2, 0.3], np.ones((1, 3))),
+        quadratic_kappas([1, 1, 1], [1, 1, 1], np.ones((1, 3))), share([1, 1, 1], nothing, [1, 1, 0]),
+    ):  # fmt: skip
+        assert values.shape == (1,) and np.isnan(values).all()
+    assert share([math.nan, 1.0], np.ones((1, 2)), [False, True]) == [1]
+
+
+@pytest.mark.parametrize("at_once", [1, 7 * ROWS, 10**9])
+def test_intervals_are_those_of_the_loop(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(resampling, "NUMBERS_AT_ONCE", at_once)
+    groups = np.array([f"p{row // 3}" for row in RNG.permutation(ROWS)])
+    measures = {
+        "auc": Measure(lambda weights: ranked_auc(TRUTH, SCORE, weights)),
+        "kappa": Measure(lambda weights: quadratic_kappas(GRADE, ANSWER, weights)),
+    }
+    found = intervals(measures, groups, seed=3, resamples=200)
+    for name, statistic in (
+        ("auc", lambda rows: auc(TRUTH[rows], SCORE[rows])),
+        ("kappa", lambda rows: cohen_kappa_score(GRADE[rows], ANSWER[rows], weights="quadratic")),
+    ):
+        expected = bootstrap_interval(statistic, groups, seed=3, resamples=200)
+        assert found[name] == pytest.approx(expected, abs=1e-12)
+
+
+def test_values_reasons_and_what_has_no_interval() -> None:
+    measures = {
+        "share": Measure(lambda weights: share([1, 0], weights)),
+        "lost": Measure(lambda weights: np.full(len(weights), np.nan), "there is none"),
+        "fixed": Measure(lambda weights: np.full(len(weights), 0.3), resampled=False),
+    }
+    values, reasons = evaluate(measures, 2)
+    assert values["share"] == 0.5 and math.isnan(values["lost"]) and values["fixed"] == 0.3
+    assert reasons == {"lost": "there is none"}
+    assert intervals(measures, ["a", "b"], seed=0).keys() == {"share"}
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resampling, "NUMBERS_AT_ONCE", 100)
+    seen: list[tuple[int, ...]] = []
+
+    def noted(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        seen.append(weights.shape)
+        return weights.sum(axis=1)
+
+    intervals({"noted": Measure(noted)}, np.arange(ROWS), seed=0, resamples=11)
+    assert seen == [(2, ROWS)] * 5 + [(1, ROWS)]

@@ -1,0 +1,234 @@
+"""The protocol of `finetune`: folds, parts of train, validation alone, frozen encoders; test is judged once."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swcl_cli.data.images import read_mask
+from swcl_cli.errors import Interrupted, SwclError
+from swcl_cli.settings import FinetuneSettings
+from swcl_cli.steps import finetune
+from swcl_cli.tasks import fitting, runs
+from swcl_cli.tasks.trial import Judgement, Trial
+from swcl_cli.workspace import Workspace, read_provenance
+from tests import prepared
+from tests.light import judged, light, pressed, same, state
+from tests.planted import DRIVE, IDRID, log, options, write_drive, write_idrid
+
+__all__ = ["light"]
+
+
+def folder(root: Path, name: str = "random", task: str = "idrid") -> Path:
+    return Workspace(root).finetune(task, name)
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    paths = (path for path in (root / "finetune").rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+
+
+@pytest.mark.usefixtures("light")
+class TestFolds:
+    def test_each_fold_is_a_run_and_each_photograph_is_tested_once_a_seed(self, tmp_path: Path) -> None:
+        write_idrid(tmp_path, 60)
+        path = finetune.run(options(tmp_path, IDRID, epochs=1, folds=3, seeds=2))
+        names = [f"fold{fold}-seed{seed}" for seed in range(2) for fold in range(3)]
+        results, predictions = pd.read_parquet(path), pd.read_parquet(path.with_name("predictions.parquet"))
+        assert list(results["run"].unique()) == names
+        assert sorted(set(zip(results["run"], results["seed"], results["fold"], strict=True))) == sorted(
+            (f"fold{fold}-seed{seed}", seed, fold) for seed in range(2) for fold in range(3)
+        )
+        assert sorted(one.name for one in path.parent.iterdir() if one.is_dir()) == sorted(names)
+        tested = predictions.groupby("run")["image_id"].agg(set)
+        for seed in range(2):
+            parts = [tested[f"fold{fold}-seed{seed}"] for fold in range(3)]
+            assert set.union(*parts) == {f"{item}" for item in range(60)} and sum(map(len, parts)) == 60
+        assert read_provenance(path.parent / "fold1-seed0/model.safetensors")["settings"]["fold"] == 1
+        whole = read_provenance(path)["settings"]
+        assert whole["folds"] == 3 and whole["seeds"] == 2 and "fold" not in whole
+
+    def test_the_grid_is_searched_in_each_fold(self, tmp_path: Path) -> None:
+        """On its own validation photographs: those of another fold are tested in this one."""
+        write_idrid(tmp_path, 60)
+        path = finetune.run(options(tmp_path, IDRID, epochs=1, folds=3, seeds=2, grid=True))
+        found = pd.read_parquet(path.with_name("grid.parquet"))
+        assert found.groupby("fold")["chosen"].agg(["size", "sum"]).to_numpy().tolist() == [[6, 1]] * 3
+        for row in found[found["chosen"]].itertuples():
+            for seed in range(2):
+                made = read_provenance(path.parent / f"fold{row.fold}-seed{seed}/model.safetensors")["settings"]
+                assert (made["learning_rate"], made["weight_decay"]) == (row.learning_rate, row.weight_decay)
+
+    def test_more_seeds_add_runs(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write_idrid(tmp_path, 60)
+        finetune.run(options(tmp_path, IDRID, epochs=1, folds=2))
+        before = contents(tmp_path)
+        capsys.readouterr()
+        finetune.run(options(tmp_path, IDRID, epochs=1, folds=2, seeds=2))
+        after, said = contents(tmp_path), capsys.readouterr().out
+        assert all(after[name] == data for name, data in before.items() if name.count("/") > 3)
+        assert "idrid from random: 2 of 4 done" in said and "idrid from random: 3 of 4 done" in said
+        assert said.count("This run is already done.") == 2
+
+
+@pytest.mark.usefixtures("light")
+def test_the_test_split_is_judged_once_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_idrid(tmp_path, 30)
+    calls = judged(monkeypatch)
+    finetune.run(options(tmp_path, IDRID, epochs=4))
+    assert [split for _, split in calls].count("test") == 1 and calls[-1] == ("seed0", "test")
+    assert len(calls) > 3
+    calls.clear()
+    finetune.run(options(tmp_path, IDRID, epochs=4))
+    assert not calls
+
+
+class TestValidationAlone:
+    @pytest.mark.usefixtures("light")
+    def test_results_hold_it_alone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_idrid(tmp_path, 30)
+        calls = judged(monkeypatch)
+        path = finetune.run(options(tmp_path, IDRID, epochs=2, eval="val"))
+        assert {split for _, split in calls} == {"val"}
+        results, predictions = pd.read_parquet(path), pd.read_parquet(path.with_name("predictions.parquet"))
+        assert set(results["split"]) == set(predictions["split"]) == {"val"}
+        primary = results[results["primary"]].iloc[0]
+        assert primary["low"] <= primary["value"] <= primary["high"]
+        with pytest.raises(SwclError, match="eval: val -> test"):
+            finetune.run(options(tmp_path, IDRID, epochs=2))
+
+    def test_vessels_without_test_masks(self, tmp_path: Path) -> None:
+        rows = write_drive(tmp_path, 5)
+        paths = [None if row.split == "test" else row.mask_path for row in rows.itertuples()]
+        prepared.change(tmp_path, "drive", mask_path=paths)
+        with pytest.raises(SwclError, match="1 of 1 test photographs of drive have no mask, such as 4.*--eval val"):
+            finetune.run(options(tmp_path, DRIVE, epochs=1))
+        path = finetune.run(options(tmp_path, DRIVE, epochs=1, eval="val"))
+        assert set(pd.read_parquet(path)["split"]) == {"val"}
+        maps = sorted(one.name for one in (path.parent / "seed0/maps").rglob("*.png"))
+        assert maps == ["3.png"] and read_mask(path.parent / "seed0/maps/3.png").shape == (40, 48)
+
+
+@pytest.mark.usefixtures("light")
+def test_a_fraction_is_part_of_the_name_and_of_what_defines_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_idrid(tmp_path, 60)
+    whole = finetune.run(options(tmp_path, IDRID, epochs=1, name="whole"))
+    part = finetune.run(options(tmp_path, IDRID, epochs=1, fraction=0.5))
+    assert part.parent.name == "random-0.5"
+    said = capsys.readouterr().out
+    assert "36 train, 12 val, 12 test photographs" in said and "18 train, 12 val, 12 test photographs" in said
+    assert len(pd.read_parquet(whole)) == len(pd.read_parquet(part))
+    with pytest.raises(SwclError, match=r"made differently \(fraction: 1.0 -> 0.5\)"):
+        finetune.run(options(tmp_path, IDRID, epochs=1, fraction=0.5, name="whole"))
+
+
+class TestFreeze:
+    @pytest.mark.parametrize("task", ["idrid", "drive"])
+    def test_the_encoder_is_the_file_after_training_too(self, tmp_path: Path, task: str) -> None:
+        """Batch statistics included."""
+        write_idrid(tmp_path, 20) if task == "idrid" else write_drive(tmp_path, 5)
+        weights = prepared.encoder(tmp_path / "swcl.safetensors")
+        one = options(
+            tmp_path, IDRID if task == "idrid" else DRIVE, init="swcl.safetensors", freeze=True, epochs=1,
+            architecture=None,
+        )  # fmt: skip
+        path = finetune.run(one)
+        assert path.parent.name == "swcl-frozen"
+        faster = finetune.run(one.model_copy(update={"learning_rate": 0.1, "name": "faster"}))
+        first, second = (state(made.parent / "seed0/model.safetensors") for made in (path, faster))
+        for trained in (first, second):
+            encoder = {key.removeprefix("encoder."): trained[key] for key in trained if key.startswith("encoder.")}
+            assert same(encoder, weights)
+        heads = [key for key in first if not key.startswith("encoder.") and key.endswith("weight")]
+        assert heads and not any(np.array_equal(first[key], second[key]) for key in heads)
+
+    def test_without_it_the_encoder_trains(self, tmp_path: Path) -> None:
+        write_idrid(tmp_path, 20)
+        weights = prepared.encoder(tmp_path / "swcl.safetensors")
+        path = finetune.run(options(tmp_path, IDRID, init="swcl.safetensors", epochs=1, architecture=None))
+        trained = state(path.parent / "seed0/model.safetensors")
+        changed = [key for key, tensor in weights.items() if not np.array_equal(trained[f"encoder.{key}"], tensor)]
+        assert {"conv1.weight", "bn1.running_mean"} <= set(changed)
+
+
+@pytest.mark.usefixtures("light")
+class TestStartingOver:
+    def one(self, root: Path, **values: Any) -> FinetuneSettings:
+        return options(root, IDRID, **{"epochs": 2, "batch": 6, "seeds": 2, **values})
+
+    def test_fresh_goes_on_without_it_where_it_was_broken_off(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Though its first results were of other settings."""
+        write_idrid(tmp_path, 30)
+        shutil.copytree(tmp_path / "data", tmp_path / "other/data")
+        finetune.run(self.one(tmp_path, learning_rate=0.5, seeds=3))
+        with monkeypatch.context() as patched:
+            pressed(patched, lambda: signal.raise_signal(signal.SIGTERM), "finetune-idrid-random-seed1", 2)
+            with pytest.raises(Interrupted, match="the same command without --fresh goes on"):
+                finetune.run(self.one(tmp_path, fresh=True))
+        finetune.run(self.one(tmp_path))
+        finetune.run(self.one(tmp_path / "other"))
+        assert contents(tmp_path) == contents(tmp_path / "other")
+
+    def test_a_name_that_another_one_begins_with_is_left_alone(self, tmp_path: Path) -> None:
+        write_idrid(tmp_path, 30)
+        finetune.run(self.one(tmp_path, name="swcl-seed0", seeds=1))
+        before = contents(tmp_path)
+        finetune.run(self.one(tmp_path, name="swcl", seeds=1))
+        finetune.run(self.one(tmp_path, name="swcl", seeds=1, fresh=True))
+        assert {name: data for name, data in contents(tmp_path).items() if name in before} == before
+        assert log(Workspace(tmp_path), "finetune-idrid-swcl-seed0-seed0")
+
+
+def with_values(monkeypatch: pytest.MonkeyPatch, values: list[float], reason: str = "") -> None:
+    """Validation gives these, one after the other."""
+    original, left = runs.KINDS["classification"], list(values)
+
+    def prepare(*given: Any) -> Trial:
+        trial = original(*given)
+
+        def judge(fabric: Any, split: str, folder: Path | None) -> Judgement:
+            found = trial.judge(fabric, split, folder)
+            value = left.pop(0) if left else 0.5
+            return replace(
+                found, measures={**found.measures, "joint_accuracy": value}, reasons={"joint_accuracy": reason}
+            )
+
+        return replace(trial, judge=judge)
+
+    monkeypatch.setitem(runs.KINDS, "classification", prepare)
+
+
+@pytest.mark.usefixtures("light")
+class TestNotANumber:
+    def test_it_ranks_below_every_number(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_idrid(tmp_path, 20)
+        monkeypatch.setattr(fitting, "PATIENCE", 1)
+        with_values(monkeypatch, [math.nan, 0.2, math.nan, 0.1])
+        path = finetune.run(options(tmp_path, IDRID, epochs=4))
+        assert read_provenance(path.parent / "seed0/model.safetensors")["validation"] == {"best": 0.2, "best_epoch": 1}
+
+    def test_without_any_number_no_epoch_can_be_chosen(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_idrid(tmp_path, 20)
+        with_values(monkeypatch, [math.nan] * 4, "one class alone")
+        with pytest.raises(SwclError, match=r"joint_accuracy on validation is not a number \(one class alone\)"):
+            finetune.run(options(tmp_path, IDRID, epochs=2))
+
+    def test_the_reason_stands_in_the_results(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_idrid(tmp_path, 20)
+        with_values(monkeypatch, [0.5, 0.5, math.nan], "no such class")
+        table = pd.read_parquet(finetune.run(options(tmp_path, IDRID, epochs=1)))
+        row = table[(table["split"] == "test") & table["primary"]].iloc[0]
+        assert math.isnan(row["value"]) and row["reason"] == "no such class"
+        assert table[table["measure"] != "joint_accuracy"]["reason"].isna().all()

@@ -1,0 +1,218 @@
+"""`predict`: what it says of raw photographs is what `finetune` found in the prepared ones."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageOps
+
+from swcl_cli.errors import SwclError
+from swcl_cli.settings import FinetuneSettings, PredictSettings
+from swcl_cli.steps import finetune, predict, prep
+from swcl_cli.workspace import Workspace, read_provenance
+from tests import downloads, prep_runs
+from tests.commands import swcl
+
+TINY: dict[str, Any] = {"architecture": "resnet18", "epochs": 1, "seeds": 1, "workers": 0, "batch": 4}
+
+
+def trained(root: Path, dataset: str, source: Path, size: int, **values: Any) -> Path:
+    """The model of one epoch on this download."""
+    prep.run(prep_runs.settings(root, dataset, source, size=size))
+    finetune.run(FinetuneSettings(**{"workspace": root, "task": dataset, **TINY, **values}))
+    return Workspace(root).finetune(dataset, "random") / "seed0/model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def idrid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("idrid")
+    return trained(root, "idrid", downloads.idrid(root / "raw", 10, 4), 80, crop=64)
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("drive")
+    return trained(root, "drive", downloads.drive(root / "raw", 5, 2), 0, crop=64, output_stride=16)
+
+
+@pytest.fixture(scope="module")
+def refuge_seg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("refuge")
+    return trained(root, "refuge-seg", downloads.refuge(root / "raw", "challenge"), 96, crop=64, output_stride=16)
+
+
+def run(model: Path, out: Path, *images: Path) -> Path:
+    settings = PredictSettings(model=model, images=list(images), out=out, workers=0, accelerator="cpu")
+    assert predict.run(settings) == out
+    return out
+
+
+def table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def workspace_of(model: Path) -> Path:
+    return model.parents[4]
+
+
+def test_grades_are_those_of_finetune(idrid: Path, tmp_path: Path) -> None:
+    raw = workspace_of(idrid) / "raw/B. Disease Grading/1. Original Images/b. Testing Set"
+    before = contents(raw)
+    alone = tmp_path / "elsewhere/model.safetensors"
+    alone.parent.mkdir()
+    shutil.copy(idrid, alone)
+    found = table(run(alone, tmp_path / "out", raw) / "predictions.csv").set_index("image")
+    expected = pd.read_parquet(idrid.with_name("predictions.parquet"))
+    assert len(found) == 4 and contents(raw) == before
+    for row in expected.itertuples():
+        line = found.loc[row.image_id.removeprefix("test_")]
+        assert line[row.head] == row.prediction
+        shown = [line[f"{row.head}_{one}"] for one in range(len(row.probabilities))]
+        np.testing.assert_allclose(shown, row.probabilities, atol=1e-5)
+    assert (found["width"] == 120).all() and (found["height"] == 100).all()
+    assert sorted(contents(tmp_path / "out")) == ["predict.json", "predictions.csv"]
+
+
+def test_vessels_are_those_of_finetune(drive: Path, tmp_path: Path) -> None:
+    root = workspace_of(drive)
+    out = run(drive, tmp_path / "out", root / "raw/test/images")
+    rows = table(out / "predictions.csv").set_index("image")
+    for row in pd.read_parquet(drive.with_name("predictions.parquet")).itertuples():
+        name = Path(str(row.image_id)).name
+        mask = np.asarray(Image.open(out / rows.loc[name, "vessel_mask"]))
+        np.testing.assert_array_equal(mask, 255 * (np.asarray(Image.open(root / row.map_path)) > 127))
+        assert rows.loc[name, "vessel_share"] == pytest.approx((mask > 0).mean(), abs=1e-6)
+        assert Image.open(out / rows.loc[name, "overlay"]).size == Image.fromarray(mask).size
+    drawn = [file for name in rows.index for file in (f"masks/{name}.png", f"overlays/{name}.jpg")]
+    assert sorted(contents(out)) == sorted(["predict.json", "predictions.csv", *drawn])
+
+
+def test_photographs_of_other_sizes_are_brought_to_the_training_ones(drive: Path, tmp_path: Path) -> None:
+    """Three times as large, it shows about the same; the mask has the photograph's own size."""
+    path = next((workspace_of(drive) / "raw/test/images").iterdir())
+    image = Image.open(path)
+    (tmp_path / "in").mkdir()
+    image.save(tmp_path / "in/small.png")
+    image.resize((3 * image.width, 3 * image.height), Image.Resampling.BICUBIC).save(tmp_path / "in/large.png")
+    rows = table(run(drive, tmp_path / "out", tmp_path / "in") / "predictions.csv").set_index("image")
+    masks = [Image.open(tmp_path / "out" / rows.loc[name, "vessel_mask"]) for name in ("small", "large")]
+    assert masks[1].size == (3 * image.width, 3 * image.height)
+    assert rows.loc["large", "vessel_share"] == pytest.approx(rows.loc["small", "vessel_share"], abs=0.1)
+
+
+def test_disc_and_cup(refuge_seg: Path, tmp_path: Path) -> None:
+    root = workspace_of(refuge_seg)
+    out = run(refuge_seg, tmp_path / "out", root / "raw/Test400")
+    rows = table(out / "predictions.csv").set_index("image")
+    about = read_provenance(refuge_seg)["model"]
+    assert (about["size"], about["square"], about["lossless"], about["ratio"]) == (96, True, False, ["cup", "disc"])
+    assert {"disc_share", "disc_mask", "cup_share", "cup_mask", "cup_to_disc", "overlay"} < set(rows.columns)
+    for name, row in rows.iterrows():
+        assert row["disc_mask"] == f"masks/{name}_disc.png"
+        for head in ("disc", "cup"):
+            assert Image.open(out / row[f"{head}_mask"]).size == (124, 120)
+
+
+def test_upright_and_in_any_format(drive: Path, tmp_path: Path) -> None:
+    """A photograph that lies on its side is stood up as its EXIF says; the answer is that of the upright one."""
+    image = Image.open(next((workspace_of(drive) / "raw/test/images").iterdir())).convert("RGB")
+    (tmp_path / "in").mkdir()
+    image.save(tmp_path / "in/upright.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = image.transpose(Image.Transpose.ROTATE_90)
+    lying.save(tmp_path / "in/lying.tif", exif=exif)
+    assert ImageOps.exif_transpose(Image.open(tmp_path / "in/lying.tif")).size == image.size
+    out = run(drive, tmp_path / "out", tmp_path / "in")
+    masks = [np.asarray(Image.open(out / f"masks/{name}.png")) for name in ("upright", "lying")]
+    np.testing.assert_array_equal(*masks)
+
+
+def test_unreadable_photographs_are_set_aside(idrid: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    downloads.write_photograph(folder / "good.jpg", 1)
+    downloads.write_photograph(folder / "cut.jpg", 2)
+    (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:-200])
+    (folder / "text.png").write_text("no image")
+    Image.new("RGB", (100, 100)).save(folder / "black.png")
+    (folder / "notes.txt").write_text("not looked at")
+    done = swcl("predict", idrid, folder, "--out", tmp_path / "out", "--workers", 0, "--accelerator", "cpu")
+    assert done.code == 0, done.err
+    assert f"1 of 4 photographs predicted, 3 set aside: see {tmp_path}/out/unreadable.csv" in done.out
+    with open(tmp_path / "out/unreadable.csv", newline="") as handle:
+        problems = {row["image"]: row["problem"] for row in csv.DictReader(handle)}
+    assert problems == {"black": "empty", "cut": "truncated", "text": "not an image"}
+    assert table(tmp_path / "out/predictions.csv")["image"].tolist() == ["good"]
+
+
+def test_none_that_can_be_read_is_an_error(idrid: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    done = swcl("predict", idrid, tmp_path / "text.png", "--out", tmp_path / "out", "--workers", 0)
+    assert done.code == 1 and "None of the 1 photographs could be read; see" in done.err
+    assert (tmp_path / "out/unreadable.csv").is_file() and not (tmp_path / "out/predictions.csv").exists()
+
+
+class TestOut:
+    @pytest.fixture(autouse=True)
+    def _photographs(self, tmp_path: Path) -> None:
+        for item, name in enumerate(("a.jpg", "b.jpg")):
+            downloads.write_photograph(tmp_path / "in" / name, item)
+
+    def test_the_same_again_gives_the_same(self, idrid: Path, tmp_path: Path) -> None:
+        before = contents(run(idrid, tmp_path / "out", tmp_path / "in"))
+        assert contents(run(idrid, tmp_path / "out", tmp_path / "in")) == before
+
+    def test_what_others_wrote_stays(self, idrid: Path, tmp_path: Path) -> None:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out/predictions.csv").write_text("mine")
+        with pytest.raises(SwclError, match="out is not empty: name a new folder with --out"):
+            run(idrid, tmp_path / "out", tmp_path / "in")
+        assert contents(tmp_path / "out").keys() == {"predictions.csv"}
+        (tmp_path / "file").write_text("")
+        with pytest.raises(SwclError, match="file is a file"):
+            run(idrid, tmp_path / "file", tmp_path / "in")
+
+    def test_other_predictions_stay(self, idrid: Path, drive: Path, tmp_path: Path) -> None:
+        before = contents(run(idrid, tmp_path / "out", tmp_path / "in"))
+        with pytest.raises(SwclError, match=r"out holds other predictions \(model: \w+ -> \w+\): name another folder"):
+            run(drive, tmp_path / "out", tmp_path / "in")
+        with pytest.raises(SwclError, match=r"other predictions \(photographs: "):
+            run(idrid, tmp_path / "out", tmp_path / "in/a.jpg")
+        assert contents(tmp_path / "out") == before
+
+    def test_inside_the_folder_that_is_searched(self, drive: Path, tmp_path: Path) -> None:
+        out = tmp_path / "in/out"
+        for _ in range(2):
+            run(drive, out, tmp_path / "in")
+            assert table(out / "predictions.csv")["image"].tolist() == ["a", "b"]
+
+
+def test_a_file_without_a_model(tmp_path: Path, idrid: Path) -> None:
+    downloads.write_photograph(tmp_path / "a.jpg", 1)
+    with pytest.raises(SwclError, match="gone.safetensors: no such file"):
+        run(tmp_path / "gone.safetensors", tmp_path / "out", tmp_path / "a.jpg")
+    with pytest.raises(SwclError, match="a.jpg can't be read"):
+        run(tmp_path / "a.jpg", tmp_path / "out", tmp_path / "a.jpg")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_within_the_workspace(idrid: Path, tmp_path: Path) -> None:
+    downloads.write_photograph(tmp_path / "a.jpg", 1)
+    inside = os.path.relpath(idrid, workspace_of(idrid))
+    settings = PredictSettings(
+        workspace=workspace_of(idrid), model=Path(inside), images=[tmp_path / "a.jpg"], out=tmp_path / "out", workers=0
+    )
+    assert table(predict.run(settings) / "predictions.csv")["image"].tolist() == ["a"]

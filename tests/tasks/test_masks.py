@@ -1,0 +1,66 @@
+"""Masks as bits of structures: what may stand in them, and what does not fit a photograph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from swcl_cli.errors import SwclError
+from swcl_cli.tasks import TASKS
+from swcl_cli.tasks.masks import read_field, read_structures, resized
+
+
+def save(path: Path, mask: NDArray[np.uint8]) -> Path:
+    Image.fromarray(mask).save(path)
+    return path
+
+
+def test_vessels_are_white(tmp_path: Path) -> None:
+    mask = np.array([[0, 255], [255, 0]], np.uint8)
+    assert read_structures(save(tmp_path / "m.png", mask), TASKS["drive"], (2, 2)).tolist() == [[0, 1], [1, 0]]
+
+
+def test_the_disc_includes_the_cup(tmp_path: Path) -> None:
+    mask = np.array([[0, 128, 255]], np.uint8)
+    bits = read_structures(save(tmp_path / "m.png", mask), TASKS["refuge-seg"], (514, 514))
+    names = list(TASKS["refuge-seg"].heads)
+    held = [{name for number, name in enumerate(names) if pixel >> number & 1} for pixel in bits[0].tolist()]
+    assert held == [{"disc", "cup"}, {"disc"}, set()]
+
+
+@pytest.mark.parametrize(("task", "value", "allowed"), [("drive", 128, "0, 255"), ("refuge-seg", 100, "0, 128, 255")])
+def test_other_values_are_named(tmp_path: Path, task: str, value: int, allowed: str) -> None:
+    path = save(tmp_path / "m.png", np.array([[0, 255, value]], np.uint8))
+    with pytest.raises(SwclError, match=f"m.png holds the value {value}; masks of {task} hold {allowed}.*swcl prep"):
+        read_structures(path, TASKS[task], (1, 3))
+
+
+@pytest.mark.parametrize("image", [(100, 150), (50, 75), (333, 499), (99, 149)])
+def test_photographs_may_be_resized(tmp_path: Path, image: tuple[int, int]) -> None:
+    path = save(tmp_path / "m.png", np.zeros((100, 150), np.uint8))
+    assert read_structures(path, TASKS["drive"], image).shape == (100, 150)
+
+
+@pytest.mark.parametrize("image", [(150, 100), (100, 100), (100, 140)])
+def test_a_mask_of_another_shape_is_of_another_photograph(tmp_path: Path, image: tuple[int, int]) -> None:
+    path = save(tmp_path / "m.png", np.zeros((100, 150), np.uint8))
+    with pytest.raises(SwclError, match=f"m.png is 150 x 100, its photograph {image[1]} x {image[0]}"):
+        read_structures(path, TASKS["drive"], image)
+
+
+def test_fields_of_view(tmp_path: Path) -> None:
+    bits = np.zeros((2, 3), np.uint8)
+    field = save(tmp_path / "f.png", np.array([[0, 255, 255], [0, 0, 255]], np.uint8))
+    assert read_field(field, bits).tolist() == [[False, True, True], [False, False, True]]
+    with pytest.raises(SwclError, match="f.png is 3 x 2, the mask of the same photograph 2 x 2"):
+        read_field(field, bits[:, :2])
+
+
+def test_resizing_takes_the_nearest_pixel() -> None:
+    bits = np.array([[1, 2], [3, 0]], np.uint8)
+    assert resized(bits, (4, 4)).tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 0, 0], [3, 3, 0, 0]]
+    assert resized(bits, (2, 2)) is bits

@@ -1,0 +1,93 @@
+"""What is learnt of people's own photographs follows from what their manifest holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from swcl_cli.errors import SwclError
+from swcl_cli.settings import FinetuneSettings
+from swcl_cli.tasks import TASKS, Task
+from swcl_cli.tasks.own import task_of
+from swcl_cli.workspace import Workspace
+from tests import prepared
+
+
+def write(root: Path, dataset: str = "folder", count: int = 3, **columns: Any) -> None:
+    """columns: one value for all photographs, or a list with one for each."""
+    rows = [
+        {
+            "image": prepared.photograph(item),
+            **{name: value[item] if isinstance(value, list) else value for name, value in columns.items()},
+        }
+        for item in range(count)
+    ]
+    prepared.write(root, dataset, rows)
+
+
+def found(root: Path, **settings: Any) -> Task:
+    return task_of(FinetuneSettings(workspace=root, **{"task": "folder", **settings}), Workspace(root))
+
+
+@pytest.mark.parametrize(
+    ("columns", "heads", "measure"),
+    [
+        ({"abnormal": True}, {"abnormal": 2}, "auc"),
+        ({"glaucoma": False}, {"glaucoma": 2}, "auc"),
+        ({"dr_grade": 3}, {"dr_grade": 5}, "accuracy"),
+        ({"dr_grade": 3, "dme_grade": 1}, {"dr_grade": 5, "dme_grade": 3}, "joint_accuracy"),
+        ({"dr_grade": 3, "abnormal": [True, None, False]}, {"dr_grade": 5}, "accuracy"),
+    ],
+)
+def test_labels_that_all_photographs_have(
+    tmp_path: Path, columns: dict[str, Any], heads: dict[str, int], measure: str
+) -> None:
+    write(tmp_path, **columns)
+    task = found(tmp_path)
+    assert (task.kind, dict(task.heads), task.measure) == ("classification", heads, measure)
+    assert (task.name, task.dataset, task.open) == ("folder", "folder", False)
+
+
+def test_masks_come_before_labels(tmp_path: Path) -> None:
+    write(tmp_path, abnormal=True, mask=np.zeros((64, 64), np.uint8))
+    task = found(tmp_path)
+    assert (task.kind, dict(task.heads), task.measure) == ("segmentation", {"mask": 2}, "f1")
+    assert task.shades == {"mask": (255,)}
+    assert found(tmp_path, heads=["abnormal"]).heads == {"abnormal": 2}
+    assert found(tmp_path, heads=["mask"]) == task
+
+
+def test_heads_that_are_named(tmp_path: Path) -> None:
+    write(tmp_path, dr_grade=1, dme_grade=[0, None, 2], abnormal=True)
+    assert found(tmp_path, heads=["dme_grade", "abnormal"]).heads == {"abnormal": 2, "dme_grade": 3}
+    with pytest.raises(
+        SwclError, match=r"no glaucoma and no mask\. .*: abnormal \(3 of 3\), dr_grade \(3 of 3\), dme_grade \(2 of 3\)"
+    ):
+        found(tmp_path, heads=["glaucoma", "mask"])
+
+
+def test_masks_and_labels_are_not_learnt_together(tmp_path: Path) -> None:
+    write(tmp_path, abnormal=True, mask=np.zeros((64, 64), np.uint8))
+    with pytest.raises(SwclError, match="masks and labels can't be learnt together"):
+        found(tmp_path, heads=["mask", "abnormal"])
+
+
+def test_another_prepared_set_names_the_task(tmp_path: Path) -> None:
+    write(tmp_path, "eyepacs", dr_grade=2)
+    task = found(tmp_path, data="eyepacs")
+    assert (task.name, task.dataset, dict(task.heads)) == ("folder-eyepacs", "eyepacs", {"dr_grade": 5})
+
+
+def test_nothing_to_learn(tmp_path: Path) -> None:
+    write(tmp_path, abnormal=[True, None, None])
+    with pytest.raises(SwclError, match=r"nothing to learn: .*abnormal \(1 of 3\).*--labels, --masks"):
+        found(tmp_path)
+    with pytest.raises(SwclError, match="data/elsewhere/manifest.parquet is missing"):
+        found(tmp_path, data="elsewhere")
+
+
+def test_other_tasks_are_their_rows(tmp_path: Path) -> None:
+    assert task_of(FinetuneSettings(workspace=tmp_path, task="drive"), Workspace(tmp_path)) is TASKS["drive"]
