@@ -64,6 +64,16 @@ def test_from_the_download_to_scores_and_predictions(workspace: Path, task: str)
     assert len(pd.read_csv(out / "predictions.csv")) == len(tested) > 0
 
 
+def test_the_report_shows_them(workspace: Path) -> None:
+    """Of all that the tests above have made; run by itself it finds nothing to ask for."""
+    trained = sorted(path.parent.parent.name for path in workspace.glob("finetune/*/*/results.parquet"))
+    done = swcl("--workspace", workspace, "report")
+    assert done.code == 0, done.err
+    assert sorted(set(pd.read_csv(workspace / "report/tables/results.csv")["task"])) == trained
+    pictures = {path.stem for path in (workspace / "report/figures").glob("segmentation-*.png")}
+    assert pictures == {f"segmentation-{task}" for task in trained if TASKS[task].kind == "segmentation"}
+
+
 def test_photographs_of_ones_own(workspace: Path) -> None:
     found = finetune(workspace, "folder", "--eval", "val")
     assert {"joint_accuracy", "abnormal_auc", "dr_grade_kappa"} < set(found["measure"])

@@ -28,7 +28,7 @@ SWAP_COLUMNS = ("dataset", "position", "path", "x", "y", "size", "mirrored", "sc
 RESULT_COLUMNS = ("task", "name", "run", "split", "measure", "value", "primary", "low", "high")
 PREDICTION_KEYS = ("task", "name", "run", "split", "image_id", "patient_id", "path")
 CLASS_COLUMNS = (*PREDICTION_KEYS, "head", "truth", "prediction")
-PIXEL_COLUMNS = (*PREDICTION_KEYS, "mask_path", "map_path", "f1")
+PIXEL_COLUMNS = (*PREDICTION_KEYS, "structure", "mask_path", "shades", "map_path", "f1")
 
 
 @dataclass(frozen=True)

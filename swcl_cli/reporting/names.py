@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-TASKS = ("messidor", "idrid", "refuge-cls", "drive", "chase", "stare", "refuge-seg")
+TASKS = ("messidor", "idrid", "refuge-cls", "drive", "chase-db1", "stare", "refuge-seg")
 INITIALISATIONS = (
     "random", "simclr", "byol", "dino", "oia-odir", "kaggle-eyepacs", "bit-s", "bit-m", "ce-multitask", "swcl-image",
     "swcl",
@@ -17,7 +17,7 @@ TITLES = {
     "refuge-cls": "REFUGE-cls",
     "refuge-seg": "REFUGE-seg",
     "drive": "DRIVE",
-    "chase": "CHASE_DB1",
+    "chase-db1": "CHASE_DB1",
     "stare": "STARE",
     "joint_accuracy": "joint accuracy",
     "f1": "F1",

@@ -62,13 +62,15 @@ def segmentations(contents: Contents) -> list[Picture]:
 
 def _pair(root: Path, name: str, table: pd.DataFrame) -> tuple[Case, Case]:
     first = table[table["run"] == min(table["run"])].sort_values(["f1", "image_id"]).to_dict("records")
-    return _case(root, f"{name}, worst", first[0]), _case(root, f"{name}, best", first[-1])
+    of = [f", {row['structure']}" if len(set(table["structure"])) > 1 else "" for row in (first[0], first[-1])]
+    return _case(root, f"{name}, worst{of[0]}", first[0]), _case(root, f"{name}, best{of[1]}", first[-1])
 
 
 def _case(root: Path, words: str, row: Mapping[Any, Any]) -> Case:
     predicted = read_mask(root / row["map_path"]) > 127
     height, width = predicted.shape
-    truth = cv2.resize(read_mask(root / row["mask_path"]), (width, height), interpolation=cv2.INTER_NEAREST) > 127
+    mask = cv2.resize(read_mask(root / row["mask_path"]), (width, height), interpolation=cv2.INTER_NEAREST)
+    truth = np.isin(mask, row["shades"])
     return Case(words, read_image(root / row["path"]), outcome_colours(truth, predicted), float(row["f1"]))
 
 

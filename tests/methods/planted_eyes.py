@@ -14,6 +14,7 @@ from tests import prepared
 
 SIDE = 64
 SPLITS = ("train", "train", "val", "test")
+ALONE = 5  # a right eye that is missing, so that batches hold patches without a partner, too
 
 
 def photograph(item: int, abnormal: bool) -> NDArray[np.uint8]:
@@ -34,6 +35,8 @@ def write(root: Path, patients: int) -> None:
     for number, dataset in enumerate(("odir", "eyepacs")):
         rows = []
         for eye in range(2 * patients):
+            if eye == ALONE:
+                continue
             abnormal = bool(generator(number, "abnormal", item=eye).integers(2))
             label = {"abnormal": abnormal} if dataset == "odir" else {"dr_grade": 2 * abnormal}
             rows.append(

@@ -238,6 +238,7 @@ def _drive(workspace: Workspace, name: str, init: str | None) -> None:
                 "patient_id": image_id,
                 "path": workspace.relative(workspace.images("drive") / f"{image_id}.png"),
                 "mask_path": workspace.relative(mask), "fov_path": None,
+                "structure": "vessel", "shades": [255],
                 "map_path": workspace.relative(drawn / f"{image_id}.png"), "f1": f1,
                 "true_positives": 325, "false_positives": 325, "false_negatives": 325,
             }
