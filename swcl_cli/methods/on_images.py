@@ -36,7 +36,7 @@ def image_method(
         raise SwclError(
             f"{_told(images)}: fewer than a batch of {batch:,}; lower --batch-images to at most {len(images):,}."
         )
-    plan, steps = epoch_plan(settings.seed, "image order", len(images), batch, padded=False)
+    plan, steps = epoch_plan(settings.seed, "image order", len(images), batch, padded=True)
     return Method(
         objective=objective,
         encoder=encoder or initial.encoder,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from swcl_cli.reporting.style import HIT, MISS
 
-COLOURS = (HIT, MISS)  # of the first structure and the second
+COLOURS = (MISS, HIT)  # of the first structure and the second: blue and yellow stand out on a retina
 SHARE = 0.45  # of the colour inside a structure; its outline has the colour alone
 
 

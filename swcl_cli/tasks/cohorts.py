@@ -126,7 +126,7 @@ def _require_enough(task: Task, settings: FinetuneSettings, table: pd.DataFrame,
         if count < settings.folds:
             raise SwclError(
                 f"{task.dataset} has {count:,} patients{words}, too few for --folds {settings.folds}: each fold is to "
-                "test one."
+                "test one. Take fewer."
             )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from swcl_cli import console
 from swcl_cli.data.augment import normalise
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.images import read_image
@@ -79,7 +82,7 @@ class Segmented:
         if self.rows["fov_path"].notna().all():
             self.inside = {head: PixelTally() for head in heads}
         self.maps = {head: [] for head in heads}
-        for row in self.rows.to_dict("records"):
+        for row in self._told(self.rows.to_dict("records")):
             image = read_image(self.workspace.root / row["path"], row["checksum"])
             log_odds = predict_log_odds(fabric, network, normalise(image, mean, std), window)
             require_finite(log_odds)
@@ -98,6 +101,16 @@ class Segmented:
         found = intervals(measures, self.rows["patient_id"].to_numpy(dtype=str), seed)
         parts = [self._predictions(head, histograms[head], inside.get(head)) for head in self.task.heads]
         return Judgement(values, found, pd.concat(parts, ignore_index=True), reasons)
+
+    def _told(self, rows: list[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
+        """The rows, behind a bar; not while training goes on, which has one of its own."""
+        if self.folder is None:
+            yield from rows
+            return
+        with console.progress("segmenting", len(rows)) as bar:
+            for row in rows:
+                yield row
+                bar.advance()
 
     def _count(self, row: dict[str, str], shape: tuple[int, int], log_odds: LogOdds) -> None:
         bits = read_structures(self.workspace.root / row["mask_path"], self.task, shape)

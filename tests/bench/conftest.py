@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -20,6 +20,19 @@ def median_seconds(act: Callable[[], object], repeats: int = REPEATS, warm_up: i
         act()
         times.append(time.perf_counter() - started)
     return statistics.median(times)
+
+
+def in_turn(*ways: Iterator[object], rounds: int = 3, steps: int = 8) -> list[float]:
+    """Median seconds a step of each way, run in turn, so that a busy machine slows all alike."""
+    taken: list[list[float]] = [[] for _ in ways]
+    for _ in range(rounds):
+        for way, seconds in zip(ways, taken, strict=True):
+            next(way)
+            started = time.perf_counter()
+            for _ in range(steps):
+                next(way)
+            seconds.append((time.perf_counter() - started) / steps)
+    return [statistics.median(seconds) for seconds in taken]
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import statistics
-import time
 
 import pytest
 import torch
 import torchvision
-from bench.conftest import median_seconds
+from bench.conftest import in_turn, median_seconds
 
 from swcl_cli.data.loaders import step_batches
 from swcl_cli.methods import METHODS
@@ -58,7 +56,7 @@ def test_pretraining_step_with_and_without_loader(precision, workspace, row):
     """ResNet-18 at 96 px, 32 patches a step. bf16 pays only where a CPU's bf16 kernels do: the rows say it."""
     method, loaded, memory = _pretraining(workspace, precision, patches=32)
     fabric = make_fabric("cpu", precision)
-    with_loader, without = _in_turn(
+    with_loader, without = in_turn(
         _steps(fabric, method.objective, loaded), _steps(fabric, method.objective, itertools.repeat(memory))
     )
     share = without / with_loader
@@ -98,7 +96,7 @@ def test_beside_simclr_of_lightly(workspace, tmp_path, row):
                 optimizer.step()
                 yield
 
-    ours, others = _in_turn(_steps(fabric, method.objective, loaded), theirs())
+    ours, others = in_turn(_steps(fabric, method.objective, loaded), theirs())
     row("pretraining, ResNet-18, 96 px, fp32: ours", views_a_second=128 / ours, times_lightly=others / ours)
     row("pretraining, ResNet-18, 96 px, fp32: SimCLR of lightly", views_a_second=128 / others)
 
@@ -117,19 +115,6 @@ def _pretraining(workspace, precision, patches):
 def _steps(fabric, objective, batches):
     optimizer = torch.optim.SGD(parameter_groups(objective, 0.0), lr=1e-3)
     return training_steps(fabric, fabric.setup_module(objective), optimizer, batches, lambda _: 1e-3, seed=0)
-
-
-def _in_turn(*ways, rounds=3, steps=8):
-    """Median seconds a step of each way, run in turn, so that a busy machine slows all alike."""
-    taken = [[] for _ in ways]
-    for _ in range(rounds):
-        for way, seconds in zip(ways, taken, strict=True):
-            next(way)
-            started = time.perf_counter()
-            for _ in range(steps):
-                next(way)
-            seconds.append((time.perf_counter() - started) / steps)
-    return [statistics.median(seconds) for seconds in taken]
 
 
 def _seconds_a_step(fabric, objective, batches):

@@ -78,6 +78,17 @@ def test_a_task_that_fails_does_not_keep_the_others_from_it(tmp_path: Path) -> N
     assert done.err.rstrip().endswith("error: 1 of 2 tasks could not be done: drive; see above.")
 
 
+def test_a_wrong_word_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise UsageError("--init gone.safetensors: no such file.")
+
+    write_idrid(tmp_path, 30)
+    prepared.write(tmp_path, "drive", [{"image": prepared.photograph(0)}])
+    monkeypatch.setattr(finetune, "initialise_for", gone)
+    done = call(tmp_path, "all", "--init", "gone.safetensors")
+    assert done.code == 2 and done.err == "error: --init gone.safetensors: no such file.\n"
+
+
 def test_all_without_data(tmp_path: Path) -> None:
     done = call(tmp_path, "all")
     assert done.code == 1 and "No task's data are prepared. Make them with: swcl prep DATASET SOURCE" in done.err

@@ -145,7 +145,7 @@ def with_drawn_measures(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_test_labels_do_not_change_the_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_drawn_measures(monkeypatch)
     made = []
-    for seed in range(4):
+    for seed in range(3):
         root = tmp_path / f"{seed}"
         rows = write_idrid(root, 30)
         grades, test = rows["dr_grade"].to_numpy(dtype=np.int8).copy(), (rows["split"] == "test").to_numpy()
@@ -158,7 +158,7 @@ def test_test_labels_do_not_change_the_choice(tmp_path: Path, monkeypatch: pytes
     for other in made[1:]:
         pd.testing.assert_frame_equal(made[0][0], other[0])
         assert same(made[0][1], other[1]) and made[0][2]["val"].equals(other[2]["val"])
-    assert len({scores["test", "joint_accuracy"] for *_, scores in made}) == 4
+    assert len({scores["test", "joint_accuracy"] for *_, scores in made}) == 3
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def test_broken_off_in_a_training_it_goes_on(
         return original(*given)
 
     monkeypatch.setattr(fitting, "training_steps", counted)
-    finetune.run(options(root, IDRID, **SEARCH, seeds=2, workers=1))
+    finetune.run(options(root, IDRID, **SEARCH, seeds=2, workers=len(first) == 1))
     assert began == first
     assert contents(root) == unbroken
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from swcl_cli.data.images import read_mask
@@ -59,9 +61,9 @@ class TestFolds:
     def test_the_grid_is_searched_in_each_fold(self, tmp_path: Path) -> None:
         """On its own validation photographs: those of another fold are tested in this one."""
         write_idrid(tmp_path, 60)
-        path = finetune.run(options(tmp_path, IDRID, epochs=1, folds=3, seeds=2, grid=True))
+        path = finetune.run(options(tmp_path, IDRID, epochs=1, folds=2, seeds=2, grid=True))
         found = pd.read_parquet(path.with_name("grid.parquet"))
-        assert found.groupby("fold")["chosen"].agg(["size", "sum"]).to_numpy().tolist() == [[6, 1]] * 3
+        assert found.groupby("fold")["chosen"].agg(["size", "sum"]).to_numpy().tolist() == [[6, 1]] * 2
         for row in found[found["chosen"]].itertuples():
             for seed in range(2):
                 made = read_provenance(path.parent / f"fold{row.fold}-seed{seed}/model.safetensors")["settings"]
@@ -77,6 +79,18 @@ class TestFolds:
         assert all(after[name] == data for name, data in before.items() if name.count("/") > 3)
         assert "idrid from random: 2 of 4 done" in said and "idrid from random: 3 of 4 done" in said
         assert said.count("This run is already done.") == 2
+
+
+@pytest.mark.usefixtures("light")
+def test_a_column_may_be_empty_in_one_run(tmp_path: Path) -> None:
+    """As where no photograph of a fold has a field of view."""
+    write_idrid(tmp_path, 30)
+    path = finetune.run(options(tmp_path, IDRID, epochs=1, seeds=2)).with_name("predictions.parquet")
+    one = path.parent / "seed1/predictions.parquet"
+    table = pq.read_table(one)
+    pq.write_table(table.set_column(table.column_names.index("path"), "path", pa.nulls(len(table))), one)
+    finetune.run(options(tmp_path, IDRID, epochs=1, seeds=2))
+    assert pd.read_parquet(path).groupby("run")["path"].count().to_dict() == {"seed0": len(table), "seed1": 0}
 
 
 @pytest.mark.usefixtures("light")
