@@ -66,18 +66,18 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], provenance: Mapping[str
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """The rows, or these columns of them, with arrow dtypes. Raises SwclError where the file is missing or damaged."""
+    wanted = list(columns or SCHEMA.names)
     try:
-        table = pq.read_table(path, columns=None if columns is None else list(columns))
+        if lacking := sorted(set(wanted) - set(pq.read_schema(path).names)):
+            raise SwclError(
+                f"{path} is not a manifest of this version: it has no column {', '.join(lacking)}. "
+                "Make it again with `swcl prep`."
+            )
+        table = pq.read_table(path, columns=wanted)
     except FileNotFoundError:
         raise SwclError(f"{path} is missing. Make it with: swcl prep {path.parent.name} SOURCE") from None
     except (pa.ArrowException, OSError) as error:
         raise SwclError(f"{path} can't be read: {error}. Make it again with `swcl prep`.") from error
-    lacking = set(columns or SCHEMA.names) - set(table.column_names)
-    if lacking:
-        raise SwclError(
-            f"{path} is not a manifest of this version: it has no column {', '.join(sorted(lacking))}. "
-            "Make it again with `swcl prep`."
-        )
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 

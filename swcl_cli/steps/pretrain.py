@@ -64,7 +64,7 @@ def run(settings: PretrainSettings) -> Path:
     steps = training_steps(
         fabric, objective, optimizer, batches,
         lambda step: settings.learning_rate * warmup_cosine(step, warmup, total), settings.seed, state.step,
-        to_save_memory=f"--chunk {max(1, (settings.chunk or method.views_a_step // fabric.world_size) // 2)}",
+        to_save_memory=_smaller(settings, method, fabric),
     )  # fmt: skip
     for step in job.follow(steps, total, method.views_a_step):
         method.after_step(step.index)
@@ -102,6 +102,13 @@ def _own_part(method: Method, fabric: Fabric) -> Plan:
         return [keys[start : start + size] for keys in method.plan(step)]
 
     return own
+
+
+def _smaller(settings: PretrainSettings, method: Method, fabric: Fabric) -> str:
+    """The setting that needs less memory: smaller parts of the same batch, where the method can."""
+    if "chunk" in settings.foreign():
+        return f"a smaller {method.batch_option}"
+    return f"--chunk {max(1, (settings.chunk or method.views_a_step // fabric.world_size) // 2)}"
 
 
 def _each_begun(batches: Iterator[Any], method: Method, first: int) -> Iterator[Any]:
