@@ -66,7 +66,7 @@ def test_all_takes_rows_and_sub_tables_of_each_task(tmp_path: Path) -> None:
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines() if "│" in line]
     batches = [row[1:] for row in rows if row[0] == "batch"]
     assert [batch[0] for batch in batches] == ["64", "9", "64", "8", "8", "8", "8"]
-    assert batches[1][1].endswith("[finetune.idrid]") and batches[3][1] == "task drive"
+    assert batches[1][1].startswith("preset") and batches[3][1] == "task drive"
 
 
 def test_a_task_that_fails_does_not_keep_the_others_from_it(tmp_path: Path) -> None:
