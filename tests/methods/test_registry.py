@@ -42,7 +42,7 @@ MEASURES = {
 STEPS_IN_TWO_EPOCHS = {"swcl": 16, "swcl-image": 16, "multitask": 16, "supervised-odir": 2, "supervised-eyepacs": 2}
 
 
-NEED_LONGER = {"byol", "dino"}  # for the probe: in 200 steps their teachers have hardly left their start
+NOT_SHOWN = {"byol", "dino"}  # in 200 steps their probes do not beat their start; why is not known
 
 
 class Killed(BaseException):
@@ -181,7 +181,11 @@ def test_learns(tmp_path: Path, tiny: None, name: str) -> None:
     first, last = (sum(line["loss"] for line in part) for part in (trained[:20], trained[-20:]))
     assert last < 0.95 * first or name == "dino"  # whose targets sharpen as it learns
     assert trained[-1]["embedding_spread"] > COLLAPSED
-    assert start < 0.6 and (lines[-1]["knn_auc"] > start + 0.1 or name in NEED_LONGER)
+    assert start < 0.6
+    learnt = lines[-1]["knn_auc"] > start + 0.1
+    if name in NOT_SHOWN and not learnt:
+        pytest.xfail(f"the probe went from {start:.3f} to {lines[-1]['knn_auc']:.3f} alone")
+    assert learnt
 
 
 @pytest.mark.slow
