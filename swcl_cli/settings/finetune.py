@@ -77,7 +77,10 @@ class FinetuneSettings(TrainingSettings):
     crop: int = setting(224, "Side of a training view, or window, in pixels.", panel="Data", ge=32)
     batch: int = setting(64, "Images a step.", panel="Training", ge=1)
     epochs: int = setting(
-        120, "Most epochs; training stops after a fifth of them without progress.", panel="Training", ge=1
+        120,
+        "Most epochs; training stops after a fifth of them, and at least two validations, without progress.",
+        panel="Training",
+        ge=1,
     )
     validate_every: int = setting(1, "Epochs between two validations.", panel="Training", ge=1)
     learning_rate: float = setting(

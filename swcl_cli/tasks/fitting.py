@@ -23,6 +23,7 @@ from swcl_cli.training.loop import parameter_groups, training_steps
 from swcl_cli.training.run import Run
 
 PATIENCE = 1 / 5  # of the most epochs (FACTS E1b)
+LEAST_CHANCES = 2  # validations without progress before training stops: one alone is often chance
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def fit(
     trial: Trial, fabric: Fabric, settings: FinetuneSettings, measure: str, rates: Rates, seed: int, folder: Path,
     work: Mapping[str, Any],
 ) -> Fitted:  # fmt: skip
-    """Trains until the validation measure has not risen for a fifth of the epochs; resumes what `folder` holds.
+    """Trains until the validation measure has not risen for a fifth of the epochs, nor in two validations; resumes what
+    `folder` holds.
 
     An epoch without a number ranks below all others. Raises SwclError where no epoch has one.
     """
@@ -69,6 +71,7 @@ def fit(
         parameter_groups(trial.objective, rates.weight_decay), lr=rates.learning_rate, momentum=0.9, nesterov=True
     )
     total = trial.steps_per_epoch * settings.epochs
+    patience = max(math.ceil(PATIENCE * settings.epochs), LEAST_CHANCES * settings.validate_every)
     counts = ", ".join(f"{count:,} {split}" for split, count in trial.images.items())
     console.say(f"{counts} photographs; at most {total:,} steps ({settings.epochs} epochs).")
     state = TrainState(trial.objective, optimizer)
@@ -87,7 +90,7 @@ def fit(
         if "best" not in state.notes or _rank(value) > _rank(state.notes["best"]):
             state.notes = {"best": value, "best_epoch": epoch - 1}
             state.kept = {key: tensor.clone() for key, tensor in trial.network.state_dict().items()}
-        if epoch - 1 - state.notes["best_epoch"] >= math.ceil(PATIENCE * settings.epochs):
+        if epoch - 1 - state.notes["best_epoch"] >= patience:
             break
     if math.isnan(state.notes["best"]):
         raise SwclError(f"No epoch can be chosen: {measure} on validation is not a number{reason and f' ({reason})'}.")

@@ -152,7 +152,8 @@ def with_curve(monkeypatch: pytest.MonkeyPatch, curve: list[float]) -> list[dict
     [
         pytest.param([0.2, 0.5, 0.4, 0.5], 10, 1, [0, 1, 2, 3], 1, id="stops 2 epochs after its best, a tie is none"),
         pytest.param([0.1, 0.2, 0.3, 0.2, 0.4, 0.3], 6, 1, [0, 1, 2, 3, 4, 5], 4, id="goes on to the end"),
-        pytest.param([0.3, 0.2, 0.1], 7, 3, [2, 5], 2, id="every third epoch"),
+        pytest.param([0.3, 0.2, 0.1], 14, 3, [2, 5, 8], 2, id="two validations without progress, where a fifth is one"),
+        pytest.param([0.0, 0.0, 0.4], 9, 3, [2, 5, 8], 8, id="one validation without progress stops nothing"),
         pytest.param([0.3, 0.4, 0.5], 7, 3, [2, 5, 6], 6, id="the last epoch counts"),
     ],
 )
