@@ -40,9 +40,7 @@ MEASURES = {
     "supervised-eyepacs": {"accuracy"}, "multitask": {"accuracy", "position_accuracy"},
 }  # fmt: skip
 STEPS_IN_TWO_EPOCHS = {"swcl": 16, "swcl-image": 16, "multitask": 16, "supervised-odir": 2, "supervised-eyepacs": 2}
-
-
-NOT_SHOWN = {"byol", "dino"}  # in 200 steps their probes do not beat their start; why is not known
+TAUGHT = {"byol", "dino"}  # by a teacher that follows at 0.4 % a step: they need five times as many steps to learn
 
 
 class Killed(BaseException):
@@ -169,10 +167,11 @@ def test_two_processes_are_as_one(root: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @EACH
 def test_learns(tmp_path: Path, tiny: None, name: str) -> None:
-    """200 steps on waves: random features can't tell narrow ones from wide ones, and most methods' then can."""
+    """200 steps, or 1,000, on waves: random features can't tell narrow ones from wide ones, and trained ones can."""
     planted_eyes.write(tmp_path, 100)
     batch = {"batch_images": 32} if "batch_images" in METHOD_OPTIONS[name] else {"batch_patches": 32}
-    settings = small(tmp_path, name, views=12_800, epochs=8, probe_every=1000, **batch)
+    views = 64_000 if name in TAUGHT else 12_800
+    settings = small(tmp_path, name, views=views, epochs=8, probe_every=1000, **batch)
     probe = Probe.of(Workspace(tmp_path), "odir", 32, MEAN, STD)
     start = probe.measure(make_fabric("cpu", "fp32"), create_encoder("resnet18", settings.seed), 0)["knn_auc"]
     pretrain.run(settings)
@@ -181,11 +180,7 @@ def test_learns(tmp_path: Path, tiny: None, name: str) -> None:
     first, last = (sum(line["loss"] for line in part) for part in (trained[:20], trained[-20:]))
     assert last < 0.95 * first or name == "dino"  # whose targets sharpen as it learns
     assert trained[-1]["embedding_spread"] > COLLAPSED
-    assert start < 0.6
-    learnt = lines[-1]["knn_auc"] > start + 0.1
-    if name in NOT_SHOWN and not learnt:
-        pytest.xfail(f"the probe went from {start:.3f} to {lines[-1]['knn_auc']:.3f} alone")
-    assert learnt
+    assert start < 0.6 and lines[-1]["knn_auc"] > start + 0.1
 
 
 @pytest.mark.slow
