@@ -1,18 +1,27 @@
 # make demo   the whole pipeline on phantom eyes, from nothing to a report, in minutes
 # make test   the fast tests
+# make ablation WORKSPACE=FOLDER   Table III
 PYTHON ?= python3
 BIN := .venv/bin
 SWCL := $(BIN)/swcl
 DEMO ?= demo
+WORKSPACE ?= .
+PRESET ?= ablation
+ILSVRC ?= imagenet
 export OMP_WAIT_POLICY := PASSIVE
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 RUN_DEMO := $(SWCL) --workspace $(DEMO)
+RUN_ABLATION = $(SWCL) --workspace $(WORKSPACE)
+PREPARED = $(wildcard $(WORKSPACE)/data/$(1)/manifest.parquet)
+ABLATED = $(or $(TASK),$(if $(call PREPARED,refuge-cls),refuge-cls))
 
-.PHONY: help setup demo test test-all lint bench clean
+.PHONY: help setup demo ablation test test-all lint bench clean
 
 help:
 	@echo "make demo      draw phantom eyes and run the whole pipeline on them; ends with a table and a page"
 	@echo "make test      the fast tests (make test-all: the slow ones too)"
+	@echo "make ablation  Table III in WORKSPACE=FOLDER: pretrain with fewer labels and other thresholds, fine-tune each"
+	@echo "               (on REFUGE-cls, or TASK=NAME; PRESET=NAME; ILSVRC=FILE, weights where there is no network)"
 	@echo "make setup     the environment in .venv; the other targets do it themselves"
 	@echo "make lint      ruff, mypy, import-linter"
 	@echo "make bench     speed and memory beside the alternatives, as ratios"
@@ -41,6 +50,31 @@ demo: setup
 	$(RUN_DEMO) finetune idrid --preset demo --init swcl.safetensors
 	$(RUN_DEMO) finetune idrid --preset demo --init random
 	$(RUN_DEMO) report
+
+# Resumes by itself, since each command does. The weights that may need a network come last.
+define ABLATE
+	$(RUN_ABLATION) pretrain --preset $(PRESET) --method swcl --name $(1) --threshold $(2) --labels $(3)
+	$(RUN_ABLATION) finetune $(ABLATED) --preset $(PRESET) --eval val --init $(WORKSPACE)/$(1).safetensors --name $(1)
+
+endef
+COMMA := ,
+ALL_LABELS := position$(COMMA)abnormality$(COMMA)patient
+
+ablation: setup
+	$(if $(ABLATED),,$(error REFUGE-cls is not prepared in $(WORKSPACE): swcl prep refuge-cls SOURCE, or name TASK=idrid))
+	$(if $(call PREPARED,$(ABLATED)),,$(error $(ABLATED) is not prepared in $(WORKSPACE): swcl prep $(ABLATED) SOURCE))
+	$(RUN_ABLATION) finetune $(ABLATED) --preset $(PRESET) --eval val --init random --name random-ablation
+	$(call ABLATE,swcl-t0.4,0.4,$(ALL_LABELS))
+	$(call ABLATE,swcl-t0.3,0.3,$(ALL_LABELS))
+	$(call ABLATE,swcl-t0.5,0.5,$(ALL_LABELS))
+	$(call ABLATE,swcl-without-position,0.4,abnormality$(COMMA)patient)
+	$(call ABLATE,swcl-without-abnormality,0.4,position$(COMMA)patient)
+	$(call ABLATE,swcl-without-patient,0.4,position$(COMMA)abnormality)
+	$(call ABLATE,swcl-patient-alone,0.4,patient)
+	$(call ABLATE,swcl-abnormality-alone,0.4,abnormality)
+	$(call ABLATE,swcl-position-alone,0.4,position)
+	$(RUN_ABLATION) finetune $(ABLATED) --preset $(PRESET) --eval val --init $(ILSVRC) --name imagenet-ablation || lacking=$$?; \
+		$(RUN_ABLATION) report && exit $${lacking:-0}
 
 test: setup
 	$(PYTEST)

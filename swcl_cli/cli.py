@@ -102,9 +102,11 @@ Examples:
     (ReportSettings, (), """
 Write tables, figures and one self-contained page from all that the workspace holds: report/index.html.
 
-Example:
+Examples:
 
   swcl report
+
+  swcl report --no-images
 """),
     (PredictSettings, ("model", "images"), """
 Apply a model of `finetune` to photographs of any size and format. Writes OUT: a table, masks and overlays.

@@ -6,10 +6,13 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+
+from swcl_cli.legible import legible
 
 PLAIN_LINE_SECONDS = 10.0
 
@@ -23,25 +26,51 @@ def only_errors() -> None:
 
 
 def say(text: str) -> None:
-    out.print(escape(text))
+    out.print(_shown(text))
 
 
 def warn(text: str) -> None:
-    warnings.print(f"[yellow]warning:[/] {escape(text)}")
+    warnings.print(f"[yellow]warning:[/] {_shown(text)}")
 
 
 def fail(text: str) -> None:
-    err.print(f"[red]error:[/] {escape(text)}")
+    err.print(f"[red]error:[/] {_shown(text)}")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table; cells are shown as they are, without markup."""
-    drawn = Table(title=escape(title), title_justify="left", title_style="bold")
-    for column in columns:
-        drawn.add_column(escape(column))
-    for row in rows:
-        drawn.add_row(*(escape(str(cell)) for cell in row))
-    out.print(drawn)
+    """A table; cells are shown as they are, without markup.
+
+    Where a terminal is too narrow, it becomes several below each other, each with the first column; a file gets one,
+    as wide as it is.
+    """
+    cells = [[legible(str(cell)) for cell in row] for row in rows]
+    heads = [legible(name) for name in columns]
+    widths = [max(map(cell_len, column)) + 3 for column in zip(heads, *cells, strict=True)]
+    whole = sum(widths) + 1
+    sheet = out if out.is_terminal else Console(file=out.file, width=max(whole, out.width), quiet=out.quiet)
+    out.print(f"[bold]{_shown(title)}[/]")
+    for group in _groups(widths, sheet.width - 1):
+        drawn = Table()
+        for column in group:
+            drawn.add_column(escape(heads[column]))
+        for row in cells:
+            drawn.add_row(*(escape(row[column]) for column in group))
+        sheet.print(drawn, soft_wrap=False)
+
+
+def _groups(widths: Sequence[int], most: int) -> list[list[int]]:
+    """The columns in groups no wider than `most`, the first in all of them, and at least one more."""
+    groups = [[0]]
+    for column in range(1, len(widths)):
+        if len(groups[-1]) > 1 and sum(widths[held] for held in groups[-1]) + widths[column] > most:
+            groups.append([0])
+        groups[-1].append(column)
+    return groups
+
+
+def _shown(text: str) -> str:
+    """Neither rich's markup nor a terminal's escape sequences."""
+    return escape(legible(text))
 
 
 class Ticker:
@@ -59,14 +88,14 @@ class Ticker:
                 TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
             )  # fmt: skip
             self.bar = Progress(*columns, console=out)
-            self.task = self.bar.add_task(escape(description), total=total, completed=done, note="")
+            self.task = self.bar.add_task(_shown(description), total=total, completed=done, note="")
             self.bar.start()
 
     def advance(self, amount: int = 1, note: str | None = None) -> None:
         self.done += amount
         self.note = self.note if note is None else note
         if self.bar is not None:
-            self.bar.update(self.task, completed=self.done, note=escape(self.note))
+            self.bar.update(self.task, completed=self.done, note=_shown(self.note))
         elif time.monotonic() - self.last_line >= PLAIN_LINE_SECONDS:
             self._line()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from swcl_cli import console
 
@@ -61,3 +64,29 @@ def test_what_is_quick_or_broken_off_has_no_last_line(capsys: pytest.CaptureFixt
         clock.now += 5
         raise ValueError
     assert capsys.readouterr().out == ""
+
+
+def test_what_would_act_on_a_terminal_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say("a\x1b[31mb\x07\u202ec")
+    console.table("\x1b]0;t", ["\x9b"], [["\x00"]])
+    printed = capsys.readouterr().out
+    assert printed.startswith("a\\u001b[31mb\\u0007\\u202ec\n")
+    assert "\\u001b]0;t" in printed and "\\u009b" in printed and "\\u0000" in printed
+
+
+def test_a_file_gets_a_table_as_wide_as_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    console.table("t", ["name", *"abcdefgh"], [["x", *["50.0 ± 1.0 (n = 5)"] * 8]])
+    assert any(line.count("50.0 ± 1.0 (n = 5)") == 8 for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_narrow_terminal_gets_the_columns_below_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
+    monkeypatch.setattr(console, "out", terminal)
+    console.table("title", ["name", *"abcde"], [["first", *["50.0 ± 1.0 (n = 5)"] * 5], ["second", *"12345"]])
+    lines = terminal.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert [line.count("50.0 ± 1.0 (n = 5)") for line in lines if "first" in line] == [2, 2, 1]
+    assert sum("second" in line for line in lines) == 3 and sum("title" in line for line in lines) == 1

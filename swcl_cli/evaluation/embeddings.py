@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:  # the report asks for the bounds alone, and need not wait for torch
+    from torch import Tensor
 
 COLLAPSED = 0.1  # two embeddings' mean cosine is 0.99: at temperature 0.1 negatives look like positives to the loss
+HEALTHY_ENTROPY = (0.01, 0.999)  # of DINO's teacher: below, one class has all; above, all classes are alike
 
 
 def alignment(z: Tensor, labels: Tensor) -> Tensor:
@@ -41,3 +44,11 @@ def spread(z: Tensor) -> Tensor:
 def is_collapsed(spread: float) -> bool:
     """Whether embeddings of this spread tell (almost) nothing apart. Random networks have 0.2 to 0.5."""
     return spread < COLLAPSED
+
+
+def teacher_fault(entropy: float) -> str:
+    """What a DINO teacher whose answers have this mean entropy, of 1, does wrong; empty where that is nothing."""
+    least, most = HEALTHY_ENTROPY
+    if entropy < least:
+        return "has put all photographs into one class"
+    return "finds all classes alike" if entropy > most else ""

@@ -40,7 +40,7 @@ def intervals(
     no interval.
     """
     drawn: dict[str, list[Values]] = {name: [] for name, measure in measures.items() if measure.resampled}
-    for weights in _resampled(np.asarray(groups), seed, resamples):
+    for weights in resampled(np.asarray(groups), seed, resamples):
         for name, values in drawn.items():
             values.append(measures[name].of(weights))
     found = {}
@@ -89,7 +89,8 @@ def quadratic_kappas(truth: ArrayLike, predicted: ArrayLike, weights: Weights) -
     return 1 - ratio(weights @ (t - p) ** 2, by_chance)
 
 
-def _resampled(groups: NDArray[np.generic], seed: int, resamples: int) -> Iterator[Weights]:
+def resampled(groups: NDArray[np.generic], seed: int, resamples: int) -> Iterator[Weights]:
+    """How often each of N rows counts, when whole groups (N,) are drawn with replacement: some resamples at a time."""
     _, codes = np.unique(groups, return_inverse=True)
     count = int(codes.max()) + 1
     draw = chance.generator(seed, "bootstrap")

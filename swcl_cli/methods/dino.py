@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from swcl_cli import console
 from swcl_cli.data.image_views import read_images
-from swcl_cli.evaluation.embeddings import spread
+from swcl_cli.evaluation.embeddings import spread, teacher_fault
 from swcl_cli.losses.distillation import mean_entropy, of_other_view, sharpened, soft_cross_entropy
 from swcl_cli.methods.embedding import Embedding
 from swcl_cli.methods.method import Method, initial_encoder
@@ -27,7 +27,6 @@ TEACHER_TEMPERATURE = (0.04, 0.07)  # from, to
 SHARP_EPOCHS = 30  # that it rises over
 CENTRE_MOMENTUM = 0.9
 FROZEN_EPOCHS = 1  # in which the student's last layer stays as it is
-HEALTHY_ENTROPY = (0.01, 0.999)  # of the teacher: below, one class has all; above, all classes are alike
 
 
 class SelfDistillation(nn.Module):
@@ -98,7 +97,5 @@ def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
 
 
 def _warn_of_collapse(entropy: float, epoch: int) -> None:
-    least, most = HEALTHY_ENTROPY
-    if not least <= entropy <= most:
-        found = "has put all photographs into one class" if entropy < least else "finds all classes alike"
-        console.warn(f"Epoch {epoch}: the teacher {found} (entropy {entropy:.4f} of 1). Lower --learning-rate.")
+    if fault := teacher_fault(entropy):
+        console.warn(f"Epoch {epoch}: the teacher {fault} (entropy {entropy:.4f} of 1). Lower --learning-rate.")

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
+from swcl_cli.reporting.consistency import inconsistencies
 from swcl_cli.reporting.contents import Artefact, Contents
+from swcl_cli.reporting.damage import grouped
+from swcl_cli.reporting.health import ailments
 from swcl_cli.reporting.names import title
 from swcl_cli.reporting.results import primary
 from swcl_cli.reporting.tables import percent
@@ -25,8 +29,10 @@ class Caution:
 
 def cautions(contents: Contents) -> list[Caution]:
     """The gravest first."""
-    found = [_phantom(contents), _damaged(contents), _unfinished(contents), _stale(contents)]
-    found += [_undefined(contents), _few_runs(contents), _wide(contents), _set_aside(contents)]
+    found = [_phantom(contents), _damaged(contents)]
+    found += [Caution(*one) for one in (*ailments(contents), *inconsistencies(contents))]
+    found += [_stale(contents), _undefined(contents), _few_runs(contents), _wide(contents), _unfinished(contents)]
+    found += [_set_aside(contents)]
     return [caution for caution in found if caution]
 
 
@@ -40,18 +46,14 @@ def _phantom(contents: Contents) -> Caution | None:
 
 
 def _damaged(contents: Contents) -> Caution | None:
-    return (
-        Caution("Files that could not be used; all else is reported.", tuple(contents.damaged))
-        if contents.damaged
-        else None
-    )
+    details = tuple(grouped(contents.damaged))
+    return Caution("Files that could not be used; all else is reported.", details) if details else None
 
 
 def _unfinished(contents: Contents) -> Caution | None:
-    if not contents.unfinished:
-        return None
-    details = tuple(f"runs/{run.name}: {run.steps:,} steps done" for run in contents.unfinished)
-    return Caution("Unfinished runs: not in any table. The same command that began them goes on.", details)
+    details = tuple(f"{work.place}: {work.words}" for work in contents.unfinished)
+    text = "Unfinished work: what is not done is in no table. The same command that began it goes on."
+    return Caution(text, details) if details else None
 
 
 def _stale(contents: Contents) -> Caution | None:
@@ -79,21 +81,26 @@ def _inputs(artefact: Artefact) -> dict[str, str]:
 
 def _undefined(contents: Contents) -> Caution | None:
     wanted = contents.results[contents.results["primary"].astype(bool)]
-    lost = wanted[wanted["value"].isna()].to_dict("records")
-    details = tuple(
-        f"{title(row['task'])}, {row['name']}, {row['run']}: {title(row['measure'])} on {row['split']}" for row in lost
-    )
-    return (
-        Caution("Measures without a value (a class is absent); they are in no average.", details) if details else None
-    )
+    details = [
+        f"{title(str(task))}, {title(str(measure))} on {split}: {_listed(rows['name'] + ' ' + rows['run'])}"
+        for (task, measure, split), rows in wanted[wanted["value"].isna()].groupby(["task", "measure", "split"])
+    ]
+    text = "Measures without a value (a class is absent); they are in no average."
+    return Caution(text, tuple(details)) if details else None
 
 
 def _few_runs(contents: Contents) -> Caution | None:
     runs = primary(contents.results, "test").groupby(["task", "name"]).size().rename("runs").reset_index()
-    few = runs[runs["runs"] < FEW_RUNS]
-    details = tuple(f"{title(task)}, {name}: n = {n}" for task, name, n in few.itertuples(index=False))
+    details = [
+        f"{title(str(task))}: {_listed(rows['name'] + ' (n = ' + rows['runs'].astype(str) + ')')}"
+        for task, rows in runs[runs["runs"] < FEW_RUNS].groupby("task")
+    ]
     text = f"Fewer than {FEW_RUNS} runs: chance between runs is not averaged out, and its size is unknown."
-    return Caution(text, details) if details else None
+    return Caution(text, tuple(details)) if details else None
+
+
+def _listed(items: pd.Series) -> str:
+    return ", ".join(items.tolist())
 
 
 def _wide(contents: Contents) -> Caution | None:

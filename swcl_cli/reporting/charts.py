@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 
@@ -11,55 +12,83 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from swcl_cli.reporting import names
+from swcl_cli.reporting.alt_texts import Told, shortened, summary
 from swcl_cli.reporting.contents import Contents
+from swcl_cli.reporting.judged import caution_of, judged, kind_of
+from swcl_cli.reporting.lines import initialisations, label, strokes
 from swcl_cli.reporting.names import slug, title
+from swcl_cli.reporting.questions import grade_of
 from swcl_cli.reporting.results import primary
 from swcl_cli.reporting.style import ABNORMAL, COLOURS, Picture, Theme, new_figure
 from swcl_cli.reporting.swap_tables import THRESHOLDS, abnormal_counts
 from swcl_cli.reporting.tables import percent
 
 BINS = 50
+ON_DARK, ON_LIGHT = "#fefefe", "#111111"  # not the themes' own, which change on dark paper: a cell's colour does not
+TALLEST = 13.0  # inches: 2,000 pixels
+WIDTH, MATRICES_A_ROW = 9.0, 4
 
 
-def results_chart(contents: Contents) -> Picture | None:
-    """Every run as a dot with its interval, and the mean of each initialisation."""
+def results_charts(contents: Contents) -> list[Picture]:
+    """Every run as a dot with its interval, and the mean of each initialisation. A picture a task where one would be
+    too tall.
+    """
     runs = primary(contents.results, "test")
     if runs.empty:
-        return None
+        return []
     tasks = names.in_paper_order(list(runs["task"]), names.TASKS)
-    order = names.in_paper_order(list(runs["name"]), names.INITIALISATIONS)
-    means = runs.groupby(["task", "name"], as_index=False).agg({"value": "mean"})
-    said = "; ".join(
-        f"{title(row['task'])}, {row['name']}: {100 * row['value']:.1f}" for row in means.to_dict("records")
-    )
+    order = initialisations(contents)
+    shown = names.in_paper_order(list(runs["name"]), names.INITIALISATIONS)
+    if _height(tasks, shown) <= TALLEST:
+        return [_results_picture("results", "Runs and averages", runs, tasks, shown, order)]
+    return [
+        _results_picture(f"results-{slug(task)}", f"Runs and averages: {title(task)}", runs, [task], shown, order)
+        for task in tasks
+    ]
+
+
+def _height(tasks: list[str], shown: list[str]) -> float:
+    return 0.9 + len(tasks) * (0.5 + 0.34 * len(shown))
+
+
+def _results_picture(
+    name: str, title_: str, runs: pd.DataFrame, tasks: list[str], shown: list[str], order: list[str]
+) -> Picture:
+    said = []
+    for task in tasks:
+        of_task = runs[runs["task"] == task]
+        means = of_task.groupby("name")["value"].mean().to_dict()
+        told = [Told(one, means[one], percent(means[one])) for one in shown if one in means]
+        said.append(f"{title(task)}: {summary(told)}")
     return Picture(
-        "results",
-        "Runs and averages",
+        name,
+        title_,
         "Each dot is one run with its 95 % interval over patients; the bar is the average of an initialisation's runs.",
-        f"Dot chart of the test scores in percent. Averages: {said}.",
-        partial(_draw_results, runs, tasks, order),
+        shortened(f"Dot chart of the test scores in percent. Averages: {'. '.join(said)}."),
+        partial(_draw_results, runs, tasks, shown, order),
     )
 
 
-def _draw_results(runs: pd.DataFrame, tasks: list[str], order: list[str], theme: Theme) -> Figure:
-    figure = new_figure(theme, 7, 0.9 + len(tasks) * (0.5 + 0.34 * len(order)))
+def _draw_results(runs: pd.DataFrame, tasks: list[str], shown: list[str], order: list[str], theme: Theme) -> Figure:
+    figure = new_figure(theme, 7, _height(tasks, shown))
+    look = strokes(order, theme)
     for axes, task in zip(figure.subplots(len(tasks), 1, squeeze=False)[:, 0], tasks, strict=True):
         of_task = runs[runs["task"] == task]
-        for place, name in enumerate(order):
+        for place, name in enumerate(shown):
             rows = of_task[of_task["name"] == name].sort_values("run")
             if rows.empty:
                 continue
             value = 100 * rows["value"].to_numpy(dtype=np.float64)
             ends = 100 * rows[["low", "high"]].to_numpy(dtype=np.float64)
-            y = place + np.linspace(-0.22, 0.22, len(rows)) if len(rows) > 1 else np.array([float(place)])
-            colour = COLOURS[place % len(COLOURS)]
-            axes.hlines(y, ends[:, 0], ends[:, 1], color=colour, alpha=0.7, linewidth=1.2)
-            axes.plot(value, y, "o", color=colour, markersize=4.5)
-            axes.vlines(value.mean(), place - 0.36, place + 0.36, color=theme.ink, linewidth=1.6)
-        axes.set_yticks(range(len(order)), order)
-        axes.set_ylim(len(order) - 0.5, -0.5)
-        shown = 100 * of_task[["value", "low", "high"]].to_numpy(dtype=np.float64)
-        axes.set_xlim(np.nanmin(shown) - 2, np.nanmax(shown) + 2)
+            y = place + np.linspace(-0.26, 0.26, len(rows)) if len(rows) > 1 else np.array([float(place)])
+            colour, many = look[name].colour, len(rows) > 5
+            axes.hlines(y, ends[:, 0], ends[:, 1], color=colour, alpha=0.4 if many else 0.7, linewidth=1)
+            axes.plot(value, y, "o", color=colour, markersize=2.5 if many else 4)
+            axes.vlines(value.mean(), place - 0.38, place + 0.38, color=theme.ink, linewidth=1.8)
+        axes.set_yticks(range(len(shown)), shown)
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        spread = 100 * of_task[["value", "low", "high"]].to_numpy(dtype=np.float64)
+        axes.set_xlim(np.nanmin(spread) - 2, np.nanmax(spread) + 2)
         axes.grid(axis="x")
         axes.set_axisbelow(True)
         axes.set_title(f"{title(task)}: {title(str(of_task['measure'].iloc[0]))} on test, percent")
@@ -114,26 +143,26 @@ def _draw_histogram(groups: Mapping[str, NDArray[np.float64]], threshold: float,
 
 
 def confusion_matrices(contents: Contents) -> list[Picture]:
-    """A picture a task: a matrix for each initialisation and head, over all of its runs on test."""
-    table = contents.classified[contents.classified["split"] == "test"]
-    pictures = []
+    """A picture a task and label: a matrix for each initialisation, over all of its runs."""
+    table, pictures = judged(contents.classified), []
     for task in names.in_paper_order(list(table["task"]), names.TASKS):
         of_task = table[table["task"] == task]
-        order = names.in_paper_order(list(of_task["name"]), names.INITIALISATIONS)
         heads = list(of_task["head"].unique())
-        right = of_task.assign(right=of_task["truth"] == of_task["prediction"])
-        shares = right.groupby(["name", "head"], as_index=False).agg({"right": "mean"}).to_dict("records")
-        said = "; ".join(f"{row['name']}, {title(row['head'])}: {100 * row['right']:.1f} % right" for row in shares)
-        pictures.append(
-            Picture(
-                f"confusion-{slug(task)}",
-                f"Confusions in {title(task)}",
-                "Rows are true classes, columns predicted ones; numbers count test photographs over all runs, shades "
-                "are shares of a row.",
-                f"Confusion matrices of {title(task)}. {said}.",
-                partial(_draw_confusions, of_task, order, heads),
+        for head in heads:
+            rows = of_task[of_task["head"] == head]
+            order = names.in_paper_order(list(rows["name"]), names.INITIALISATIONS)
+            right = (rows["truth"] == rows["prediction"]).groupby(rows["name"]).mean().to_dict()
+            told = [Told(name, right[name], f"{percent(right[name])} % right") for name in order]
+            pictures.append(
+                Picture(
+                    f"confusion-{slug(task)}-{slug(head)}" if len(heads) > 1 else f"confusion-{slug(task)}",
+                    f"Confusions in {title(task)}: {title(head)}",
+                    f"Rows are true classes, columns predicted ones; numbers count {kind_of(rows)} photographs over "
+                    f"all runs, shades are shares of a row.{caution_of(rows)}",
+                    shortened(f"Confusion matrices of {title(task)}, {title(head)}: {summary(told)}."),
+                    partial(_draw_confusions, rows, order),
+                )
             )
-        )
     return pictures
 
 
@@ -144,25 +173,35 @@ def confusion(truth: NDArray[np.int64], prediction: NDArray[np.int64], classes: 
     return counts
 
 
-def _draw_confusions(table: pd.DataFrame, order: list[str], heads: list[str], theme: Theme) -> Figure:
-    figure = new_figure(theme, 7, 0.3 + 2.9 * len(order))
-    panels = figure.subplots(len(order), len(heads), squeeze=False)
-    for row, name in zip(panels, order, strict=True):
-        for axes, head in zip(row, heads, strict=True):
-            of_head = table[table["head"] == head]
-            part = of_head[of_head["name"] == name]
-            classes = int(of_head[["truth", "prediction"]].to_numpy().max()) + 1
-            counts = confusion(
-                part["truth"].to_numpy(dtype=np.int64), part["prediction"].to_numpy(dtype=np.int64), classes
-            )
-            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-            for (truth, prediction), number in np.ndenumerate(counts):
-                ink = "white" if shares[truth, prediction] > 0.55 else "#1b1f24"
-                axes.text(prediction, truth, f"{number:,}", ha="center", va="center", color=ink)
-            axes.set_xticks(range(classes))
-            axes.set_yticks(range(classes))
-            axes.set_xlabel("predicted")
-            axes.set_ylabel("true")
-            axes.set_title(f"{name}: {title(head)}")
+def _draw_confusions(table: pd.DataFrame, order: list[str], theme: Theme) -> Figure:
+    classes = int(table[["truth", "prediction"]].to_numpy().max()) + 1
+    task, head = str(table["task"].iloc[0]), str(table["head"].iloc[0])
+    grades = [grade_of(task, head, found) for found in range(classes)]
+    columns = min(len(order), MATRICES_A_ROW)
+    rows = math.ceil(len(order) / columns)
+    side = WIDTH / MATRICES_A_ROW
+    figure = new_figure(theme, side * columns + 0.5, 0.5 + rows * (side + 0.1))
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for place, axes in enumerate(panels.flat):
+        if place >= len(order):
+            axes.set_visible(False)
+            continue
+        part = table[table["name"] == order[place]]
+        counts = confusion(part["truth"].to_numpy(np.int64), part["prediction"].to_numpy(np.int64), classes)
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (truth, prediction), number in np.ndenumerate(counts):
+            ink = ON_DARK if shares[truth, prediction] > 0.55 else ON_LIGHT
+            axes.text(prediction, truth, f"{number:,}", ha="center", va="center", color=ink, fontsize=_size(counts))
+        axes.set_xticks(range(classes), grades)
+        axes.set_yticks(range(classes), grades)
+        axes.set_title(label(order[place]))
+    figure.supxlabel("predicted", fontsize=10)
+    figure.supylabel("true", fontsize=10)
     return figure
+
+
+def _size(counts: NDArray[np.int64]) -> float:
+    """Of the font, in points: so that the largest number fits into its cell."""
+    letters = max(len(f"{number:,}") for number in counts.flat)
+    return float(np.clip(72 * 0.8 * WIDTH / MATRICES_A_ROW / len(counts) / letters / 0.65, 5, 10))

@@ -1,8 +1,8 @@
-"""Learning curves of the labeler, the encoders and the fine-tuned models, from their logs."""
+"""Learning curves of the labeler and the encoders, from their logs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -12,13 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from swcl_cli.reporting import names
+from swcl_cli.reporting.alt_texts import Told, shortened, summary
 from swcl_cli.reporting.contents import Contents
-from swcl_cli.reporting.names import slug, title
+from swcl_cli.reporting.lines import BESIDE, Stroke, initialisations, label, strokes
 from swcl_cli.reporting.style import COLOURS, Picture, Theme, new_figure
+from swcl_cli.reporting.thinning import Line, thinned
 
+MOST_SINGLE = 3  # losses whose single steps are drawn; more hide each other
+NOTHING = pd.DataFrame()
 SMOOTHED_SHARE = 50  # a fiftieth of the steps is averaged
-Curve = tuple[str, str, pd.DataFrame]  # label, colour, records
 
 
 def labeler_curves(contents: Contents) -> Picture | None:
@@ -41,7 +43,8 @@ def labeler_curves(contents: Contents) -> Picture | None:
 def _draw_labeler(log: pd.DataFrame, theme: Theme) -> Figure:
     figure = new_figure(theme, 7, 4.6)
     above, below = figure.subplots(2, 1, sharex=True)
-    _lines(above, [("loss", COLOURS[0], log)], "loss", smooth=True)
+    smoothed(above, log, "loss", Stroke(COLOURS[0], "-"))
+    above.grid(axis="y")
     above.set_title("training loss")
     measured = log[log["auc"].notna()] if "auc" in log else log[:0]
     if len(measured):
@@ -60,90 +63,64 @@ def _draw_labeler(log: pd.DataFrame, theme: Theme) -> Figure:
 def pretraining_curves(contents: Contents) -> Picture | None:
     """Loss of each pretraining run; unfinished ones are named so."""
     unfinished = {run.name for run in contents.unfinished}
-    logs = {name: log for name, log in contents.logs.items() if name.startswith("pretrain-") and "loss" in log}
+    order = initialisations(contents)
+    logs = {
+        name: contents.logs[f"pretrain-{name}"]
+        for name in order
+        if len(course(contents.logs.get(f"pretrain-{name}", NOTHING), "loss")[0])
+    }
     if not logs:
         return None
-    curves = [
-        (
-            name.removeprefix("pretrain-") + (" (unfinished)" if name in unfinished else ""),
-            COLOURS[place % len(COLOURS)],
-            log,
-        )
-        for place, (name, log) in enumerate(logs.items())
-    ]
-    said = "; ".join(f"{label}: {log['loss'].iloc[0]:.2f} to {log['loss'].iloc[-1]:.2f}" for label, _, log in curves)
+    labels = {name: label(name) + (" (unfinished)" if f"pretrain-{name}" in unfinished else "") for name in logs}
+    ends = {name: log["loss"].dropna().to_numpy(dtype=np.float64)[[0, -1]] for name, log in logs.items()}
+    told = [Told(labels[name], last, f"{first:.2f} to {last:.2f}") for name, (first, last) in ends.items()]
+    several = len(logs) > 1
     return Picture(
         "pretraining-curves",
         "Learning of the encoders",
-        "The pretraining loss after each step: the faint line is the step's own, the strong one its running average.",
-        f"Line chart of the pretraining loss. {said}.",
-        partial(_draw_pretraining, curves),
+        "The pretraining loss after each step, as a running average"
+        + ("; the faint line is the step's own." if len(logs) <= MOST_SINGLE else ".")
+        + (" Each method has a loss of its own: compare courses, not heights." if several else ""),
+        shortened(f"Line chart of the pretraining loss. {summary(told)}."),
+        partial(_draw_pretraining, logs, labels, order),
     )
 
 
-def _draw_pretraining(curves: list[Curve], theme: Theme) -> Figure:
-    figure = new_figure(theme, 7, 3.2)
+def _draw_pretraining(
+    logs: Mapping[str, pd.DataFrame], labels: Mapping[str, str], order: list[str], theme: Theme
+) -> Figure:
+    figure = new_figure(theme, 8.2, 3.6)
     axes = figure.subplots()
-    _lines(axes, curves, "loss", smooth=True)
-    axes.set_title("pretraining loss")
+    look = strokes(order, theme)
+    for name, log in logs.items():
+        smoothed(axes, log, "loss", look[name], labels[name], single=len(logs) <= MOST_SINGLE)
+    axes.set_ylabel("pretraining loss")
     axes.set_xlabel("optimiser steps")
-    axes.legend()
-    return figure
-
-
-def finetuning_curves(contents: Contents) -> list[Picture]:
-    """A picture a task: loss and validation of each run."""
-    pictures = []
-    order = names.in_paper_order(list(contents.results["name"]), names.INITIALISATIONS)
-    runs = contents.results[["task", "name", "run"]].drop_duplicates().sort_values(["task", "name", "run"])
-    for task in names.in_paper_order(list(runs["task"]), names.TASKS):
-        found = [
-            (name, COLOURS[order.index(name) % len(COLOURS)], contents.logs[f"finetune-{task}-{name}-{run}"])
-            for name, run in runs[runs["task"] == task][["name", "run"]].itertuples(index=False)
-            if f"finetune-{task}-{name}-{run}" in contents.logs
-        ]
-        curves = [curve for curve in found if "loss" in curve[2]]
-        said = ", ".join(sorted({label for label, _, _ in curves}))
-        if curves:
-            pictures.append(
-                Picture(
-                    f"finetuning-{slug(task)}",
-                    f"Learning of {title(task)}",
-                    "Training loss and the task's own measure on the validation photographs, a line each run.",
-                    f"Line charts of fine-tuning on {title(task)}: {len(curves)} runs of {said}.",
-                    partial(_draw_finetuning, curves),
-                )
-            )
-    return pictures
-
-
-def _draw_finetuning(curves: list[Curve], theme: Theme) -> Figure:
-    figure = new_figure(theme, 7, 4.6)
-    above, below = figure.subplots(2, 1, sharex=True)
-    _lines(above, curves, "loss", smooth=True)
-    _lines(below, curves, "validation", smooth=False)
-    above.set_title("training loss")
-    below.set_title("measure on validation")
-    below.set_xlabel("optimiser steps")
-    handles, labels = above.get_legend_handles_labels()
-    single = dict(zip(labels, handles, strict=True))
-    above.legend(single.values(), single.keys())
-    return figure
-
-
-def _lines(axes: Axes, curves: Iterable[Curve], column: str, smooth: bool) -> None:
-    for label, colour, log in curves:
-        if column not in log:
-            continue
-        records = log[log[column].notna()]
-        step, value = records["step"].to_numpy() + 1, records[column].to_numpy(dtype=np.float64)
-        if smooth:
-            axes.plot(step, value, color=colour, alpha=0.25, linewidth=0.8)
-            axes.plot(step, running_mean(value), color=colour, linewidth=1.6, label=label)
-        else:
-            axes.plot(step, value, "o-", color=colour, markersize=3, linewidth=1.2, label=label)
     axes.grid(axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(**BESIDE)
+    return figure
+
+
+def smoothed(
+    axes: Axes, log: pd.DataFrame, column: str, stroke: Stroke, name: str | None = None, single: bool = True
+) -> None:
+    """The running mean; and, behind it, each step's single value as a faint line."""
+    step, value = course(log, column)
+    if single:
+        axes.plot(*thinned(step, value), color=stroke.colour, alpha=0.25, linewidth=0.8)
+    axes.plot(
+        *thinned(step, running_mean(value)), color=stroke.colour, linestyle=stroke.dashes, linewidth=1.6, label=name
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def course(log: pd.DataFrame, column: str) -> Line:
+    """Steps done, and what was measured after each of them; none where the log has no such column."""
+    if column not in log:
+        return np.empty(0), np.empty(0)
+    records = log[log[column].notna()]
+    return records["step"].to_numpy(dtype=np.float64) + 1, records[column].to_numpy(dtype=np.float64)
 
 
 def running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Callable
 
+from swcl_cli.legible import legible
 from swcl_cli.reporting.tables import Cell, Table, Value
 
 LATEX = {
@@ -14,17 +16,18 @@ LATEX = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "\n": " ", "\r": " ",
 }  # fmt: skip
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
+DASHES = re.compile(r"-(?=-)")  # two would become one long one
 QUOTE = "'"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def to_markdown(table: Table) -> str:
-    """A pipe table under its title and sentence; best is **bold**, best in domain <u>underlined</u>."""
+    """A pipe table under its title and sentence: best in bold, best in domain underlined, the paper's in italics."""
     lines = [f"## {_markdown(table.title)}", "", _markdown(table.sentence), ""]
     lines += [_pipes([_markdown(column) for column in table.columns])]
     lines += [_pipes(["---"] + ["---:"] * (len(table.columns) - 1))]
     lines += [
-        _pipes([_marked(cell, _markdown(cell.text), "**{}**", "<u>{}</u>") for cell in row]) for row in table.rows
+        _pipes([_marked(cell, _markdown, "**{}**", "<u>{}</u>", " *({})*") for cell in row]) for row in table.rows
     ]
     for note in table.notes:
         lines += ["", _markdown(note)]
@@ -41,9 +44,14 @@ def to_csv(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A booktabs table; needs \\usepackage{booktabs} and, for the quotation marks, T1 fonts."""
+    """A booktabs table; needs \\usepackage{booktabs} and, for the quotation marks, T1 fonts.
+
+    The paper's numbers are in parentheses and italics: grey would need another package. A row that begins with what
+    would be an option of the line break before it gets an empty group in front.
+    """
     body = [
-        [_marked(cell, _latex(cell.text), r"\textbf{{{}}}", r"\underline{{{}}}") for cell in row] for row in table.rows
+        [_marked(cell, _latex, r"\textbf{{{}}}", r"\underline{{{}}}", r" \emph{{({})}}") for cell in row]
+        for row in table.rows
     ]
     lines = [
         r"\begin{table}",
@@ -54,7 +62,7 @@ def to_latex(table: Table) -> str:
         r"\toprule",
         " & ".join(_latex(column) for column in table.columns) + r" \\",
         r"\midrule",
-        *(" & ".join(row) + r" \\" for row in body),
+        *(("{}" if row[0].startswith(("[", "*")) else "") + " & ".join(row) + r" \\" for row in body),
         r"\bottomrule",
         r"\end{tabular}",
         *(rf"\par\smallskip\footnotesize {_latex(note)}" for note in table.notes),
@@ -70,12 +78,14 @@ def _plain(cell: Cell) -> Value:
 def _harmless(value: Value) -> Value:
     if not isinstance(value, str):
         return value
-    return f"{QUOTE if value.startswith(FORMULA) else ''}{value}".replace("\r", " ")
+    return legible(f"{QUOTE if value.startswith(FORMULA) else ''}{value}".replace("\r", " "))
 
 
-def _marked(cell: Cell, text: str, bold: str, underlined: str) -> str:
+def _marked(cell: Cell, escaped: Callable[[str], str], bold: str, underlined: str, aside: str) -> str:
+    text = escaped(cell.text)
     text = underlined.format(text) if cell.best_in_domain else text
-    return bold.format(text) if cell.best else text
+    text = bold.format(text) if cell.best else text
+    return text + (aside.format(escaped(f"paper {cell.published}")) if cell.published else "")
 
 
 def _pipes(cells: list[str]) -> str:
@@ -83,8 +93,8 @@ def _pipes(cells: list[str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    return MARKDOWN.sub(r"\\\1", " ".join(text.splitlines()))
+    return MARKDOWN.sub(r"\\\1", legible(" ".join(text.splitlines())))
 
 
 def _latex(text: str) -> str:
-    return "".join(LATEX.get(letter, letter) for letter in text)
+    return DASHES.sub("-{}", "".join(LATEX.get(letter, letter) for letter in legible(text.replace("\r", " "))))

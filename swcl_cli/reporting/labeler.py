@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from swcl_cli.evaluation.metrics import binary_outcomes, bootstrap_interval, reliability
+from swcl_cli.evaluation.metrics import auc, binary_outcomes, bootstrap_interval, reliability
 from swcl_cli.reporting.contents import Contents
-from swcl_cli.reporting.score_curves import Scored, reliability_chart, roc_chart
+from swcl_cli.reporting.questions import QUESTIONS
+from swcl_cli.reporting.score_curves import Run, Scored, reliability_chart, roc_chart
 from swcl_cli.reporting.style import Picture
 from swcl_cli.reporting.tables import Cell, Table, count, percent, with_interval
+
+QUESTION = QUESTIONS["abnormal"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The validation photographs, whose each is, (N,), and the key of the bootstrap over patients."""
+
+    run: Run
+    patient: NDArray[np.str_]
+    seed: int
 
 
 def labeler_table(contents: Contents) -> Table | None:
@@ -42,16 +56,17 @@ def labeler_table(contents: Contents) -> Table | None:
 
 def labeler_outcomes_table(contents: Contents) -> Table | None:
     """The confusion table at 0.5, with sensitivity and specificity and their intervals."""
-    scored = _scored(contents)
-    if scored is None:
+    judged = _judged(contents)
+    if judged is None:
         return None
-    found = binary_outcomes(scored.truth, scored.score)
-    error = reliability(scored.truth, scored.score).expected_calibration_error
-    right = scored.truth == (scored.score > 0.5)
+    truth, score = judged.run.truth, judged.run.score
+    found = binary_outcomes(truth, score)
+    error = reliability(truth, score).expected_calibration_error
+    right = truth == (score > 0.5)
 
     def row(words: str, kind: str, abnormal: str, normal: str, among: NDArray[np.bool_]) -> tuple[Cell, ...]:
         of_kind = right[among]
-        ends = bootstrap_interval(lambda rows: float(of_kind[rows].mean()), scored.patient[among], scored.seed)
+        ends = bootstrap_interval(lambda rows: float(of_kind[rows].mean()), judged.patient[among], judged.seed)
         share = found[kind]
         cells = count(int(found[abnormal])), count(int(found[normal]))
         return Cell(words), *cells, Cell(f"{kind} {with_interval(share, *ends)}", share)
@@ -63,8 +78,8 @@ def labeler_outcomes_table(contents: Contents) -> Table | None:
         "of each kind that it calls rightly, with the 95 % interval over patients.",
         columns=("photographs that are", "called abnormal", "called normal", "rightly"),
         rows=(
-            row("abnormal", "sensitivity", "true_positives", "false_negatives", scored.truth),
-            row("normal", "specificity", "false_positives", "true_negatives", ~scored.truth),
+            row("abnormal", "sensitivity", "true_positives", "false_negatives", truth),
+            row("normal", "specificity", "false_positives", "true_negatives", ~truth),
         ),
         notes=(
             f"Expected calibration error: {percent(error)} percentage points, the mean distance between the "
@@ -75,23 +90,29 @@ def labeler_outcomes_table(contents: Contents) -> Table | None:
 
 def labeler_charts(contents: Contents) -> list[Picture]:
     """ROC curve and reliability diagram on the validation photographs."""
-    scored = _scored(contents)
-    if scored is None:
+    judged = _judged(contents)
+    if judged is None:
         return []
-    photographs = f"{len(scored.truth):,} validation photographs, {int(scored.truth.sum()):,} of them abnormal"
+    run = judged.run
+    low, high = bootstrap_interval(lambda rows: auc(run.truth[rows], run.score[rows]), judged.patient, judged.seed)
+    scored = [Scored("labeler", (run,), with_interval(auc(run.truth, run.score), low, high))]
+    photographs = f"{len(run.truth):,} validation photographs, {int(run.truth.sum()):,} of them abnormal"
     return [
-        roc_chart("labeler-roc", "ROC curve of the labeler", f"The kept labeler on {photographs}.", [scored]),
+        roc_chart(
+            "labeler-roc", "ROC curve of the labeler",
+            f"The kept labeler on {photographs}; its AUC with the 95 % interval over patients.", scored, QUESTION,
+        ),
         reliability_chart(
             "labeler-reliability", "Reliability of the labeler",
-            f"Whether the labeler's probabilities can be taken at their word: {photographs}.", [scored],
+            f"Whether the labeler's probabilities can be taken at their word: {photographs}.", scored, QUESTION,
         ),
     ]  # fmt: skip
 
 
-def _scored(contents: Contents) -> Scored | None:
+def _judged(contents: Contents) -> Judged | None:
     table = contents.labeler_scores
     if table is None or contents.labeler is None or table["truth"].nunique() < 2:
         return None
     patient = (table["dataset"] + "/" + table["patient_id"]).to_numpy(dtype=str)
-    truth, score = table["truth"].to_numpy(dtype=bool), table["score"].to_numpy(dtype=np.float64)
-    return Scored("labeler", truth, score, patient, int(contents.labeler.settings.get("seed", 0)))
+    run = Run(table["truth"].to_numpy(dtype=bool), table["score"].to_numpy(dtype=np.float64))
+    return Judged(run, patient, int(contents.labeler.settings.get("seed", 0)))

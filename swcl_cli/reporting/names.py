@@ -1,12 +1,14 @@
-"""How the paper calls and orders tasks, initialisations and measures. What it does not name keeps its own name."""
+"""How tasks, initialisations and measures are called and ordered: as in the paper. What it lacks keeps its own name."""
 
 from __future__ import annotations
 
 import re
 
 TASKS = ("messidor", "idrid", "refuge-cls", "drive", "chase-db1", "stare", "refuge-seg")
+UNTRAINED = "random"
+NATURAL = ("imagenet", "bit-s", "bit-m")  # pretrained on natural images
 INITIALISATIONS = (
-    "random", "simclr", "byol", "dino", "oia-odir", "kaggle-eyepacs", "bit-s", "bit-m", "ce-multitask", "swcl-image",
+    UNTRAINED, "simclr", "byol", "dino", "supervised-odir", "supervised-eyepacs", *NATURAL, "multitask", "swcl-image",
     "swcl",
 )  # fmt: skip
 TITLES = {
@@ -27,22 +29,27 @@ TITLES = {
     "dr_grade": "DR grade",
     "dme_grade": "DME grade",
 }
-OUT_OF_DOMAIN = ("imagenet", "ilsvrc", "bit-", "bit_")
 
 
 def title(name: str) -> str:
     return TITLES.get(name, name)
 
 
+def base(name: str, known: tuple[str, ...]) -> str | None:
+    """The known name that this is, or begins with: `swcl-image-0.1` is a swcl-image, `BiT-S-R50x1` a bit-s."""
+    plain = name.lower().replace("_", "-")
+    found = [one for one in known if plain.startswith(one) and not plain[len(one) : len(one) + 1].isalnum()]
+    return max(found, key=len, default=None)
+
+
 def in_paper_order(found: list[str], order: tuple[str, ...]) -> list[str]:
-    """The paper's first, in its order, then the others by name."""
-    return sorted(set(found), key=lambda name: (order.index(name) if name in order else len(order), name))
+    """The paper's first, in its order, each with its variants, then the others by name."""
 
+    def place(name: str) -> tuple[int, bool, str]:
+        known = base(name, order)
+        return len(order) if known is None else order.index(known), name != known, name
 
-def is_in_domain(initialisation: str) -> bool:
-    """Pretrained on photographs of the retina only, as in Table II: neither on natural images nor not at all."""
-    name = initialisation.lower()
-    return name != "random" and name != "bit" and not name.startswith(OUT_OF_DOMAIN)
+    return sorted(set(found), key=place)
 
 
 def slug(name: str) -> str:

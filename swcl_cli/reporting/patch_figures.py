@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import cv2
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
@@ -106,8 +108,7 @@ def _draw_construction(example: Example, theme: Theme) -> Figure:
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.3, 1))[:, 0]
     photograph, cam = above.subplots(1, 2)
     show(photograph, example.square, "photograph", size=10)
-    show(cam, example.square, "class activation map", size=10)
-    _overlay(cam, example, alpha=0.7)
+    show(cam, under_its_map(example, 0.7), "class activation map", size=10)
     above.colorbar(ScalarMappable(cmap=COLOURMAP), ax=cam, shrink=0.85, label="probability of abnormal")
     for axes in (photograph, cam):
         _boxes(axes, example, names=True)
@@ -153,8 +154,7 @@ def _draw_overlays(rows: Sequence[Sequence[Example]], threshold: str, theme: The
         for column, example in enumerate(row):
             above, below = panels[2 * place, column], panels[2 * place + 1, column]
             show(above, example.square, WORDS[example.label])
-            show(below, example.square)
-            _overlay(below, example, alpha=0.55)
+            show(below, under_its_map(example, 0.55))
             _boxes(below, example, scores=True)
     marks = [
         Line2D([], [], color=NORMAL, label=f"below {threshold}"),
@@ -166,9 +166,13 @@ def _draw_overlays(rows: Sequence[Sequence[Example]], threshold: str, theme: The
     return figure
 
 
-def _overlay(axes: Axes, example: Example, alpha: float) -> None:
-    side = len(example.square)
-    axes.imshow(example.cam, cmap=COLOURMAP, vmin=0, vmax=255, extent=(0, side, side, 0), alpha=alpha)
+def under_its_map(example: Example, alpha: float) -> NDArray[np.uint8]:
+    """The photograph (S, S, 3) with `alpha` of the map's colours over it."""
+    height, width = example.square.shape[:2]
+    colours = 255 * colormaps[COLOURMAP](np.arange(256))[:, :3]
+    cam = cv2.resize(example.cam, (width, height), interpolation=cv2.INTER_LINEAR)
+    mixed: NDArray[np.uint8] = np.rint((1 - alpha) * example.square + alpha * colours[cam]).astype(np.uint8)
+    return mixed
 
 
 def _boxes(axes: Axes, example: Example, names: bool = False, scores: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Table II (initialisations x tasks), its single runs, the differences behind it, and Table III (weak labels)."""
+"""Table II (initialisations x tasks), and its single runs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ import numpy as np
 import pandas as pd
 
 from swcl_cli.reporting import names
+from swcl_cli.reporting.configurations import families
 from swcl_cli.reporting.contents import Contents
+from swcl_cli.reporting.initialisations import Initialisation, initialisation
 from swcl_cli.reporting.names import title
+from swcl_cli.reporting.published import METHODS, PHANTOM, listed, paper_score, withheld
 from swcl_cli.reporting.tables import Cell, Table, Value, percent, with_interval
 
 SPLIT_WORDS = {"test": "test", "val": "validation"}
 NOISE_FLOOR = (
     "The noise floor: at the size of the public test sets, REFUGE's AUC is good to about ±4.3 points (40 positives), "
-    "IDRiD's joint accuracy to ±9.7 points (103 photographs). Smaller differences say nothing."
+    "IDRiD's joint accuracy to ±9.7 points (103 photographs). Smaller gaps between two rows say nothing by themselves; "
+    "paired differences are finer."
 )
-WEAK_LABELS = ("position", "abnormality", "patient")
-Configuration = tuple[tuple[str, ...], float | None]  # the weak labels, and the threshold
-RANDOM: Configuration = ((), None)
+BESIDE = (
+    "Marked paper, in grey: the paper's own means of five runs (its Table II), beside the rows that were made with its "
+    "settings."
+)
+Key = tuple[str, str]  # task and name
 
 
 @dataclass(frozen=True)
@@ -73,19 +79,31 @@ def scores(results: pd.DataFrame, split: str = "test") -> list[Score]:
 
 
 def results_table(contents: Contents) -> Table | None:
-    """Table II. Marks compare what was measured on test, as it is shown: to a tenth of a percent."""
-    found = {(score.name, score.task): score for score in scores(contents.results)}
+    """Table II. Marks compare what was measured on test, as it is shown: to a tenth of a percent.
+
+    Rows of Table III that were scored on validation alone stand there, where the task has others that were tested.
+    """
+    found = {(score.task, score.name): score for score in scores(contents.results)}
+    tested = {score.task for score in found.values() if score.split == "test"}
+    apart = {(family.task, name) for family in families(contents) for name in family.members if family.task in tested}
+    found = {key: score for key, score in found.items() if score.split == "test" or key not in apart}
     if not found:
         return None
-    tasks = names.in_paper_order([task for _, task in found], names.TASKS)
-    initialisations = names.in_paper_order([name for name, _ in found], names.INITIALISATIONS)
+    began = {key: initialisation(contents, *key) for key in found}
+    papers, notes = _papers(contents, found, began)
+    tasks = names.in_paper_order([task for task, _ in found], names.TASKS)
+    order = names.in_paper_order([name for _, name in found], names.INITIALISATIONS)
     measures = {score.task: score.measure for score in found.values()}
     rows = []
-    for name in initialisations:
-        cells = [_score_cell(found.get((name, task)), [s for s in found.values() if s.task == task]) for task in tasks]
-        rows.append((Cell(name), *cells))
-    header = ("initialisation", "task", "measure", "split", "mean", "standard_deviation", "runs", "low", "high")
-    ordered = [found[name, task] for name in initialisations for task in tasks if (name, task) in found]
+    for name in order:
+        called = [METHODS.get(began[key].method or "", "") for key in papers if key[1] == name]
+        first = Cell(name, published=next((said for said in called if said.lower() != name.lower()), ""))
+        rows.append((first, *(_score_cell(found, began, papers, (task, name)) for task in tasks)))
+    header = (
+        "initialisation", "task", "measure", "split", "mean", "standard_deviation", "runs", "low", "high",
+        "pretrained_on", "paper_mean",
+    )  # fmt: skip
+    ordered = [(task, name) for name in order for task in tasks if (task, name) in found]
     return Table(
         name="results",
         title="Initialisations and tasks",
@@ -94,9 +112,40 @@ def results_table(contents: Contents) -> Table | None:
         "of those pretrained on retinal photographs only underlined.",
         columns=("initialisation", *(f"{title(task)} ({title(measures[task])})" for task in tasks)),
         rows=tuple(rows),
-        notes=(NOISE_FLOOR,),
-        records=(header, *(_record(score) for score in ordered)),
+        notes=(NOISE_FLOOR, *notes),
+        records=(header, *((*_record(found[key]), began[key].domain, _share(papers.get(key))) for key in ordered)),
     )
+
+
+def _papers(
+    contents: Contents, found: dict[Key, Score], began: dict[Key, Initialisation]
+) -> tuple[dict[Key, float], list[str]]:
+    """The paper's numbers, in percent, of rows that were made as it says; and what is to be said of them."""
+    papers: dict[Key, float] = {}
+    left_out: dict[str, list[str]] = {}
+    for task in names.in_paper_order([task for task, _ in found], names.TASKS):
+        reasons: set[str] = set()
+        for name in (name for of, name in found if of == task):
+            paper = paper_score(began[task, name].method, task)
+            if paper is None or found[task, name].split != "test":
+                continue
+            why = withheld(contents, task, name)
+            reasons |= set(why)
+            if not why:
+                papers[task, name] = paper
+        if reasons:
+            left_out.setdefault(PHANTOM if PHANTOM in reasons else listed(sorted(reasons)), []).append(title(task))
+    notes = [BESIDE] if papers else []
+    for reason, tasks in left_out.items():
+        if reason == PHANTOM:
+            notes.append("The paper's own numbers are left out: these are phantom eyes.")
+        else:
+            some = "some of " if any(title(task) in tasks for task, _ in papers) else ""
+            notes.append(
+                f"The paper's own numbers are left out beside {some}{', '.join(tasks)}: not made as the preset paper "
+                f"says, in the settings of {reason}."
+            )
+    return papers, notes
 
 
 def _record(score: Score) -> tuple[Value, ...]:
@@ -110,16 +159,23 @@ def _known(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _score_cell(score: Score | None, of_task: list[Score]) -> Cell:
+def _share(percentage: float | None) -> float | None:
+    return None if percentage is None else round(percentage / 100, 4)
+
+
+def _score_cell(found: dict[Key, Score], began: dict[Key, Initialisation], papers: dict[Key, float], key: Key) -> Cell:
+    score = found.get(key)
     if score is None:
         return Cell()
-    rivals = [rival for rival in of_task if rival.split == "test"]
+    paper = f"{papers[key]:.2f}" if key in papers else ""
+    rivals = {other: one for other, one in found.items() if other[0] == key[0] and one.split == "test"}
     if len(rivals) < 2 or score.split != "test":
-        return Cell(score.text(), score.mean)
-    at_home = [round(100 * rival.mean, 1) for rival in rivals if names.is_in_domain(rival.name)]
-    value = round(100 * score.mean, 1)
-    best = value == max(round(100 * rival.mean, 1) for rival in rivals)
-    return Cell(score.text(), score.mean, best, names.is_in_domain(score.name) and value == max(at_home))
+        return Cell(score.text(), score.mean, published=paper)
+    rounded = {other: round(100 * one.mean, 1) for other, one in rivals.items()}
+    at_home = [value for other, value in rounded.items() if began[other].in_domain]
+    best = rounded[key] == max(rounded.values())
+    best_at_home = began[key].in_domain and rounded[key] == max(at_home)
+    return Cell(score.text(), score.mean, best, best_at_home, paper)
 
 
 def runs_table(contents: Contents) -> Table | None:
@@ -146,66 +202,4 @@ def runs_table(contents: Contents) -> Table | None:
         "patients.",
         columns=("task", "initialisation", "run", "photographs", "measure", "value"),
         rows=tuple(rows),
-    )
-
-
-def ablation_table(contents: Contents) -> Table | None:
-    """Table III: where SWCL encoders that differ in weak labels or threshold were fine-tuned on one task."""
-    swcl = {a.fingerprint: a for a in contents.encoders.values() if a.settings.get("method") == "swcl"}
-    configuration: dict[tuple[str, str], Configuration] = {}
-    for (task, name), artefact in contents.finetuned.items():
-        init = artefact.provenance.get("inputs", {}).get("init")
-        if init in swcl:
-            settings = swcl[init].settings
-            labels = tuple(label for label in WEAK_LABELS if label in settings["labels"])
-            configuration[task, name] = (labels, _threshold(contents, settings.get("threshold")))
-        elif init is None:
-            configuration[task, name] = RANDOM
-    found = [score for score in scores(contents.results, "val") if (score.task, score.name) in configuration]
-    trained: dict[str, set[Configuration]] = {}
-    for score in found:
-        if configuration[score.task, score.name] != RANDOM:
-            trained.setdefault(score.task, set()).add(configuration[score.task, score.name])
-    compared = [score for score in found if len(trained.get(score.task, ())) > 1]
-    if not compared:
-        return None
-    rows = []
-    for score in sorted(compared, key=lambda s: (s.task, _rank(configuration[s.task, s.name]), s.name)):
-        about = (
-            Cell(_words(configuration[score.task, score.name])),
-            Cell(score.name),
-            Cell(title(score.task), score.task),
-        )
-        rows.append((*about, Cell(score.text().removesuffix(", validation"), score.mean)))
-    return Table(
-        name="ablation",
-        title="Thresholds and weak labels",
-        sentence="What each weak label and the threshold t contribute: the task's own measure on its validation "
-        "photographs, in percent, after pretraining with fewer labels or another threshold.",
-        columns=("configuration", "initialisation", "task", "mean ± deviation"),
-        rows=tuple(rows),
-        notes=(
-            "A batch holds pairs of one patient and position, so other positions of a patient are almost never in it: "
-            "removing a label changes less than its name suggests.",
-        ),
-    )
-
-
-def _threshold(contents: Contents, own: float | None) -> float | None:
-    return own if own is not None or contents.swap is None else float(contents.swap.settings["threshold"])
-
-
-def _rank(configuration: Configuration) -> tuple[int, float]:
-    labels, threshold = configuration
-    return (len(WEAK_LABELS) - len(labels) if labels else -1, threshold or 0.0)
-
-
-def _words(configuration: Configuration) -> str:
-    labels, threshold = configuration
-    if not labels:
-        return "random"
-    removed = [label for label in WEAK_LABELS if label not in labels]
-    at = "" if threshold is None else f"t = {threshold:g}"
-    return (
-        ", ".join(part for part in (at, f"without {' and '.join(removed)}" if removed else "") if part) or "all labels"
     )

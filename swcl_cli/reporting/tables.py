@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from swcl_cli.data.manifest import SPLITS
-from swcl_cli.datasets import DATASETS
-from swcl_cli.reporting.contents import Contents
+from swcl_cli.datasets import DATASETS, chase_db1, odir
+from swcl_cli.reporting.contents import Contents, DataSet
 from swcl_cli.reporting.names import title
 
 Value = str | float | int | None
@@ -16,12 +17,16 @@ Value = str | float | int | None
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as it reads, and the value behind it for CSV where that says more. Marks as in the paper's Table II."""
+    """A cell as it reads, and the value behind it for CSV where that says more. Marks as in the paper's Table II.
+
+    `published`: what the paper has in its place, shown beside it in grey.
+    """
 
     text: str = ""
     value: Value = None
     best: bool = False
     best_in_domain: bool = False
+    published: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,9 @@ def datasets_table(contents: Contents) -> Table | None:
     rows, records = [], []
     for name, dataset in contents.datasets.items():
         prepared = {split: int((dataset.images["split"] == split).sum()) for split in SPLITS}
-        published = _published(name)
+        published = _published(dataset)
         patients, listed = dataset.images["patient_id"].nunique(), dataset.problems.total()
-        counts = [_beside(prepared[split], published.get(split)) for split in SPLITS]
+        counts = [_beside(split, prepared, published) for split in SPLITS]
         rows.append((Cell(title(name)), *counts, count(patients), count(listed)))
         records.append((name, *prepared.values(), *(published.get(split) for split in SPLITS), patients, listed))
     header = ("dataset", *SPLITS, *(f"{split}_published" for split in SPLITS), "patients", "listed_problems")
@@ -75,16 +80,32 @@ def datasets_table(contents: Contents) -> Table | None:
         columns=("data set", "training", "validation", "test", "patients", "in quarantine.csv"),
         rows=tuple(rows),
         notes=(
-            "Where no validation photographs are published, a fifth of the training patients became them. "
+            "Where no validation photographs are published, a fifth of the training patients became them: of these. "
             "quarantine.csv lists files that can't be used, labels without a file, and duplicates.",
         ),
         records=(header, *records),
     )
 
 
-def _published(dataset: str) -> dict[str, int]:
-    return DATASETS[dataset].published if dataset in DATASETS else {}
+def _published(dataset: DataSet) -> dict[str, int]:
+    """By split, of the packaging that was prepared."""
+    name, made = dataset.name, dataset.artefact
+    published = DATASETS[name].published if name in DATASETS else {}
+    files = {PurePosixPath(path).name for path in made.provenance.get("inputs", {})}
+    if name == "odir" and (kept := {split for split, (_, labels) in odir.PARTS.items() if labels in files}):
+        return {split: published[split] for split in kept}
+    if name == "odir" and files & set(odir.KAGGLE_LABELS):
+        return {"train": published["train"]}
+    if name == "chase-db1":
+        train = chase_db1.SPLITS.get(str(made.settings.get("chase_split")), published["train"])
+        return {"train": train, "test": sum(published.values()) - train}
+    return published
 
 
-def _beside(prepared: int, published: int | None) -> Cell:
-    return count(prepared) if published is None else Cell(f"{prepared:,} of {published:,}", prepared)
+def _beside(split: str, prepared: dict[str, int], published: dict[str, int]) -> Cell:
+    """Prepared of published; photographs that validate, where none are published for it, were published to train."""
+    drawn = prepared["val"] if "train" in published and "val" not in published else 0
+    if split == "val" and drawn:
+        return Cell(f"{drawn:,} of these", drawn)
+    number = prepared[split] + (drawn if split == "train" else 0)
+    return Cell(f"{number:,} of {published[split]:,}", prepared[split]) if split in published else count(number)

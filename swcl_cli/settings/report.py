@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from swcl_cli.settings.step import StepSettings
+from swcl_cli.settings.step import StepSettings, setting
 
 
 class ReportSettings(StepSettings):
     """`swcl report`: tables, figures and one page from all that the workspace holds."""
 
     step: ClassVar[str] = "report"
+
+    no_images: bool = setting(
+        False,
+        "For passing the report on: leave out every photograph, and replace ids and file names of patients and "
+        "photographs by pseudonyms. Names that you chose, of runs and data sets, stay.",
+        panel="Data",
+    )

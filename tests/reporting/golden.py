@@ -175,6 +175,11 @@ def add_ablation(workspace: Workspace) -> None:
     _idrid(workspace, "swcl-without", (0.5, 0.5, 0.5), encoder)
 
 
+def add_initialisation(workspace: Workspace, name: str) -> None:
+    """One more row of the tables, of this name."""
+    _idrid(workspace, name, (0.5, 0.5, 0.5), None)
+
+
 def _idrid(workspace: Workspace, name: str, accuracies: tuple[float, ...], init: str | None) -> None:
     """Of four test photographs, the first so many are right in both heads that the accuracy comes out."""
     results, predictions = [], []
@@ -201,7 +206,8 @@ def _idrid(workspace: Workspace, name: str, accuracies: tuple[float, ...], init:
                 predictions.append(
                     {
                         "task": "idrid", "name": name, "run": run, "split": "test", "image_id": f"test{photograph}",
-                        "patient_id": f"test{photograph}", "path": "x.png", "head": head, "truth": truth,
+                        "patient_id": f"test{photograph}", "head": head, "truth": truth,
+                        "path": f"data/idrid/images/test{photograph // 2}_{('left', 'right')[photograph % 2]}.png",
                         "prediction": truth if right or head == "dme_grade" else (truth + 1) % classes,
                         "probabilities": [1.0] + [0.0] * (classes - 1),
                     }
@@ -256,8 +262,8 @@ def result(
     interval: tuple[float, float] | tuple[None, None] = (None, None),
 ) -> dict[str, Any]:  # fmt: skip
     return {
-        "task": task, "name": name, "run": f"seed{seed}", "seed": seed, "split": split, "measure": measure,
-        "value": value, "primary": primary, "low": interval[0], "high": interval[1],
+        "task": task, "name": name, "run": f"seed{seed}", "seed": seed, "fold": None, "split": split,
+        "measure": measure, "value": value, "primary": primary, "low": interval[0], "high": interval[1],
     }  # fmt: skip
 
 

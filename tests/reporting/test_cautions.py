@@ -24,7 +24,7 @@ def test_phantom_eyes_are_said_first(workspace: Workspace) -> None:
 
 
 def test_few_runs(contents: Contents) -> None:
-    assert _one(contents, "Fewer than 3 runs").details == ("DRIVE, random: n = 1", "DRIVE, swcl: n = 1")
+    assert _one(contents, "Fewer than 3 runs").details == ("DRIVE: random (n = 1), swcl (n = 1)",)
     assert _none(replace(contents, results=contents.results[contents.results["task"] == "idrid"]), "Fewer than 3 runs")
 
 
@@ -59,4 +59,4 @@ def test_measures_without_a_value(contents: Contents) -> None:
     assert _none(contents, "without a value")
     results = contents.results.copy()
     results.loc[(results["name"] == "swcl") & (results["task"] == "drive"), "value"] = float("nan")
-    assert _one(replace(contents, results=results), "without a value").details == ("DRIVE, swcl, seed0: F1 on test",)
+    assert _one(replace(contents, results=results), "without a value").details == ("DRIVE, F1 on test: swcl seed0",)

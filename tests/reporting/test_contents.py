@@ -7,8 +7,9 @@ import pytest
 
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.cautions import cautions
-from swcl_cli.reporting.contents import Contents, Unfinished, read_contents
+from swcl_cli.reporting.contents import Contents, read_contents
 from swcl_cli.reporting.results import scores
+from swcl_cli.reporting.unfinished import Unfinished
 from swcl_cli.workspace import Workspace, read_provenance, write_parquet
 from tests.reporting import golden
 
@@ -58,7 +59,8 @@ def test_without_a_labeler_its_scores_are_of_no_use(workspace: Workspace) -> Non
     ]  # fmt: skip
     workspace.labeler.unlink()
     assert read_contents(workspace).damaged == [
-        "runs/train-labeler/validation.parquet can't be used: it is not of the labeler that is here"
+        "runs/train-labeler/validation.parquet can't be used: it is not of the labeler that is here. Make it again with: "
+        "swcl train-labeler --fresh"
     ]
 
 
@@ -76,7 +78,8 @@ def test_half_runs_are_listed_and_not_averaged(workspace: Workspace) -> None:
     (workspace.run("pretrain-swcl") / "resume.safetensors").write_bytes(b"state")
     contents = read_contents(workspace)
     assert contents.unfinished == [
-        Unfinished("finetune-idrid-dino-seed0", 7), Unfinished("pretrain-dino", 1), Unfinished("pretrain-swcl", 100),
+        Unfinished("runs/finetune-idrid-dino-seed0", "7 steps done"), Unfinished("runs/pretrain-dino", "1 step done"),
+        Unfinished("runs/pretrain-swcl", "100 steps done"),
     ]  # fmt: skip
     assert "dino" not in {score.name for score in scores(contents.results)}
     assert "runs/finetune-idrid-dino-seed0: 7 steps done" in _said(contents)
@@ -98,4 +101,4 @@ def test_foreign_safetensors_are_no_encoders(workspace: Workspace) -> None:
 def test_only_unfinished_runs_are_something_to_report(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     golden.write_log(workspace, "train-labeler", [{"step": 0, "loss": 1.0}])
-    assert read_contents(workspace).unfinished == [Unfinished("train-labeler", 1)]
+    assert read_contents(workspace).unfinished == [Unfinished("runs/train-labeler", "1 step done")]

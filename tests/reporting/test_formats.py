@@ -49,6 +49,16 @@ def test_text_that_a_spreadsheet_would_run(text: str) -> None:
     ]
 
 
+def test_the_papers_numbers_stand_behind_ours() -> None:
+    cell = Cell("1.0", 0.01, best=True, published="51.26 & {_}")
+    table = Table("t", "t", "t", ("a",), ((Cell("x"), cell), (Cell("y"), Cell("2.0", 0.02))))
+    assert r"| x | **1.0** *(paper 51.26 & \{\_\})* |".replace(" & ", r" \& ") in to_markdown(table)
+    assert "| y | 2.0 |" in to_markdown(table)
+    assert r"x & \textbf{1.0} \emph{(paper 51.26 \& \{\_\})} \\" in to_latex(table)
+    assert r"y & 2.0 \\" in to_latex(table)
+    assert list(csv.reader(io.StringIO(to_csv(table))))[1:] == [["x", "0.01"], ["y", "0.02"]]
+
+
 def test_csv_prefers_records() -> None:
     table = Table("t", "t", "t", ("a",), ((Cell("x"),),), records=(("header",), ("=x",), (None,)))
     assert to_csv(table) == 'header\n\'=x\n""\n'

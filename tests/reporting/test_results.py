@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from swcl_cli.reporting.contents import Contents, read_contents
-from swcl_cli.reporting.results import ablation_table, results_table, runs_table, scores
+from swcl_cli.reporting.contents import Artefact, Contents
+from swcl_cli.reporting.results import results_table, runs_table, scores
 from swcl_cli.reporting.tables import Cell, Table
-from swcl_cli.workspace import Workspace
-from tests.reporting import golden
+from swcl_cli.resolve import resolve
+from swcl_cli.settings import FinetuneSettings
 
 
 def _row(table: Table, name: str) -> dict[str, Cell]:
@@ -24,7 +25,7 @@ def test_table_two_equals_values_worked_out_by_hand(contents: Contents) -> None:
     table = results_table(contents)
     assert table is not None
     assert table.columns == ("initialisation", IDRID, DRIVE)
-    assert [row[0].text for row in table.rows] == ["random", "swcl", "imagenet"]
+    assert [row[0].text for row in table.rows] == ["random", "imagenet", "swcl"]
     # random: 1/4, 2/4, 3/4; swcl: 3/4, 3/4, 1, deviation sqrt(((1/12)^2 * 2 + (1/6)^2) / 2) = 0.1443
     assert _row(table, "random")[IDRID] == Cell("50.0 ± 25.0 (n = 3)", 0.5)
     assert _row(table, "swcl")[IDRID] == Cell("83.3 ± 14.4 (n = 3)", 2.5 / 3, False, True)
@@ -91,14 +92,74 @@ def test_every_run_is_listed(contents: Contents) -> None:
     assert [cell.text for cell in table.rows[0]] == ["DRIVE", "random", "seed0", "test", "F1", "75.0 [50.0, 100.0]"]
 
 
-def test_table_three_needs_encoders_that_differ(contents: Contents, workspace: Workspace) -> None:
-    assert ablation_table(contents) is None
-    golden.add_ablation(workspace)
-    table = ablation_table(read_contents(workspace))
+def _as_the_paper(contents: Contents, task: str, name: str, **settings: Any) -> Contents:
+    """That row made with the preset `paper`, from nothing that is here, but for `settings`."""
+    preset = resolve(FinetuneSettings, {"task": task}, "paper").settings
+    made = {**preset.defining(), "architecture": "resnetv2_50x1_bit", "learning_rate": None, "weight_decay": None}
+    made |= {"seed": 3, "seeds": 2, **settings}
+    inputs = {} if name == "random" else {"init": "0123456789abcdef"}
+    artefact = Artefact("x", {"step": "finetune", "settings": made, "inputs": inputs}, "2" * 16)
+    return replace(contents, finetuned={**contents.finetuned, (task, name): artefact})
+
+
+def test_the_papers_number_stands_beside_what_was_made_with_its_settings(contents: Contents) -> None:
+    table = results_table(_as_the_paper(_as_the_paper(contents, "idrid", "swcl"), "idrid", "random"))
     assert table is not None
-    # on validation each accuracy is 1/8 lower; drive has no second encoder, imagenet is none of ours
-    assert [[cell.text for cell in row] for row in table.rows] == [
-        ["random", "random", "IDRiD", "37.5 ± 25.0 (n = 3)"],
-        ["t = 0.4", "swcl", "IDRiD", "70.8 ± 14.4 (n = 3)"],
-        ["t = 0.5, without patient", "swcl-without", "IDRiD", "37.5 ± 0.0 (n = 3)"],
-    ]
+    assert _row(table, "swcl")[IDRID] == Cell("83.3 ± 14.4 (n = 3)", 2.5 / 3, False, True, "51.26")
+    assert _row(table, "random")[IDRID].published == "32.62"
+    assert not any(_row(table, name)[DRIVE].published for name in ("random", "swcl"))  # 300 epochs, but no grid
+    assert _row(table, "swcl")["initialisation"] == Cell("swcl")
+    notes = " ".join(table.notes)
+    assert "in grey: the paper's own means" in notes
+    assert "left out beside DRIVE: not made as the preset paper says, in the settings of finetune" in notes
+    frame = pd.DataFrame(table.records[1:], columns=list(table.records[0])).set_index(["initialisation", "task"])
+    assert frame.loc[("swcl", "idrid"), "paper_mean"] == 0.5126
+    assert frame.loc[("swcl", "drive"), "paper_mean"] is None or pd.isna(frame.loc[("swcl", "drive"), "paper_mean"])
+    assert list(frame["pretrained_on"]) == ["none", "none", "natural", "retina", "retina"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"epochs": 40}, {"crop": 192}, {"grid": False, "learning_rate": 0.1}, {"architecture": "resnet18"}]
+)
+def test_other_settings_withhold_the_papers_number(contents: Contents, settings: dict[str, Any]) -> None:
+    changed = _as_the_paper(contents, "idrid", "swcl", **settings)
+    table = results_table(replace(changed, results=changed.results[changed.results["name"] == "swcl"]))
+    assert table is not None
+    assert not _row(table, "swcl")[IDRID].published
+    assert next(iter(settings)) in table.notes[1]
+
+
+def test_an_encoder_of_other_settings_withholds_it_too(contents: Contents) -> None:
+    changed = _as_the_paper(contents, "idrid", "swcl")
+    artefact = changed.finetuned["idrid", "swcl"]
+    changed.finetuned["idrid", "swcl"] = replace(
+        artefact, provenance={**artefact.provenance, "inputs": {"init": contents.encoders["swcl"].fingerprint}}
+    )
+    table = results_table(replace(changed, results=changed.results[changed.results["name"] == "swcl"]))
+    assert table is not None and not _row(table, "swcl")[IDRID].published
+    assert "in the settings of make-swap, prep, pretrain, train-labeler." in " ".join(table.notes)
+
+
+def test_the_paper_has_no_phantom_eyes(contents: Contents) -> None:
+    table = results_table(replace(_as_the_paper(contents, "idrid", "swcl"), phantom=True))
+    assert table is not None and not _row(table, "swcl")[IDRID].published
+    assert "The paper's own numbers are left out: these are phantom eyes." in table.notes
+
+
+def test_the_papers_name_stands_beside_another_one(contents: Contents) -> None:
+    renamed = replace(
+        contents, results=contents.results.assign(name=contents.results["name"].replace("swcl", "multitask"))
+    )
+    table = results_table(_as_the_paper(renamed, "idrid", "multitask"))
+    assert table is not None
+    assert _row(table, "multitask")["initialisation"] == Cell("multitask", published="CE-multitask")
+    assert _row(table, "multitask")[IDRID].published == "45.05"
+
+
+def test_only_the_retina_counts_as_in_domain(contents: Contents) -> None:
+    natural = _as_the_paper(contents, "idrid", "swcl")
+    natural.finetuned["idrid", "swcl"].provenance["inputs"]["init"] = "resnet18.tv_in1k"
+    table = results_table(natural)
+    assert table is not None
+    assert not _row(table, "swcl")[IDRID].best_in_domain
+    assert _row(table, "swcl")[DRIVE].best_in_domain

@@ -17,12 +17,31 @@ def _texts(table: Table | None) -> list[list[str]]:
 def test_data_sets_stand_beside_the_published_numbers(contents: Contents) -> None:
     table = datasets_table(contents)
     assert _texts(table) == [
-        ["DRIVE", "2 of 20", "2", "2 of 20", "3", "0"],
+        ["DRIVE", "4 of 20", "2 of these", "2 of 20", "3", "0"],
         ["Kaggle EyePACS", "8 of 35,126", "0", "0 of 53,576", "4", "0"],
-        ["IDRiD", "4 of 413", "2", "4 of 103", "5", "0"],
+        ["IDRiD", "6 of 413", "2 of these", "4 of 103", "5", "0"],
         ["OIA-ODIR", "6 of 7,000", "4 of 1,000", "2 of 2,000", "6", "2"],
     ]
     assert table is not None and table.records[1] == ("drive", 2, 2, 2, 20, None, 20, 3, 0)
+
+
+def _row(contents: Contents, name: str, like: str, settings: dict[str, str], *files: str) -> list[str]:
+    """Of a data set with the photographs of `like`."""
+    provenance = {"settings": settings, "inputs": dict.fromkeys(files, "f" * 16)}
+    dataset = replace(contents.datasets[like], name=name, artefact=Artefact("x", provenance, "0" * 16))
+    ((_, *counts, _, _),) = _texts(datasets_table(replace(contents, datasets={name: dataset})))
+    return counts
+
+
+def test_published_numbers_are_those_of_the_packaging(contents: Contents) -> None:
+    part = "{0}/Annotation/{0} annotation (English).xlsx"
+    files = {split: part.format(split) for split in ("training", "off-site test", "on-site test")}
+    assert _row(contents, "odir", "odir", {}, *files.values()) == ["6 of 7,000", "4 of 1,000", "2 of 2,000"]
+    assert _row(contents, "odir", "odir", {}, files["training"]) == ["10 of 7,000", "4 of these", "2"]
+    assert _row(contents, "odir", "odir", {}, "ODIR-5K/data.xlsx") == ["10 of 7,000", "4 of these", "2"]
+    assert _row(contents, "chase-db1", "drive", {}) == ["4 of 20", "2 of these", "2 of 8"]
+    assert _row(contents, "chase-db1", "drive", {"chase_split": "8/20"}) == ["4 of 8", "2 of these", "2 of 20"]
+    assert _row(contents, "mine", "drive", {}) == ["2", "2", "2"]
 
 
 def test_labeler(contents: Contents) -> None:

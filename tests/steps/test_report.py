@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
+from contextlib import AbstractContextManager
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from PIL import Image
 
 from swcl_cli import console
 from swcl_cli.errors import SwclError
+from swcl_cli.reporting.style import Picture, Rendered
 from swcl_cli.settings import ReportSettings
 from swcl_cli.steps import report
 from tests.reporting import golden
@@ -21,8 +24,9 @@ TABLES = {
 }  # fmt: skip
 FIGURES = {
     "results", "labeler-roc", "labeler-reliability", "labeler-curves", "patch-construction", "cam-overlays",
-    "lesion-scores", "pretraining-curves", "segmentation-drive", "confusion-idrid", "finetuning-idrid",
-    "finetuning-drive",
+    "lesion-scores", "pretraining-curves", "segmentation-drive", "cases-idrid", "roc-idrid-dr-grade",
+    "roc-idrid-dme-grade", "reliability-idrid-dr-grade", "reliability-idrid-dme-grade", "confusion-idrid-dr-grade",
+    "confusion-idrid-dme-grade", "finetuning-idrid", "finetuning-drive",
 }  # fmt: skip
 
 
@@ -33,6 +37,11 @@ class _Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attrs)))
+
+
+def _words(page: Path) -> str:
+    """The page's text without the places where a line may break."""
+    return page.read_text(encoding="utf-8").replace("<wbr>", "")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +57,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(root: Path) -> str:
-    return (root / "report" / "index.html").read_text(encoding="utf-8")
+    return _words(root / "report" / "index.html")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +95,7 @@ def test_the_page_asks_no_other_host_and_runs_no_script(
 
 def test_pictures_have_alternative_texts(tags: list[tuple[str, dict[str, str | None]]]) -> None:
     images = [attributes for tag, attributes in tags if tag == "img"]
-    assert len(images) == len(FIGURES)
+    assert len(images) == 2 * len(FIGURES)  # for light and for dark windows
     assert all(len(image["alt"] or "") > 40 for image in images)
 
 
@@ -121,7 +130,7 @@ def test_damage_is_said_and_the_rest_reported(tmp_path: Path, capsys: pytest.Cap
     (workspace.finetune("idrid", "random") / "results.parquet").write_bytes(b"PAR1")
     for path in (workspace.swap, workspace.labeler, *workspace.root.glob("runs/*/log.jsonl")):
         path.unlink()
-    page = report.run(ReportSettings(workspace=tmp_path)).read_text(encoding="utf-8")
+    page = _words(report.run(ReportSettings(workspace=tmp_path)))
     assert "finetune/idrid/random/results.parquet can&#39;t be used" in page
     assert "83.3 ± 14.4 (n = 3)" in page
     assert "finetune/idrid/random/results.parquet can't be used" in capsys.readouterr().err
@@ -130,16 +139,77 @@ def test_damage_is_said_and_the_rest_reported(tmp_path: Path, capsys: pytest.Cap
 def test_table_two_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[list[list[str]]] = []
     monkeypatch.setattr(console, "table", lambda title, columns, rows: shown.append(rows))
-    monkeypatch.setattr(report, "_drawn", lambda drawings: ())
+    monkeypatch.setattr(report, "render", _blank)
     golden.build(tmp_path)
     report.run(ReportSettings(workspace=tmp_path))
     assert shown == [
         [
             ["random", "50.0 ± 25.0 (n = 3)", "75.0 [50.0, 100.0] (n = 1) *"],
-            ["swcl", "83.3 ± 14.4 (n = 3) +", "75.0 [50.0, 100.0] (n = 1) * +"],
             ["imagenet", "100.0 ± 0.0 (n = 3) *", ""],
+            ["swcl", "83.3 ± 14.4 (n = 3) +", "75.0 [50.0, 100.0] (n = 1) * +"],
         ]
     ]
+
+
+@pytest.mark.parametrize("last", ["tables/results.csv", "figures/results.png", "index.html"])
+def test_broken_off_it_leaves_the_old_page_and_all_of_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    workspace = golden.build(tmp_path)
+    monkeypatch.setattr(report, "render", _blank)
+    page = report.run(ReportSettings(workspace=tmp_path))
+    before = {path: path.read_bytes() for path in workspace.report.rglob("*") if path.is_file()}
+    golden.add_initialisation(workspace, "another")
+    shutil.rmtree(workspace.finetune("drive", "random"))
+    write = report.atomic
+
+    def broken_off(path: Path) -> AbstractContextManager[Path]:
+        if path == workspace.report / last:
+            raise KeyboardInterrupt
+        return write(path)
+
+    monkeypatch.setattr(report, "atomic", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        report.run(ReportSettings(workspace=tmp_path))
+    after = {path for path in workspace.report.rglob("*") if path.is_file()}
+    assert after >= set(before) and page.read_bytes() == before[page]
+    assert not [path for path in after if path.name.endswith(".partial")]
+    monkeypatch.setattr(report, "atomic", write)
+    report.run(ReportSettings(workspace=tmp_path))
+    assert "another" in page.read_text(encoding="utf-8") and page.read_bytes() != before[page]
+
+
+def test_what_an_earlier_report_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not what else lies beside the page."""
+    workspace = golden.build(tmp_path)
+    left = workspace.report / "figures/older/cam-overlays.png"
+    kept = workspace.report / "notes.txt"
+    left.parent.mkdir(parents=True)
+    for path in (left, kept):
+        path.write_text("x")
+    monkeypatch.setattr(report, "render", _blank)
+    report.run(ReportSettings(workspace=tmp_path))
+    assert kept.exists() and not left.parent.exists()
+
+
+def test_a_figure_that_cannot_be_made_hides_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(picture: Picture, named: object) -> Rendered:
+        if picture.name == "lesion-scores":
+            raise ValueError("no room")
+        return _blank(picture, named)
+
+    golden.build(tmp_path)
+    monkeypatch.setattr(report, "render", broken)
+    page = report.run(ReportSettings(workspace=tmp_path)).read_text(encoding="utf-8")
+    assert "lesion-scores" not in page and "labeler-roc" in page
+    assert "left out" in page and "no room" in capsys.readouterr().err
+
+
+def _blank(picture: Picture, named: object) -> Rendered:
+    """In no time, for tests of all else."""
+    return Rendered(picture, b"png", b"svg", "data:,", "data:,", (1, 1))
 
 
 def test_an_empty_workspace(tmp_path: Path) -> None:

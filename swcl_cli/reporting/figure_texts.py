@@ -1,0 +1,48 @@
+"""What is written in a figure, whatever names its data hold: legible, and short enough to leave room for the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, FuncFormatter
+
+from swcl_cli.legible import legible
+
+LONGEST, LONGEST_LABEL = 96, 36  # letters of a line, and of a label at an axis
+Change = Callable[[str], str]
+
+
+def reword(figure: Figure, named: Change | None = None) -> None:
+    """Changes all text of the figure, `named` first. Lines that are too long lose their middle."""
+
+    def change(text: str, longest: int = LONGEST) -> str:
+        lines = legible(named(text) if named else text).split("\n")
+        return "\n".join(shortened(line, longest) for line in lines)
+
+    for written in figure.findobj(Text):
+        if isinstance(written, Text):
+            written.set_text(change(written.get_text()))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            _reword_ticks(axis, lambda text: change(text, LONGEST_LABEL))
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text itself, or its first two thirds and its end."""
+    if len(text) <= longest:
+        return text
+    end = longest // 3
+    return f"{text[: longest - end - 1]}…{text[-end:]}"
+
+
+def _reword_ticks(axis: Axis, change: Change) -> None:
+    """Words at ticks are kept by the axis' formatter, which writes them anew at each drawing."""
+    formatter = axis.get_major_formatter()
+    if isinstance(formatter, FixedFormatter):
+        formatter.seq = [change(text) for text in formatter.seq]
+    elif isinstance(formatter, FuncFormatter):
+        written = formatter.func
+        axis.set_major_formatter(FuncFormatter(lambda value, place=None: change(written(value, place))))

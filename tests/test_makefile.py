@@ -1,0 +1,94 @@
+"""`make ablation`, dry: which commands it would run."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from swcl_cli.reporting.configurations import SWCL, Configuration
+from swcl_cli.reporting.published import TABLE_THREE
+from swcl_cli.resolve import resolve
+from swcl_cli.settings import FinetuneSettings, PretrainSettings
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def _make(workspace: Path, *variables: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--dry-run", "ablation", f"WORKSPACE={workspace}", *variables]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def _commands(workspace: Path, *variables: str) -> list[list[str]]:
+    """The words behind `swcl --workspace FOLDER` of each command."""
+    done = _make(workspace, *variables)
+    assert not done.returncode, done.stderr
+    lines = done.stdout.replace("\\\n", "").splitlines()
+    words = [shlex.split(line) for line in lines if "swcl --workspace" in line]
+    assert {line[2] for line in words} == {str(workspace)}
+    return [line[3:] for line in words]
+
+
+def _options(command: list[str]) -> dict[str, str]:
+    given = [word for word in command if word.startswith("--")]
+    return {option[2:]: command[command.index(option) + 1] for option in given}
+
+
+def _prepared(workspace: Path, *datasets: str) -> Path:
+    for dataset in datasets:
+        (workspace / "data" / dataset).mkdir(parents=True)
+        (workspace / "data" / dataset / "manifest.parquet").touch()
+    return workspace
+
+
+def test_all_eleven_configurations_are_there(tmp_path: Path) -> None:
+    commands = _commands(_prepared(tmp_path, "refuge-cls", "idrid"))
+    found, encoders = [], {}
+    for command in commands:
+        options = _options(command)
+        if command[0] == "pretrain":
+            given = {key: options[key] for key in ("method", "threshold", "labels")}
+            made = resolve(PretrainSettings, given, options["preset"]).settings
+            assert (made.architecture, made.batch_patches, made.epochs) == ("resnet18", 512, 40)
+            assert made.threshold is not None
+            name = str(tmp_path / f"{options['name']}.safetensors")
+            encoders[name] = Configuration(SWCL, tuple(made.labels), made.threshold)
+        if command[0] == "finetune":
+            assert (command[1], options["eval"], options["preset"]) == ("refuge-cls", "val", "ablation")
+            tuned = resolve(FinetuneSettings, {"task": command[1], "eval": "val"}, options["preset"]).settings
+            assert (tuned.architecture, tuned.grid, tuned.seeds) == ("resnet18", True, 5)
+            found.append(encoders.get(options["init"], Configuration(options["init"])))
+    rows = [(one.method, one.removed, one.threshold) for one in found]
+    assert len(set(rows)) == len(rows) == 11
+    assert set(rows) == set(TABLE_THREE)
+    assert found[-1].method == "imagenet"  # may need a network: all else is done before
+    assert commands[-1][0] == "finetune" and "report" in commands[-1]
+
+
+def test_another_task_preset_or_file_can_be_named(tmp_path: Path) -> None:
+    variables = ("TASK=idrid", "PRESET=small", "ILSVRC=weights.pth")
+    commands = _commands(_prepared(tmp_path, "idrid"), *variables)
+    tuned = [command for command in commands if command[0] == "finetune"]
+    assert {command[1] for command in tuned} == {"idrid"}
+    assert {_options(command)["preset"] for command in commands} == {"small"}
+    assert _options(tuned[-1])["init"] == "weights.pth"
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [((), "swcl prep refuge-cls SOURCE, or name TASK=idrid"), (("TASK=drive",), "swcl prep drive SOURCE")],
+)
+def test_without_data_one_line_says_what_to_do(tmp_path: Path, variables: tuple[str, ...], words: str) -> None:
+    done = _make(tmp_path, *variables)
+    assert done.returncode and "swcl --workspace" not in done.stdout
+    (line,) = done.stderr.splitlines()
+    assert words in line and "is not prepared" in line
+
+
+def test_help_tells_of_it() -> None:
+    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "make ablation  Table III" in told and "TASK=NAME" in told
