@@ -118,7 +118,7 @@ def _set_aside(contents: Contents) -> Caution | None:
     details = []
     for dataset in contents.datasets.values():
         if dataset.problems:
-            listed = ", ".join(f"{number:,} {problem}" for problem, number in sorted(dataset.problems.items()))
+            listed = ", ".join(f"{problem} ({number:,})" for problem, number in sorted(dataset.problems.items()))
             details.append(f"{title(dataset.name)}: {listed}")
     return (
         Caution("Listed in data/DATASET/quarantine.csv: set aside, doubled, or without a label.", tuple(details))

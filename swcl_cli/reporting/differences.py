@@ -52,7 +52,8 @@ class Comparison:
 
 
 def comparisons(contents: Contents) -> tuple[list[Comparison], list[str]]:
-    """By task and initialisation, and those left out: `task, name` without predictions that give their score.
+    """By task and initialisation, and those left out: `task, name` without predictions that give their score. Random
+    weights have no row of their own where that of the best one says the same the other way round.
 
     Of a task that nobody was tested on, on validation photographs.
     """
@@ -82,7 +83,8 @@ def _of_task(contents: Contents, task: str, split: str, sampled: dict[str, Sampl
                 gap = difference(sampled[name], sampled[against])
                 runs = (len(sampled[name].seeds), len(sampled[against].seeds))
                 found.append(Comparison(task, split, name, against, kind, gap, runs))
-    return found
+    told = {(one.against, one.name) for one in found if one.kind == "random"}
+    return [one for one in found if one.name not in untrained or (one.name, one.against) not in told]
 
 
 def _reference(

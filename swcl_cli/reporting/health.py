@@ -41,7 +41,7 @@ def _diverged(contents: Contents) -> tuple[str, list[str]]:
         lost = points[points["value"].isna()]
         if len(lost):
             rates = ", ".join(f"{rate:g}" for rate in sorted(set(lost["learning_rate"]), reverse=True))
-            words = f"{len(lost)} of {len(points)} points of its grid, at learning rate {rates}; none of them was chosen"
+            words = f"{len(lost)} of {len(points)} points of its grid, at learning rate {rates}; none was chosen"
             details.append(f"{title(str(task))}, {name}: {words}")
     return "Training that diverged: its numbers are not finite. Lower --learning-rate.", details
 

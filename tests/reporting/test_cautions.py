@@ -36,7 +36,7 @@ def test_wide_intervals(contents: Contents) -> None:
 
 
 def test_quarantined_files_are_counted(contents: Contents, workspace: Workspace) -> None:
-    assert _one(contents, "quarantine.csv").details == ("OIA-ODIR: 2 truncated",)
+    assert _one(contents, "quarantine.csv").details == ("OIA-ODIR: truncated (2)",)
     write_text(workspace.quarantine("odir"), "source_path,problem,detail\n")
     assert _none(read_contents(workspace), "quarantine.csv")
 

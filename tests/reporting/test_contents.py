@@ -59,8 +59,8 @@ def test_without_a_labeler_its_scores_are_of_no_use(workspace: Workspace) -> Non
     ]  # fmt: skip
     workspace.labeler.unlink()
     assert read_contents(workspace).damaged == [
-        "runs/train-labeler/validation.parquet can't be used: it is not of the labeler that is here. Make it again with: "
-        "swcl train-labeler --fresh"
+        "runs/train-labeler/validation.parquet can't be used: it is not of the labeler that is here. Make it again "
+        "with: swcl train-labeler --fresh"
     ]
 
 
