@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 METADATA_KEY = "swcl"
 JOURNAL = ".journal.jsonl"  # of `prep`, in data/DATASET: a cache
 LOCK = ".lock"
+LOG, RESUME = "log.jsonl", "resume.safetensors"  # of a long step, in runs/STEP-NAME
+MODEL = "model.safetensors"  # of a run of `finetune`
 DRAWING = "drawing.json"  # in the folder of phantom downloads: what was drawn
 
 

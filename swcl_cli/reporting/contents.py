@@ -25,7 +25,7 @@ from swcl_cli.reporting.logs import read_log
 from swcl_cli.reporting.stored import read_table
 from swcl_cli.reporting.unfinished import Progress, Tuned, Unfinished
 from swcl_cli.settings import STEPS
-from swcl_cli.workspace import Workspace, differences, fingerprint
+from swcl_cli.workspace import LOG, Workspace, differences, fingerprint
 
 T = TypeVar("T")
 POSITIVE, LIKELIHOOD = "positive", "likelihood"  # probabilities of any class above 0, and of the true class
@@ -263,7 +263,7 @@ def _kind(path: Path) -> str:
 
 def _read_runs(workspace: Workspace, reader: _Reader, contents: Contents) -> None:
     """A run is finished when its artefact is there and no resume state lies beside its log."""
-    for path in sorted(workspace.root.glob("runs/*/log.jsonl")):
+    for path in sorted(workspace.root.glob(f"runs/*/{LOG}")):
         log = reader.attempt(path, read_log)
         if log is None:
             continue

@@ -10,9 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from swcl_cli.workspace import JOURNAL, Workspace
+from swcl_cli.workspace import JOURNAL, LOG, MODEL, RESUME, Workspace
 
-LOG, RESUME, MODEL = "log.jsonl", "resume.safetensors", "model.safetensors"
 RUN = re.compile(r"(fold\d+-)?seed\d+")
 Read = Callable[[Path], Any]
 

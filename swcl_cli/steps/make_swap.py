@@ -32,8 +32,9 @@ from swcl_cli.models.cam import Scorer
 from swcl_cli.models.initialisation import Labeler, read_labeler
 from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings
 from swcl_cli.training.processes import make_fabric
-from swcl_cli.training.run import RESUME, is_begun
+from swcl_cli.training.run import is_begun
 from swcl_cli.workspace import (
+    RESUME,
     Workspace,
     differences,
     fingerprint,

@@ -14,8 +14,7 @@ from swcl_cli import console
 from swcl_cli.errors import Diverged, SwclError
 from swcl_cli.tasks.fitting import Fitted, Rates
 from swcl_cli.tasks.runs import TaskRun
-from swcl_cli.training.run import LOG, RESUME
-from swcl_cli.workspace import is_done, read_provenance, write_parquet, write_safetensors
+from swcl_cli.workspace import LOG, RESUME, is_done, read_provenance, write_parquet, write_safetensors
 
 GRID = tuple(Rates(rate, decay) for rate in (0.1, 0.03, 0.01) for decay in (1e-3, 5e-4))
 SCHEMA = pa.schema(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from swcl_cli.tasks.grid import GRID
 from swcl_cli.tasks.runs import TaskRun
-from swcl_cli.training.run import LOG, RESUME
+from swcl_cli.workspace import LOG, RESUME
 
 
 @dataclass(frozen=True)

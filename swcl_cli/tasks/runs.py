@@ -20,8 +20,9 @@ from swcl_cli.tasks.cohorts import absent_classes, cohort
 from swcl_cli.tasks.fitting import Fitted, Rates, fit, frozen
 from swcl_cli.tasks.trial import Judgement, Trial
 from swcl_cli.training.processes import make_fabric
-from swcl_cli.training.run import RESUME
 from swcl_cli.workspace import (
+    MODEL,
+    RESUME,
     Workspace,
     is_done,
     provenance,
@@ -86,7 +87,7 @@ class TaskRun:
 
     @property
     def model(self) -> Path:
-        return self.folder / "model.safetensors"
+        return self.folder / MODEL
 
     @property
     def grid(self) -> Path:

@@ -19,9 +19,8 @@ from swcl_cli import console
 from swcl_cli.errors import Interrupted
 from swcl_cli.training.checkpoints import TrainState, load_state, save_state
 from swcl_cli.training.loop import Step
-from swcl_cli.workspace import differences, read_provenance
+from swcl_cli.workspace import LOG, RESUME, differences, read_provenance
 
-LOG, RESUME = "log.jsonl", "resume.safetensors"
 FORECAST_AFTER = 3  # steps: the first ones are slower
 
 

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.usefixtures("light", "hasty")
 def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each training is stopped early, after an epoch."""
     monkeypatch.setattr(fitting, "PATIENCE", 0)
+    monkeypatch.setattr(fitting, "LEAST_CHANCES", 0)
 
 
 @pytest.fixture
