@@ -60,7 +60,7 @@ def test_step_with_and_without_loader(name, workspace, row):
     method = prepared(workspace, name)
     memory = next(step_batches(method.dataset, method.plan, 0, 1, 0, method.collate))
     loaded = step_batches(method.dataset, method.plan, 0, 1000, 1, method.collate)
-    with_loader, without = in_turn(steps(method, loaded), steps(method, itertools.repeat(memory)), steps=6)
+    with_loader, without = in_turn(steps(method, loaded), steps(method, itertools.repeat(memory)), steps=10)
     share = without / with_loader
     row(
         f"{name}: step, ResNet-18, 96 px, fp32",
