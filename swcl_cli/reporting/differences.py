@@ -188,9 +188,9 @@ def _record(one: Comparison) -> tuple[Value, ...]:
 
 def _of_many(count: int) -> str:
     """The warning of multiple comparisons."""
-    by_chance = max(1, round(count / 20))
+    by_chance = f"about {round(count / 20)} of them" if count >= 20 else "one in twenty"
     return (
-        f"The table makes {count} comparisons, and no interval is widened for the others: if nothing differed, about "
-        f"{by_chance} of them would be called better or worse by chance. The best other one was chosen on these "
+        f"The table makes {count} comparisons, and no interval is widened for the others: if nothing differed, "
+        f"{by_chance} would be called better or worse by chance. The best other one was chosen on these "
         "photographs too, which flatters it."
     )

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from swcl_cli.reporting.contents import Contents
-from swcl_cli.reporting.differences import comparisons, differences_table
+from swcl_cli.reporting.differences import _of_many, comparisons, differences_table
 from swcl_cli.reporting.results import scores
 from swcl_cli.reporting.tables import Cell, Table
 
@@ -123,7 +123,8 @@ def test_the_reference_was_fine_tuned_alike_where_there_is_one(contents: Content
 
 
 def test_comparisons_are_counted(contents: Contents) -> None:
-    assert "makes 4 comparisons" in _notes(contents) and "about 1 of them" in _notes(contents)
+    assert "makes 4 comparisons" in _notes(contents) and "one in twenty would" in _notes(contents)
+    assert "about 2 of them would" in _of_many(40)
 
 
 def test_records_are_numbers(contents: Contents) -> None:
