@@ -65,7 +65,7 @@ def _column(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         raise SwclError(f"its column {field.name} has gaps")
     try:
         found = column.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except pa.ArrowException:
         raise SwclError(f"its column {field.name} holds {column.type}, not {field.type}") from None
     allowed = ALLOWED.get(field.name)
     if allowed and (foreign := set(found.unique().to_pylist()) - set(allowed)):

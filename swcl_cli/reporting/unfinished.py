@@ -13,7 +13,6 @@ import pandas as pd
 from swcl_cli.workspace import JOURNAL, LOG, MODEL, RESUME, Workspace
 
 RUN = re.compile(r"(fold\d+-)?seed\d+")
-Read = Callable[[Path], Any]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from methods import tiny_encoder
+from methods import killed, tiny_encoder
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -20,7 +20,6 @@ from swcl_cli.methods.embedding import Embedding
 from swcl_cli.models.self_distillation_heads import Bottleneck, Prototypes
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.steps import pretrain
-from swcl_cli.training.run import Run
 from swcl_cli.workspace import Workspace
 from tests import prepared
 
@@ -140,29 +139,16 @@ def test_schedules(small: Path) -> None:
     torch.testing.assert_close(teacher, 0.998 * before + 0.002 * student.detach(), rtol=0, atol=1e-6)
 
 
-class Killed(BaseException):
-    pass
-
-
 def test_the_last_layer_is_frozen_in_the_first_epoch_also_where_it_was_resumed(
-    small: Path, monkeypatch: pytest.MonkeyPatch
+    small: Path,
 ) -> None:
     """Six steps in three epochs, killed in each of the first two."""
     run = {"epochs": 3, "warmup_epochs": 1, "workers": 0, "accelerator": "cpu", "probe_every": 0, "save_seconds": 0}
     whole = pretrain.run(options(small, name="whole", **run))
     start = dino.prepare(options(small, **run), Workspace(small)).objective.state_dict()
-    write = Run.log
     for dies_at, saved in ((2, 1), (4, 3)):
-
-        def dying(self: Run, dies_at: int = dies_at, **record: Any) -> None:
-            write(self, **record)
-            if self.state.step == dies_at:
-                raise Killed
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Run, "log", dying)
-            with pytest.raises(Killed):
-                pretrain.run(options(small, name="broken", **run))
+        with killed.once_logged(dies_at):
+            pretrain.run(options(small, name="broken", **run))
         state = load_file(Workspace(small).run("pretrain-broken") / "resume.safetensors")
         assert torch.equal(state[f"module.{LAST_LAYER}"], start[LAST_LAYER]) == (saved < 2)
         assert not torch.equal(state["module.student.0.projector.0.weight"], start["student.0.projector.0.weight"])

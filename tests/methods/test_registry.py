@@ -16,7 +16,7 @@ import pytest
 import timm
 import torch
 from commands import environment, process
-from methods import each_method_in_processes, planted_eyes, tiny_encoder
+from methods import each_method_in_processes, killed, planted_eyes, tiny_encoder
 from methods.each_method_in_processes import small
 from safetensors.torch import load_file
 
@@ -30,7 +30,6 @@ from swcl_cli.settings.names import METHOD_OPTIONS
 from swcl_cli.steps import pretrain
 from swcl_cli.training.probe import Probe
 from swcl_cli.training.processes import make_fabric
-from swcl_cli.training.run import Run
 from swcl_cli.workspace import Workspace, read_provenance
 
 EACH = pytest.mark.parametrize("name", METHODS)
@@ -41,10 +40,6 @@ MEASURES = {
 }  # fmt: skip
 STEPS_IN_TWO_EPOCHS = {"swcl": 16, "swcl-image": 16, "multitask": 16, "supervised-odir": 2, "supervised-eyepacs": 2}
 TAUGHT = {"byol", "dino"}  # by a teacher that follows at 0.4 % a step: they need five times as many steps to learn
-
-
-class Killed(BaseException):
-    """As SIGKILL does: nothing gets to save or to tidy up."""
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +77,7 @@ def test_keeps_an_encoder_that_timm_takes(root: Path, name: str) -> None:
 
 @EACH
 def test_killed_and_resumed_it_ends_with_the_same_bytes(
-    root: Path, tiny: None, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    root: Path, tiny: None, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = pretrain.run(small(root, name, name=f"{name}-whole"))
     lines = log(root, f"{name}-whole")
@@ -90,17 +85,9 @@ def test_killed_and_resumed_it_ends_with_the_same_bytes(
     for line in lines:
         assert MEASURES.get(name, set()) | {"loss", "embedding_spread", "gradient_norm"} <= line.keys()
         assert 0 < line["embedding_spread"] < 1.2 and line["gradient_norm"] > 0
-    dies_at, write = len(lines) // 2 + 1, Run.log
-
-    def dying(self: Run, **record: Any) -> None:
-        write(self, **record)
-        if self.state.step == dies_at:
-            raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Run, "log", dying)
-        with pytest.raises(Killed):
-            pretrain.run(small(root, name, name=f"{name}-broken", save_seconds=0))
+    dies_at = len(lines) // 2 + 1
+    with killed.once_logged(dies_at):
+        pretrain.run(small(root, name, name=f"{name}-broken", save_seconds=0))
     other = next(method for method in METHODS if method != name)
     with pytest.raises(SwclError, match=rf"resume.safetensors is of a run that differs \(.*method: {name} -> {other}"):
         pretrain.run(small(root, other, name=f"{name}-broken"))
