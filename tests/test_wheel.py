@@ -73,6 +73,13 @@ def test_it_runs_from_its_own_place(swcl: Path, outside: dict[str, str]) -> None
 
 
 @pytest.mark.slow
+def test_it_carries_its_facts_and_says_that_it_is_typed(swcl: Path) -> None:
+    (package,) = swcl.parents[1].glob("lib/python*/site-packages/swcl_cli")
+    assert (package / "FACTS.md").read_bytes() == (ROOT / "swcl_cli/FACTS.md").read_bytes()
+    assert (package / "py.typed").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", preset_names())
 @pytest.mark.parametrize("step", STEPS)
 def test_every_preset_passes_a_dry_run(swcl: Path, outside: dict[str, str], step: str, preset: str) -> None:

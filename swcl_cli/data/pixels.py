@@ -1,6 +1,6 @@
 """Operations on RGB photographs, uint8 (H, W, 3) in and out, each as torchvision's of the same name on uint8.
 
-They agree within a grey level on average, also on real photographs; OpenCV does them in a tenth of the time (DESIGN 5).
+They agree within a grey level on average, also on real photographs; OpenCV does them in a tenth of the time (FACTS 6).
 """
 
 import math

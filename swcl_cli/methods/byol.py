@@ -41,7 +41,7 @@ class Bootstrap(nn.Module):
 
 
 def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
-    """Heads and momentum as FACTS D1, optimiser SWCL's (D0); what is kept is the online encoder.
+    """Heads and momentum as FACTS D1, optimiser SWCL's (FACTS D0); what is kept is the online encoder.
 
     Reads all splits of the data sets, and none of their labels. Raises SwclError where a data set is not prepared, or
     there are fewer photographs than a batch has.

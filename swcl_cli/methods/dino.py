@@ -65,7 +65,7 @@ class SelfDistillation(nn.Module):
 
 
 def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
-    """Head, temperatures and momenta as FACTS D1, optimiser SWCL's (D0); what is kept is the teacher's encoder.
+    """Head, temperatures and momenta as FACTS D1, optimiser SWCL's (FACTS D0); what is kept is the teacher's encoder.
 
     Reads all splits of the data sets, and none of their labels. Raises SwclError where a data set is not prepared, or
     there are fewer photographs than a batch has.

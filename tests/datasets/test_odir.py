@@ -1,4 +1,4 @@
-"""OIA-ODIR: both packagings, the keyword rule (FACTS A2) and the anterior-segment rule (A3), and damaged labels."""
+"""OIA-ODIR: both packagings, keywords (FACTS A2), the anterior-segment rule (FACTS A3), and damaged labels."""
 
 from __future__ import annotations
 
