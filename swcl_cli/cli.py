@@ -48,6 +48,8 @@ Examples:
   swcl prep phantom
 
   swcl prep odir ~/downloads/ODIR-5K --preset small
+
+  swcl prep folder ~/photographs --name clinic-a
 """),
     (TrainLabelerSettings, (), """
 Train the labeler (S4L): cross-entropy on the labelled photographs, triplet loss on all. Writes labeler.safetensors.

@@ -166,6 +166,41 @@ def is_done(path: Path, provenance: Mapping[str, Any], fresh: bool) -> bool:
     return True
 
 
+def require_own(path: Path, step: str) -> None:
+    """Raises SwclError where something lies at `path` that `step` did not make: it is neither replaced nor removed."""
+    if not os.path.lexists(path):
+        return
+    maker = _maker(path, step)
+    if maker != step:
+        made = f"was made by swcl {maker}" if maker else "was not made by swcl"
+        named = ", or take another --name" if step in ("pretrain", "finetune") else ""
+        raise SwclError(f"{path} {made}: swcl {step} does not replace it. Move it away{named}.")
+
+
+def _maker(path: Path, step: str) -> str | None:
+    """The step that made the file, or None; `step` where it is empty, or a parquet file that can't be read any more."""
+    if not path.is_file():
+        return None
+    try:
+        made: Any = read_provenance(path)
+    except SwclError as error:
+        with open(path, "rb") as handle:
+            start = handle.read(8)
+            if not start or (path.suffix == ".parquet" and start[:4] == b"PAR1" and error.__cause__):
+                return step
+            made = _in_header(handle.read(min(int.from_bytes(start, "little"), path.stat().st_size)))
+    maker = made.get("step") if isinstance(made, dict) else None
+    return maker if isinstance(maker, str) else None
+
+
+def _in_header(header: bytes) -> Any:
+    """The provenance in the header of a safetensors file, which stands at its start: the end may be cut off."""
+    try:
+        return json.loads(json.loads(header)["__metadata__"][METADATA_KEY])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
 def write_parquet(path: Path, table: pa.Table, provenance: Mapping[str, Any]) -> None:
     """Writes `table` with its provenance under the metadata key `swcl`. Equal tables give equal bytes."""
     import pyarrow.parquet as pq

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swcl_cli.errors import SwclError
+from swcl_cli.settings import prep_command
 from swcl_cli.workspace import write_row_groups
 
 SPLITS = ("train", "val", "test")
@@ -75,7 +76,7 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
             )
         table = pq.read_table(path, columns=wanted)
     except FileNotFoundError:
-        raise SwclError(f"{path} is missing. Make it with: swcl prep {path.parent.name} SOURCE") from None
+        raise SwclError(f"{path} is missing. Make it with: {prep_command(path.parent.name)}") from None
     except (pa.ArrowException, OSError) as error:
         raise SwclError(f"{path} can't be read: {error}. Make it again with `swcl prep`.") from error
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)

@@ -18,6 +18,7 @@ from swcl_cli.data.colour import Colour
 from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.patches import center_crop_box
+from swcl_cli.settings import prep_command
 from swcl_cli.workspace import Workspace
 
 
@@ -72,4 +73,4 @@ class Squares(Dataset[View]):
 
 def manifest_of(workspace: Workspace, dataset: str) -> Any:
     """The manifest's path. Raises SwclError that names the command where the data set is not prepared."""
-    return workspace.require(workspace.manifest(dataset), f"swcl prep {dataset} SOURCE")
+    return workspace.require(workspace.manifest(dataset), prep_command(dataset))

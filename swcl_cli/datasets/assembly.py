@@ -25,7 +25,7 @@ COPIED = ("split", *(field.name for field in fields(Photograph) if field.name no
 
 def job_of(settings: PrepSettings, source: Path, download: Download, photograph: Photograph) -> Job:
     """What this photograph and its masks are read from and written to."""
-    workspace, dataset, name = Workspace(settings.workspace), settings.dataset, photograph.image_id
+    workspace, dataset, name = Workspace(settings.workspace), settings.prepared, photograph.image_id
     suffix = ".jpg" if settings.size else ".png"
     inputs = {"photograph": source / photograph.path}
     outputs = {"photograph": workspace.images(dataset) / f"{name}{suffix}"}
@@ -126,7 +126,7 @@ def rows_of(
         outputs = job_of(settings, source, download, photograph).outputs
         paths = {kind: workspace.relative(path) for kind, path in outputs.items()}
         yield {
-            "dataset": settings.dataset,
+            "dataset": settings.prepared,
             **{name: getattr(photograph, name) for name in COPIED},
             "group_id": found.group(photograph),
             "path": paths["photograph"],

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from swcl_cli.data.manifest import SPLITS
 from swcl_cli.datasets import DATASETS
+from swcl_cli.settings import OWN
 from swcl_cli.workspace import Workspace, read_provenance
 
 COLUMNS = ("data set", "train / val / test", "download", "prepared here", "quarantine.csv")
@@ -15,7 +16,8 @@ COLUMNS = ("data set", "train / val / test", "download", "prepared here", "quara
 def rows(workspace: Workspace) -> list[tuple[str, ...]]:
     """COLUMNS of each data set: images as published by split, and what this workspace holds, `-` where nothing."""
     found: list[tuple[str, ...]] = []
-    for name, source in DATASETS.items():
+    own = [name for name in workspace.prepared() if name not in DATASETS]
+    for name, source in {**DATASETS, **dict.fromkeys(own, DATASETS[OWN])}.items():
         prepared = quarantined = "-"
         if workspace.manifest(name).is_file():
             prepared = _by_split(read_provenance(workspace.manifest(name)).get("counts", {}))

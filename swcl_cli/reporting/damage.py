@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swcl_cli.errors import SwclError
+from swcl_cli.settings import prep_command
 
 UNUSABLE = " can't be used: "
 KINDS = {".parquet": "parquet file", ".safetensors": "safetensors file", ".csv": "table", ".jsonl": "text"}
 IMAGES = (".png", ".jpg", ".jpeg")
 MOST = 3  # images of a folder that are named each
 REMEDIES = {  # by the file's path in the workspace; {0}, {1} are what its groups hold
-    r"data/([^/]+)/.*": "Make it again with: swcl prep {0} SOURCE",
     r"labeler\.safetensors|runs/train-labeler/validation\.parquet": "Make it again with: swcl train-labeler --fresh",
     r"swap\.parquet|runs/make-swap/cams\.safetensors": "Make it again with: swcl make-swap --fresh",
     r"[^/]+\.safetensors": "Make it again with: swcl pretrain --fresh",
@@ -40,6 +40,8 @@ def failed(error: Exception, root: Path) -> str:
 
 def remedy(name: str) -> str:
     """What to do about a damaged file; empty where nothing is known."""
+    if found := re.fullmatch(r"data/([^/]+)/.*", name):
+        return f"Make it again with: {prep_command(found[1])}"
     for pattern, words in REMEDIES.items():
         if found := re.fullmatch(pattern, name):
             return words.format(*found.groups())

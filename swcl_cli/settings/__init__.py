@@ -6,12 +6,14 @@ from swcl_cli.settings.finetune import FinetuneSettings
 from swcl_cli.settings.make_swap import MakeSwapSettings
 from swcl_cli.settings.names import (
     ALL,
+    ARTEFACTS,
     DATASET_OPTIONS,
     DATASET_ROWS,
     DATASETS,
     METHOD_ROWS,
     METHODS,
     OPTIONS,
+    OWN,
     ROW_KEY,
     ROWS,
     TASK_ROWS,
@@ -22,7 +24,9 @@ from swcl_cli.settings.names import (
     Precision,
     Task,
     WeakLabel,
+    prep_command,
 )
+from swcl_cli.settings.path_parts import plain_part
 from swcl_cli.settings.predict import PredictSettings
 from swcl_cli.settings.prep import PrepSettings
 from swcl_cli.settings.pretrain import PretrainSettings
@@ -31,11 +35,39 @@ from swcl_cli.settings.step import SeededSettings, StepSettings, TrainingSetting
 from swcl_cli.settings.train_labeler import TrainLabelerSettings
 
 __all__ = [
-    "ALL", "DATASETS", "DATASET_OPTIONS", "DATASET_ROWS", "METHODS", "METHOD_ROWS", "OPTIONS", "ROWS", "ROW_KEY",
-    "STEPS", "TASKS", "TASK_ROWS", "Architecture", "Dataset", "FinetuneSettings", "MakeSwapSettings", "Method",
-    "Precision", "PredictSettings", "PrepSettings", "PretrainSettings", "ReportSettings", "SeededSettings",
-    "StepSettings", "Task", "TrainLabelerSettings", "TrainingSettings", "WeakLabel",
-]  # fmt: skip
+    "ALL",
+    "ARTEFACTS",
+    "DATASETS",
+    "DATASET_OPTIONS",
+    "DATASET_ROWS",
+    "METHODS",
+    "METHOD_ROWS",
+    "OPTIONS",
+    "OWN",
+    "ROWS",
+    "ROW_KEY",
+    "STEPS",
+    "TASKS",
+    "TASK_ROWS",
+    "Architecture",
+    "Dataset",
+    "FinetuneSettings",
+    "MakeSwapSettings",
+    "Method",
+    "Precision",
+    "PredictSettings",
+    "PrepSettings",
+    "PretrainSettings",
+    "ReportSettings",
+    "SeededSettings",
+    "StepSettings",
+    "Task",
+    "TrainLabelerSettings",
+    "TrainingSettings",
+    "WeakLabel",
+    "plain_part",
+    "prep_command",
+]
 
 STEPS: dict[str, type[StepSettings]] = {
     model.step: model

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from swcl_cli.settings.names import Architecture, Task
+from swcl_cli.settings.path_parts import PathPart
 from swcl_cli.settings.step import Names, TrainingSettings, setting
 
 
@@ -16,7 +17,7 @@ class FinetuneSettings(TrainingSettings):
     step: ClassVar[str] = "finetune"
 
     task: Task = setting(..., "Which public task; folder: photographs of your own.", panel="Data")
-    data: str = setting("folder", "folder: prepared data set that is learnt.", panel="Data")
+    data: PathPart = setting("folder", "folder: prepared data set that is learnt.", panel="Data")
     heads: Names = setting(
         [],
         "folder: what is learnt: mask, or labels joined by commas; by default the masks, else all labels that no "
@@ -30,7 +31,7 @@ class FinetuneSettings(TrainingSettings):
         panel="Model",
         runtime=True,
     )
-    name: str | None = setting(
+    name: PathPart | None = setting(
         None,
         "Name of the row in the report; by default that of --init, with --freeze and --fraction.",
         panel="Data",

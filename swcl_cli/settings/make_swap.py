@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from swcl_cli.settings.names import Precision
-from swcl_cli.settings.step import Names, StepSettings, setting
+from swcl_cli.settings.path_parts import PathParts
+from swcl_cli.settings.step import StepSettings, setting
 
 
 class MakeSwapSettings(StepSettings):
@@ -20,10 +21,10 @@ class MakeSwapSettings(StepSettings):
         panel="Model",
         runtime=True,
     )
-    labelled: Names | None = setting(
+    labelled: PathParts | None = setting(
         None, "Data sets whose normal photographs score 0; by default the labeler's own (else odir).", panel="Data"
     )
-    unlabelled: Names | None = setting(
+    unlabelled: PathParts | None = setting(
         None, "Data sets scored without labels; by default the labeler's own (else eyepacs).", panel="Data"
     )
     materialize: Path | None = setting(

@@ -28,11 +28,11 @@ PREPARED_SIZES = {  # shorter side in pixels; 0 is the photographs' own
 DATASET_ROWS: dict[str, dict[str, Any]] = {"list": {}, "phantom": {}} | {
     name: {"size": size} for size, names in PREPARED_SIZES.items() for name in names
 }
-DATASET_OPTIONS = {  # settings that these data sets alone have; `read` of the data set takes those of real ones
+DATASET_OPTIONS = {  # settings that these data sets alone have; `read` of real ones takes all but `name`
     "phantom": ("patients", "drawn_size", "drawn"),
     "odir": ("keywords",),
     "chase-db1": ("chase_split",),
-    "folder": ("labels", "masks", "name_pattern"),
+    "folder": ("name", "labels", "masks", "name_pattern"),
 }
 METHOD_ROWS: dict[str, dict[str, Any]] = {  # on whole photographs five times as many epochs: as many steps (paper IV-B)
     **{name: {"epochs": 40} for name in ("swcl", "multitask", "swcl-image")},
@@ -59,6 +59,13 @@ ROWS = {"prep": DATASET_ROWS, "pretrain": METHOD_ROWS, "finetune": TASK_ROWS}
 OPTIONS = {"prep": DATASET_OPTIONS, "pretrain": METHOD_OPTIONS, "finetune": TASK_OPTIONS}
 ROW_KEY = {"prep": "dataset", "pretrain": "method", "finetune": "task"}
 DATASETS: tuple[str, ...] = get_args(Dataset)
+OWN = "folder"  # people's own photographs: several sets of them, each with a name of its own
+ARTEFACTS = ("labeler", "swap", "init")  # what an artefact calls those that it was made from, data sets beside them
 METHODS: tuple[str, ...] = get_args(Method)
 ALL = "all"  # each of the public ones
 TASKS: tuple[str, ...] = tuple(name for name in get_args(Task) if name != ALL)
+
+
+def prep_command(prepared: str) -> str:
+    """The command that prepares data/PREPARED."""
+    return f"swcl prep {prepared} SOURCE" if prepared in DATASETS else f"swcl prep {OWN} SOURCE --name {prepared}"

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import model_validator
 
-from swcl_cli.settings.names import Dataset
+from swcl_cli.settings.names import ARTEFACTS, DATASETS, OWN, Dataset
+from swcl_cli.settings.path_parts import PathPart
 from swcl_cli.settings.step import Names, SeededSettings, setting
 
 
@@ -20,6 +21,12 @@ class PrepSettings(SeededSettings):
     source: Path | None = setting(
         None,
         "Folder of the raw download (phantom: where to draw; by default WORKSPACE/phantom).",
+        panel="Data",
+        runtime=True,
+    )
+    name: PathPart | None = setting(
+        None,
+        "folder: name of the prepared set, for --data, --labelled, --unlabelled and --probe-data; by default folder.",
         panel="Data",
         runtime=True,
     )
@@ -66,6 +73,24 @@ class PrepSettings(SeededSettings):
     drawn: Names = setting(
         ["odir", "eyepacs", "idrid", "drive"], "Data sets to draw, joined by commas.", panel="Phantom eyes"
     )
+
+    fresh: bool = setting(
+        False,
+        "Replace what prep made of other photographs under this name; files that it did not make stop it.",
+        panel="Machine",
+        runtime=True,
+    )
+
+    @property
+    def prepared(self) -> str:
+        """The name of the prepared set: the folder below `data`, and the column `dataset` of the manifest."""
+        return self.name or self.dataset
+
+    @model_validator(mode="after")
+    def _name_of_its_own(self) -> Self:
+        if self.name and self.name != OWN and self.name.casefold() in {*DATASETS, *ARTEFACTS}:
+            raise ValueError(f"name: {self.name} is the name of a public data set or another artefact; take another")
+        return self
 
     @model_validator(mode="after")
     def _known_data_sets(self) -> Self:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from swcl_cli.settings.names import Architecture, Method
-from swcl_cli.settings.step import Names, TrainingSettings, WeakLabels, setting
+from pydantic import model_validator
+
+from swcl_cli.settings.names import ARTEFACTS, Architecture, Method
+from swcl_cli.settings.path_parts import PathPart, PathParts
+from swcl_cli.settings.step import TrainingSettings, WeakLabels, setting
 
 
 class PretrainSettings(TrainingSettings):
@@ -15,7 +18,7 @@ class PretrainSettings(TrainingSettings):
     step: ClassVar[str] = "pretrain"
 
     method: Method = setting("swcl", "Pretraining method.", panel="Model")
-    name: str | None = setting(None, "Name of the artefact; by default the method's.", panel="Data", runtime=True)
+    name: PathPart | None = setting(None, "Name of the artefact; by default the method's.", panel="Data", runtime=True)
     architecture: Architecture | None = setting(
         None,
         "Encoder, by its timm name (default resnetv2_50x1_bit); a checkpoint of ours knows its own.",
@@ -36,7 +39,7 @@ class PretrainSettings(TrainingSettings):
     threshold: float | None = setting(
         None, "swcl, multitask: lesion score t; by default that of swap.parquet.", panel="Labels", ge=0, le=1
     )
-    data: Names = setting(
+    data: PathParts = setting(
         ["odir", "eyepacs"],
         "simclr, byol, dino: prepared data sets whose photographs train, of all splits, without labels; joined by "
         "commas.",
@@ -95,6 +98,12 @@ class PretrainSettings(TrainingSettings):
     probe_every: int = setting(
         5, "Epochs between two k-nearest-neighbour probes; 0 never probes.", panel="Probe", runtime=True, ge=0
     )
-    probe_data: str = setting(
+    probe_data: PathPart = setting(
         "odir", "Prepared data set with labels that the probe looks at.", panel="Probe", runtime=True
     )
+
+    @model_validator(mode="after")
+    def _no_other_artefact(self) -> Self:
+        if self.name and self.name.casefold() in ARTEFACTS:
+            raise ValueError(f"name: {self.name} is what the workspace calls another artefact; take another name")
+        return self

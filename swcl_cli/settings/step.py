@@ -10,15 +10,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from swcl_cli.settings.names import OPTIONS, ROW_KEY, Precision, WeakLabel
 
 
-def _split(value: object) -> object:
+def split_at_commas(value: object) -> object:
+    """The parts of a text, as the command line gives a list; a list of a preset stays as it is."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-Names = Annotated[list[str], BeforeValidator(_split)]
-Integers = Annotated[list[int], BeforeValidator(_split)]
+Names = Annotated[list[str], BeforeValidator(split_at_commas)]
+Integers = Annotated[list[int], BeforeValidator(split_at_commas)]
 WeakLabels = Annotated[
     list[WeakLabel],
-    BeforeValidator(_split),
+    BeforeValidator(split_at_commas),
     AfterValidator(lambda given: [label for label in get_args(WeakLabel) if label in given]),
     Field(min_length=1),
 ]

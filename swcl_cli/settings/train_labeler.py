@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from swcl_cli.settings.step import Integers, Names, TrainingSettings, setting
+from swcl_cli.settings.path_parts import PathParts
+from swcl_cli.settings.step import Integers, TrainingSettings, setting
 
 
 class TrainLabelerSettings(TrainingSettings):
@@ -12,8 +13,10 @@ class TrainLabelerSettings(TrainingSettings):
 
     step: ClassVar[str] = "train-labeler"
 
-    labelled: Names = setting(["odir"], "Prepared data sets with normal/abnormal labels.", panel="Data", min_length=1)
-    unlabelled: Names = setting(
+    labelled: PathParts = setting(
+        ["odir"], "Prepared data sets with normal/abnormal labels.", panel="Data", min_length=1
+    )
+    unlabelled: PathParts = setting(
         ["eyepacs"],
         "Prepared data sets used without labels; '' is plain supervised: the loss is the cross-entropy alone.",
         panel="Data",

@@ -13,13 +13,13 @@ from swcl_cli import console
 from swcl_cli.data.photographs import manifest_of
 from swcl_cli.errors import Interrupted, SwclError, UsageError
 from swcl_cli.models.initialisation import Initial
-from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import TASKS, ledger
+from swcl_cli.settings import FinetuneSettings, plain_part
+from swcl_cli.tasks import TASKS, former, ledger
 from swcl_cli.tasks.fitting import Rates
 from swcl_cli.tasks.grid import search
 from swcl_cli.tasks.own import task_of
 from swcl_cli.tasks.runs import TaskRun, initialise_for
-from swcl_cli.workspace import Workspace, fingerprint, provenance, remove_tree, write_parquet
+from swcl_cli.workspace import Workspace, fingerprint, provenance, write_parquet
 
 
 def run(settings: FinetuneSettings) -> Path:
@@ -28,7 +28,8 @@ def run(settings: FinetuneSettings) -> Path:
     folder = runs[0].folder.parent
     runs[0].cautions()  # raises before anything is removed
     if settings.fresh:
-        _remove(runs)
+        former.remove(runs)
+    former.require_own_runs(runs)
     _tell_what_is_left(runs)
     title = f"{runs[0].task.name} from {runs[0].name}"
 
@@ -97,6 +98,10 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
     console.say(f"Encoder: {initial.told}.")
     inputs = {task.dataset: fingerprint(manifest), **initial.inputs}
     name = settings.name or _name(settings, initial)
+    try:
+        plain_part(name)
+    except ValueError as error:
+        raise UsageError(f"--init gives the name {name!r}, but {error}. Choose one with --name.") from None
     return [
         TaskRun(settings, workspace, task, name, initial.architecture, inputs, seed, fold)
         for seed in range(settings.seed, settings.seed + settings.seeds)
@@ -107,13 +112,6 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
 def _name(settings: FinetuneSettings, initial: Initial) -> str:
     frozen = "-frozen" if settings.freeze else ""
     return f"{initial.source}{frozen}" + (f"-{settings.fraction:g}" if settings.fraction < 1 else "")
-
-
-def _remove(runs: Sequence[TaskRun]) -> None:
-    """What the same command has made before, or begun."""
-    remove_tree(runs[0].folder.parent)
-    for one in runs:
-        remove_tree(one.log_folder)
 
 
 def _tell_what_is_left(runs: Sequence[TaskRun]) -> None:

@@ -30,7 +30,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.patch_scores import judge_patch_scores
 from swcl_cli.models.cam import Scorer
 from swcl_cli.models.initialisation import Labeler, read_labeler
-from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings
+from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings, prep_command
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.training.run import is_begun
 from swcl_cli.workspace import (
@@ -40,6 +40,7 @@ from swcl_cli.workspace import (
     fingerprint,
     provenance,
     read_provenance,
+    require_own,
     write_parquet,
     write_safetensors,
 )
@@ -53,6 +54,7 @@ COLUMNS = ["dataset", "patient_id", "image_id", "eye", "path", "width", "height"
 def run(settings: MakeSwapSettings) -> Path:
     """Scores all patches and writes swap.parquet, or only its labels where nothing but the threshold changed."""
     workspace = Workspace(settings.workspace)
+    require_own(workspace.swap, "make-swap")
     if settings.materialize:
         require_ours(settings.materialize)
     path = settings.labeler or workspace.require(workspace.labeler, "swcl train-labeler, or name one: --labeler FILE")
@@ -111,7 +113,7 @@ def _photographs(workspace: Workspace, labelled: list[str], unlabelled: list[str
         if size != image_size:
             raise SwclError(
                 f"{name} is prepared at {size} px, the labeler was trained at {image_size} px. "
-                f"Prepare it again: swcl prep {name} SOURCE --size {image_size}"
+                f"Prepare it again: {prep_command(name)} --size {image_size}"
             )
         columns = [*COLUMNS, *(["abnormal"] if name in labelled else [])]
         table = manifest.read(workspace.manifest(name), columns=columns)

@@ -17,6 +17,7 @@ from swcl_cli.data.preparation import Job, Prepare, preparing
 from swcl_cli.datasets import DATASETS, listing
 from swcl_cli.datasets.assembly import job_of, rows_of, sort_out, split_fingerprint, write_quarantine
 from swcl_cli.datasets.download import Download
+from swcl_cli.datasets.former import make_way, require_apart
 from swcl_cli.datasets.split_file import impose
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.phantom.drawing import draw, source_of
@@ -44,10 +45,8 @@ def _run(settings: PrepSettings) -> tuple[Path, Download]:
     dataset, source, workspace = settings.dataset, settings.source, Workspace(settings.workspace)
     if source is None:
         raise UsageError(f"SOURCE is missing: swcl prep {dataset} SOURCE, the folder of the raw download.")
-    folder = workspace.data(dataset)
-    if source.resolve().is_relative_to(folder.resolve()):
-        raise SwclError(f"SOURCE {source} lies in {folder}, where prepared images go: move it elsewhere.")
-    options = {name: getattr(settings, name) for name in DATASET_OPTIONS.get(dataset, ())}
+    require_apart(settings, workspace.root / "data")
+    options = {name: getattr(settings, name) for name in DATASET_OPTIONS.get(dataset, ()) if name != "name"}
     with preparing(settings.workers) as prepare:
         download = DATASETS[dataset].read(source, **options)
         _check(settings, download)
@@ -55,7 +54,9 @@ def _run(settings: PrepSettings) -> tuple[Path, Download]:
             raise SwclError(f"{source} holds no photograph that a label names; {_found(download)}.")
         if settings.split_file:
             impose(download, settings.split_file)
-        with journal.locked(folder):
+        with journal.locked(workspace.data(settings.prepared)):
+            if make_way(settings, download):
+                console.say(f"{settings.prepared}: what was prepared of other photographs is removed.")
             return _prepare(settings, source, workspace, download, prepare), download
 
 
@@ -68,7 +69,7 @@ def _check(settings: PrepSettings, download: Download) -> None:
 
 
 def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, download: Download, prepare: Prepare) -> Path:
-    dataset, path = settings.dataset, workspace.manifest(settings.dataset)
+    dataset, path = settings.prepared, workspace.manifest(settings.prepared)
     before = fingerprint(path) if path.exists() else None
     image_ids = (photograph.image_id for photograph in download.photographs)
     with journal.opened(workspace.data(dataset), image_ids) as outcomes:
@@ -106,9 +107,9 @@ def _bring_up_to_date(
         return
     path.unlink(missing_ok=True)
     unchanged = len(download.photographs) - len(stale)
-    console.say(f"{settings.dataset}: {len(stale):,} photographs to prepare, {unchanged:,} unchanged.")
+    console.say(f"{settings.prepared}: {len(stale):,} photographs to prepare, {unchanged:,} unchanged.")
     work = ((job_for(photograph), outcomes.get(photograph.image_id)) for photograph in stale)
-    with console.progress(f"preparing {settings.dataset}", len(stale)) as bar:
+    with console.progress(f"preparing {settings.prepared}", len(stale)) as bar:
         for outcome in prepare(work):
             outcomes.add(outcome)
             bar.advance()

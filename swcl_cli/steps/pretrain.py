@@ -24,7 +24,7 @@ from swcl_cli.training.probe import Probe
 from swcl_cli.training.processes import joined_batch_norm, make_fabric
 from swcl_cli.training.run import Run, is_begun
 from swcl_cli.training.schedules import count_steps, warmup_cosine
-from swcl_cli.workspace import Workspace, is_done, provenance, write_safetensors
+from swcl_cli.workspace import Workspace, is_done, provenance, require_own, write_safetensors
 
 
 def run(settings: PretrainSettings) -> Path:
@@ -35,6 +35,7 @@ def run(settings: PretrainSettings) -> Path:
     workspace = Workspace(settings.workspace)
     name = settings.name or settings.method
     target = workspace.encoder(name)
+    require_own(target, "pretrain")
     method = METHODS[settings.method](settings, workspace)
     work = provenance("pretrain", {**settings.defining(), "architecture": method.architecture}, method.inputs)
     folder = workspace.run(f"pretrain-{name}")

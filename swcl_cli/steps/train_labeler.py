@@ -28,7 +28,7 @@ from swcl_cli.training.loop import parameter_groups, training_steps
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.training.run import Run, is_begun
 from swcl_cli.training.schedules import step_decay
-from swcl_cli.workspace import Workspace, is_done, provenance, write_parquet, write_safetensors
+from swcl_cli.workspace import Workspace, is_done, provenance, require_own, write_parquet, write_safetensors
 
 VALIDATION_BATCH = 32
 SCORE = "validation score"  # beside the weights that are kept, of the same epoch
@@ -70,6 +70,7 @@ def pool_and_classify(network: Any, images: Tensor) -> tuple[Tensor, Tensor]:
 def run(settings: TrainLabelerSettings) -> Path:
     """Trains and validates; returns the path of labeler.safetensors. Interrupted runs go on, finished ones are kept."""
     workspace = Workspace(settings.workspace)
+    require_own(workspace.labeler, "train-labeler")
     photographs = read_photographs(workspace, settings)
     work = provenance("train-labeler", settings.defining(), photographs.inputs)
     folder = workspace.run("train-labeler")

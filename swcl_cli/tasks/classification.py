@@ -26,7 +26,7 @@ from swcl_cli.evaluation.class_measures import any_grade, class_measures, specif
 from swcl_cli.evaluation.resampling import evaluate, intervals
 from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.models.heads import JointHeads
-from swcl_cli.settings import FinetuneSettings
+from swcl_cli.settings import FinetuneSettings, prep_command
 from swcl_cli.tasks import Task
 from swcl_cli.tasks.trial import Judgement, Trial, require_finite, splits_of
 from swcl_cli.workspace import Workspace
@@ -136,7 +136,7 @@ def _labels(rows: pd.DataFrame, task: Task, path: Path) -> Labels:
             first = rows.iloc[wrong[0]]
             raise SwclError(
                 f"{path}: {first['image_id']} has {head} = {first[head]}; {task.name} needs 0 to {len(class_of) - 1}. "
-                f"Put the label file right, then run `swcl prep {task.dataset}` again."
+                f"Put the label file right, then run `{prep_command(task.dataset)}` again."
             )
         labels[head] = class_of[grades.astype(np.int64)]
     return labels

@@ -12,7 +12,7 @@ from swcl_cli.data import manifest
 from swcl_cli.data.photographs import manifest_of
 from swcl_cli.data.splits import folds, nested_part, validation_groups
 from swcl_cli.errors import SwclError
-from swcl_cli.settings import FinetuneSettings
+from swcl_cli.settings import FinetuneSettings, prep_command
 from swcl_cli.tasks import Task
 from swcl_cli.workspace import Workspace
 
@@ -44,7 +44,7 @@ def cohort(
         counts = ", ".join(f"{len(rows):,} {split}" for split, rows in found.items())
         raise SwclError(
             f"{task.dataset} has {counts} photographs: each split needs some. "
-            f"See swcl prep {task.dataset} SOURCE --split-file."
+            f"See {prep_command(task.dataset)} --split-file."
         )
     if "test" in found and task.kind == "segmentation":
         _require_masks(task, found["test"])
@@ -76,7 +76,7 @@ def _require_two_classes(task: Task, found: dict[str, pd.DataFrame], head: str) 
         if len(classes) == 1 and (split == "train" or (split == "val" and task.measure == "auc")):
             raise SwclError(
                 f"All {len(rows):,} {split} photographs of {task.dataset} have class {classes.pop()} of {head}: two "
-                f"classes are needed. See swcl prep {task.dataset} SOURCE --split-file, or a larger --fraction."
+                f"classes are needed. See {prep_command(task.dataset)} --split-file, or a larger --fraction."
             )
 
 
@@ -86,7 +86,7 @@ def _require_masks(task: Task, test: pd.DataFrame) -> None:
         raise SwclError(
             f"{len(bare):,} of {len(test):,} test photographs of {task.dataset} have no mask, such as {bare.iloc[0]}: "
             "they can't be scored. Score the validation photographs with --eval val, or add the masks to the download "
-            f"and run: swcl prep {task.dataset} SOURCE"
+            f"and run: {prep_command(task.dataset)}"
         )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from swcl_cli.data.images import read_mask
 from swcl_cli.errors import SwclError
+from swcl_cli.settings import prep_command
 from swcl_cli.tasks import Task
 
 Bits = NDArray[np.uint8]  # (H, W)
@@ -27,7 +28,7 @@ def read_structures(path: Path, task: Task, image: tuple[int, int]) -> Bits:
     if not task.square and abs(width * image[0] / height - image[1]) > 1:
         raise SwclError(
             f"{path} is {width} x {height}, its photograph {image[1]} x {image[0]}: another shape. Put the mask right "
-            f"and run `swcl prep {task.dataset}` again."
+            f"and run `{prep_command(task.dataset)}` again."
         )
     table = np.full(256, FOREIGN, np.uint8)
     table[list(task.mask)] = 0
@@ -38,7 +39,7 @@ def read_structures(path: Path, task: Task, image: tuple[int, int]) -> Bits:
         allowed = ", ".join(map(str, task.mask))
         raise SwclError(
             f"{path} holds the value {mask[bits == FOREIGN][0]}; masks of {task.name} hold {allowed}. "
-            f"Put the mask right and run `swcl prep {task.dataset}` again."
+            f"Put the mask right and run `{prep_command(task.dataset)}` again."
         )
     return bits
 

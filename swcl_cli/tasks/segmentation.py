@@ -23,7 +23,7 @@ from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key, epoch_plan
 from swcl_cli.errors import SwclError
 from swcl_cli.models.encoders import keyed_weights
-from swcl_cli.settings import FinetuneSettings
+from swcl_cli.settings import FinetuneSettings, prep_command
 from swcl_cli.tasks import Task
 from swcl_cli.tasks.masks import Bits, read_structures, resized
 from swcl_cli.tasks.networks import segmenter, stride_for
@@ -122,5 +122,5 @@ def _require_masks(rows: pd.DataFrame, split: str, task: Task) -> None:
     if len(bare):
         raise SwclError(
             f"{len(bare):,} {split} photographs of {task.dataset} have no mask, such as {bare.iloc[0]}: they can't be "
-            f"learnt or scored. Add the masks to the download and run: swcl prep {task.dataset} SOURCE"
+            f"learnt or scored. Add the masks to the download and run: {prep_command(task.dataset)}"
         )

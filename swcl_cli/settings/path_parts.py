@@ -1,0 +1,27 @@
+"""The rule for names that become a part of a path, and the types of the settings that hold such names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from swcl_cli.settings.step import split_at_commas
+
+LONGEST = 100  # bytes: a run's folder joins two names with task, fold and seed, and file systems allow 255
+ALLOWED = (
+    f"a name is one part of a path: at most {LONGEST} bytes, no slash, backslash, comma or control character, "
+    "no dot or space at its start, no space at its end"
+)
+
+
+def plain_part(name: str) -> str:
+    """The name itself. Raises ValueError, which says what is allowed, where it could lead to another folder."""
+    plain = name.isprintable() and not set("/\\,") & set(name) and not name.startswith(".") and name == name.strip()
+    if not (name and plain and len(name.encode()) <= LONGEST):
+        raise ValueError(ALLOWED)
+    return name
+
+
+PathPart = Annotated[str, AfterValidator(plain_part)]
+PathParts = Annotated[list[PathPart], BeforeValidator(split_at_commas)]
