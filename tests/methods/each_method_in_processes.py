@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -29,22 +30,26 @@ def small(root: Path, method: str, **values: Any) -> PretrainSettings:
     return PretrainSettings(**{**named, **batch, **run, **values})
 
 
-def step(root: Path) -> Found:
-    """method -> gradients, and loss and metrics, of one step of all processes together."""
+def step(root: Path, half: bool = False) -> Found:
+    """method -> gradients, buffers and changes of all weights (a teacher's, too), and loss and metrics, of one step of
+    all processes together; with `half` of this process alone on the first half of the batch.
+    """
     fabric = make_fabric("cpu", "fp32", several=True)
     found: Found = {}
     with tiny_encoder.in_place_of_timms("group"):
         for name, prepare in METHODS.items():
             method = prepare(small(root, name), Workspace(root))
+            plan = _own_part(method, SimpleNamespace(world_size=2, global_rank=0) if half else fabric)  # type: ignore[arg-type]
             wrapped = fabric.setup_module(method.objective)
-            optimizer = torch.optim.SGD([w for w in method.objective.parameters() if w.requires_grad], lr=0.0)
-            batches = step_batches(method.dataset, _own_part(method, fabric), 0, 1, 0, method.collate)
+            weights = dict(method.objective.named_parameters())
+            start = {name: weight.detach().clone() for name, weight in weights.items()}
+            optimizer = torch.optim.SGD([w for w in weights.values() if w.requires_grad], lr=1.0)
+            batches = step_batches(method.dataset, plan, 0, 1, 0, method.collate)
             method.before_step(0)
-            (done,) = training_steps(fabric, wrapped, optimizer, batches, lambda _: 0.0, seed=0)
+            (done,) = training_steps(fabric, wrapped, optimizer, batches, lambda _: 1.0, seed=0)
             method.after_step(0)
-            tensors = {
-                name: weight.grad for name, weight in method.objective.named_parameters() if weight.requires_grad
-            }
+            tensors = {name: weight.grad for name, weight in weights.items() if weight.requires_grad}
+            tensors |= {f"change of {name}": weight.detach() - start[name] for name, weight in weights.items()}
             tensors |= {f"buffer {name}": buffer for name, buffer in method.objective.named_buffers()}
             kept = {name: tensor.clone() for name, tensor in tensors.items() if tensor is not None}
             found[name] = (kept, {"loss": done.loss, **done.metrics})

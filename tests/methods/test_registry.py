@@ -130,7 +130,9 @@ def test_without_data_the_command_that_makes_them_is_named(tmp_path: Path, name:
 
 @pytest.mark.slow
 def test_two_processes_are_as_one(root: Path, tmp_path: Path) -> None:
-    """All methods in one start of torchrun: it takes most of the time."""
+    """All methods in one start of torchrun: it takes most of the time. Half of the batch would change all weights by a
+    twentieth at least of what one step does to them.
+    """
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     script = [each_method_in_processes.__file__, str(root), str(tmp_path / "found.pt")]
     paths = os.pathsep.join(str(Path(__file__).parents[level]) for level in (1, 2))
@@ -139,6 +141,7 @@ def test_two_processes_are_as_one(root: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     several, one = torch.load(tmp_path / "found.pt"), each_method_in_processes.step(root)
+    half = each_method_in_processes.step(root, half=True)
     assert several.keys() == METHODS.keys()
     for name in METHODS:
         (tensors, measures), (expected, alone) = several[name], one[name]
@@ -146,7 +149,10 @@ def test_two_processes_are_as_one(root: Path, tmp_path: Path) -> None:
         assert measures["gradient_norm"] == pytest.approx(alone["gradient_norm"], rel=1e-4), name
         assert tensors.keys() == expected.keys()
         for key, tensor in tensors.items():
-            assert (tensor - expected[key]).norm() <= 2e-5 * expected[key].norm(), (name, key)
+            change = key.startswith("change of ")  # a difference: what is rounded is the weight itself
+            assert (tensor - expected[key]).norm() <= (1e-3 if change else 2e-5) * expected[key].norm(), (name, key)
+            if not key.startswith("buffer "):
+                assert (half[name][0][key] - expected[key]).norm() > 0.05 * expected[key].norm() > 0, (name, key)
         for measure in ("accuracy", "position_accuracy", "positives"):
             assert measures.get(measure) == pytest.approx(alone.get(measure)), (name, measure)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -38,7 +39,9 @@ def batch_of(labels: list[int], views: int = 3) -> dict[str, Tensor]:
     return {"views": drawn + shift, "label": torch.tensor(labels), "item": torch.arange(len(labels)) + 40}
 
 
-def by_loops(network: Tiny, batch: dict[str, Tensor], weight: float, margin: float = 0.5) -> tuple[float, float, float]:
+def by_loops(
+    network: Tiny, batch: dict[str, Tensor], weight: float, margin: float = 0.5, mining: str = "semi-hard"
+) -> tuple[float, float, float]:
     pooled, label, item = [], [], []
     for number, views in enumerate(batch["views"]):
         for view in views:
@@ -54,11 +57,13 @@ def by_loops(network: Tiny, batch: dict[str, Tensor], weight: float, margin: flo
     gaps = []
     for a in range(len(z)):
         negatives = [float((z[a] - z[n]).square().sum()) for n in range(len(z)) if item[n] != item[a]]
-        for p in range(len(z)):
-            if p != a and item[p] == item[a]:
-                near = float((z[a] - z[p]).square().sum())
-                farther = [far for far in negatives if far > near]
-                gaps.append(max(margin + near - (min(farther) if farther else max(negatives)), 0))
+        positives = [float((z[a] - z[p]).square().sum()) for p in range(len(z)) if p != a and item[p] == item[a]]
+        if mining == "batch-hard":
+            gaps.append(max(margin + max(positives) - min(negatives), 0))
+            continue
+        for near in positives:
+            farther = [far for far in negatives if far > near]
+            gaps.append(max(margin + near - (min(farther) if farther else max(negatives)), 0))
     classification, alike = sum(costs) / len(costs), sum(gaps) / len(gaps)
     return classification + weight * alike, classification, alike
 
@@ -71,6 +76,18 @@ def test_objective_by_loops(labels: list[int], weight: float) -> None:
     expected = by_loops(network, batch, weight)
     got = (loss.item(), metrics["cross_entropy"].item(), metrics["triplet"].item())
     assert got == pytest.approx(expected, rel=1e-4) and got[2] > 0
+
+
+@pytest.mark.parametrize("mining", ["semi-hard", "batch-hard"])
+@pytest.mark.parametrize("margin", [0.5, 0.05])
+def test_mining_and_margin_are_those_of_the_settings(mining: Literal["semi-hard", "batch-hard"], margin: float) -> None:
+    network, batch = Tiny(), batch_of([0, 1, -1, -1, 1])
+    loss, metrics = S4L(network, options(mining=mining, margin=margin))(batch)
+    others = [by_loops(network, batch, 1.0, *pair)[2] for pair in ((0.5, mining), (0.05, mining))]
+    others += [by_loops(network, batch, 1.0, margin, kind)[2] for kind in ("semi-hard", "batch-hard")]
+    total, _, alike = by_loops(network, batch, 1.0, margin, mining)
+    assert (loss.item(), metrics["triplet"].item()) == pytest.approx((total, alike), rel=1e-4)
+    assert len({round(value, 3) for value in others}) == 3  # either would be noticed
 
 
 def test_unlabelled_photographs_are_in_the_triplet_loss_alone() -> None:

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from swcl_cli.data.patch_views import patch_of, read_file
 from swcl_cli.data.weak_labels import SCHEMA, left_right_pairs, read_patches
 from swcl_cli.steps import make_swap
-from swcl_cli.workspace import Workspace, read_provenance
+from swcl_cli.workspace import Workspace, read_provenance, write_safetensors
 from tests import prepared
 from tests.swap_runs import POSITIONS, contents, make, options
 
@@ -60,14 +60,21 @@ def upsampled(channel: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     return large
 
 
-def scores_by_hand(image: NDArray[np.uint8], eye: str, network: Any, background: bool) -> dict[str, float]:
+def scores_by_hand(
+    image: NDArray[np.uint8],
+    eye: str,
+    network: Any,
+    background: bool,
+    mean: NDArray[np.float64] = MEAN,
+    std: NDArray[np.float64] = STD,
+) -> dict[str, float]:
     """One photograph: central square, mirrored, both maps upsampled, softmax, background to 0, mean of each crop."""
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = round((height - side) / 2), round((width - side) / 2)
     square = image[top : top + side, left : left + side]
     square = square[:, ::-1] if eye == "right" else square
-    normalised = (square / 255 - MEAN) / STD
+    normalised = (square / 255 - mean) / std
     with torch.inference_mode():
         features = network.forward_features(torch.tensor(normalised.transpose(2, 0, 1)[None], dtype=torch.float32))
     channels, weight = features[0].double().numpy(), network.fc.weight.detach().double().numpy()
@@ -79,7 +86,7 @@ def scores_by_hand(image: NDArray[np.uint8], eye: str, network: Any, background:
         maps.append(np.exp(upsampled(summed, side)))
     probability = maps[1] / (maps[0] + maps[1])
     if background:
-        dark = normalised.sum(axis=2) < ((15 / 255 - MEAN) / STD).sum()
+        dark = normalised.sum(axis=2) < ((15 / 255 - mean) / std).sum()
         probability = np.where(dark, 0, probability)
     half, middle = side // 2, round((side - side // 2) / 2)
     corners = [(0, 0), (0, side - half), (middle, middle), (side - half, 0), (side - half, side - half)]
@@ -106,6 +113,26 @@ def test_scores_are_those_of_the_released_arithmetic(
             assert row.score == pytest.approx(0 if normal else expected[row.position], abs=1e-4)
         spread += [] if normal else list(expected.values())
     assert np.std(spread) > 0.05 and len(spread) >= 60
+
+
+@pytest.mark.parametrize("colours", [([0.1, 0.2, 0.3], [0.2, 0.3, 0.4]), ([0.6, 0.5, 0.4], [0.3, 0.2, 0.1])])
+def test_photographs_are_normalised_by_the_labelers_colours(
+    made: tuple[Workspace, Any], unscored: Path, colours: tuple[list[float], list[float]]
+) -> None:
+    """Those in its file, brighter or darker than ours: in the network's input, and where background ends."""
+    workspace = Workspace(unscored)
+    work = read_provenance(workspace.labeler)
+    work["labeler"]["mean"], work["labeler"]["std"] = colours
+    write_safetensors(workspace.labeler, load_file(workspace.labeler), work)
+    patches = pq.read_table(make_swap.run(options(unscored))).to_pandas()
+    moved = []
+    for (name, eye), rows in patches[patches["dataset"] == "eyepacs"][:10].groupby(["path", "eye"]):
+        image, network = np.asarray(Image.open(unscored / name)), made[1]
+        expected = scores_by_hand(image, eye, network, True, *map(np.array, colours))
+        usual = scores_by_hand(image, eye, network, True)
+        assert rows.set_index("position")["score"].to_dict() == pytest.approx(expected, abs=1e-4)
+        moved += [abs(expected[position] - usual[position]) for position in POSITIONS]
+    assert np.mean(moved) > 0.02
 
 
 def test_columns(made: tuple[Workspace, Any]) -> None:
