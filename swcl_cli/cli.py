@@ -13,8 +13,6 @@ import typer
 
 from swcl_cli import __version__, console
 from swcl_cli.errors import SwclError
-from swcl_cli.options import command_for
-from swcl_cli.resolve import resolve_each
 from swcl_cli.settings import (
     FinetuneSettings,
     MakeSwapSettings,
@@ -25,6 +23,8 @@ from swcl_cli.settings import (
     StepSettings,
     TrainLabelerSettings,
 )
+from swcl_cli.settings.options import command_for
+from swcl_cli.settings.resolve import resolve_each
 
 HELP = """
 Encoders for retinal photographs that transfer, from few labels and many photographs.

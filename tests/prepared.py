@@ -16,8 +16,8 @@ from PIL import Image
 
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
-from swcl_cli.data.weak_labels import SCHEMA, are_single
 from swcl_cli.models.encoders import create_encoder, create_labeler, encoder_state
+from swcl_cli.swap.weak_labels import SCHEMA, are_single
 from swcl_cli.workspace import Workspace, read_provenance, write_parquet, write_safetensors
 
 COLOURS = {"mean": [0.3219, 0.2259, 0.1633], "std": [0.3038, 0.2195, 0.1756]}

@@ -11,8 +11,8 @@ import pytest
 
 from swcl_cli.reporting.configurations import SWCL, Configuration
 from swcl_cli.reporting.published import TABLE_THREE
-from swcl_cli.resolve import resolve
 from swcl_cli.settings import FinetuneSettings, PretrainSettings
+from swcl_cli.settings.resolve import resolve
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

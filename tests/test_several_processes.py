@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import CALL, environment
 from safetensors.torch import load_file
 
 from swcl_cli.models.encoders import create_encoder, encoder_state
@@ -20,6 +19,7 @@ from swcl_cli.settings import PretrainSettings
 from swcl_cli.steps import make_swap, pretrain
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
+from tests.commands import CALL, environment
 from tests.steps.test_make_swap import options as swap_options
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from swcl_cli.resolve import preset_names
 from swcl_cli.settings import DATASETS, METHODS, STEPS, TASKS
+from swcl_cli.settings.resolve import preset_names
 
 ROOT = Path(__file__).parents[1]
 CHOICES = {

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from swcl_cli.data import pixels
 from swcl_cli.data.colour import MEAN, STD, Colour
-from swcl_cli.data.patches import center_crop_box
-from swcl_cli.data.pixels import Image, normalise
+from swcl_cli.data.pixels import Image, center_crop_box, normalise
 
 __all__ = [
     "IGNORED", "center_view", "classification_view", "contrastive_pixels", "contrastive_view", "labeler_view",

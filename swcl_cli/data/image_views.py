@@ -16,11 +16,11 @@ from swcl_cli import chance
 from swcl_cli.data import manifest
 from swcl_cli.data.augment import contrastive_pixels
 from swcl_cli.data.loaders import Key
-from swcl_cli.data.patch_views import VIEWS
 from swcl_cli.data.photographs import Photographs, manifest_of
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance
 
+VIEWS = 2  # of a photograph or patch in a step
 Label = Literal["abnormal", "dr_grade"]
 
 

@@ -17,7 +17,7 @@ from swcl_cli.data.augment import View, normalise
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key
-from swcl_cli.data.patches import center_crop_box
+from swcl_cli.data.pixels import center_crop_box
 from swcl_cli.settings import prep_command
 from swcl_cli.workspace import Workspace
 

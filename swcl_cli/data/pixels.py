@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swcl_cli.data.colour import Colour
+from swcl_cli.errors import SwclError
 
 Image = NDArray[Any]  # uint8 (H, W, 3); OpenCV's annotations know no element types
 Kernel = NDArray[Any]  # float32 (taps,)
@@ -106,3 +107,13 @@ def _gaussian(sigma: float) -> Kernel:
 
 def _three_taps(variance: float) -> Kernel:
     return np.array([variance / 2, 1 - variance, variance / 2], np.float32)
+
+
+def center_crop_box(height: int, width: int, size: int) -> tuple[int, int]:
+    """(x, y) of the top left corner of the central size x size square, rounded half to even as torchvision does.
+
+    Raises SwclError where the image is smaller than the square.
+    """
+    if size > min(height, width):
+        raise SwclError(f"a square of {size} px does not fit into an image of {width} x {height} px (width x height)")
+    return round((width - size) / 2), round((height - size) / 2)

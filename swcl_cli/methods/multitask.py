@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from swcl_cli.data.patch_views import VIEWS
+from swcl_cli.data.image_views import VIEWS
 from swcl_cli.evaluation.embeddings import spread
 from swcl_cli.methods.embedding import Encoding
 from swcl_cli.methods.method import Method, initial_encoder

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from torch import nn
 
-from swcl_cli.data.image_views import ImageSet, ImageViews
+from swcl_cli.data.image_views import VIEWS, ImageSet, ImageViews
 from swcl_cli.data.loaders import epoch_plan
-from swcl_cli.data.patch_views import VIEWS
 from swcl_cli.errors import SwclError
 from swcl_cli.methods.method import Method, nothing
 from swcl_cli.models.initialisation import Initial

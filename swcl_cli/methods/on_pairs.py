@@ -9,14 +9,15 @@ from pathlib import Path
 from torch import nn
 
 from swcl_cli import console
+from swcl_cli.data.image_views import VIEWS
 from swcl_cli.data.loaders import epoch_plan
-from swcl_cli.data.patch_views import VIEWS, PairViews, join_pairs
-from swcl_cli.data.released_swap import read_released
-from swcl_cli.data.weak_labels import Patches, read_patches
 from swcl_cli.errors import SwclError
 from swcl_cli.methods.method import Method
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import PretrainSettings, WeakLabel
+from swcl_cli.swap.released import read_released
+from swcl_cli.swap.views import PairViews, join_pairs
+from swcl_cli.swap.weak_labels import Patches, read_patches
 from swcl_cli.workspace import Workspace, fingerprint
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
-from swcl_cli.data.image_views import Label, read_images
-from swcl_cli.data.patch_views import VIEWS
+from swcl_cli.data.image_views import VIEWS, Label, read_images
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.embeddings import spread
 from swcl_cli.methods.embedding import Encoding

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from swcl_cli.data.patch_views import VIEWS
+from swcl_cli.data.image_views import VIEWS
 from swcl_cli.evaluation.embeddings import alignment, spread, uniformity
 from swcl_cli.losses.contrastive import supervised_contrastive
 from swcl_cli.methods.embedding import Embedding

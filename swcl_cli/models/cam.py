@@ -1,18 +1,10 @@
-"""Class activation maps, the lesion probability made of them, and the lesion scores of the five crops (paper III-B)."""
+"""Compute class activation maps, and the lesion probability made of them (paper III-B)."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import interpolate
-
-from swcl_cli.data.colour import Colour
-from swcl_cli.data.patches import five_crops
-
-GREY = 15 / 255  # what is darker counts as background (FACTS A6)
 
 
 def class_activation_maps(features: Tensor, weight: Tensor) -> Tensor:
@@ -32,40 +24,3 @@ def abnormal_probability_map(features: Tensor, weight: Tensor, size: int) -> Ten
     with torch.autocast(features.device.type, enabled=False):
         difference = class_activation_maps(features.float(), (weight[1:] - weight[:1]).float())  # (N, 1, h, w)
         return interpolate(difference, (size, size), mode="bilinear", align_corners=True).sigmoid().squeeze(1)
-
-
-def lesion_scores(maps: Tensor, images: Tensor, background: str, mean: Tensor, std: Tensor) -> Tensor:
-    """Means of the abnormal class's maps over the five crops: (N, S, S), normalised images (N, 3, S, S) -> (N, 5).
-
-    background "released": pixels whose normalised channels sum to less than those of grey 15/255 are zeroed before,
-    and still count in the mean (FACTS A6).
-    """
-    if background == "released":
-        maps = maps * (images.sum(dim=1) >= ((GREY - mean) / std).sum())
-    side = maps.shape[-1]
-    size = side // 2
-    crops = five_crops(side, side, size).values()
-    return torch.stack([maps[:, y : y + size, x : x + size].mean(dim=(1, 2)) for x, y in crops], dim=1)
-
-
-class Scorer:
-    """Normalised images (N, 3, S, S) -> maps (N, S, S) of the abnormal class and lesion scores (N, 5), on the device.
-
-    Only the network works in the precision of `fabric`: under bf16 scores move by less than 0.01, a mean of thousands
-    of pixels each.
-    """
-
-    def __init__(
-        self, fabric: Fabric, network: nn.Module, mean: Colour, std: Colour, background: Literal["released", "none"]
-    ) -> None:
-        self.fabric, self.background = fabric, background
-        self.network: Any = fabric.to_device(network.eval().to(memory_format=torch.channels_last))
-        self.mean, self.std = (fabric.to_device(torch.tensor(values)) for values in (mean, std))
-
-    @torch.inference_mode()
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        images = self.fabric.to_device(images)
-        with self.fabric.autocast():
-            features = self.network.forward_features(images.to(memory_format=torch.channels_last))
-        maps = abnormal_probability_map(features, self.network.fc.weight, images.shape[-1])
-        return maps, lesion_scores(maps, images, self.background, self.mean, self.std)

@@ -19,10 +19,11 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from swcl_cli.data.images import read_image
-from swcl_cli.data.patches import POSITIONS, center_crop_box
+from swcl_cli.data.pixels import center_crop_box
 from swcl_cli.reporting.contents import Contents
 from swcl_cli.reporting.photographs import show
 from swcl_cli.reporting.style import ABNORMAL, NORMAL, Picture, Theme, new_figure
+from swcl_cli.swap.crops import POSITIONS
 
 COLOURMAP = "viridis"
 COLUMNS = 6

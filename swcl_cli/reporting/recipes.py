@@ -9,8 +9,8 @@ from typing import Any
 
 from swcl_cli.errors import UsageError
 from swcl_cli.reporting.contents import Artefact, Contents
-from swcl_cli.resolve import resolve
 from swcl_cli.settings import OPTIONS, ROW_KEY, ROWS, STEPS
+from swcl_cli.settings.resolve import resolve
 
 SEEDS = frozenset({"seed", "seeds", "grid_seed", "fold"})  # what tells runs of one kind apart
 RATES = ("learning_rate", "weight_decay")

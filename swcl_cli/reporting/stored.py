@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from safetensors import safe_open
 
 from swcl_cli.data.manifest import SPLITS
-from swcl_cli.data.patches import POSITIONS
 from swcl_cli.errors import SwclError
+from swcl_cli.swap.crops import POSITIONS
 from swcl_cli.workspace import METADATA_KEY, read_provenance
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from swcl_cli.data.weak_labels import is_abnormal
 from swcl_cli.reporting.contents import Contents
 from swcl_cli.reporting.names import title
 from swcl_cli.reporting.tables import Cell, Table, Value, count, percent, with_interval
+from swcl_cli.swap.weak_labels import is_abnormal
 
 THRESHOLDS = (0.3, 0.4, 0.5)  # those of the paper's ablation
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,16 @@ from torch import Tensor
 
 from swcl_cli import chance, console
 from swcl_cli.data import manifest
-from swcl_cli.data.lesion_masks import read_patch_lesions
-from swcl_cli.data.loaders import make_loader
-from swcl_cli.data.patches import POSITIONS
 from swcl_cli.data.photographs import Photographs, Squares, manifest_of
-from swcl_cli.data.released_swap import TABLE, is_written, require_ours, write_released
-from swcl_cli.data.swap import patch_rows
-from swcl_cli.data.weak_labels import SCHEMA, is_abnormal, label_ids
 from swcl_cli.errors import SwclError
-from swcl_cli.evaluation.patch_scores import judge_patch_scores
-from swcl_cli.models.cam import Scorer
 from swcl_cli.models.initialisation import Labeler, read_labeler
 from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings, prep_command
+from swcl_cli.swap.crops import POSITIONS
+from swcl_cli.swap.judgement import judge
+from swcl_cli.swap.maps import Scorer, scored
+from swcl_cli.swap.released import TABLE, is_written, require_ours, write_released
+from swcl_cli.swap.rows import patch_rows
+from swcl_cli.swap.weak_labels import SCHEMA, is_abnormal
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.training.run import is_begun
 from swcl_cli.workspace import (
@@ -147,13 +144,6 @@ def _score(
     return progress.scores
 
 
-def scored(
-    scorer: Scorer, squares: Squares, batch: int, workers: int, first: int = 0
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Maps (N, S, S) and scores (N, 5) of one batch of photographs after the other, from `first` on."""
-    return map(scorer, make_loader(squares, squares.batches(batch, first), workers))
-
-
 class _Progress:
     """Scores and kept maps so far; saved every SAVE_SECONDS, taken up again by the same work."""
 
@@ -202,7 +192,7 @@ def _write(workspace: Workspace, patches: pa.Table, work: Mapping[str, Any]) -> 
     settings = work["settings"]
     counts = _counts(patches)
     names = [*settings["labelled"], *settings["unlabelled"]]
-    judgement = _judge(workspace, patches, names, settings["threshold"])
+    judgement = judge(workspace, patches, names, settings["threshold"])
     write_parquet(workspace.swap, patches, {**work, "counts": counts, "judgement": judgement})
     _tell(counts, judgement, settings["threshold"])
 
@@ -211,30 +201,6 @@ def _counts(patches: pa.Table) -> dict[str, int]:
     scores = patches["score"].to_numpy()
     counts = {str(threshold): int(is_abnormal(scores, threshold).sum()) for threshold in SHOWN_THRESHOLDS}
     return {**counts, "all": len(scores), "abnormal": int(patches["abnormal"].to_numpy().sum())}
-
-
-def _judge(workspace: Workspace, patches: pa.Table, names: Sequence[str], threshold: float) -> dict[str, Any] | None:
-    """How well the scores find lesions, where lesion masks of any of the data sets say what there is to find."""
-    columns = ["path", "lesion_mask_path", "width", "height"]
-    masks = pd.concat([manifest.read(workspace.manifest(name), columns=columns) for name in names])
-    known = masks.dropna(subset=["lesion_mask_path"])
-    if not len(known):
-        return None
-    columns = ["dataset", "patient_id", "position", "path", "x", "y", "size", "score"]
-    frame = patches.select(columns).to_pandas(types_mapper=pd.ArrowDtype).merge(known, on="path")
-    held = read_patch_lesions(workspace.root, frame)
-    truth = held.any(axis=1).to_numpy()
-    judged = judge_patch_scores(
-        truth,
-        frame["score"].to_numpy(np.float32),
-        pd.Series(truth).groupby(frame["path"]).transform("any").to_numpy(dtype=bool),
-        {kind: held[kind].to_numpy() for kind in held},
-        frame["position"].to_numpy(dtype=str),
-        label_ids(frame, ["dataset", "patient_id"]),
-        threshold=threshold,
-        seed=0,
-    )
-    return asdict(judged)
 
 
 def _tell(counts: Mapping[str, int], judgement: Mapping[str, Any] | None, threshold: float) -> None:

@@ -19,11 +19,11 @@ from torch.utils.data import Dataset
 
 from swcl_cli import console
 from swcl_cli.data.augment import normalise
-from swcl_cli.data.images import Unusable
 from swcl_cli.data.loaders import Key, make_loader
-from swcl_cli.data.unprepared import Form, find_photographs, read_at_own_size, read_unprepared
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.pixel_measures import diameter_ratio
+from swcl_cli.preparation.decoding import Unusable
+from swcl_cli.preparation.unprepared import Form, find_photographs, read_at_own_size, read_unprepared
 from swcl_cli.reporting.overlays import overlay
 from swcl_cli.settings import PredictSettings
 from swcl_cli.tasks.classification import TEST_BATCH, test_view

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from swcl_cli import console
-from swcl_cli.data import journal, manifest
+from swcl_cli.data import manifest
 from swcl_cli.data.colour import MEAN, STD
-from swcl_cli.data.images import colour_statistics
-from swcl_cli.data.preparation import Job, Prepare, preparing
-from swcl_cli.datasets import DATASETS, listing
-from swcl_cli.datasets.assembly import job_of, rows_of, sort_out, split_fingerprint, write_quarantine
+from swcl_cli.datasets import DATASETS
 from swcl_cli.datasets.download import Download
 from swcl_cli.datasets.former import make_way, require_apart
 from swcl_cli.datasets.split_file import impose
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.phantom.drawing import draw, source_of
+from swcl_cli.preparation import journal, listing
+from swcl_cli.preparation.assembly import job_of, rows_of, sort_out, split_fingerprint, write_quarantine
+from swcl_cli.preparation.jobs import Job
+from swcl_cli.preparation.photograph import colour_statistics
+from swcl_cli.preparation.pool import Prepare, preparing
 from swcl_cli.settings import DATASET_OPTIONS, DATASET_ROWS, PrepSettings
 from swcl_cli.workspace import Workspace, fingerprint, provenance
 

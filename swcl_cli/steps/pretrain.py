@@ -10,8 +10,8 @@ import torch
 from lightning_fabric import Fabric
 
 from swcl_cli import console
+from swcl_cli.data.image_views import VIEWS
 from swcl_cli.data.loaders import Key, Plan, step_batches
-from swcl_cli.data.patch_views import VIEWS
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.embeddings import is_collapsed
 from swcl_cli.methods import METHODS

@@ -8,7 +8,6 @@ import os
 import pytest
 import timm
 import torch
-from bench.conftest import in_turn
 
 from swcl_cli.data.loaders import step_batches
 from swcl_cli.methods import METHODS
@@ -18,6 +17,7 @@ from swcl_cli.steps import make_swap, prep, train_labeler
 from swcl_cli.training.loop import parameter_groups, training_steps
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace
+from tests.bench.conftest import in_turn
 
 pytestmark = pytest.mark.bench
 SIZE = 192  # prepared; a view is half of it

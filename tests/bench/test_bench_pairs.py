@@ -19,11 +19,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from swcl_cli.data.images import encode
+from swcl_cli.data.image_views import VIEWS
 from swcl_cli.data.loaders import epoch_plan, step_batches
-from swcl_cli.data.patch_views import VIEWS, PairViews, join_pairs
-from swcl_cli.data.patches import POSITIONS
-from swcl_cli.data.weak_labels import SCHEMA, read_patches
+from swcl_cli.preparation.photograph import encode
+from swcl_cli.swap.crops import POSITIONS
+from swcl_cli.swap.views import PairViews, join_pairs
+from swcl_cli.swap.weak_labels import SCHEMA, read_patches
 from swcl_cli.workspace import Workspace, write_parquet
 from tests import prepared
 
@@ -92,11 +93,15 @@ def status_bytes(pid: int, file: str, name: str) -> int:
 
 def start(root: Path) -> dict[str, float]:
     """Seconds to the first batch, the memory of all processes once it is there, and the most that the parent had."""
-    tests = Path(__file__).parents[1]
+    checkout = Path(__file__).parents[2]
     with subprocess.Popen(
-        [sys.executable, "-m", "bench.test_bench_pairs", str(root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True, cwd=tests, env={**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}"},
-    ) as process:  # fmt: skip
+        [sys.executable, "-m", "tests.bench.test_bench_pairs", str(root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+    ) as process:
         assert process.stdout and process.stdin
         clock, processor = map(float, process.stdout.readline().split())
         time.sleep(2)  # the worker fills its queue

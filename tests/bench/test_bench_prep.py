@@ -19,8 +19,9 @@ from PIL import Image
 
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
-from swcl_cli.data.images import prepare_photograph
-from swcl_cli.data.preparation import Job, prepare, preparing
+from swcl_cli.preparation.jobs import Job, prepare
+from swcl_cli.preparation.photograph import prepare_photograph
+from swcl_cli.preparation.pool import preparing
 from tests.downloads import encoded, field, write_csv
 
 pytestmark = pytest.mark.bench

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from bench.conftest import median_seconds
+
+from tests.bench.conftest import median_seconds
 
 pytestmark = pytest.mark.bench
 

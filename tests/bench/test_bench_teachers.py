@@ -8,7 +8,6 @@ import os
 
 import pytest
 import torch
-from bench.conftest import in_turn, median_seconds
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -21,6 +20,7 @@ from swcl_cli.models.encoders import create_encoder
 from swcl_cli.models.self_distillation_heads import EMBEDDING, BatchFreeMLP, Bottleneck, Prototypes
 from swcl_cli.training.loop import parameter_groups, training_steps
 from swcl_cli.training.processes import make_fabric
+from tests.bench.conftest import in_turn, median_seconds
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("ignore::FutureWarning")]
 SIZE, BATCH, MOMENTUM = 96, 32, 0.996

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from bench.conftest import median_seconds
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from swcl_cli.losses.triplet import Mining, triplet
+from tests.bench.conftest import median_seconds
 
 pytestmark = pytest.mark.bench
 MARGIN, VIEWS, WIDTH = 0.5, 4, 512

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from swcl_cli.data import manifest
-from swcl_cli.data.preparation import Outcome
 from swcl_cli.datasets import eyepacs, odir
-from swcl_cli.datasets.assembly import rows_of, sort_out
 from swcl_cli.datasets.download import Download
+from swcl_cli.preparation.assembly import rows_of, sort_out
+from swcl_cli.preparation.jobs import Outcome
 from swcl_cli.settings import PrepSettings
 from swcl_cli.workspace import Workspace
 from tests import downloads

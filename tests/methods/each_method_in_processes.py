@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from methods import tiny_encoder
 
 from swcl_cli.data.loaders import step_batches
 from swcl_cli.methods import METHODS
@@ -18,6 +17,7 @@ from swcl_cli.steps.pretrain import _own_part
 from swcl_cli.training.loop import training_steps
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace
+from tests.methods import tiny_encoder
 
 Found = dict[str, tuple[dict[str, torch.Tensor], dict[str, float]]]
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swcl_cli.chance import generator
-from swcl_cli.data.swap import patch_rows
+from swcl_cli.swap.rows import patch_rows
 from tests import prepared
 
 SIDE = 64

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from methods import killed, tiny_encoder
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -22,6 +21,7 @@ from swcl_cli.settings import PretrainSettings
 from swcl_cli.steps import pretrain
 from swcl_cli.workspace import Workspace
 from tests import prepared
+from tests.methods import killed, tiny_encoder
 
 LAST_LAYER = "student.1.weight"
 

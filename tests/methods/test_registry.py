@@ -15,9 +15,6 @@ from typing import Any
 import pytest
 import timm
 import torch
-from commands import environment, process
-from methods import each_method_in_processes, killed, planted_eyes, tiny_encoder
-from methods.each_method_in_processes import small
 from safetensors.torch import load_file
 
 from swcl_cli.data.colour import MEAN, STD
@@ -31,6 +28,9 @@ from swcl_cli.steps import pretrain
 from swcl_cli.training.probe import Probe
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace, read_provenance
+from tests.commands import environment, process
+from tests.methods import each_method_in_processes, killed, planted_eyes, tiny_encoder
+from tests.methods.each_method_in_processes import small
 
 EACH = pytest.mark.parametrize("name", METHODS)
 CONTRASTIVE = {"positives", "without_positive", "alignment", "uniformity"}

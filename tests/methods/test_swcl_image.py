@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from swcl_cli.data import manifest
-from swcl_cli.data.swap import patch_rows
-from swcl_cli.data.weak_labels import ABSENT
 from swcl_cli.errors import SwclError
 from swcl_cli.methods import swcl, swcl_image
 from swcl_cli.methods.method import Method
 from swcl_cli.settings import PretrainSettings
+from swcl_cli.swap.rows import patch_rows
+from swcl_cli.swap.weak_labels import ABSENT
 from swcl_cli.workspace import Workspace, fingerprint
 from tests import prepared
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from methods import small_heads
 from torch import nn
 
 from swcl_cli.models import encoders
+from tests.methods import small_heads
 
 CHANNELS = 512
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from swcl_cli.models.cam import Scorer, abnormal_probability_map, class_activation_maps
+from swcl_cli.models.cam import abnormal_probability_map, class_activation_maps
+from swcl_cli.swap.maps import Scorer
 from swcl_cli.training.processes import make_fabric
 
 

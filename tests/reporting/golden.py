@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from swcl_cli import chance
 from swcl_cli.data import manifest
-from swcl_cli.data.patches import five_crops
-from swcl_cli.data.weak_labels import SCHEMA, are_single, is_abnormal
+from swcl_cli.swap.crops import five_crops
+from swcl_cli.swap.weak_labels import SCHEMA, are_single, is_abnormal
 from swcl_cli.workspace import Workspace, fingerprint, provenance, write_parquet, write_safetensors, write_text
 from tests import prepared
 

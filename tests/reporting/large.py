@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from swcl_cli import chance
 from swcl_cli.data import manifest
-from swcl_cli.data.swap import patch_rows
-from swcl_cli.data.weak_labels import SCHEMA
 from swcl_cli.evaluation.metrics import auc
 from swcl_cli.settings import METHODS, ROWS, MakeSwapSettings, PrepSettings, PretrainSettings, TrainLabelerSettings
 from swcl_cli.settings.names import METHOD_OPTIONS
+from swcl_cli.swap.rows import patch_rows
+from swcl_cli.swap.weak_labels import SCHEMA
 from swcl_cli.tasks import TASKS
 from swcl_cli.workspace import (
     Workspace,

@@ -9,8 +9,8 @@ import pytest
 from swcl_cli.reporting.contents import Artefact, Contents
 from swcl_cli.reporting.results import results_table, runs_table, scores
 from swcl_cli.reporting.tables import Cell, Table
-from swcl_cli.resolve import resolve
 from swcl_cli.settings import FinetuneSettings
+from swcl_cli.settings.resolve import resolve
 
 
 def _row(table: Table, name: str) -> dict[str, Cell]:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
 
-from swcl_cli.data.patch_views import patch_of, read_file
-from swcl_cli.data.weak_labels import SCHEMA, left_right_pairs, read_patches
 from swcl_cli.steps import make_swap
+from swcl_cli.swap.views import patch_of, read_file
+from swcl_cli.swap.weak_labels import SCHEMA, left_right_pairs, read_patches
 from swcl_cli.workspace import Workspace, read_provenance, write_safetensors
 from tests import prepared
 from tests.swap_runs import POSITIONS, contents, make, options

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from swcl_cli.data.lesion_masks import KINDS
 from swcl_cli.steps import make_swap
+from swcl_cli.swap.lesion_masks import KINDS
 from swcl_cli.workspace import read_provenance
 from tests import prepared
 from tests.swap_runs import options

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from swcl_cli.chance import generator
-from swcl_cli.data import preparation
 from swcl_cli.errors import SwclError
+from swcl_cli.preparation import jobs
 from swcl_cli.steps import prep
 from tests import downloads
 from tests.prep_runs import NORMAL, contents, odir_source, settings
@@ -27,12 +27,12 @@ def prepared_anew(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the images that are decoded, as they are."""
     names: list[str] = []
 
-    def counting(job: preparation.Job, earlier: preparation.Outcome | None = None) -> preparation.Outcome:
+    def counting(job: jobs.Job, earlier: jobs.Outcome | None = None) -> jobs.Outcome:
         names.append(job.image_id)
         return original(job, earlier)
 
-    original = preparation.prepare
-    monkeypatch.setattr(preparation, "prepare", counting)
+    original = jobs.prepare
+    monkeypatch.setattr(jobs, "prepare", counting)
     return names
 
 
@@ -117,7 +117,7 @@ def test_no_manifest_tells_of_images_that_are_changing(
     def stop(*_: object, **__: object) -> None:
         raise SwclError("stopped")
 
-    monkeypatch.setattr(preparation, "encode", stop)
+    monkeypatch.setattr(jobs, "encode", stop)
     with pytest.raises(SwclError, match="stopped"):
         prep.run(settings(tmp_path / "work", "odir", odir, size=90))
     assert not path.exists()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from swcl_cli import settings
-from swcl_cli.data import masks
 from swcl_cli.data.manifest import SCHEMA
+from swcl_cli.preparation import masks
 from swcl_cli.tasks import TASKS, Task
 from swcl_cli.tasks.runs import KINDS
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from training import two_processes
 
 from swcl_cli.errors import SwclError
 from swcl_cli.training import processes
 from swcl_cli.training.processes import gather_rows, make_fabric
+from tests.training import two_processes
 
 
 def torchrun(count: int, *arguments: str) -> subprocess.CompletedProcess[str]:

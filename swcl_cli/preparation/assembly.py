@@ -1,0 +1,156 @@
+"""A download's photographs and what became of them -> jobs, the rows of the manifest, and the list of problems."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from swcl_cli.data import manifest
+from swcl_cli.data.splits import joined, validation_groups
+from swcl_cli.datasets.download import DROPPED, Download, Photograph, Problem
+from swcl_cli.preparation.jobs import Job, Outcome
+from swcl_cli.settings import PrepSettings
+from swcl_cli.workspace import Workspace, atomic
+
+COPIED = ("split", *(field.name for field in fields(Photograph) if field.name not in {"split", "path", "mask", "fov"}))
+
+
+def job_of(settings: PrepSettings, source: Path, download: Download, photograph: Photograph) -> Job:
+    """What this photograph and its masks are read from and written to."""
+    workspace, dataset, name = Workspace(settings.workspace), settings.prepared, photograph.image_id
+    suffix = ".jpg" if settings.size else ".png"
+    inputs = {"photograph": source / photograph.path}
+    outputs = {"photograph": workspace.images(dataset) / f"{name}{suffix}"}
+    lesions = settings.lesion_masks and (settings.lesion_masks / photograph.path).with_suffix(".png")
+    for kind, label, mask in (
+        (download.mask_kind, "mask", photograph.mask and source / photograph.mask),
+        ("fov", "fov", photograph.fov and source / photograph.fov),
+        ("lesions", "lesions", lesions if lesions and lesions.is_file() else None),
+    ):
+        if mask:
+            inputs[kind] = Path(mask)
+            outputs[kind] = workspace.masks(dataset) / f"{name}_{label}.png"
+    return Job(name, settings.size, inputs, outputs, download.square, settings.crop_to_field)
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """The photographs that can be used, in the manifest's order; all problems, the download's too; and the group of
+    each patient who shares a photograph with another.
+    """
+
+    good: list[Photograph]
+    problems: list[Problem]
+    groups: dict[str, str]
+
+    def group(self, photograph: Photograph) -> str:
+        return self.groups.get(photograph.patient_id, photograph.patient_id)
+
+
+def sort_out(settings: PrepSettings, download: Download, outcomes: Mapping[str, Outcome]) -> Sorted:
+    """Duplicates by pixels are used and listed, unless the download says to drop those whose labels disagree. Where no
+    validation split is published, a fifth of the groups of `train` becomes it.
+    """
+    usable, problems = [], list(download.problems)
+    beginnings = array("Q")  # of the hashes of their pixels
+    for photograph in sorted(download.photographs, key=lambda photograph: photograph.image_id):
+        outcome = outcomes[photograph.image_id]
+        if outcome.problem:
+            problems.append(Problem(photograph.path, outcome.problem, outcome.detail))
+        else:
+            usable.append(photograph)
+            beginnings.append(int(outcome.pixels[:16], 16))
+    dropped: set[str] = set()
+    sharing = []
+    for first, *others in _alike(usable, beginnings, outcomes):
+        if download.drop_disagreeing and any(other.labels != first.labels for other in others):
+            for photograph, other in ((first, others[0]), *((other, first) for other in others)):
+                download.found[photograph.split] -= 1
+                dropped.add(photograph.image_id)
+                problems.append(Problem(photograph.path, DROPPED, f"the pixels of {other.path}, but other grades"))
+        else:
+            sharing.append([photograph.patient_id for photograph in (first, *others)])
+            problems += [Problem(other.path, "duplicate", _compare(other, first)) for other in others]
+    problems.sort()
+    found = Sorted(
+        [photograph for photograph in usable if photograph.image_id not in dropped], problems, joined(sharing)
+    )
+    if download.draw_validation:
+        _draw_validation(settings, found)
+    found.good.sort(key=lambda photograph: manifest.order(photograph.split, photograph.image_id))
+    return found
+
+
+def _alike(
+    usable: Sequence[Photograph], beginnings: array[int], outcomes: Mapping[str, Outcome]
+) -> list[list[Photograph]]:
+    """Photographs with equal pixels, those alone that have a twin. Eight bytes each tell which may have one."""
+    values, counts = np.unique(beginnings, return_counts=True)
+    by_pixels: dict[str, list[Photograph]] = defaultdict(list)
+    for place in np.flatnonzero(np.isin(beginnings, values[counts > 1])).tolist():
+        by_pixels[outcomes[usable[place].image_id].pixels].append(usable[place])
+    return [photographs for photographs in by_pixels.values() if len(photographs) > 1]
+
+
+def _compare(photograph: Photograph, twin: Photograph) -> str:
+    text = f"the same pixels as {twin.path}; both are used"
+    if photograph.split != twin.split:
+        text += f", one in {photograph.split}, one in {twin.split}"
+    return text if photograph.labels == twin.labels else text + ", though their labels differ"
+
+
+def _draw_validation(settings: PrepSettings, found: Sorted) -> None:
+    train = [place for place, photograph in enumerate(found.good) if photograph.split == "train"]
+    groups, labels = (found.group(found.good[place]) for place in train), (found.good[place].labels for place in train)
+    chosen = validation_groups(groups, labels, settings.seed, settings.dataset)
+    for place in train:
+        if found.group(found.good[place]) in chosen:
+            found.good[place] = replace(found.good[place], split="val")
+
+
+def rows_of(
+    settings: PrepSettings, source: Path, download: Download, found: Sorted, outcomes: Mapping[str, Outcome]
+) -> Iterator[dict[str, Any]]:
+    """The manifest's rows, in its order."""
+    workspace = Workspace(settings.workspace)
+    for photograph in found.good:
+        outcome = outcomes[photograph.image_id]
+        outputs = job_of(settings, source, download, photograph).outputs
+        paths = {kind: workspace.relative(path) for kind, path in outputs.items()}
+        yield {
+            "dataset": settings.prepared,
+            **{name: getattr(photograph, name) for name in COPIED},
+            "group_id": found.group(photograph),
+            "path": paths["photograph"],
+            "width": outcome.width,
+            "height": outcome.height,
+            "checksum": outcome.checksum,
+            "mask_path": paths.get(download.mask_kind),
+            "fov_path": paths.get("fov"),
+            "lesion_mask_path": paths.get("lesions"),
+            "source_path": photograph.path,
+            "source_hash": outcome.hashes["photograph"],
+        }
+
+
+def split_fingerprint(photographs: Sequence[Photograph]) -> str:
+    """16 hexadecimal digits that two manifests share where the same images are in the same splits."""
+    digest = hashlib.sha256()
+    for line in sorted(f"{photograph.image_id},{photograph.split}\n" for photograph in photographs):
+        digest.update(line.encode())
+    return digest.hexdigest()[:16]
+
+
+def write_quarantine(path: Path, problems: Sequence[Problem]) -> None:
+    with atomic(path) as partial, open(partial, "w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(("source_path", "problem", "detail"))
+        writer.writerows((problem.source_path, problem.problem, problem.detail) for problem in problems)

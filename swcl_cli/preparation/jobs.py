@@ -1,0 +1,117 @@
+"""Prepare one image as a plain function of its job, and remember what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import __version__ as pillow_version
+
+from swcl_cli.preparation.decoding import Unusable
+from swcl_cli.preparation.masks import MASKS, check_lesion_mask
+from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
+from swcl_cli.workspace import atomic
+
+RECIPE = 3  # raise it when the same bytes and settings are prepared into other bytes, or an outcome tells more
+Stamp = tuple[int, int]  # bytes, modification time in ns
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one image is made from and into: `photograph`, and what it has of the kinds in MASKS and of `lesions`."""
+
+    image_id: str
+    size: int
+    inputs: dict[str, Path]
+    outputs: dict[str, Path]
+    square: bool = False
+    crop: bool = False
+
+    @property
+    def recipe(self) -> str:
+        """All that decides the result besides the inputs' bytes."""
+        shape = f"size-{self.size}{' square' * self.square}{' crop' * self.crop}"
+        return f"{RECIPE} pillow-{pillow_version} {shape} {','.join(self.inputs)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job: written images, or a problem. Holds what is needed to see later that nothing changed."""
+
+    image_id: str
+    recipe: str
+    stamps: dict[str, Stamp]  # of the inputs
+    hashes: dict[str, str]  # of the inputs, SHA-256
+    written: dict[str, Stamp]  # of the outputs
+    width: int = 0
+    height: int = 0
+    checksum: int = 0  # of the written photograph's bytes, CRC-32
+    pixels: str = ""  # hash of the prepared pixels: equal photographs are found whatever their files' bytes
+    sums: tuple[int, ...] = ()
+    problem: str = ""
+    detail: str = ""
+
+    def is_current(self, job: Job) -> bool:
+        """Whether the job's inputs and outputs are as they were then, by file sizes and times alone."""
+        return self.recipe == job.recipe and self.stamps == _stamps(job.inputs) and self.is_intact(job)
+
+    def is_intact(self, job: Job) -> bool:
+        if self.problem:
+            return not self.written
+        return self.written.keys() == job.outputs.keys() and self.written == _stamps(job.outputs)
+
+
+def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
+    """Reads each input once, and writes the prepared image and its masks, each whole or not at all.
+
+    Where `earlier` shows that only the inputs' times changed, nothing is decoded or written. An image that can't be
+    used gives an outcome with a problem. Raises SwclError where a file can't be written.
+    """
+    stamps = _stamps(job.inputs)
+    hashes: dict[str, str] = {}
+    try:
+        contents = {kind: _content(path) for kind, path in job.inputs.items()}
+        hashes = {kind: hashlib.sha256(content).hexdigest() for kind, content in contents.items()}
+        if earlier and earlier.recipe == job.recipe and earlier.hashes == hashes and earlier.is_intact(job):
+            return replace(earlier, stamps=stamps)
+        photograph, own = prepare_photograph(contents["photograph"], job.size, job.square, job.crop)
+        sums = colour_sums(photograph)
+        files = {"photograph": encode(photograph, lossless=job.outputs["photograph"].suffix == ".png")}
+        for kind, prepare_kind in MASKS.items():
+            if kind in contents:
+                files[kind] = encode(prepare_kind(contents[kind], own), lossless=True)
+        if "lesions" in contents:
+            check_lesion_mask(contents["lesions"], own)
+            files["lesions"] = contents["lesions"]
+    except Unusable as unusable:
+        return Outcome(job.image_id, job.recipe, stamps, hashes, {}, problem=unusable.problem, detail=unusable.detail)
+    for kind, data in files.items():
+        with atomic(job.outputs[kind]) as path:
+            path.write_bytes(data)
+    return Outcome(
+        job.image_id, job.recipe, stamps, hashes, _stamps(job.outputs), *photograph.size,
+        checksum=zlib.crc32(files["photograph"]),
+        pixels=hashlib.sha256(photograph.tobytes()).hexdigest()[:32],
+        sums=tuple(sums),
+    )  # fmt: skip
+
+
+def _stamps(paths: dict[str, Path]) -> dict[str, Stamp]:
+    """Size and time of each file that is there."""
+    stamps = {}
+    for kind, path in paths.items():
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        stamps[kind] = (status.st_size, status.st_mtime_ns)
+    return stamps
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Unusable("unreadable", error.strerror or "") from None

@@ -1,0 +1,86 @@
+"""Photographs of any kind, as a trained model wants them: found, prepared in memory, or set aside."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from swcl_cli.errors import SwclError
+from swcl_cli.preparation.decoding import Unusable
+from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".bmp", ".ppm")
+PACKED = ".gz"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the photographs of a data set were prepared: shorter side, squares, cropped, kept without loss."""
+
+    size: int
+    square: bool
+    crop_to_field: bool
+    lossless: bool
+
+
+def read_unprepared(path: Path, form: Form) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """The photograph as `prep` would have made it, its JPEG loss included, and its own width and height.
+
+    Raises Unusable where it can't be read, or is empty.
+    """
+    photograph, own = prepare_photograph(_content(path), form.size, form.square, form.crop_to_field)
+    colour_sums(photograph)
+    if not form.lossless:
+        photograph = Image.open(BytesIO(encode(photograph, lossless=False))).convert("RGB")
+    return np.asarray(photograph), own
+
+
+def read_at_own_size(path: Path) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3), upright. Raises Unusable."""
+    return np.asarray(prepare_photograph(_content(path), 0)[0])
+
+
+def find_photographs(given: Iterable[Path], besides: Path) -> dict[str, Path]:
+    """Files, and all image files below folders but not below `besides`, by unique names: their paths below the folder
+    that holds them all, without suffixes where these are not needed to tell two apart.
+
+    Hidden files are left out. Raises SwclError where one that is given does not exist, or there is none.
+    """
+    places = [Path(os.path.abspath(path)) for path in given]
+    missing = next((str(path) for path in places if not path.exists()), None)
+    if missing:
+        raise SwclError(f"{missing} does not exist: IMAGES are files or folders of photographs.")
+    found = {path: None for place in places for path in _below(place, Path(os.path.abspath(besides)))}
+    if not found:
+        raise SwclError(f"{', '.join(map(str, places))} holds no photographs: looked for {', '.join(SUFFIXES)}.")
+    top = Path(os.path.commonpath([path if path.is_dir() else path.parent for path in places]))
+    full = {path: path.relative_to(top).as_posix() for path in found}
+    short = {path: os.path.splitext(name.removesuffix(PACKED))[0] for path, name in full.items()}
+    times = Counter(short.values())
+    return {short[path] if times[short[path]] == 1 else full[path]: path for path in found}
+
+
+def _below(place: Path, besides: Path) -> Iterator[Path]:
+    if not place.is_dir():
+        yield place
+        return
+    for folder, folders, files in os.walk(place):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and Path(folder) / name != besides)
+        for name in sorted(files):
+            if not name.startswith(".") and name.lower().removesuffix(PACKED).endswith(SUFFIXES):
+                yield Path(folder) / name
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Unusable("unreadable", error.strerror or "") from None

@@ -1,0 +1,126 @@
+"""Merges the layers of settings, remembering where each value came from, and validates once.
+
+Order: defaults < the data set's, method's or task's own row < preset table < preset sub-table < environment < command
+line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from swcl_cli.errors import UsageError
+from swcl_cli.settings import ALL, OPTIONS, ROW_KEY, ROWS, STEPS, StepSettings
+
+S = TypeVar("S", bound=StepSettings)
+PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Resolved(Generic[S]):
+    settings: S
+    origins: dict[str, str]
+
+
+def preset_folder() -> Path:
+    """`presets/` beside the package in a checkout, inside it in a wheel."""
+    shipped = PACKAGE / "presets"
+    return shipped if shipped.is_dir() else PACKAGE.parent / "presets"
+
+
+def preset_names() -> list[str]:
+    return sorted(path.stem for path in preset_folder().glob("*.toml"))
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """`did you mean 'x'?`, or the valid names where none is near."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(names)}."
+
+
+def read_preset(preset: str) -> dict[str, Any]:
+    """The tables of a shipped preset, or of a TOML file. Raises UsageError that names file, key and nearest key."""
+    path = preset_folder() / f"{preset}.toml" if preset in preset_names() else Path(preset)
+    if not path.is_file():
+        raise UsageError(f"Preset '{preset}' is neither a shipped one nor a file; {nearest(preset, preset_names())}")
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not TOML: {error}") from None
+    for step, table in tables.items():
+        _check_table(path, step, table)
+    return tables
+
+
+def _check_table(path: Path, step: str, table: object) -> None:
+    if step not in STEPS:
+        raise UsageError(f"{path}: no step is called [{step}]; {nearest(step, STEPS)}")
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: '{step}' must be a table: [{step}]")
+    fields = STEPS[step].model_fields
+    rows = ROWS.get(step, {})
+    for key, value in table.items():
+        if isinstance(value, dict):
+            if key not in rows:
+                raise UsageError(
+                    f"{path}: no {ROW_KEY.get(step, 'sub-table')} is called [{step}.{key}]; {nearest(key, rows)}"
+                )
+            for sub_key in value:
+                if sub_key not in fields:
+                    raise UsageError(f"{path}: [{step}.{key}] has no setting '{sub_key}'; {nearest(sub_key, fields)}")
+        elif key not in fields:
+            raise UsageError(f"{path}: [{step}] has no setting '{key}'; {nearest(key, fields)}")
+
+
+def resolve(
+    model: type[S], given: Mapping[str, Any], preset: str | None = None, environment: Mapping[str, Any] | None = None
+) -> Resolved[S]:
+    """The settings of one run. `given`: what the command line set; `environment`: what SWCL_WORKSPACE did.
+
+    Raises UsageError, one line a wrong value.
+    """
+    table = read_preset(preset).get(model.step, {}) if preset else {}
+    layers = [("preset " + str(preset), {key: value for key, value in table.items() if not isinstance(value, dict)})]
+    key = ROW_KEY.get(model.step)
+    if key:
+        chosen = given.get(key) or layers[0][1].get(key) or model.model_fields[key].default
+        if isinstance(chosen, str) and chosen in ROWS[model.step]:
+            layers.insert(0, (f"{key} {chosen}", ROWS[model.step][chosen]))
+            layers.append((f"preset {preset} [{model.step}.{chosen}]", table.get(chosen, {})))
+    layers += [("SWCL_WORKSPACE", dict(environment or {})), ("command line", dict(given))]
+
+    merged: dict[str, Any] = {}
+    origins = dict.fromkeys(model.model_fields, "default")
+    for origin, values in layers:
+        merged |= values
+        origins |= dict.fromkeys(values, origin)
+    try:
+        return Resolved(model.model_validate(merged), origins)
+    except ValidationError as error:
+        raise UsageError("\n".join(_explain(problem, origins) for problem in error.errors())) from None
+
+
+def resolve_each(
+    model: type[S], given: Mapping[str, Any], preset: str | None = None, environment: Mapping[str, Any] | None = None
+) -> list[Resolved[S]]:
+    """`resolve`; where `all` is asked for, once for each row that has no options of its own: a public task."""
+    key = ROW_KEY.get(model.step, "")
+    if given.get(key) != ALL:
+        return [resolve(model, given, preset, environment)]
+    names = [name for name in ROWS[model.step] if name not in OPTIONS[model.step]]
+    return [resolve(model, {**given, key: name}, preset, environment) for name in names]
+
+
+def _explain(problem: Any, origins: Mapping[str, str]) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return f"{message}."
+    name = str(problem["loc"][0])
+    return f"{name} = {problem['input']!r} ({origins.get(name, 'given')}): {message[0].lower()}{message[1:]}."

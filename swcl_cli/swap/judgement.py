@@ -1,0 +1,167 @@
+"""Judge how well lesion scores of patches find real lesions, where masks of the lesions are known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from swcl_cli import chance
+from swcl_cli.data import manifest
+from swcl_cli.evaluation.metrics import auc, stratified_auc
+from swcl_cli.swap.lesion_masks import read_patch_lesions
+from swcl_cli.swap.weak_labels import is_abnormal, label_ids
+from swcl_cli.workspace import Workspace
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class PatchScores:
+    """AUCs of the lesion score as a detector of lesions, 95 % intervals over patients; the threshold of the best F1,
+    its F1, and that of the chosen one.
+
+    `auc` counts all patches. Photographs known as normal score 0 by rule (FACTS A4), below all others, so it rises
+    with their share, whatever the labeler has learnt; of unlabelled photographs it is the labeler's own.
+
+    `within_abnormal` counts only patches of abnormal images: knowing which images are abnormal earns nothing there.
+    `in_place` counts of these only pairs of the same position: knowing that corners hold fewer lesions, and score lower
+    for their background, earns nothing either, so that chance is exactly 0.5.
+    """
+
+    auc: float
+    auc_interval: Interval
+    within_abnormal: float
+    within_abnormal_interval: Interval
+    in_place: float
+    in_place_interval: Interval
+    by_kind: dict[str, float]
+    by_position: dict[str, float]
+    threshold: float
+    f1: float
+    f1_chosen: float
+
+
+def judge(workspace: Workspace, patches: pa.Table, names: Sequence[str], threshold: float) -> dict[str, Any] | None:
+    """How well the scores find lesions, where lesion masks of any of the data sets say what there is to find."""
+    columns = ["path", "lesion_mask_path", "width", "height"]
+    masks = pd.concat([manifest.read(workspace.manifest(name), columns=columns) for name in names])
+    known = masks.dropna(subset=["lesion_mask_path"])
+    if not len(known):
+        return None
+    columns = ["dataset", "patient_id", "position", "path", "x", "y", "size", "score"]
+    frame = patches.select(columns).to_pandas(types_mapper=pd.ArrowDtype).merge(known, on="path")
+    held = read_patch_lesions(workspace.root, frame)
+    truth = held.any(axis=1).to_numpy()
+    judged = judge_patch_scores(
+        truth,
+        frame["score"].to_numpy(np.float32),
+        pd.Series(truth).groupby(frame["path"]).transform("any").to_numpy(dtype=bool),
+        {kind: held[kind].to_numpy() for kind in held},
+        frame["position"].to_numpy(dtype=str),
+        label_ids(frame, ["dataset", "patient_id"]),
+        threshold=threshold,
+        seed=0,
+    )
+    return asdict(judged)
+
+
+def judge_patch_scores(
+    truth: ArrayLike,
+    scores: ArrayLike,
+    image_abnormal: ArrayLike,
+    kinds: Mapping[str, ArrayLike],
+    positions: ArrayLike,
+    patients: ArrayLike,
+    threshold: float,
+    seed: int,
+) -> PatchScores:
+    """All arrays (N,), a patch each. truth: holds a lesion; kinds: {kind of lesion: holds one of that kind}.
+
+    `by_kind` sets patches with that kind against patches without any lesion, at any position. NaN where a class is
+    absent. threshold: the chosen one.
+    """
+    lesion, score = np.asarray(truth, bool), np.asarray(scores, np.float64)
+    inside = np.flatnonzero(np.asarray(image_abnormal, bool))
+    patient, (places, place) = np.asarray(patients), np.unique(np.asarray(positions), return_inverse=True)
+    of_kind = {kind: np.asarray(held, bool) for kind, held in kinds.items()}
+    best, f1 = best_threshold(lesion, score)
+    anywhere = np.zeros(len(score), np.int64)
+
+    def interval(rows: NDArray[np.int64], stratum: NDArray[np.int64]) -> Interval:
+        return auc_interval(lesion[rows], score[rows], stratum[rows], patient[rows], seed)
+
+    return PatchScores(
+        auc=auc(lesion, score),
+        auc_interval=interval(np.arange(len(score)), anywhere),
+        within_abnormal=auc(lesion[inside], score[inside]),
+        within_abnormal_interval=interval(inside, anywhere),
+        in_place=stratified_auc(lesion[inside], score[inside], place[inside]),
+        in_place_interval=interval(inside, place),
+        by_kind={kind: auc(held[held | ~lesion], score[held | ~lesion]) for kind, held in of_kind.items()},
+        by_position={
+            str(name): auc(lesion[place == number], score[place == number]) for number, name in enumerate(places)
+        },
+        threshold=best,
+        f1=f1,
+        f1_chosen=f1_at(threshold, lesion, np.asarray(scores, np.float32)),
+    )
+
+
+def auc_interval(
+    truth: NDArray[np.bool_],
+    score: NDArray[np.float64],
+    stratum: NDArray[np.int64],
+    group: NDArray[np.generic],
+    seed: int,
+    resamples: int = 1000,
+) -> Interval:
+    """The 95 % interval of `bootstrap_interval` for `stratified_auc`, all (N,); strata are numbered from 0.
+
+    A resample counts how often each group was drawn, and weighs its rows so: scores are sorted once, not each time.
+    """
+    _, member = np.unique(group, return_inverse=True)
+    _, place = np.unique(score, return_inverse=True)
+    width = int(place.max(initial=0)) + 1
+    key = stratum * width + place
+    order = np.argsort(key, kind="stable")
+    positive, negative = order[truth[order]], order[~truth[order]]
+    if not len(positive) or not len(negative):
+        return float("nan"), float("nan")
+    start = stratum[positive] * width
+    own = key[negative]
+    first, last = np.searchsorted(own, start), np.searchsorted(own, start + width)
+    below, upto = np.searchsorted(own, key[positive]), np.searchsorted(own, key[positive], "right")
+    rng, groups = chance.generator(seed, "bootstrap"), int(member.max()) + 1
+    values = np.full(resamples, np.nan)
+    for number in range(resamples):
+        drawn = np.bincount(rng.integers(groups, size=groups), minlength=groups)
+        weight, other = drawn[member[positive]], np.append(0, np.cumsum(drawn[member[negative]]))
+        if pairs := weight @ (other[last] - other[first]):
+            values[number] = weight @ (other[below] + other[upto] - 2 * other[first]) / (2 * pairs)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def f1_at(threshold: float, truth: NDArray[np.bool_], score: NDArray[np.float32]) -> float:
+    """F1 of `score >= threshold`, compared as labels are. NaN without a true patch."""
+    found = is_abnormal(score, threshold)
+    return float(2 * (found & truth).sum() / (found.sum() + truth.sum())) if truth.any() else float("nan")
+
+
+def best_threshold(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, float]:
+    """(t, F1) where `score >= t` has the highest F1; of equals the highest t. (NaN, NaN) without a true patch."""
+    if not truth.any():
+        return float("nan"), float("nan")
+    order = np.argsort(-score, kind="stable")
+    descending, hits = score[order], np.cumsum(truth[order])
+    f1 = 2 * hits / (np.arange(1, len(score) + 1) + truth.sum())
+    f1[:-1][descending[:-1] == descending[1:]] = -1  # a threshold takes all of its equals
+    best = int(f1.argmax())
+    return float(descending[best]), float(f1[best])

@@ -1,0 +1,45 @@
+"""From photographs and their lesion scores to the rows of retinal-SWAP (paper III-B)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from swcl_cli.swap.crops import POSITIONS, five_crops
+from swcl_cli.swap.weak_labels import are_single, is_abnormal
+
+
+def patch_rows(table: pd.DataFrame, scores: NDArray[np.float32], threshold: float) -> pd.DataFrame:
+    """Five rows a photograph, in the order of POSITIONS.
+
+    table: manifest columns dataset, patient_id, image_id, eye, path, width, height, checksum, and image_abnormal (null
+    where unknown). scores: (N, 5) of the mirrored central square; photographs known as normal score 0 (paper III-B).
+    The box is that of the stored photograph: the tl of a right eye lies at its stored tr.
+    """
+    width, height = (table[side].to_numpy(dtype=np.int64) for side in ("width", "height"))
+    side = np.minimum(width, height)
+    left, top = (np.rint((length - side) / 2).astype(np.int64) for length in (width, height))
+    mirrored = (table["eye"] == "right").to_numpy(dtype=bool)
+    size = side // 2
+    sides, which = np.unique(side, return_inverse=True)
+    crops = [list(five_crops(value, value, value // 2).values()) for value in sides.tolist()]
+    offsets = np.array(crops)[which]  # (N, 5, 2), (x, y) in the mirrored square
+    x = np.where(mirrored[:, None], side[:, None] - size[:, None] - offsets[:, :, 0], offsets[:, :, 0]) + left[:, None]
+    y = offsets[:, :, 1] + top[:, None]
+    normal = (table["image_abnormal"] == False).fillna(False).to_numpy(dtype=bool)  # noqa: E712
+    score = np.where(normal[:, None], np.float32(0), scores).ravel()
+
+    repeated = table.loc[table.index.repeat(len(POSITIONS))].reset_index(drop=True)
+    columns = ["dataset", "patient_id", "image_id", "eye", "path", "image_abnormal", "checksum"]
+    rows = repeated[columns].assign(
+        position=np.tile(POSITIONS, len(table)),
+        x=x.ravel(),
+        y=y.ravel(),
+        size=np.repeat(size, len(POSITIONS)),
+        mirrored=np.repeat(mirrored, len(POSITIONS)),
+        rotated=False,
+        score=score,
+        abnormal=is_abnormal(score, threshold),
+    )
+    return rows.assign(single=are_single(rows))

@@ -1,0 +1,230 @@
+"""Layers of settings: which wins, where a value came from, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swcl_cli.errors import UsageError
+from swcl_cli.models.initialisation import DEFAULT_ARCHITECTURE
+from swcl_cli.settings import (
+    DATASETS,
+    METHODS,
+    ROW_KEY,
+    STEPS,
+    TASKS,
+    FinetuneSettings,
+    MakeSwapSettings,
+    PretrainSettings,
+    TrainLabelerSettings,
+)
+from swcl_cli.settings.resolve import nearest, preset_folder, preset_names, read_preset, resolve
+
+CHOICES: dict[str, tuple[str, ...]] = {"prep": DATASETS, "pretrain": METHODS, "finetune": TASKS}
+
+
+@pytest.fixture
+def preset(tmp_path: Path) -> Any:
+    def written(text: str) -> str:
+        path = tmp_path / "mine.toml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return written
+
+
+def test_each_layer_wins_over_those_before(preset: Any) -> None:
+    name = preset("""
+[finetune]
+epochs = 7
+batch = 6
+crop = 48
+seeds = 2
+[finetune.drive]
+batch = 5
+crop = 64
+[finetune.idrid]
+batch = 4
+""")
+    resolved = resolve(FinetuneSettings, {"task": "drive", "crop": 96}, name)
+    got, origin = resolved.settings, resolved.origins
+    table, sub_table = f"preset {name}", f"preset {name} [finetune.drive]"
+    assert (got.learning_rate, origin["learning_rate"]) == (0.1, "default")
+    assert (got.epochs, origin["epochs"]) == (7, table)
+    assert (got.seeds, origin["seeds"]) == (2, table)
+    assert (got.batch, origin["batch"]) == (5, sub_table)
+    assert (got.crop, origin["crop"]) == (96, "command line")
+    assert (got.task, origin["task"]) == ("drive", "command line")
+    assert resolve(FinetuneSettings, {"task": "idrid"}, name).settings.batch == 4
+    alone = resolve(FinetuneSettings, {"task": "drive"})
+    assert (alone.settings.crop, alone.origins["crop"]) == (384, "task drive")
+    assert origin.keys() == FinetuneSettings.model_fields.keys()
+
+
+def test_the_environment_loses_against_the_command_line_alone(preset: Any) -> None:
+    name = preset('[report]\nworkspace = "in-preset"\n')
+    model = STEPS["report"]
+    outside = {"workspace": Path("outside")}
+    for given, outer, place, origin in (
+        ({"workspace": Path("typed")}, outside, "typed", "command line"),
+        ({}, outside, "outside", "SWCL_WORKSPACE"),
+        ({}, {}, "in-preset", f"preset {name}"),
+    ):
+        resolved = resolve(model, given, name, outer)
+        assert (resolved.settings.workspace, resolved.origins["workspace"]) == (Path(place), origin)
+
+
+def test_a_method_named_in_a_preset_brings_its_sub_table(preset: Any) -> None:
+    name = preset('[pretrain]\nmethod = "swcl"\n[pretrain.swcl]\nprojection = 16\n')
+    assert resolve(PretrainSettings, {}, name).settings.projection == 16
+    by_default = preset("[pretrain.swcl]\nprojection = 17\n")
+    assert resolve(PretrainSettings, {}, by_default).settings.projection == 17
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[pretain]\nepochs = 1", "no step is called [pretain]; did you mean 'pretrain'?"),
+        ("[pretrain]\nepoch = 1", "[pretrain] has no setting 'epoch'; did you mean 'epochs'?"),
+        ("[pretrain.swlc]\nepochs = 1", "no method is called [pretrain.swlc]; did you mean 'swcl'?"),
+        ("[finetune.driv]\nepochs = 1", "no task is called [finetune.driv]; did you mean 'drive'?"),
+        ("[finetune.drive]\ncrops = 1", "[finetune.drive] has no setting 'crops'; did you mean 'crop'?"),
+        ("[prep.oidr]\nsize = 1", "no dataset is called [prep.oidr]; did you mean 'odir'?"),
+        ("[make-swap.x]\nbatch = 1", "no sub-table is called [make-swap.x]"),
+        ("[make-swap]\nqqqq = 1", "[make-swap] has no setting 'qqqq'; valid: accelerator, background,"),
+        ("[pretrain]\nlearning-rate = 1", "[pretrain] has no setting 'learning-rate'; did you mean 'learning_rate'?"),
+        ("pretrain = 3", "'pretrain' must be a table: [pretrain]"),
+        ("[pretrain]\nepochs = = 1", "not TOML"),
+        ("[pretrain]\nepochs = 1\nepochs = 2", "not TOML"),
+    ],
+)
+@pytest.mark.parametrize("step", ["report", "pretrain"])
+def test_a_wrong_preset_names_file_and_nearest_key_whatever_the_step(
+    preset: Any, text: str, message: str, step: str
+) -> None:
+    name = preset(text)
+    with pytest.raises(UsageError) as caught:
+        resolve(STEPS[step], {}, name)
+    assert str(caught.value).startswith(f"{name}: ") and message in str(caught.value)
+
+
+def test_what_is_no_text_is_no_preset(tmp_path: Path) -> None:
+    (tmp_path / "image.toml").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(UsageError, match="image.toml: not TOML"):
+        read_preset(str(tmp_path / "image.toml"))
+    with pytest.raises(UsageError, match="Preset 'papr' is neither a shipped one nor a file; did you mean 'paper'?"):
+        read_preset("papr")
+    with pytest.raises(UsageError, match="is neither a shipped one nor a file"):
+        read_preset(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "message"),
+    [
+        (PretrainSettings, {"epochs": 0}, "epochs = 0 (command line): input should be greater than or equal to 1."),
+        (PretrainSettings, {"temperature": 0}, "temperature = 0 (command line): input should be greater than 0."),
+        (
+            PretrainSettings,
+            {"batch_patches": 7},
+            "batch_patches = 7 (command line): input should be a multiple of 2.",
+        ),
+        (
+            PretrainSettings,
+            {"labels": "patient,severity"},
+            "labels = 'severity' (command line): input should be 'position', 'abnormality' or 'patient'.",
+        ),
+        (
+            MakeSwapSettings,
+            {"threshold": 1.5},
+            "threshold = 1.5 (command line): input should be less than or equal to 1.",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_range(model: Any, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve(model, given)
+    assert str(caught.value) == message
+
+
+def test_wrong_values_of_a_preset_are_all_named_with_their_origin(preset: Any) -> None:
+    name = preset(
+        '[train-labeler]\nepochs = "many"\nmining = "hard"\nviews = 1\n[finetune.drive]\noutput_stride = 12\n'
+    )
+    with pytest.raises(UsageError) as caught:
+        resolve(TrainLabelerSettings, {"seed": -1}, name)
+    assert sorted(str(caught.value).splitlines()) == [
+        f"epochs = 'many' (preset {name}): input should be a valid integer, unable to parse string as an integer.",
+        f"mining = 'hard' (preset {name}): input should be 'semi-hard' or 'batch-hard'.",
+        "seed = -1 (command line): input should be greater than or equal to 0.",
+        f"views = 1 (preset {name}): input should be greater than or equal to 2.",
+    ]
+    with pytest.raises(UsageError) as caught:
+        resolve(FinetuneSettings, {"task": "drive"}, name)
+    assert f"output_stride = 12 (preset {name} [finetune.drive]): input should be 8 or 16." == str(caught.value)
+
+
+def test_nearest() -> None:
+    assert nearest("epoch", ["epochs", "seed"]) == "did you mean 'epochs'?"
+    assert nearest("zzz", ["seed", "epochs"]) == "valid: epochs, seed."
+
+
+SHIPPED = [(name, step, choice) for name in preset_names() for step in STEPS for choice in CHOICES.get(step, (None,))]
+
+
+@pytest.mark.parametrize(("name", "step", "choice"), SHIPPED)
+def test_every_shipped_preset_resolves(name: str, step: str, choice: str | None) -> None:
+    needed = {"model": "m", "images": ["i"], "out": "o"} if step == "predict" else {}
+    resolve(STEPS[step], {**needed, **({ROW_KEY[step]: choice} if choice else {})}, name)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_open_with_command_cost_and_expectation(name: str) -> None:
+    head = (preset_folder() / f"{name}.toml").read_text(encoding="utf-8").split("\n[")[0]
+    assert "# Cost " in head and "# Expect " in head and ("#   swcl " in head or "#   make " in head)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_state_only_what_differs_from_the_defaults(name: str) -> None:
+    for step, table in read_preset(name).items():
+        choices = CHOICES.get(step, (None,))
+        plain = {
+            choice: resolve(STEPS[step], {ROW_KEY[step]: choice} if choice else {}).settings.model_dump()
+            for choice in choices
+        }
+        for key, value in table.items():
+            if isinstance(value, dict):
+                idle = [sub_key for sub_key in value if sub_key not in table and plain[key][sub_key] == value[sub_key]]
+            else:
+                idle = [key] if all(settings[key] == value for settings in plain.values()) else []
+            assert not idle, f"[{step}] {key}: the default is stated"
+
+
+def test_the_preset_paper_has_the_numbers_of_the_paper() -> None:
+    """FACTS 1."""
+
+    def held(step: str, **given: Any) -> dict[str, Any]:
+        return resolve(STEPS[step], given, "paper").settings.model_dump()
+
+    def check(values: dict[str, Any], **wanted: Any) -> None:
+        assert {name: values[name] for name in wanted} == wanted
+
+    for dataset in ("odir", "eyepacs"):
+        check(held("prep", dataset=dataset), size=448)
+    check(held("prep", dataset="idrid"), size=350)
+    check(held("prep", dataset="drive"), size=0)
+    labeler = held("train-labeler")
+    check(labeler, architecture="resnet34", crop=384, triplet_weight=1, margin=0.5, views=4, epochs=200, keep="last")
+    check(labeler, learning_rate=0.03, weight_decay=0.001, milestones=[140, 160, 180], labelled=["odir"])
+    assert labeler["batch_labelled"] * labeler["accumulate"] == 256
+    check(held("make-swap"), threshold=0.4)
+    pretrain = held("pretrain")
+    assert pretrain["architecture"] is None and DEFAULT_ARCHITECTURE == "resnetv2_50x1_bit"
+    check(pretrain, projection=128, temperature=0.1, learning_rate=0.001)
+    check(pretrain, weight_decay=1e-4, epochs=40, warmup_epochs=5, batch_patches=496, threshold=None)
+    check(pretrain, labels=["position", "abnormality", "patient"])
+    for method in ("simclr", "byol", "dino"):
+        check(held("pretrain", method=method), epochs=200, data=["odir", "eyepacs"], smallest_crop=0.8)
+    check(held("finetune", task="idrid"), batch=64, epochs=120, crop=224, seeds=5)
+    check(held("finetune", task="drive"), batch=8, epochs=300, crop=384, seeds=5, output_stride=8)
