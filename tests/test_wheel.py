@@ -63,7 +63,7 @@ def called(swcl: Path, outside: dict[str, str], *arguments: str) -> subprocess.C
 
 @pytest.mark.slow
 def test_it_runs_from_its_own_place(swcl: Path, outside: dict[str, str]) -> None:
-    code = "import swcl_cli.resolve as r; print(r.__file__); print(r.preset_folder())"
+    code = "import swcl_cli.settings.resolve as r; print(r.__file__); print(r.preset_folder())"
     python = swcl.parent / "python"
     printed = subprocess.run(
         [python, "-c", code], cwd=outside["HOME"], env=outside, capture_output=True, text=True, check=True

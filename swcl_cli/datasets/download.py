@@ -71,8 +71,8 @@ class Download:
     `found`: those that are here, dropped ones too.
 
     `draw_validation`: no validation split is published, so a fifth of `train` becomes it. `mask_kind`: what the masks
-    show, a key of data/masks.py. `square`: photographs are resized to squares. `drop_disagreeing`: photographs with
-    equal pixels and other labels are left out.
+    show, a key of preparation/masks.py. `square`: photographs are resized to squares. `drop_disagreeing`: photographs
+    with equal pixels and other labels are left out.
     """
 
     source: Path

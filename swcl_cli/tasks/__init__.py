@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-BLACK_AND_WHITE = (0, 255)  # values of a prepared mask (data/masks.py)
+BLACK_AND_WHITE = (0, 255)  # values of a prepared mask (preparation/masks.py)
 DISC_AND_CUP = (0, 128, 255)  # cup, rim, background
 
 

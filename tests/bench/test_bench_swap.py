@@ -17,12 +17,12 @@ import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
-from swcl_cli.evaluation.patch_scores import judge_patch_scores
 
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.loaders import make_loader
 from swcl_cli.data.photographs import Photographs, Squares
 from swcl_cli.models.encoders import create_labeler
+from swcl_cli.swap.judgement import judge_patch_scores
 from swcl_cli.swap.maps import Scorer, scored
 from swcl_cli.swap.rows import patch_rows
 from swcl_cli.swap.weak_labels import SCHEMA, read_patches

@@ -155,7 +155,7 @@ def test_a_torn_line_is_skipped(tmp_path: Path, job: Job) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from swcl_cli.data.journal import locked
+from swcl_cli.preparation.journal import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
