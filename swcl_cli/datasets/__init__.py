@@ -1,13 +1,9 @@
-"""Public data sets, one file each.
+"""List the public data sets, one file each. To add one: datasets/NAME.py with its SOURCE, and a line in DATASETS.
 
-To add one: write datasets/NAME.py with `read(source) -> Download`, PUBLISHED and ABOUT, enter it below, and add its
-name and size, and the options of its own that `read` takes, to settings.py.
+No file here imports pandas before a table is read, so `--help` and settings can ask for names and options.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from swcl_cli.datasets import (
     chase_db1,
@@ -21,27 +17,20 @@ from swcl_cli.datasets import (
     refuge_seg,
     stare,
 )
-from swcl_cli.datasets.download import About, Download
-
-
-@dataclass(frozen=True)
-class Source:
-    """read(source, **options of its own); published: images by split."""
-
-    read: Callable[..., Download]
-    published: dict[str, int]
-    about: About
-
 
 DATASETS = {
-    "odir": Source(odir.read, odir.PUBLISHED, odir.ABOUT),
-    "eyepacs": Source(eyepacs.read, eyepacs.PUBLISHED, eyepacs.ABOUT),
-    "messidor": Source(messidor.read, messidor.PUBLISHED, messidor.ABOUT),
-    "idrid": Source(idrid.read, idrid.PUBLISHED, idrid.ABOUT),
-    "refuge-cls": Source(refuge_cls.read, refuge_cls.PUBLISHED, refuge_cls.ABOUT),
-    "refuge-seg": Source(refuge_seg.read, refuge_seg.PUBLISHED, refuge_seg.ABOUT),
-    "drive": Source(drive.read, drive.PUBLISHED, drive.ABOUT),
-    "stare": Source(stare.read, stare.PUBLISHED, stare.ABOUT),
-    "chase-db1": Source(chase_db1.read, chase_db1.PUBLISHED, chase_db1.ABOUT),
-    "folder": Source(folder.read, folder.PUBLISHED, folder.ABOUT),
+    source.name: source
+    for source in (
+        odir.SOURCE,
+        eyepacs.SOURCE,
+        messidor.SOURCE,
+        idrid.SOURCE,
+        refuge_cls.SOURCE,
+        refuge_seg.SOURCE,
+        drive.SOURCE,
+        stare.SOURCE,
+        chase_db1.SOURCE,
+        folder.SOURCE,
+    )
 }
+OWN = folder.SOURCE.name  # photographs of people's own

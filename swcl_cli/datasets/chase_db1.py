@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from swcl_cli.datasets.download import NO_IMAGE, About, Download, Photograph, check_source, wrong_layout
+from swcl_cli.datasets.download import NO_IMAGE, Download, Photograph, Source, check_source, wrong_layout
 from swcl_cli.datasets.folders import Images
 
 PUBLISHED = {"train": 20, "test": 8}
@@ -15,13 +15,6 @@ OBSERVER, OTHER = "_1stHO", "_2ndHO"  # the second one's are not used
 NAME, MASK, SECOND = re.compile(r"Image_\d\d[LR]"), re.compile(f".*{OBSERVER}"), re.compile(f".*{OTHER}")
 EYES = {"L": "left", "R": "right"}
 EXPECTED = f"Image_01L.jpg, Image_01L{OBSERVER}.png, Image_01L{OTHER}.png in one folder"
-ABOUT = About(
-    title="CHASE_DB1",
-    layout=EXPECTED,
-    size="about 3 MB",
-    origin="the retinal image page of Kingston University London (Fraz et al. 2012)",
-    terms="CC BY 4.0",
-)
 
 
 def read(source: Path, chase_split: str = "20/8") -> Download:
@@ -49,3 +42,18 @@ def read(source: Path, chase_split: str = "20/8") -> Download:
     images.take_all(SECOND)
     images.close()
     return download
+
+
+SOURCE = Source(
+    name="chase-db1",
+    title="CHASE_DB1",
+    about="CHASE_DB1",
+    layout=EXPECTED,
+    size="about 3 MB",
+    origin="the retinal image page of Kingston University London (Fraz et al. 2012)",
+    terms="CC BY 4.0",
+    published=PUBLISHED,
+    prepared_size=0,
+    read=read,
+    options=("chase_split",),
+)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from swcl_cli.catalogue.labels import CLASS_LABELS
 from swcl_cli.errors import SwclError
 
 NO_IMAGE = "label without image"
@@ -17,23 +18,59 @@ DROPPED = "dropped"
 CORRECTED = "corrected"
 REFUSED = "refused"
 
+Value = bool | int | str | None
 
-@dataclass(frozen=True, slots=True)
-class About:
-    """What `swcl prep list` says of a data set. `size`: of the download; `origin`: a site or paper, in words."""
 
+@dataclass(frozen=True)
+class Source:
+    """Describe a public data set, all of it in its own file.
+
+    title: as tables call it; about: what it is, in a few words. size: of the download, in words; origin: a site or
+    paper; layout: what SOURCE holds. published: images by split, as the publication counts them. prepared_size: pixels
+    of the shorter side of prepared photographs, 0 keeps their own. options: settings of `prep` that it alone has;
+    read(source, **options) finds its photographs.
+    """
+
+    name: str
     title: str
+    about: str
     layout: str
     size: str
     origin: str
     terms: str
+    published: Mapping[str, int]
+    prepared_size: int
+    read: Callable[..., Download]
+    options: tuple[str, ...] = ()
+
+
+class LabelRow(Mapping[str, Value]):
+    """View the labels of one photograph as a mapping. The names are one tuple that all photographs share."""
+
+    __slots__ = ("names", "row")
+
+    def __init__(self, names: tuple[str, ...], row: tuple[Value, ...]) -> None:
+        self.names, self.row = names, row
+
+    def __getitem__(self, name: str) -> Value:
+        try:
+            return self.row[self.names.index(name)]
+        except ValueError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
     """One image of the download. `path`, `mask` and `fov` are POSIX and relative to the source.
 
-    Only the mask of a `folder` may be an absolute path: its folder of masks is named apart.
+    Only the mask of a `folder` may be an absolute path: its folder of masks is named apart. labels: values by label
+    column (catalogue/labels.py), those that are known.
     """
 
     image_id: str
@@ -41,19 +78,14 @@ class Photograph:
     split: str
     path: str
     eye: str = "unknown"
-    abnormal: bool | None = None
-    dr_grade: int | None = None
-    dme_grade: int | None = None
-    glaucoma: bool | None = None
     mask: str | None = None
     fov: str | None = None
-    keywords: str | None = None
-    age: int | None = None
-    sex: str | None = None
+    labels: Mapping[str, Value] = field(default_factory=dict)
 
     @property
-    def labels(self) -> tuple[bool | int | None, ...]:
-        return self.abnormal, self.dr_grade, self.dme_grade, self.glaucoma
+    def classes(self) -> tuple[Value, ...]:
+        """The labels that can be learnt, None where one is not known."""
+        return tuple(self.labels.get(name) for name in CLASS_LABELS)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,7 +108,7 @@ class Download:
     """
 
     source: Path
-    published: dict[str, int]
+    published: Mapping[str, int]
     draw_validation: bool
     mask_kind: str = "vessels"
     square: bool = False
@@ -85,6 +117,7 @@ class Download:
     found: Counter[str] = field(default_factory=Counter)
     label_files: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    label_names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)  # each once, in memory
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.source).as_posix()
@@ -98,8 +131,10 @@ class Download:
         return path
 
     def add(self, photograph: Photograph) -> None:
+        """Notes down a photograph that has a label. Its labels are kept as a view: no dictionary a photograph."""
+        names = self.label_names.setdefault(names := tuple(photograph.labels), names)
         self.found[photograph.split] += 1
-        self.photographs.append(photograph)
+        self.photographs.append(replace(photograph, labels=LabelRow(names, tuple(photograph.labels.values()))))
 
     def drop(self, split: str, path: str, reason: str) -> None:
         """Leaves out a photograph that is here and has a label."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from swcl_cli.datasets.download import NO_IMAGE, NO_MASK, About, Download, Photograph, check_source, find, wrong_layout
+from swcl_cli.datasets.download import NO_IMAGE, NO_MASK, Download, Photograph, Source, check_source, find, wrong_layout
 from swcl_cli.datasets.folders import Images
 
 PUBLISHED = {"train": 20, "test": 20}
@@ -12,13 +12,6 @@ FOLDERS = {"train": "training", "test": "test"}
 VESSELS = "1st_manual"  # test/1st_manual is not in today's download; the second observer's test/2nd_manual is not used
 FIELD_OF_VIEW = "mask"
 EXPECTED = "training/images/21_training.tif, training/1st_manual/21_manual1.gif, training/mask/21_training_mask.gif"
-ABOUT = About(
-    title="DRIVE",
-    layout=EXPECTED,
-    size="about 30 MB",
-    origin="the DRIVE challenge of the Image Sciences Institute, Utrecht (Staal et al. 2004)",
-    terms="research and education alone, no redistribution; registration",
-)
 
 
 def read(source: Path) -> Download:
@@ -48,3 +41,17 @@ def _add(download: Download, split: str, part: Path) -> None:
         download.add(Photograph(stem, number, split, path, mask=mask, fov=fov))
     for masks in (vessels, views):
         masks.close(NO_IMAGE, "a mask")
+
+
+SOURCE = Source(
+    name="drive",
+    title="DRIVE",
+    about="DRIVE",
+    layout=EXPECTED,
+    size="about 30 MB",
+    origin="the DRIVE challenge of the Image Sciences Institute, Utrecht (Staal et al. 2004)",
+    terms="research and education alone, no redistribution; registration",
+    published=PUBLISHED,
+    prepared_size=0,
+    read=read,
+)

@@ -5,20 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from swcl_cli.datasets.download import About, Download, Photograph, check_source, wrong_layout
+from swcl_cli.catalogue.labels import DR_GRADE
+from swcl_cli.datasets.download import Download, Photograph, Source, check_source, wrong_layout
 from swcl_cli.datasets.folders import Images
 from swcl_cli.datasets.tables import read_table, require_unique
 
 PUBLISHED = {"train": 35126, "test": 53576}
 LABELS = {"train": "trainLabels.csv", "test": "retinopathy_solution.csv"}  # of the folder of the same name as the split
 EXPECTED = "train/10_left.jpeg with trainLabels.csv, test/1_left.jpeg with retinopathy_solution.csv"
-ABOUT = About(
-    title="Kaggle EyePACS",
-    layout=EXPECTED,
-    size="about 88 GB",
-    origin="the Kaggle competition Diabetic Retinopathy Detection (2015)",
-    terms="the competition's rules; no redistribution",
-)
 NAME = re.compile(r"(\d+)_(left|right)")
 
 
@@ -42,12 +36,26 @@ def read(source: Path) -> Download:
                 raise row.wrong("image", f"'{name}' is not of the form 10_left")
             if name in earlier:
                 raise row.wrong("image", f"'{name}' stands in {LABELS['train']} already")
-            grade = row.integer("level", 0, 4)
+            grade = row.label("level", DR_GRADE)
             path = images.take(name)
             if path is None:
                 images.missing(f"{name}.jpeg", str(row))
                 continue
             patient, eye = parts.groups()
-            download.add(Photograph(name, patient, split, path, eye, dr_grade=grade))
+            download.add(Photograph(name, patient, split, path, eye, labels={DR_GRADE: grade}))
         images.close()
     return download
+
+
+SOURCE = Source(
+    name="eyepacs",
+    title="Kaggle EyePACS",
+    about="Kaggle EyePACS",
+    layout=EXPECTED,
+    size="about 88 GB",
+    origin="the Kaggle competition Diabetic Retinopathy Detection (2015)",
+    terms="the competition's rules; no redistribution",
+    published=PUBLISHED,
+    prepared_size=448,
+    read=read,
+)

@@ -8,26 +8,23 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, About, Download, Photograph, check_source
+from swcl_cli.catalogue.labels import TABLED
+from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, Download, Photograph, Source, check_source
 from swcl_cli.datasets.folders import Images, split_name, walk
 from swcl_cli.datasets.tables import Row, read_header, read_table, require_unique
 from swcl_cli.errors import SwclError, UsageError
 
 PUBLISHED: dict[str, int] = {}
 IMAGE = "image"
-GRADES = {"dr_grade": (0, 4), "dme_grade": (0, 2), "age": (0, 130)}
-TRUTHS = ("abnormal", "glaucoma")
 SPLIT_WORDS = {"train": "train", "val": "val", "test": "test"}
 EYE_WORDS = {
     "left": "left", "l": "left", "os": "left", "right": "right", "r": "right", "od": "right", "unknown": "unknown",
 }  # fmt: skip
-SEX_WORDS = {"female": "female", "f": "female", "male": "male", "m": "male"}
 NEAR = 0.8  # likeness of names: patient_id is patient, DR-grade is dr_grade
-COLUMNS = ("patient", "eye", "split", "sex", *TRUTHS, *GRADES)
+COLUMNS = ("patient", "eye", "split", *(label.name for label in TABLED))
 EXPECTED = (
     f"photographs in folders of any names; --labels TABLE with the columns {IMAGE} and any of {', '.join(COLUMNS)}"
 )
-ABOUT = About(title="photographs of your own", layout=EXPECTED, size="any", origin="anywhere", terms="yours")
 
 
 def read(
@@ -117,13 +114,14 @@ def _photograph(key: str, path: str, row: Row | None, pattern: re.Pattern[str] |
     image_id = key.replace("/", "_")
     values: dict[str, Any] = {"patient_id": image_id, "split": "train", "mask": mask, **_from_name(path, pattern)}
     if row is not None:
-        for column, words in (("split", SPLIT_WORDS), ("eye", EYE_WORDS), ("sex", SEX_WORDS)):
+        for column, words in (("split", SPLIT_WORDS), ("eye", EYE_WORDS)):
             if row.optional(column):
                 values[column] = row.choice(column, words)
         if row.optional("patient"):
             values["patient_id"] = row.text("patient")
-        values |= {column: row.truth(column) for column in TRUTHS if row.optional(column)}
-        values |= {column: row.integer(column, *limits) for column, limits in GRADES.items() if row.optional(column)}
+        values["labels"] = {
+            label.name: row.label(label.name, label.name) for label in TABLED if row.optional(label.name)
+        }
     return Photograph(image_id=image_id, path=path, **values)
 
 
@@ -148,3 +146,18 @@ def _require_unique(download: Download) -> None:
         other = paths.setdefault(photograph.image_id, photograph.path)
         if other != photograph.path:
             raise SwclError(f"{other} and {photograph.path} would both be called {photograph.image_id}: rename one.")
+
+
+SOURCE = Source(
+    name="folder",
+    title="folder",
+    about="photographs of your own",
+    layout=EXPECTED,
+    size="any",
+    origin="anywhere",
+    terms="yours",
+    published=PUBLISHED,
+    prepared_size=448,
+    read=read,
+    options=("labels", "masks", "name_pattern"),
+)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from swcl_cli.datasets.download import About, Download, Photograph, check_source, find, wrong_layout
+from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE
+from swcl_cli.datasets.download import Download, Photograph, Source, check_source, find, wrong_layout
 from swcl_cli.datasets.folders import Images
 from swcl_cli.datasets.tables import read_table, require_unique
 
@@ -16,14 +17,8 @@ PARTS = {  # split: folder of images, label file
     "test": ("b. Testing Set", "b. IDRiD_Disease Grading_Testing Labels.csv"),
 }
 EXPECTED = f"{IMAGES}/{PARTS['train'][0]}/IDRiD_001.jpg with {LABELS}/{PARTS['train'][1]}"
-ABOUT = About(
-    title="IDRiD, disease grading",
-    layout=EXPECTED,
-    size="212 MB",
-    origin="IEEE DataPort, Indian Diabetic Retinopathy Image Dataset (Porwal et al. 2018)",
-    terms="CC BY 4.0",
-)
-COLUMNS = ("Image name", "Retinopathy grade", "Risk of macular edema")
+IMAGE = "Image name"
+GRADES = {DR_GRADE: "Retinopathy grade", DME_GRADE: "Risk of macular edema"}  # label: column
 
 
 def read(source: Path) -> Download:
@@ -42,16 +37,30 @@ def read(source: Path) -> Download:
 
 
 def _add(download: Download, split: str, folder: Path, labels: Path) -> None:
-    rows = read_table(download.labels(labels), COLUMNS)
-    require_unique(rows, "Image name")
+    rows = read_table(download.labels(labels), (IMAGE, *GRADES.values()))
+    require_unique(rows, IMAGE)
     images = Images(download, folder)
     for row in rows:
-        name = row.name("Image name")
-        dr_grade, dme_grade = row.integer("Retinopathy grade", 0, 4), row.integer("Risk of macular edema", 0, 2)
+        name = row.name(IMAGE)
+        grades = {label: row.label(column, label) for label, column in GRADES.items()}
         path = images.take(name)
         if path is None:
             images.missing(f"{name}.jpg", str(row))
             continue
         image_id = f"{split}_{name}"
-        download.add(Photograph(image_id, image_id, split, path, dr_grade=dr_grade, dme_grade=dme_grade))
+        download.add(Photograph(image_id, image_id, split, path, labels=grades))
     images.close()
+
+
+SOURCE = Source(
+    name="idrid",
+    title="IDRiD",
+    about="IDRiD, disease grading",
+    layout=EXPECTED,
+    size="212 MB",
+    origin="IEEE DataPort, Indian Diabetic Retinopathy Image Dataset (Porwal et al. 2018)",
+    terms="CC BY 4.0",
+    published=PUBLISHED,
+    prepared_size=350,
+    read=read,
+)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from swcl_cli.datasets.download import CORRECTED, About, Download, Photograph, check_source, find, wrong_layout
+from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE
+from swcl_cli.datasets.download import CORRECTED, Download, Photograph, Source, check_source, find, wrong_layout
 from swcl_cli.datasets.folders import Images, split_name
 from swcl_cli.datasets.tables import Row, read_table, require_unique
 from swcl_cli.errors import SwclError
@@ -12,8 +13,7 @@ from swcl_cli.errors import SwclError
 PUBLISHED = {"train": 1196}  # of 1,200; four are left out, see `read`
 BASES = tuple(f"Base{hospital}{part}" for hospital in (1, 2, 3) for part in (1, 2, 3, 4))
 LABELS = ("Annotation_{base}.xls", "Annotation {base}.xls", "Annotation_{base}.xlsx", "Annotation {base}.xlsx")
-COLUMNS = ("Image name", "Retinopathy grade", "Risk of macular edema")
-GRADES = "Retinopathy grade"
+IMAGE, GRADES, OEDEMA = "Image name", "Retinopathy grade", "Risk of macular edema"
 ERRATA = {  # (base, stem): the grade that the site's errata give
     ("Base11", "20051020_63045_0100_PP"): 0,
     ("Base11", "20051020_64007_0100_PP"): 3,
@@ -21,13 +21,6 @@ ERRATA = {  # (base, stem): the grade that the site's errata give
     ("Base13", "20060523_48477_0100_PP"): 3,
 }
 EXPECTED = f"{BASES[0]}/20051019_38557_0100_PP.tif ... {BASES[-1]}/, {LABELS[0].format(base=BASES[0])} in or beside it"
-ABOUT = About(
-    title="Messidor",
-    layout=EXPECTED,
-    size="several GB",
-    origin="the Messidor page of ADCIS (Decenciere et al. 2014)",
-    terms="research and education alone, no redistribution; a form to fill in",
-)
 
 
 def read(source: Path) -> Download:
@@ -53,20 +46,20 @@ def _add(download: Download, base: str, folder: Path) -> None:
     if not found:
         raise SwclError(f"The label file {folder.parent / names[0]} is missing; it may lie in {base} as well.")
     labels = download.labels(found[0])
-    rows = read_table(labels, COLUMNS)
-    require_unique(rows, "Image name")
+    rows = read_table(labels, (IMAGE, GRADES, OEDEMA))
+    require_unique(rows, IMAGE)
     images = Images(download, folder, ignored={table.name for table in found})
     for row in rows:
-        name = row.name("Image name")
+        name = row.name(IMAGE)
         stem = split_name(name)[0]
-        grade, oedema = row.integer(GRADES, 0, 3), row.integer("Risk of macular edema", 0, 2)
+        grade, oedema = row.integer(GRADES, 0, 3), row.label(OEDEMA, DME_GRADE)
         path = images.take(stem)
         if path is None:
             images.missing(name, str(row))
             continue
         grade = _corrected(download, row, (base, stem), path, grade)
         image_id = f"{base}_{stem}"
-        download.add(Photograph(image_id, image_id, "train", path, dr_grade=grade, dme_grade=oedema))
+        download.add(Photograph(image_id, image_id, "train", path, labels={DR_GRADE: grade, DME_GRADE: oedema}))
     images.close()
 
 
@@ -75,3 +68,17 @@ def _corrected(download: Download, row: Row, image: tuple[str, str], path: str, 
     if right != grade:
         download.problem(path, CORRECTED, f"{row}: grade {grade} is {right} by the published errata")
     return right
+
+
+SOURCE = Source(
+    name="messidor",
+    title="Messidor",
+    about="Messidor",
+    layout=EXPECTED,
+    size="several GB",
+    origin="the Messidor page of ADCIS (Decenciere et al. 2014)",
+    terms="research and education alone, no redistribution; a form to fill in",
+    published=PUBLISHED,
+    prepared_size=350,
+    read=read,
+)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from swcl_cli.datasets.download import About, Download, Photograph, check_source, find, wrong_layout
+from swcl_cli.catalogue.labels import ABNORMAL
+from swcl_cli.datasets.download import Download, Photograph, Source, Value, check_source, find, wrong_layout
 from swcl_cli.datasets.folders import Images
 from swcl_cli.datasets.tables import Row, read_table, require_unique
 
@@ -27,13 +28,6 @@ EXPECTED = (
     f"{' / '.join(folder for folder, _ in PARTS.values())}, each with Images and Annotation; "
     f"or {' / '.join(KAGGLE_LABELS)} with {' / '.join(KAGGLE_IMAGES)}"
 )
-ABOUT = About(
-    title="OIA-ODIR",
-    layout=EXPECTED,
-    size="about 2 GB (Kaggle packaging)",
-    origin="the ODIR-2019 challenge of Peking University (Li et al. 2021); the training part also on Kaggle as ODIR-5K",
-    terms="see the site; registration",
-)
 COMMAS = re.compile("[,\uff0c]")  # the keywords' comma is the full-width one, but four cells have ours
 NORMAL = "normal fundus"
 LENS_DUST = "lens dust"
@@ -42,7 +36,6 @@ ANTERIOR = "anterior segment image"
 OF_THE_PHOTOGRAPH = {
     LENS_DUST, "low image quality", "image offset", "no fundus image", "optic disk photographically invisible",
 }  # fmt: skip
-SEXES = ("female", "male")
 
 
 def read(source: Path, keywords: str = "released") -> Download:
@@ -123,21 +116,28 @@ def _add(download: Download, split: str, patients: Iterable[Row], folder: Path, 
                     split=split,
                     path=path,
                     eye=eye,
-                    abnormal=is_abnormal(decisive),
-                    keywords=",".join(keywords),
-                    age=_age(row),
-                    sex=_sex(row),
+                    labels={ABNORMAL: is_abnormal(decisive), "keywords": ",".join(keywords), **_person(row)},
                 )
                 download.add(photograph)
     images.close()
 
 
-def _age(row: Row) -> int | None:
-    return row.integer("Patient Age", 0, 130) if row.optional("Patient Age") else None
+def _person(row: Row) -> dict[str, Value]:
+    """Age and sex, where the table says them."""
+    told = {"age": "Patient Age", "sex": "Patient Sex"}
+    return {label: row.label(column, label) for label, column in told.items() if row.optional(column)}
 
 
-def _sex(row: Row) -> str | None:
-    text = row.optional("Patient Sex")
-    if text is not None and text.lower() not in SEXES:
-        raise row.wrong("Patient Sex", f"'{text}' is neither {' nor '.join(SEXES)}")
-    return text.lower() if text else None
+SOURCE = Source(
+    name="odir",
+    title="OIA-ODIR",
+    about="OIA-ODIR",
+    layout=EXPECTED,
+    size="about 2 GB (Kaggle packaging)",
+    origin="the ODIR-2019 challenge of Peking University (Li et al. 2021); the training part also on Kaggle as ODIR-5K",
+    terms="see the site; registration",
+    published=PUBLISHED,
+    prepared_size=448,
+    read=read,
+    options=("keywords",),
+)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from swcl_cli.catalogue.labels import GLAUCOMA
 from swcl_cli.datasets import refuge
-from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, About, Download, Photograph
+from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, Download, Photograph, Source
 from swcl_cli.errors import SwclError
-
-PUBLISHED = refuge.PUBLISHED
-ABOUT = About("REFUGE, glaucoma", refuge.EXPECTED, refuge.SIZE, refuge.ORIGIN, refuge.TERMS)
 
 
 def read(source: Path) -> Download:
     """Any packaging. In the training part the first letter of a name is its label. Raises SwclError on bad labels."""
-    download = Download(source, PUBLISHED, draw_validation=False)
+    download = Download(source, refuge.PUBLISHED, draw_validation=False)
     contents = refuge.search(download)
     for letter in refuge.TABLED:
         part = [stem for stem in sorted(contents.photographs) if stem[0] == letter]
@@ -26,7 +24,21 @@ def read(source: Path) -> Download:
         if glaucoma is None:
             download.problem(path, NO_LABEL, "no table names it")
         else:
-            download.add(Photograph(stem, stem, refuge.split_of(stem), path, glaucoma=glaucoma))
+            download.add(Photograph(stem, stem, refuge.split_of(stem), path, labels={GLAUCOMA: glaucoma}))
     for stem in sorted(contents.rows.keys() - contents.photographs.keys()):
         download.problem(f"{stem}.jpg", NO_IMAGE, contents.rows[stem])
     return download
+
+
+SOURCE = Source(
+    name="refuge-cls",
+    title="REFUGE-cls",
+    about="REFUGE, glaucoma",
+    layout=refuge.EXPECTED,
+    size=refuge.SIZE,
+    origin=refuge.ORIGIN,
+    terms=refuge.TERMS,
+    published=refuge.PUBLISHED,
+    prepared_size=350,
+    read=read,
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from swcl_cli.datasets.download import NO_IMAGE, About, Download, Photograph, check_source, find, wrong_layout
+from swcl_cli.datasets.download import NO_IMAGE, Download, Photograph, Source, check_source, find, wrong_layout
 from swcl_cli.datasets.folders import Images
 
 PUBLISHED = {"train": 10, "test": 10}
@@ -14,13 +14,6 @@ IMAGES, VESSELS = "stare-images", "labels-ah"  # the first observer's; the secon
 OBSERVER = ".ah"
 NAME, MASK, SECOND = re.compile(r"im\d{4}"), re.compile(r".*\.ah"), re.compile(r".*\.vk")
 EXPECTED = f"{IMAGES}/im0001.ppm.gz and {VESSELS}/im0001.ah.ppm.gz, or all in one folder; .ppm and .png as well"
-ABOUT = About(
-    title="STARE",
-    layout=EXPECTED,
-    size="about 20 MB",
-    origin="the STARE project of Clemson University (Hoover et al. 2000), its three archives of the vessel task",
-    terms="see the site",
-)
 
 
 def read(source: Path) -> Download:
@@ -45,3 +38,17 @@ def read(source: Path) -> Download:
     images.take_all(SECOND)
     images.close()
     return download
+
+
+SOURCE = Source(
+    name="stare",
+    title="STARE",
+    about="STARE",
+    layout=EXPECTED,
+    size="about 20 MB",
+    origin="the STARE project of Clemson University (Hoover et al. 2000), its three archives of the vessel task",
+    terms="see the site",
+    published=PUBLISHED,
+    prepared_size=0,
+    read=read,
+)

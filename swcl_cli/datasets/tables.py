@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-
+from swcl_cli.catalogue.labels import LABELS
 from swcl_cli.errors import SwclError
 
 WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0*)?")
@@ -61,6 +60,13 @@ class Row:
     def truth(self, column: str) -> bool:
         """The cell as 0 or 1. Raises SwclError where it is neither."""
         return bool(self.integer(column, 0, 1))
+
+    def label(self, column: str, label: str) -> bool | int | str:
+        """The cell as a value of that label column. Raises SwclError where it can't be one."""
+        known = LABELS[label]
+        if known.kind == "binary":
+            return self.truth(column)
+        return self.choice(column, dict(known.words)) if known.words else self.integer(column, known.low, known.high)
 
     def name(self, column: str) -> str:
         """The cell as the bare name of a file. Raises SwclError where it could lead to another folder."""
@@ -174,6 +180,8 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _excel_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    import pandas as pd
+
     try:
         sheet = pd.read_excel(path, engine="calamine", header=None, dtype=object, keep_default_na=False)
     except Exception as error:  # calamine raises classes of its own for damaged files

@@ -7,7 +7,7 @@ import hashlib
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from swcl_cli.preparation.jobs import Job, Outcome
 from swcl_cli.settings import PrepSettings
 from swcl_cli.workspace import Workspace, atomic
 
-COPIED = ("split", *(field.name for field in fields(Photograph) if field.name not in {"split", "path", "mask", "fov"}))
+COPIED = ("split", "image_id", "patient_id", "eye")
 
 
 def job_of(settings: PrepSettings, source: Path, download: Download, photograph: Photograph) -> Job:
@@ -71,7 +71,7 @@ def sort_out(settings: PrepSettings, download: Download, outcomes: Mapping[str, 
     dropped: set[str] = set()
     sharing = []
     for first, *others in _alike(usable, beginnings, outcomes):
-        if download.drop_disagreeing and any(other.labels != first.labels for other in others):
+        if download.drop_disagreeing and any(other.classes != first.classes for other in others):
             for photograph, other in ((first, others[0]), *((other, first) for other in others)):
                 download.found[photograph.split] -= 1
                 dropped.add(photograph.image_id)
@@ -104,12 +104,12 @@ def _compare(photograph: Photograph, twin: Photograph) -> str:
     text = f"the same pixels as {twin.path}; both are used"
     if photograph.split != twin.split:
         text += f", one in {photograph.split}, one in {twin.split}"
-    return text if photograph.labels == twin.labels else text + ", though their labels differ"
+    return text if photograph.classes == twin.classes else text + ", though their labels differ"
 
 
 def _draw_validation(settings: PrepSettings, found: Sorted) -> None:
     train = [place for place, photograph in enumerate(found.good) if photograph.split == "train"]
-    groups, labels = (found.group(found.good[place]) for place in train), (found.good[place].labels for place in train)
+    groups, labels = (found.group(found.good[place]) for place in train), (found.good[place].classes for place in train)
     chosen = validation_groups(groups, labels, settings.seed, settings.dataset)
     for place in train:
         if found.group(found.good[place]) in chosen:
@@ -128,6 +128,7 @@ def rows_of(
         yield {
             "dataset": settings.prepared,
             **{name: getattr(photograph, name) for name in COPIED},
+            **photograph.labels,
             "group_id": found.group(photograph),
             "path": paths["photograph"],
             "width": outcome.width,

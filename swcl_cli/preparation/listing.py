@@ -23,15 +23,15 @@ def rows(workspace: Workspace) -> list[tuple[str, ...]]:
             prepared = _by_split(read_provenance(workspace.manifest(name)).get("counts", {}))
             quarantined = f"{_quarantined(workspace, name):,}"
         published = _by_split(source.published) if source.published else "any"
-        found.append((name, published, source.about.size, prepared, quarantined))
+        found.append((name, published, source.size, prepared, quarantined))
     return found
 
 
 def descriptions() -> list[str]:
     """Of each data set: what it is, where to get it, its terms, and the layout that SOURCE must have."""
     return [
-        f"{name}: {about.title}, from {about.origin}. Terms: {about.terms}.\n  SOURCE holds {about.layout}."
-        for name, about in ((name, source.about) for name, source in DATASETS.items())
+        f"{name}: {source.about}, from {source.origin}. Terms: {source.terms}.\n  SOURCE holds {source.layout}."
+        for name, source in DATASETS.items()
     ]
 
 

@@ -1,0 +1,119 @@
+"""List the fine-tuning tasks. To add one: a row in TASKS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE, GLAUCOMA, LABELS, TABLED, Question
+
+CLASSIFICATION, SEGMENTATION = "classification", "segmentation"  # kinds, as tasks/ registers them
+BLACK_AND_WHITE = (0, 255)  # values of a prepared mask (preparation/masks.py)
+DISC_AND_CUP = (0, 128, 255)  # cup, rim, background
+OWN = "folder"  # photographs of people's own
+ALL = "all"  # each public task
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Say how grades of a label column become classes: `classes` holds the class of each grade, `words` the grades of
+    each class, `question` what is asked of a photograph.
+    """
+
+    classes: tuple[int, ...]
+    words: tuple[str, ...]
+    question: Question
+
+
+@dataclass(frozen=True)
+class Task:
+    """Describe a task. `heads` maps a head to its number of classes: a label column of the manifest, or a structure in
+    the mask.
+
+    measure: the primary one (FACTS 1). groupings: of label columns whose classes are not the grades themselves.
+    shades: the values of the mask that are a structure; mask: all that it may hold. ratio: two structures whose
+    vertical diameters are compared. square: photographs were resized to squares. open: data set and heads are the
+    user's to choose (tasks/own.py). defaults: settings of `finetune` that differ from the step's own. options: settings
+    that this task alone has.
+    """
+
+    name: str
+    dataset: str
+    kind: str
+    heads: Mapping[str, int]
+    measure: str
+    title: str
+    defaults: Mapping[str, Any]
+    groupings: Mapping[str, Grouping] = field(default_factory=dict)
+    shades: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    mask: tuple[int, ...] = BLACK_AND_WHITE
+    ratio: tuple[str, str] | None = None
+    square: bool = False
+    open: bool = False
+    options: tuple[str, ...] = ()
+
+    @property
+    def grades(self) -> dict[str, tuple[int, ...]]:
+        """The class of each grade of a column, where it is not the grade itself."""
+        return {head: grouping.classes for head, grouping in self.groupings.items()}
+
+
+REFERABLE = Grouping(  # grades 0 and 1 against 2 and 3 (paper, Table I)
+    classes=(0, 0, 1, 1),
+    words=("0-1", "2-3"),
+    question=Question(
+        "referable retinopathy", "photographs with retinopathy of grade 2 or 3", "photographs of grade 0 or 1"
+    ),
+)
+GRADES = {name: LABELS[name].classes for name in (DR_GRADE, DME_GRADE)}
+ANY_LABEL = {label.name: label.classes for label in TABLED if label.classes}
+VESSELS: Mapping[str, Any] = {"heads": {"vessel": 2}, "shades": {"vessel": (255,)}, "measure": "f1"}
+CROPS_OF_PHOTOGRAPHS = {"crop": 224, "batch": 64, "epochs": 120}  # FACTS 1, fine-tuning
+CROPS_OF_MASKS = {"crop": 384, "batch": 8, "epochs": 300}
+
+# In the paper's order (Table II).
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            "messidor",
+            "messidor",
+            CLASSIFICATION,
+            {**GRADES, DR_GRADE: 2},
+            "joint_accuracy",
+            "Messidor",
+            {**CROPS_OF_PHOTOGRAPHS, "folds": 5, "seeds": 1},  # has no splits; five runs, as all
+            groupings={DR_GRADE: REFERABLE},
+        ),
+        Task("idrid", "idrid", CLASSIFICATION, GRADES, "joint_accuracy", "IDRiD", CROPS_OF_PHOTOGRAPHS),
+        Task("refuge-cls", "refuge-cls", CLASSIFICATION, {GLAUCOMA: 2}, "auc", "REFUGE-cls", CROPS_OF_PHOTOGRAPHS),
+        Task("drive", "drive", SEGMENTATION, title="DRIVE", defaults=CROPS_OF_MASKS, **VESSELS),
+        Task("chase-db1", "chase-db1", SEGMENTATION, title="CHASE_DB1", defaults=CROPS_OF_MASKS, **VESSELS),
+        Task("stare", "stare", SEGMENTATION, title="STARE", defaults=CROPS_OF_MASKS, **VESSELS),
+        Task(
+            "refuge-seg",
+            "refuge-seg",
+            SEGMENTATION,
+            {"disc": 2, "cup": 2},
+            "f1",
+            "REFUGE-seg",
+            CROPS_OF_MASKS,
+            shades={"disc": (0, 128), "cup": (0,)},
+            mask=DISC_AND_CUP,
+            ratio=("cup", "disc"),
+            square=True,
+        ),
+        Task(
+            OWN,
+            "folder",
+            CLASSIFICATION,
+            ANY_LABEL,
+            "joint_accuracy",
+            "folder",
+            {"crop": 224, "batch": 16, "epochs": 120},
+            open=True,
+            options=("data", "heads"),
+        ),
+    )
+}
