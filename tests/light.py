@@ -13,12 +13,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data import colour
 from swcl_cli.models.encoders import ARCHITECTURES, keyed_weights
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.steps import finetune
-from swcl_cli.tasks import Task, runs
+from swcl_cli.tasks import runs
 from swcl_cli.training.run import Run
 
 CHANNELS = ARCHITECTURES["resnet18"].channels

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from swcl_cli.tasks import TASKS
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.workspace import Workspace
 from tests.commands import swcl
 

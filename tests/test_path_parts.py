@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from swcl_cli.resolve import resolve
 
 from swcl_cli.errors import UsageError
-from swcl_cli.resolve import resolve
-from swcl_cli.settings import ARTEFACTS, DATASETS, STEPS, plain_part
+from swcl_cli.settings import ARTEFACTS, ROWS, STEPS, plain_part
 from swcl_cli.settings.path_parts import LONGEST
 
 PLAIN = ["swcl", "bit-s", "clinic-a", "Klinik Süd", "v1.2_b", "網膜", "a..b", "é" * (LONGEST // 2)]
@@ -56,7 +56,7 @@ def test_each_setting_refuses_them_from_the_command_line_and_from_presets(
         resolve(STEPS[step], needed, str(preset))
 
 
-@pytest.mark.parametrize("name", [*(set(DATASETS) - {"folder"}), "ODIR", *ARTEFACTS])
+@pytest.mark.parametrize("name", [*(set(ROWS["prep"]) - {"folder"}), "ODIR", *ARTEFACTS])
 def test_no_own_set_takes_the_name_of_another(name: str) -> None:
     with pytest.raises(UsageError, match=f"^name: {name} is the name of a public data set or another artefact"):
         resolve(STEPS["prep"], {"dataset": "folder", "name": name})

@@ -10,15 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from swcl_cli.settings import DATASETS, METHODS, STEPS, TASKS
+from swcl_cli.settings import ROWS, STEPS
 from swcl_cli.settings.resolve import preset_names
 
 ROOT = Path(__file__).parents[1]
-CHOICES = {
-    "prep": [name for name in DATASETS if name != "list"],
-    "pretrain": list(METHODS),
-    "finetune": list(TASKS),
-}
+CHOICES = {step: [name for name in rows if name != "list"] for step, rows in ROWS.items()}
 
 
 @pytest.fixture(scope="module")

@@ -159,5 +159,5 @@ SOURCE = Source(
     published=PUBLISHED,
     prepared_size=448,
     read=read,
-    options=("labels", "masks", "name_pattern"),
+    options=("name", "labels", "masks", "name_pattern"),
 )

@@ -1,14 +1,20 @@
-"""The pretraining methods. To add one: a file here with `prepare`, its name in METHODS and in `settings/names.py`."""
+"""Train an encoder by one of the methods of catalogue/methods.py, one file each."""
 
-from swcl_cli.methods import byol, dino, multitask, simclr, supervised, swcl, swcl_image
+from __future__ import annotations
 
-METHODS = {
-    "swcl": swcl.prepare,
-    "simclr": simclr.prepare,
-    "byol": byol.prepare,
-    "dino": dino.prepare,
-    "supervised-odir": supervised.prepare_odir,
-    "supervised-eyepacs": supervised.prepare_eyepacs,
-    "multitask": multitask.prepare,
-    "swcl-image": swcl_image.prepare,
-}
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from swcl_cli.catalogue.methods import METHODS
+
+if TYPE_CHECKING:
+    from swcl_cli.methods.method import Method
+    from swcl_cli.settings import PretrainSettings
+    from swcl_cli.workspace import Workspace
+
+
+def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
+    """Build the method that the settings name, from the workspace's data. No other method is imported."""
+    module, _, function = METHODS[settings.method].prepare.partition(":")
+    method: Method = getattr(import_module(f"swcl_cli.methods.{module}"), function)(settings, workspace)
+    return method

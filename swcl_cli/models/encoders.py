@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from swcl_cli import chance
+from swcl_cli.catalogue.encoders import LABELERS
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import read_provenance
 
@@ -23,14 +24,12 @@ class Architecture:
     batch_norm: bool  # else GroupNorm, which alone is exact across processes (FACTS 5)
 
 
-# To add one: a row here under timm's name, and the name in `settings/names.py`.
 ARCHITECTURES = {
     "resnet18": Architecture(channels=512, low_level_channels=64, batch_norm=True),
     "resnet34": Architecture(channels=512, low_level_channels=64, batch_norm=True),
     "resnet50": Architecture(channels=2048, low_level_channels=256, batch_norm=True),
     "resnetv2_50x1_bit": Architecture(channels=2048, low_level_channels=256, batch_norm=False),
 }
-LABELERS = ("resnet18", "resnet34")
 MOST_LISTED = 8  # keys in a message
 
 

@@ -6,8 +6,7 @@ import csv
 from collections.abc import Mapping
 
 from swcl_cli.data.manifest import SPLITS
-from swcl_cli.datasets import DATASETS
-from swcl_cli.settings import OWN
+from swcl_cli.datasets import DATASETS, OWN
 from swcl_cli.workspace import Workspace, read_provenance
 
 COLUMNS = ("data set", "train / val / test", "download", "prepared here", "quarantine.csv")

@@ -10,7 +10,7 @@ from swcl_cli.reporting import names
 from swcl_cli.reporting.contents import Artefact, Contents
 from swcl_cli.reporting.initialisations import Initialisation, initialisation
 from swcl_cli.reporting.recipes import recipe
-from swcl_cli.settings.names import WeakLabel
+from swcl_cli.settings.rows import WeakLabel
 
 WEAK_LABELS: tuple[str, ...] = get_args(WeakLabel)
 DEFAULT_THRESHOLD = 0.4  # the paper's

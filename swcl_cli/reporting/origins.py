@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swcl_cli.reporting.contents import Artefact, Contents
-from swcl_cli.settings import DATASETS, ROW_KEY, ROWS, STEPS
+from swcl_cli.settings import ROW_KEY, ROWS, STEPS
 
 POSITIONAL = {"prep": "dataset", "finetune": "task"}
 
@@ -48,7 +48,7 @@ def _pairs(artefact: Artefact, key: str) -> tuple[tuple[str, str], ...]:
 def _commands(contents: Contents) -> dict[str, str]:
     commands = {artefact.path: _command(artefact) for artefact in contents.artefacts()}
     for name, dataset in contents.datasets.items():
-        if name not in DATASETS:
+        if name not in ROWS["prep"]:
             commands[dataset.artefact.path] = _command(dataset.artefact, name=name)
     for name, encoder in contents.encoders.items():
         commands[encoder.path] = _command(encoder, name=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -87,7 +88,7 @@ def datasets_table(contents: Contents) -> Table | None:
     )
 
 
-def _published(dataset: DataSet) -> dict[str, int]:
+def _published(dataset: DataSet) -> Mapping[str, int]:
     """By split, of the packaging that was prepared."""
     name, made = dataset.name, dataset.artefact
     published = DATASETS[name].published if name in DATASETS else {}
@@ -102,7 +103,7 @@ def _published(dataset: DataSet) -> dict[str, int]:
     return published
 
 
-def _beside(split: str, prepared: dict[str, int], published: dict[str, int]) -> Cell:
+def _beside(split: str, prepared: dict[str, int], published: Mapping[str, int]) -> Cell:
     """Prepared of published; photographs that validate, where none are published for it, were published to train."""
     drawn = prepared["val"] if "train" in published and "val" not in published else 0
     if split == "val" and drawn:

@@ -6,8 +6,10 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from swcl_cli.settings.names import Architecture, Task
+from swcl_cli.catalogue.encoders import DEFAULT
+from swcl_cli.catalogue.tasks import OWN
 from swcl_cli.settings.path_parts import PathPart
+from swcl_cli.settings.rows import Architecture, Task
 from swcl_cli.settings.step import Names, TrainingSettings, setting
 
 
@@ -16,11 +18,11 @@ class FinetuneSettings(TrainingSettings):
 
     step: ClassVar[str] = "finetune"
 
-    task: Task = setting(..., "Which public task; folder: photographs of your own.", panel="Data")
-    data: PathPart = setting("folder", "folder: prepared data set that is learnt.", panel="Data")
+    task: Task = setting(..., f"Which public task; {OWN}: photographs of your own.", panel="Data")
+    data: PathPart = setting(OWN, "Prepared data set that is learnt.", panel="Data")
     heads: Names = setting(
         [],
-        "folder: what is learnt: mask, or labels joined by commas; by default the masks, else all labels that no "
+        "What is learnt: mask, or labels joined by commas; by default the masks, else all labels that no "
         "photograph lacks.",
         panel="Data",
     )
@@ -64,7 +66,7 @@ class FinetuneSettings(TrainingSettings):
     freeze: bool = setting(False, "Leave the encoder as it is: heads or decoder alone train.", panel="Model")
     architecture: Architecture | None = setting(
         None,
-        "Encoder, by its timm name; by default that of --init's weights, of random ones resnetv2_50x1_bit.",
+        f"Encoder, by its timm name; by default that of --init's weights, of random ones {DEFAULT}.",
         panel="Model",
     )
     decoder: Literal["deeplabv3plus", "smp-unet", "smp-fpn"] = setting(

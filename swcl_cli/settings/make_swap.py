@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from swcl_cli.settings.names import Precision
 from swcl_cli.settings.path_parts import PathParts
+from swcl_cli.settings.rows import Precision
 from swcl_cli.settings.step import StepSettings, setting
 
 

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from swcl_cli.settings import ROW_KEY, ROWS, StepSettings
 from swcl_cli.settings.resolve import preset_names
+from swcl_cli.settings.rows import owners
 
 PANELS = ("Data", "Phantom eyes", "Model", "Labels", "Training", "Chance", "Probe", "Machine", "Settings")
 
@@ -59,21 +60,27 @@ def _was_typed(ctx: typer.Context, name: str) -> bool:
 
 def _parameter(model: type[StepSettings], name: str, field: FieldInfo, positional: bool) -> inspect.Parameter:
     kind, extra = _typer_type(field)
+    help_text = _help(model, name, field)
     declared: Any
     if positional:
-        declared = typer.Argument(help=field.description, show_default=False, **extra)
+        declared = typer.Argument(help=help_text, show_default=False, **extra)
     else:
         shown = _shown_default(model, name, field)
         extras = field.json_schema_extra
         short = extras["short"] if isinstance(extras, dict) else None
         flags = [f"--{name.replace('_', '-')}", *([str(short)] if short else [])]
-        declared = typer.Option(
-            *flags, help=field.description, rich_help_panel=_panel(field), show_default=shown, **extra
-        )
+        declared = typer.Option(*flags, help=help_text, rich_help_panel=_panel(field), show_default=shown, **extra)
     if field.is_required():
         return _keyword(name, kind, inspect.Parameter.empty, declared)
     default = ",".join(str(part) for part in field.default) if isinstance(field.default, list) else field.default
     return _keyword(name, kind, default, declared)
+
+
+def _help(model: type[StepSettings], name: str, field: FieldInfo) -> str:
+    """The description, behind the choices that alone have this setting."""
+    text = str(field.description)
+    chosen = owners(model.step, name)
+    return f"{', '.join(chosen)}: {text[0].lower()}{text[1:]}" if chosen else text
 
 
 def _keyword(name: str, kind: Any, default: Any, declared: Any) -> inspect.Parameter:

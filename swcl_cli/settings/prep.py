@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal, Self, get_args
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from swcl_cli.settings.names import ARTEFACTS, DATASETS, OWN, Dataset
+from swcl_cli.catalogue.labels import TABLED
+from swcl_cli.datasets import DATASETS, OWN
 from swcl_cli.settings.path_parts import PathPart
+from swcl_cli.settings.rows import ARTEFACTS, ROWS, Dataset
 from swcl_cli.settings.step import Names, SeededSettings, setting
 
 
@@ -47,25 +49,24 @@ class PrepSettings(SeededSettings):
     )
     keywords: Literal["released", "clean"] = setting(
         "released",
-        "odir: which keywords make an eye abnormal; clean: words that tell of the photograph alone don't count.",
+        "Which keywords make an eye abnormal; clean: words that tell of the photograph alone don't count.",
         panel="Labels",
     )
     chase_split: Literal["20/8", "8/20"] = setting(
-        "20/8", "chase-db1: images that train and that test; children stay together.", panel="Data"
+        "20/8", "Images that train and that test; children stay together.", panel="Data"
     )
     labels: Path | None = setting(
         None,
-        "folder: table with the column image and any of patient, eye, split, abnormal, dr_grade, dme_grade, glaucoma, "
-        "age, sex.",
+        f"Table with the column image and any of patient, eye, split, {', '.join(label.name for label in TABLED)}.",
         panel="Data",
         runtime=True,
     )
     masks: Path | None = setting(
-        None, "folder: folder of two-valued masks, laid out as the photographs are.", panel="Data", runtime=True
+        None, "Folder of two-valued masks, laid out as the photographs are.", panel="Data", runtime=True
     )
     name_pattern: str | None = setting(
         None,
-        "folder: regular expression with the groups patient and eye, for the names: '(?P<patient>.+)_(?P<eye>[LR])'.",
+        "Regular expression with the groups patient and eye, for the names: '(?P<patient>.+)_(?P<eye>[LR])'.",
         panel="Data",
     )
     patients: int = setting(60, "Patients to draw a phantom data set.", panel="Phantom eyes", ge=8)
@@ -88,13 +89,13 @@ class PrepSettings(SeededSettings):
 
     @model_validator(mode="after")
     def _name_of_its_own(self) -> Self:
-        if self.name and self.name != OWN and self.name.casefold() in {*DATASETS, *ARTEFACTS}:
+        if self.name and self.name != OWN and self.name.casefold() in {*ROWS["prep"], *ARTEFACTS}:
             raise ValueError(f"name: {self.name} is the name of a public data set or another artefact; take another")
         return self
 
     @model_validator(mode="after")
     def _known_data_sets(self) -> Self:
-        unknown = sorted(set(self.drawn) - (set(get_args(Dataset)) - {"list", "phantom"}))
+        unknown = sorted(set(self.drawn) - set(DATASETS))
         if unknown:
             raise ValueError(f"drawn: there is no data set {', '.join(unknown)}")
         return self

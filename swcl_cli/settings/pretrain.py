@@ -7,8 +7,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from swcl_cli.settings.names import ARTEFACTS, Architecture, Method
+from swcl_cli.catalogue.encoders import DEFAULT
 from swcl_cli.settings.path_parts import PathPart, PathParts
+from swcl_cli.settings.rows import ARTEFACTS, Architecture, Method
 from swcl_cli.settings.step import TrainingSettings, WeakLabels, setting
 
 
@@ -21,7 +22,7 @@ class PretrainSettings(TrainingSettings):
     name: PathPart | None = setting(None, "Name of the artefact; by default the method's.", panel="Data", runtime=True)
     architecture: Architecture | None = setting(
         None,
-        "Encoder, by its timm name (default resnetv2_50x1_bit); a checkpoint of ours knows its own.",
+        f"Encoder, by its timm name (default {DEFAULT}); a checkpoint of ours knows its own.",
         panel="Model",
     )
     init: str = setting(
@@ -30,25 +31,24 @@ class PretrainSettings(TrainingSettings):
         panel="Model",
         runtime=True,
     )
-    projection: int = setting(128, "swcl, swcl-image, simclr: width of the projector's output.", panel="Model", ge=2)
+    projection: int = setting(128, "Width of the projector's output.", panel="Model", ge=2)
     labels: WeakLabels = setting(
         ["position", "abnormality", "patient"],
-        "swcl, swcl-image: labels in which positives agree, joined by commas.",
+        "Labels in which positives agree, joined by commas.",
         panel="Labels",
     )
     threshold: float | None = setting(
-        None, "swcl, multitask: lesion score t; by default that of swap.parquet.", panel="Labels", ge=0, le=1
+        None, "Lesion score t; by default that of swap.parquet.", panel="Labels", ge=0, le=1
     )
     data: PathParts = setting(
         ["odir", "eyepacs"],
-        "simclr, byol, dino: prepared data sets whose photographs train, of all splits, without labels; joined by "
-        "commas.",
+        "Prepared data sets whose photographs train, of all splits, without labels; joined by commas.",
         panel="Data",
         min_length=1,
     )
     swap: Path | None = setting(
         None,
-        "swcl, multitask: folder of the authors' retinal-SWAP (patches and labels.csv), in place of swap.parquet.",
+        "Folder of the authors' retinal-SWAP (patches and labels.csv), in place of swap.parquet.",
         panel="Data",
         runtime=True,
     )
@@ -62,25 +62,23 @@ class PretrainSettings(TrainingSettings):
         gt=0,
         le=1,
     )
-    temperature: float = setting(
-        0.1, "swcl, swcl-image, simclr: temperature of the contrastive loss.", panel="Training", gt=0
-    )
+    temperature: float = setting(0.1, "Temperature of the contrastive loss.", panel="Training", gt=0)
     batch_patches: int = setting(
         496,
-        "swcl, swcl-image, multitask: patches a step, in pairs of left and right; each gives 2 views.",
+        "Patches a step, in pairs of left and right; each gives 2 views.",
         panel="Training",
         ge=4,
         multiple_of=2,
     )
     batch_images: int = setting(
         256,
-        "simclr, byol, dino, supervised-odir, supervised-eyepacs: photographs a step; each gives 2 views.",
+        "Photographs a step; each gives 2 views.",
         panel="Training",
         ge=2,
     )
     chunk: int = setting(
         0,
-        "swcl, swcl-image, simclr: views encoded at a time; 0 encodes all at once. Less memory, a third more time, the "
+        "Views encoded at a time; 0 encodes all at once. Less memory, a third more time, the "
         "same gradient (BatchNorm takes its statistics of each chunk alone).",
         panel="Training",
         ge=0,

@@ -15,8 +15,9 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from swcl_cli.catalogue.tasks import ALL
 from swcl_cli.errors import UsageError
-from swcl_cli.settings import ALL, OPTIONS, ROW_KEY, ROWS, STEPS, StepSettings
+from swcl_cli.settings import OPTIONS, ROW_KEY, ROWS, STEPS, StepSettings
 
 S = TypeVar("S", bound=StepSettings)
 PACKAGE = Path(__file__).parents[1]

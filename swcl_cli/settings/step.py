@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from swcl_cli.settings.names import OPTIONS, ROW_KEY, Precision, WeakLabel
+from swcl_cli.settings.rows import OPTIONS, ROW_KEY, Precision, WeakLabel, owners
 
 
 def split_at_commas(value: object) -> object:
@@ -53,23 +53,19 @@ class StepSettings(BaseModel):
         """Settings that the chosen data set, method or task does not have, and those that do: OPTIONS."""
         options = OPTIONS.get(self.step, {})
         own = options.get(getattr(self, ROW_KEY[self.step]), ()) if options else ()
-        owners: dict[str, list[str]] = {}
-        for owner, names in options.items():
-            for name in names:
-                if name not in own:
-                    owners.setdefault(name, []).append(owner)
-        return owners
+        shared_out = dict.fromkeys(name for names in options.values() for name in names if name not in own)
+        return {name: owners(self.step, name) for name in shared_out}
 
     @model_validator(mode="after")
     def _own_options_only(self) -> Self:
         given: dict[str, list[str]] = {}
-        for name, owners in sorted(self.foreign().items()):
+        for name, choices in sorted(self.foreign().items()):
             if name in self.model_fields_set:
-                given.setdefault(", ".join(owners), []).append(name)
-        for owners_named, names in given.items():
+                given.setdefault(", ".join(choices), []).append(name)
+        for owners_of, names in given.items():
             verb = "belongs" if len(names) == 1 else "belong"
             chosen = getattr(self, ROW_KEY[self.step])
-            raise ValueError(f"{' and '.join(names)} {verb} to {owners_named}, not to {chosen}")
+            raise ValueError(f"{' and '.join(names)} {verb} to {owners_of}, not to {chosen}")
         return self
 
     def defining(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from swcl_cli.settings.path_parts import PathParts
+from swcl_cli.settings.rows import LabelerArchitecture
 from swcl_cli.settings.step import Integers, TrainingSettings, setting
 
 
@@ -21,7 +22,7 @@ class TrainLabelerSettings(TrainingSettings):
         "Prepared data sets used without labels; '' is plain supervised: the loss is the cross-entropy alone.",
         panel="Data",
     )
-    architecture: Literal["resnet18", "resnet34"] = setting("resnet34", "Network, by its timm name.", panel="Model")
+    architecture: LabelerArchitecture = setting("resnet34", "Network, by its timm name.", panel="Model")
     crop: int = setting(384, "Side of a training view in pixels.", panel="Data", ge=32)
     views: int = setting(4, "Augmented views of each image in a step.", panel="Training", ge=2)
     batch_labelled: int = setting(64, "Labelled images a forward pass.", panel="Training", ge=1)

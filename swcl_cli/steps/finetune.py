@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swcl_cli import console
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data.photographs import manifest_of
 from swcl_cli.errors import Interrupted, SwclError, UsageError
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings, plain_part
-from swcl_cli.tasks import TASKS, former, ledger
+from swcl_cli.tasks import former, ledger
 from swcl_cli.tasks.fitting import Rates
 from swcl_cli.tasks.grid import search
 from swcl_cli.tasks.own import task_of

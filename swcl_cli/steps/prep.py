@@ -14,16 +14,17 @@ from swcl_cli.data import manifest
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.datasets import DATASETS
 from swcl_cli.datasets.download import Download
-from swcl_cli.datasets.former import make_way, require_apart
 from swcl_cli.datasets.split_file import impose
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.phantom.drawing import draw, source_of
 from swcl_cli.preparation import journal, listing
 from swcl_cli.preparation.assembly import job_of, rows_of, sort_out, split_fingerprint, write_quarantine
+from swcl_cli.preparation.former import make_way, require_apart
 from swcl_cli.preparation.jobs import Job
 from swcl_cli.preparation.photograph import colour_statistics
 from swcl_cli.preparation.pool import Prepare, preparing
-from swcl_cli.settings import DATASET_OPTIONS, DATASET_ROWS, PrepSettings
+from swcl_cli.settings import OPTIONS, PrepSettings
+from swcl_cli.settings.rows import LIST, PHANTOM
 from swcl_cli.workspace import Workspace, fingerprint, provenance
 
 
@@ -34,9 +35,9 @@ def run(settings: PrepSettings) -> Path:
     Unchanged images are not prepared again, and removed ones leave the manifest and the disk. Bad images are set
     aside; raises SwclError where labels are bad, or no image is left.
     """
-    if settings.dataset == "list":
+    if settings.dataset == LIST:
         return _list(Workspace(settings.workspace))
-    if settings.dataset == "phantom":
+    if settings.dataset == PHANTOM:
         return _phantom(settings)
     path, download = _run(settings)
     _compare_with_published(settings.dataset, download)
@@ -48,7 +49,7 @@ def _run(settings: PrepSettings) -> tuple[Path, Download]:
     if source is None:
         raise UsageError(f"SOURCE is missing: swcl prep {dataset} SOURCE, the folder of the raw download.")
     require_apart(settings, workspace.root / "data")
-    options = {name: getattr(settings, name) for name in DATASET_OPTIONS.get(dataset, ()) if name != "name"}
+    options = {name: getattr(settings, name) for name in OPTIONS["prep"].get(dataset, ()) if name != "name"}
     with preparing(settings.workers) as prepare:
         download = DATASETS[dataset].read(source, **options)
         _check(settings, download)
@@ -176,13 +177,13 @@ def _phantom(settings: PrepSettings) -> Path:
     folder = settings.source or workspace.phantom
     with journal.locked(folder):
         draw(settings, folder)
-    shared = settings.model_dump(exclude={name for names in DATASET_OPTIONS.values() for name in names})
+    shared = settings.model_dump(exclude={name for names in OPTIONS["prep"].values() for name in names})
     for dataset in settings.drawn:
         values = {
             **shared,
             "dataset": dataset,
             **source_of(dataset, folder),
-            "size": round(settings.size * DATASET_ROWS[dataset]["size"] / DATASET_ROWS["odir"]["size"]),
+            "size": round(settings.size * DATASETS[dataset].prepared_size / DATASETS["odir"].prepared_size),
         }
         _run(PrepSettings(**values))
     return workspace.root / "data"

@@ -9,12 +9,11 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from swcl_cli import console
+from swcl_cli import console, methods
 from swcl_cli.data.image_views import VIEWS
 from swcl_cli.data.loaders import Key, Plan, step_batches
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.embeddings import is_collapsed
-from swcl_cli.methods import METHODS
 from swcl_cli.methods.method import Method
 from swcl_cli.models.encoders import ARCHITECTURES, encoder_state
 from swcl_cli.settings import PretrainSettings
@@ -36,7 +35,7 @@ def run(settings: PretrainSettings) -> Path:
     name = settings.name or settings.method
     target = workspace.encoder(name)
     require_own(target, "pretrain")
-    method = METHODS[settings.method](settings, workspace)
+    method = methods.prepare(settings, workspace)
     work = provenance("pretrain", {**settings.defining(), "architecture": method.architecture}, method.inputs)
     folder = workspace.run(f"pretrain-{name}")
     if not is_begun(folder, work) and is_done(target, work, settings.fresh):

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
 from swcl_cli import chance
+from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data import manifest
 from swcl_cli.data.augment import center_view, classification_view
 from swcl_cli.data.colour import Colour
@@ -27,7 +28,6 @@ from swcl_cli.evaluation.resampling import evaluate, intervals
 from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.settings import FinetuneSettings, prep_command
-from swcl_cli.tasks import Task
 from swcl_cli.tasks.trial import Judgement, Trial, require_finite, splits_of
 from swcl_cli.workspace import Workspace
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from swcl_cli.catalogue.tasks import OWN, Task
 from swcl_cli.data import manifest
 from swcl_cli.data.photographs import manifest_of
 from swcl_cli.data.splits import folds, nested_part, validation_groups
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings, prep_command
-from swcl_cli.tasks import Task
 from swcl_cli.workspace import Workspace
 
 FOLD_SEED = 0  # folds are a fact of the data set: what was validated with one seed is not tested with another
@@ -29,7 +29,7 @@ def cohort(
     """
     table = manifest.read(manifest_of(workspace, task.dataset))
     columns = list(task.heads) if task.kind == "classification" else ["mask_path"]
-    if settings.task == "folder":
+    if settings.task == OWN:
         table = table[table[columns].notna().all(axis=1)].reset_index(drop=True)
     strata = columns if task.kind == "classification" else []
     if fold is not None:

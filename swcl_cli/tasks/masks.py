@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.images import read_mask
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import prep_command
-from swcl_cli.tasks import Task
 
 Bits = NDArray[np.uint8]  # (H, W)
 FOREIGN = 0xFF

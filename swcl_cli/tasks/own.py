@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pandas as pd
 
+from swcl_cli.catalogue.tasks import TASKS, Task
 from swcl_cli.data import manifest
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import TASKS, Task
 from swcl_cli.workspace import Workspace
 
 MASK = "mask"

@@ -12,10 +12,11 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
+from swcl_cli.catalogue.tasks import Task
 from swcl_cli.models.encoders import ARCHITECTURES
 from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import Task, classification, saved, segmentation
+from swcl_cli.tasks import classification, saved, segmentation
 from swcl_cli.tasks.cohorts import absent_classes, cohort
 from swcl_cli.tasks.fitting import Fitted, Rates, fit, frozen
 from swcl_cli.tasks.trial import Judgement, Trial

@@ -11,6 +11,7 @@ import numpy as np
 from safetensors.torch import load_file
 from torch import nn
 
+from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data import manifest
 from swcl_cli.data.colour import Colour
 from swcl_cli.errors import SwclError
@@ -18,7 +19,6 @@ from swcl_cli.models.encoders import ARCHITECTURES, create_encoder, load_weights
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import Task
 from swcl_cli.tasks.classification import JointClassifier
 from swcl_cli.tasks.networks import segmenter, stride_for
 from swcl_cli.workspace import Workspace, read_provenance

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
 from swcl_cli import chance
+from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data import manifest
 from swcl_cli.data.augment import IGNORED, segmentation_view
 from swcl_cli.data.colour import Colour
@@ -24,7 +25,6 @@ from swcl_cli.data.loaders import Key, epoch_plan
 from swcl_cli.errors import SwclError
 from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.settings import FinetuneSettings, prep_command
-from swcl_cli.tasks import Task
 from swcl_cli.tasks.masks import Bits, read_structures, resized
 from swcl_cli.tasks.networks import segmenter, stride_for
 from swcl_cli.tasks.segmented import Segmented

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from swcl_cli import console
+from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.augment import normalise
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.images import read_image
@@ -24,7 +25,6 @@ from swcl_cli.evaluation.pixel_measures import Outcomes, diameter_ratio, pixel_m
 from swcl_cli.evaluation.pixel_tally import Histograms, PixelTally
 from swcl_cli.evaluation.resampling import Measure, evaluate, intervals
 from swcl_cli.evaluation.sliding_window import predict_windows
-from swcl_cli.tasks import Task
 from swcl_cli.tasks.masks import read_field, read_structures
 from swcl_cli.tasks.trial import Judgement, require_finite
 from swcl_cli.workspace import Workspace, atomic

@@ -9,10 +9,10 @@ import pytest
 import timm
 import torch
 
+from swcl_cli import methods
+from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.data.loaders import step_batches
-from swcl_cli.methods import METHODS
 from swcl_cli.settings import MakeSwapSettings, PrepSettings, PretrainSettings, TrainLabelerSettings
-from swcl_cli.settings.names import METHOD_OPTIONS
 from swcl_cli.steps import make_swap, prep, train_labeler
 from swcl_cli.training.loop import parameter_groups, training_steps
 from swcl_cli.training.processes import make_fabric
@@ -36,9 +36,9 @@ def workspace(tmp_path_factory):
 
 
 def prepared(workspace, name):
-    batch = "batch_images" if "batch_images" in METHOD_OPTIONS[name] else "batch_patches"
+    batch = "batch_images" if "batch_images" in METHODS[name].options else "batch_patches"
     named = {"workspace": workspace.root, "method": name, "architecture": "resnet18"}
-    method = METHODS[name](PretrainSettings(**named, **{batch: BATCH}), workspace)
+    method = methods.prepare(PretrainSettings(**named, **{batch: BATCH}), workspace)
     method.objective.to(memory_format=torch.channels_last)
     return method
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.loaders import step_batches
 from swcl_cli.evaluation.class_measures import class_measures
@@ -24,7 +25,6 @@ from swcl_cli.evaluation.sliding_window import predict_windows
 from swcl_cli.models.deeplab import DeepLabV3Plus
 from swcl_cli.models.encoders import create_encoder
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import TASKS
 from swcl_cli.tasks.runs import KINDS
 from swcl_cli.training.loop import parameter_groups, training_steps
 from swcl_cli.training.processes import make_fabric

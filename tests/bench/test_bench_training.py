@@ -9,8 +9,8 @@ import pytest
 import torch
 import torchvision
 
+from swcl_cli import methods
 from swcl_cli.data.loaders import step_batches
-from swcl_cli.methods import METHODS
 from swcl_cli.models.encoders import create_labeler
 from swcl_cli.settings import MakeSwapSettings, PrepSettings, PretrainSettings, TrainLabelerSettings
 from swcl_cli.steps import make_swap, prep, train_labeler
@@ -106,7 +106,7 @@ def _pretraining(workspace, precision, patches):
     settings = PretrainSettings(
         workspace=workspace.root, architecture="resnet18", batch_patches=patches, precision=precision, epochs=1
     )
-    method = METHODS["swcl"](settings, workspace)
+    method = methods.prepare(settings, workspace)
     method.objective.to(memory_format=torch.channels_last)
     memory = next(step_batches(method.dataset, method.plan, 0, 1, 0, method.collate))
     return method, step_batches(method.dataset, method.plan, 0, 1000, 1, method.collate), memory

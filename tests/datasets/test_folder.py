@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from swcl_cli.catalogue.labels import LABELS
 from swcl_cli.data import manifest
 from swcl_cli.datasets import folder
 from swcl_cli.errors import SwclError, UsageError
@@ -23,7 +24,11 @@ def source(tmp_path: Path) -> Path:
 
 
 def by_id(download: Any, *names: str) -> dict[str, tuple[Any, ...]]:
-    return {row.image_id: tuple(getattr(row, name) for name in names) for row in download.photographs}
+    """What is known of each photograph: by these names, attributes or labels."""
+    return {
+        row.image_id: tuple(row.labels.get(name) if name in LABELS else getattr(row, name) for name in names)
+        for row in download.photographs
+    }
 
 
 def test_without_a_table(source: Path) -> None:

@@ -33,7 +33,7 @@ def write_xls(path: Path, rows: list[list[object]]) -> None:
 def test_labels_and_names(tmp_path: Path) -> None:
     source = downloads.messidor(tmp_path, {"Base11": STEMS, "Base34": STEMS[:2]})
     download = messidor.read(source)
-    assert [(row.image_id, row.patient_id, row.dr_grade, row.dme_grade) for row in download.photographs] == [
+    assert [(row.image_id, row.patient_id, *row.labels.values()) for row in download.photographs] == [
         ("Base11_20051019_38557_0100_PP", "Base11_20051019_38557_0100_PP", 0, 0),
         ("Base11_20051020_43808_0100_PP", "Base11_20051020_43808_0100_PP", 1, 1),
         ("Base11_20051020_43832_0100_PP", "Base11_20051020_43832_0100_PP", 2, 2),
@@ -52,7 +52,7 @@ def test_tables_as_the_site_gives_them(tmp_path: Path, name: str) -> None:
     rows: list[list[object]] = [[*downloads.MESSIDOR_COLUMNS], *([f"{stem}.tif", "x", 3, 2] for stem in STEMS)]
     write_xls(source / name, rows)
     download = messidor.read(source)
-    assert [(row.dr_grade, row.dme_grade) for row in download.photographs] == [(3, 2)] * 3
+    assert [tuple(row.labels.values()) for row in download.photographs] == [(3, 2)] * 3
     assert not download.problems
 
 
@@ -64,7 +64,7 @@ def test_errata_are_applied_once_and_listed(tmp_path: Path) -> None:
             tmp_path / "Annotation_Base11.xlsx", [[f"{stem}.tif", "x", grade, 0]], downloads.MESSIDOR_COLUMNS
         )
         download = messidor.read(tmp_path)
-        assert download.photographs[0].dr_grade == 1
+        assert download.photographs[0].labels.get("dr_grade") == 1
         assert [problem.detail.partition(": ")[2] for problem in download.problems] == listed
 
 

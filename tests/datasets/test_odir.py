@@ -57,7 +57,7 @@ def test_clean_keyword_rule(tmp_path: Path, cell: str, abnormal: bool | None) ->
     """Words of the photograph alone don't count; None: the eye is left out."""
     source = downloads.odir_kaggle(tmp_path, {1: (cell, NORMAL)})
     download = odir.read(source, "clean")
-    assert {row.image_id: row.abnormal for row in download.photographs} == {
+    assert {row.image_id: row.labels.get("abnormal") for row in download.photographs} == {
         **({} if abnormal is None else {"1_left": abnormal}), "1_right": False,
     }  # fmt: skip
     assert [problem.problem for problem in download.problems] == ([] if abnormal is not None else ["dropped"])
@@ -67,14 +67,19 @@ def test_clean_keyword_rule(tmp_path: Path, cell: str, abnormal: bool | None) ->
 def test_kaggle_packaging(tmp_path: Path) -> None:
     words = {1: (NORMAL, f"drusen{COMMA}lens dust"), 2: ("lens dust", "cataract")}
     download = odir.read(downloads.odir_kaggle(tmp_path, words))
-    assert [(row.image_id, row.patient_id, row.eye, row.abnormal) for row in download.photographs] == [
+    assert [(row.image_id, row.patient_id, row.eye, row.labels.get("abnormal")) for row in download.photographs] == [
         ("1_left", "1", "left", False),
         ("1_right", "1", "right", True),
         ("2_left", "2", "left", False),
         ("2_right", "2", "right", True),
     ]
     second = download.photographs[1]
-    assert (second.keywords, second.age, second.sex, second.split) == ("drusen,lens dust", 41, "male", "train")
+    assert (second.labels.get("keywords"), second.labels.get("age"), second.labels.get("sex"), second.split) == (
+        "drusen,lens dust",
+        41,
+        "male",
+        "train",
+    )
     assert second.path == "preprocessed_images/1_right.jpg"
     assert download.draw_validation and download.found == {"train": 4} and not download.problems
     assert download.label_files == ["ODIR-5K/data.xlsx"]
@@ -148,7 +153,7 @@ def test_what_does_not_fit_together_is_listed(tmp_path: Path) -> None:
         ({"ID": 1}, r"data\.xlsx, row 3, column 'ID': '1' stands in row 2 already"),
         ({"ID": "x"}, r"row 3, column 'ID': 'x' is not a whole number"),
         ({"Patient Age": 300}, r"row 3, column 'Patient Age': 300 is not in 0 to 130"),
-        ({"Patient Sex": "?"}, r"row 3, column 'Patient Sex': '\?' is neither female nor male"),
+        ({"Patient Sex": "?"}, r"row 3, column 'Patient Sex': '\?' is none of female, f, male, m"),
         ({"Left-Diagnostic Keywords": ""}, r"row 3, column 'Left-Diagnostic Keywords': is empty"),
         (
             {"Left-Fundus": "../2_left.jpg"},

@@ -32,7 +32,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_every_packaging_gives_the_same_photographs(source: Path) -> None:
     classes, masked = refuge_cls.read(source), refuge_seg.read(source)
     for download in (classes, masked):
-        assert {row.image_id: (row.split, row.glaucoma) for row in download.photographs} == {
+        assert {row.image_id: (row.split, row.labels.get("glaucoma")) for row in download.photographs} == {
             stem: (REFUGE_PARTS[stem[0]], bool(label)) for stem, label in REFUGE_LABELS.items()
         }
         assert not download.problems and not download.draw_validation

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from swcl_cli import methods
+from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.data.loaders import step_batches
-from swcl_cli.methods import METHODS
 from swcl_cli.settings import PretrainSettings
-from swcl_cli.settings.names import METHOD_OPTIONS
 from swcl_cli.steps.pretrain import _own_part
 from swcl_cli.training.loop import training_steps
 from swcl_cli.training.processes import make_fabric
@@ -24,7 +24,7 @@ Found = dict[str, tuple[dict[str, torch.Tensor], dict[str, float]]]
 
 def small(root: Path, method: str, **values: Any) -> PretrainSettings:
     """A few steps an epoch of what `planted_eyes` writes for 6 patients."""
-    batch = {"batch_images": 8} if "batch_images" in METHOD_OPTIONS[method] else {"batch_patches": 16}
+    batch = {"batch_images": 8} if "batch_images" in METHODS[method].options else {"batch_patches": 16}
     run = {"epochs": 2, "warmup_epochs": 1, "workers": 0, "accelerator": "cpu", "probe_every": 0}
     named = {"workspace": root, "method": method, "architecture": "resnet18"}
     return PretrainSettings(**{**named, **batch, **run, **values})
@@ -37,8 +37,8 @@ def step(root: Path, half: bool = False) -> Found:
     fabric = make_fabric("cpu", "fp32", several=True)
     found: Found = {}
     with tiny_encoder.in_place_of_timms("group"):
-        for name, prepare in METHODS.items():
-            method = prepare(small(root, name), Workspace(root))
+        for name in METHODS:
+            method = methods.prepare(small(root, name), Workspace(root))
             plan = _own_part(method, SimpleNamespace(world_size=2, global_rank=0) if half else fabric)  # type: ignore[arg-type]
             wrapped = fabric.setup_module(method.objective)
             weights = dict(method.objective.named_parameters())

@@ -17,13 +17,13 @@ import timm
 import torch
 from safetensors.torch import load_file
 
+from swcl_cli import methods
+from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.loaders import step_batches
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.embeddings import COLLAPSED
-from swcl_cli.methods import METHODS
 from swcl_cli.models.encoders import create_encoder
-from swcl_cli.settings.names import METHOD_OPTIONS
 from swcl_cli.steps import pretrain
 from swcl_cli.training.probe import Probe
 from swcl_cli.training.processes import make_fabric
@@ -71,7 +71,7 @@ def test_keeps_an_encoder_that_timm_takes(root: Path, name: str) -> None:
     assert not torch.equal(start["conv1.weight"], kept["conv1.weight"])
     provenance = read_provenance(path)
     assert provenance["settings"]["method"] == name and provenance["encoder"]["image_size"] == planted_eyes.SIDE // 2
-    foreign = {option for options in METHOD_OPTIONS.values() for option in options} - set(METHOD_OPTIONS[name])
+    foreign = {option for method in METHODS.values() for option in method.options} - set(METHODS[name].options)
     assert not foreign & provenance["settings"].keys() and str(root) not in json.dumps(provenance)
 
 
@@ -107,12 +107,12 @@ def test_another_methods_artefact_of_that_name_is_kept(root: Path, tiny: None) -
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if "chunk" in METHOD_OPTIONS[name]])
+@pytest.mark.parametrize("name", [name for name in METHODS if "chunk" in METHODS[name].options])
 def test_chunks_give_the_gradient_of_the_whole_batch(root: Path, name: str) -> None:
     found = []
     with tiny_encoder.in_place_of_timms("group"):
         for chunk in (0, 7):
-            method = METHODS[name](small(root, name, chunk=chunk), Workspace(root))
+            method = methods.prepare(small(root, name, chunk=chunk), Workspace(root))
             batch = next(step_batches(method.dataset, method.plan, 0, 1, 0, method.collate))[0]
             loss, _ = method.objective(batch)
             loss.backward()
@@ -125,7 +125,7 @@ def test_chunks_give_the_gradient_of_the_whole_batch(root: Path, name: str) -> N
 @EACH
 def test_without_data_the_command_that_makes_them_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(SwclError, match="is missing. Make it with: swcl (prep|make-swap)"):
-        METHODS[name](small(tmp_path, name), Workspace(tmp_path))
+        methods.prepare(small(tmp_path, name), Workspace(tmp_path))
 
 
 @pytest.mark.slow
@@ -162,7 +162,7 @@ def test_two_processes_are_as_one(root: Path, tmp_path: Path) -> None:
 def test_learns(tmp_path: Path, tiny: None, name: str) -> None:
     """200 steps, or 1,000, on waves: random features can't tell narrow ones from wide ones, and trained ones can."""
     planted_eyes.write(tmp_path, 100)
-    batch = {"batch_images": 32} if "batch_images" in METHOD_OPTIONS[name] else {"batch_patches": 32}
+    batch = {"batch_images": 32} if "batch_images" in METHODS[name].options else {"batch_patches": 32}
     views = 64_000 if name in TAUGHT else 12_800
     settings = small(tmp_path, name, views=views, epochs=8, probe_every=1000, **batch)
     probe = Probe.of(Workspace(tmp_path), "odir", 32, MEAN, STD)
@@ -180,7 +180,7 @@ def test_learns(tmp_path: Path, tiny: None, name: str) -> None:
 @EACH
 def test_kill_9_and_resume_of_the_command(root: Path, name: str) -> None:
     settings = small(root, name)
-    batch = "batch_images" if "batch_images" in METHOD_OPTIONS[name] else "batch_patches"
+    batch = "batch_images" if "batch_images" in METHODS[name].options else "batch_patches"
     options = [
         "pretrain", "--workspace", root, "--method", name, "--architecture", "resnet18", "--workers", "1",
         f"--{batch.replace('_', '-')}", getattr(settings, batch), "--views", "128", "--accelerator", "cpu",

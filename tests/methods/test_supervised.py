@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from swcl_cli import methods
 from swcl_cli.data import manifest
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.errors import SwclError
-from swcl_cli.methods import METHODS
 from swcl_cli.methods.embedding import Encoding
 from swcl_cli.methods.method import Method
 from swcl_cli.methods.supervised import BinaryClassification
@@ -26,7 +26,7 @@ def prepare(root: Path, name: str, **values: Any) -> Method:
     settings = PretrainSettings(
         **{"workspace": root, "method": name, "architecture": "resnet18", "batch_images": 4, **values}
     )
-    return METHODS[name](settings, Workspace(root))
+    return methods.prepare(settings, Workspace(root))
 
 
 def objective() -> BinaryClassification:

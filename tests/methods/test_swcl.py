@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from swcl_cli import methods
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.errors import SwclError
-from swcl_cli.methods import METHODS, swcl
+from swcl_cli.methods import swcl
 from swcl_cli.methods.embedding import Embedding
 from swcl_cli.methods.swcl import MultiLabelContrast
 from swcl_cli.models.heads import Projector
@@ -85,7 +86,7 @@ def eyes(root: Path, patients: int = 4, single: bool = True) -> Path:
 
 def test_prepare(tmp_path: Path) -> None:
     eyes(tmp_path)
-    method = METHODS["swcl"](options(tmp_path), Workspace(tmp_path))
+    method = methods.prepare(options(tmp_path), Workspace(tmp_path))
     assert method.image_size == 32 and method.inputs.keys() == {"swap"} and method.views_a_step == 8
     assert method.steps_per_epoch == 4  # 8 pairs, two of them singles, two a step
     assert sorted(item for step in range(4) for _, item in method.plan(step)[0]) == list(range(8))

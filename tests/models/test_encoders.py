@@ -6,10 +6,10 @@ import pytest
 import timm
 import torch
 
+from swcl_cli.catalogue.encoders import LABELERS
 from swcl_cli.errors import SwclError
 from swcl_cli.models.encoders import (
     ARCHITECTURES,
-    LABELERS,
     create_encoder,
     create_labeler,
     encoder_state,

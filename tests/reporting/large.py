@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from swcl_cli import chance
+from swcl_cli.catalogue.methods import METHODS
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data import manifest
 from swcl_cli.evaluation.metrics import auc
-from swcl_cli.settings import METHODS, ROWS, MakeSwapSettings, PrepSettings, PretrainSettings, TrainLabelerSettings
-from swcl_cli.settings.names import METHOD_OPTIONS
+from swcl_cli.settings import ROWS, MakeSwapSettings, PrepSettings, PretrainSettings, TrainLabelerSettings
 from swcl_cli.swap.rows import patch_rows
 from swcl_cli.swap.weak_labels import SCHEMA
-from swcl_cli.tasks import TASKS
 from swcl_cli.workspace import (
     Workspace,
     fingerprint,
@@ -195,12 +195,12 @@ def _init(workspace: Workspace, name: str, size: Size) -> str | None:
     if name not in METHODS:
         return None if name == "random" else "0123456789abcdef"
     settings = PretrainSettings.model_validate({"method": name, **ROWS["pretrain"][name]}).defining()
-    on_patches = "batch_patches" in METHOD_OPTIONS[name]
+    on_patches = "batch_patches" in METHODS[name].options
     inputs = {"swap": workspace.swap} if on_patches else {key: workspace.manifest(key) for key in WITH_LABELS}
     marks = {key: fingerprint(path) for key, path in inputs.items()}
     about = {"architecture": ARCHITECTURE, "image_size": 224, **COLOURS}
     work = provenance("pretrain", {**settings, "architecture": ARCHITECTURE}, marks, encoder=about)
-    place = METHODS.index(name)
+    place = list(METHODS).index(name)
     write_safetensors(workspace.encoder(name), _weights(size, place), work)
     steps: Mapping[str, NDArray[np.float64] | float] = {
         **falling_loss(size.pretrain_steps, place, 6.5), "embedding_spread": 0.8, "alignment": 0.3, "uniformity": -2.0,

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from swcl_cli import chance
+from swcl_cli.catalogue.tasks import Task
 from swcl_cli.evaluation.class_measures import class_measures
 from swcl_cli.evaluation.pixel_measures import Outcomes, pixel_measures, ratio_error
 from swcl_cli.evaluation.pixel_tally import Histograms
 from swcl_cli.evaluation.resampling import Measure, counted_auc, evaluate
 from swcl_cli.settings import ROWS, FinetuneSettings
-from swcl_cli.tasks import Task
 from swcl_cli.tasks.runs import RESULTS
 from swcl_cli.workspace import Workspace, fingerprint, provenance, write_parquet, write_safetensors
 from tests.reporting.large_logs import Size, falling_loss, write_log

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from swcl_cli.catalogue.methods import METHODS
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.reporting import names
-from swcl_cli.settings import METHODS
-from swcl_cli.settings.names import TASKS
 
 
 def test_every_name_that_the_program_gives_has_its_place() -> None:

@@ -11,6 +11,7 @@ import pytest
 from swcl_cli.cli import COMMANDS
 from swcl_cli.settings import STEPS, FinetuneSettings, PretrainSettings, StepSettings, TrainLabelerSettings, resolve
 from swcl_cli.settings.options import PANELS
+from swcl_cli.settings.rows import owners
 from tests.commands import swcl
 
 POSITIONAL = {model.step: names for model, names, _ in COMMANDS}
@@ -20,6 +21,12 @@ OPTIONS = [(step, name) for step, model in STEPS.items() for name in model.model
 def shown(step: str) -> str:
     """The help of a step on single spaces, frames left out."""
     return re.sub(r"[\s│╭╮╰╯─]+", " ", swcl(step, "--help").out)
+
+
+def described(step: str, name: str) -> str:
+    """The description; of a setting that not all choices have, behind those that have it."""
+    text, choices = str(STEPS[step].model_fields[name].description), owners(step, name)
+    return f"{', '.join(choices)}: {text[0].lower()}{text[1:]}" if choices else text
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +62,7 @@ def test_the_commands_are_the_steps_in_their_order() -> None:
 
 @pytest.mark.parametrize(("step", "name"), OPTIONS)
 def test_each_setting_is_an_option_with_its_description(helps: dict[str, str], step: str, name: str) -> None:
-    description = STEPS[step].model_fields[name].description
-    assert description is not None
+    description = described(step, name)
     assert re.search(f" --{name.replace('_', '-')}[ ,]", helps[step])
     assert description in helps[step]
 
@@ -82,8 +88,9 @@ def test_defaults_ranges_and_choices_are_shown(helps: dict[str, str]) -> None:
         ("train-labeler", "milestones", "A,B,...", "140,160,180"),
         ("finetune", "output_stride", "8|16", "8"),
     ):
-        description = STEPS[step].model_fields[name].description
+        description = described(step, name)
         assert f"--{name.replace('_', '-')} {form} {description} [default: {default}]" in helps[step]
+    assert "swcl, simclr, swcl-image: width of the projector's output." in helps["pretrain"]
     assert "[default: (by task: messidor 224, idrid 224, " in helps["finetune"]
     assert "[default: (by task: messidor 5, else 0)]" in helps["finetune"]
     assert " --learning-rate,--lr FLOAT >0 " in helps["finetune"]

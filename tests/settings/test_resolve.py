@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
+from swcl_cli.catalogue.encoders import DEFAULT
 from swcl_cli.errors import UsageError
-from swcl_cli.models.initialisation import DEFAULT_ARCHITECTURE
 from swcl_cli.settings import (
-    DATASETS,
-    METHODS,
     ROW_KEY,
+    ROWS,
     STEPS,
-    TASKS,
     FinetuneSettings,
     MakeSwapSettings,
     PretrainSettings,
@@ -22,7 +20,7 @@ from swcl_cli.settings import (
 )
 from swcl_cli.settings.resolve import nearest, preset_folder, preset_names, read_preset, resolve
 
-CHOICES: dict[str, tuple[str, ...]] = {"prep": DATASETS, "pretrain": METHODS, "finetune": TASKS}
+CHOICES: dict[str, tuple[str, ...]] = {step: tuple(rows) for step, rows in ROWS.items()}
 
 
 @pytest.fixture
@@ -220,7 +218,7 @@ def test_the_preset_paper_has_the_numbers_of_the_paper() -> None:
     assert labeler["batch_labelled"] * labeler["accumulate"] == 256
     check(held("make-swap"), threshold=0.4)
     pretrain = held("pretrain")
-    assert pretrain["architecture"] is None and DEFAULT_ARCHITECTURE == "resnetv2_50x1_bit"
+    assert pretrain["architecture"] is None and DEFAULT == "resnetv2_50x1_bit"
     check(pretrain, projection=128, temperature=0.1, learning_rate=0.001)
     check(pretrain, weight_decay=1e-4, epochs=40, warmup_epochs=5, batch_patches=496, threshold=None)
     check(pretrain, labels=["position", "abnormality", "patient"])

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
 from swcl_cli import settings
+from swcl_cli.catalogue.encoders import DEFAULT, ENCODERS, LABELERS, TAGS
+from swcl_cli.catalogue.methods import METHODS
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.datasets import DATASETS
-from swcl_cli.methods import METHODS
-from swcl_cli.models.encoders import ARCHITECTURES, LABELERS
+from swcl_cli.models.encoders import ARCHITECTURES
 from swcl_cli.settings import STEPS, PrepSettings, PretrainSettings, StepSettings, TrainLabelerSettings
 from swcl_cli.settings.options import PANELS
 from swcl_cli.swap.weak_labels import COLUMN_OF
-from swcl_cli.tasks import TASKS
 from swcl_cli.tasks.runs import KINDS
 from swcl_cli.training.processes import PRECISIONS
 
@@ -30,22 +32,19 @@ def of_step(step: str, **values: Any) -> StepSettings:
     return STEPS[step](**{**NEEDED.get(step, {}), **values})
 
 
-def test_names_are_those_of_the_registries() -> None:
-    assert set(settings.DATASETS) - {"phantom", "list"} == set(DATASETS)
-    assert set(settings.METHODS) == set(METHODS)
-    assert set(settings.TASKS) == set(TASKS)
-    assert set(get_args(settings.Architecture)) == set(ARCHITECTURES)
-    assert set(get_args(TrainLabelerSettings.model_fields["architecture"].annotation)) == set(LABELERS)
+def test_the_catalogue_names_what_exists() -> None:
+    assert set(ENCODERS) == set(ARCHITECTURES) and set(LABELERS) <= set(ENCODERS) and DEFAULT in ENCODERS
+    assert {name for tags in TAGS.values() for name in tags} <= set(ENCODERS)
     assert set(get_args(settings.Precision)) == set(PRECISIONS)
     assert set(get_args(settings.WeakLabel)) == set(COLUMN_OF)
     assert {task.kind for task in TASKS.values()} <= set(KINDS)
     assert {task.dataset for task in TASKS.values()} <= set(DATASETS)
+    for method in METHODS.values():
+        module, _, function = method.prepare.partition(":")
+        assert callable(getattr(import_module(f"swcl_cli.methods.{module}"), function)), method.name
 
 
-def test_each_name_has_a_row_of_known_settings() -> None:
-    assert set(settings.DATASET_ROWS) == set(settings.DATASETS)
-    assert set(settings.METHOD_ROWS) == set(settings.METHODS)
-    assert set(settings.TASK_ROWS) == set(settings.TASKS)
+def test_each_choice_has_a_row_of_known_settings() -> None:
     for step, rows in settings.ROWS.items():
         assert settings.ROW_KEY[step] in STEPS[step].model_fields
         for name, row in rows.items():

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.errors import UsageError
-from swcl_cli.settings import TASKS
 from swcl_cli.steps import finetune
 from swcl_cli.workspace import Workspace
 from tests import prepared

@@ -13,6 +13,7 @@ import torch
 from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
 from torch import nn
 
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data.augment import center_view
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.photographs import Photographs
@@ -20,7 +21,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.class_measures import specific_threshold
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import TASKS, classification
+from swcl_cli.tasks import classification
 from swcl_cli.tasks.classification import JointClassifier, TrainViews
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.processes import make_fabric

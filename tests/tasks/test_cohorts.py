@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import TASKS
 from swcl_cli.tasks.cohorts import absent_classes, cohort
 from swcl_cli.tasks.own import task_of
 from swcl_cli.workspace import Workspace

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from swcl_cli.tasks import TASKS, ledger
+from swcl_cli.catalogue.tasks import TASKS
+from swcl_cli.tasks import ledger
 from swcl_cli.tasks.fitting import Rates
 from swcl_cli.tasks.runs import TaskRun
 from swcl_cli.workspace import Workspace

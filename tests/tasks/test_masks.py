@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.errors import SwclError
-from swcl_cli.tasks import TASKS
 from swcl_cli.tasks.masks import read_field, read_structures, resized
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from swcl_cli.catalogue.tasks import TASKS, Task
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import TASKS, Task
 from swcl_cli.tasks.own import task_of
 from swcl_cli.workspace import Workspace
 from tests import prepared

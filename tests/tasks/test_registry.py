@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from swcl_cli import settings
+from swcl_cli.catalogue.tasks import TASKS, Task
 from swcl_cli.data.manifest import SCHEMA
+from swcl_cli.datasets import DATASETS
 from swcl_cli.preparation import masks
-from swcl_cli.tasks import TASKS, Task
 from swcl_cli.tasks.runs import KINDS
-
-
-def test_names_are_those_of_the_settings() -> None:
-    assert tuple(TASKS) == settings.TASKS and TASKS.keys() == settings.TASK_ROWS.keys()
-    assert all(task.name == name for name, task in TASKS.items())
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
 def test_rows_name_what_exists(task: Task) -> None:
-    assert task.dataset in settings.DATASETS and task.kind in KINDS
+    assert task.dataset in DATASETS and task.kind in KINDS
     assert all(classes >= 2 for classes in task.heads.values())
     if task.kind == "classification":
         assert set(task.heads) <= set(SCHEMA.names) and task.grades.keys() <= task.heads.keys()

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.errors import SwclError
 from swcl_cli.models.encoders import create_encoder
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import TASKS
 from swcl_cli.tasks.classification import JointClassifier
 from swcl_cli.tasks.networks import DECODERS, segmenter
 from swcl_cli.tasks.saved import KEY, describe, read_model

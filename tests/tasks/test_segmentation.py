@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data.augment import IGNORED
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.errors import SwclError
@@ -20,7 +21,7 @@ from swcl_cli.models.encoders import create_encoder
 from swcl_cli.models.fpn import Fpn
 from swcl_cli.models.unet import Unet
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import TASKS, segmentation
+from swcl_cli.tasks import segmentation
 from swcl_cli.tasks.segmentation import CroppedViews, Segmenter, encoder_stride
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.processes import make_fabric

@@ -15,10 +15,10 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.images import read_mask
 from swcl_cli.errors import SwclError
-from swcl_cli.tasks import TASKS
 from swcl_cli.tasks.segmented import Segmented, at_size, grey_levels, predict_log_odds
 from swcl_cli.tasks.trial import Judgement
 from swcl_cli.training.processes import make_fabric

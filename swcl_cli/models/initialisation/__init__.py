@@ -8,15 +8,14 @@ from typing import Literal
 
 from torch import nn
 
+from swcl_cli.catalogue.encoders import DEFAULT, TAGS
 from swcl_cli.data import colour
 from swcl_cli.data.colour import Colour
 from swcl_cli.models.encoders import create_encoder, listed, load_weights
-from swcl_cli.models.initialisation import layouts, origins, tags
+from swcl_cli.models.initialisation import layouts, origins
 from swcl_cli.models.initialisation.labelers import Labeler, read_labeler
 
 __all__ = ["Initial", "Labeler", "initialise", "read_labeler"]
-
-DEFAULT_ARCHITECTURE = "resnetv2_50x1_bit"  # the paper's
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,11 @@ def initialise(
     where a weight of the encoder does not arrive, or `architecture` asks for another one.
     """
     if source == "random":
-        architecture = architecture or DEFAULT_ARCHITECTURE
+        architecture = architecture or DEFAULT
         encoder = create_encoder(architecture, seed, output_stride)
         told = f"random weights of {architecture}, seed {seed}"
         return Initial(encoder, architecture, *colour.constants(colours), None, source, {}, told)
-    if source in tags.TAGS:
+    if source in TAGS:
         found = origins.of_tag(source, architecture)
     else:
         found = origins.of_file(origins.find(source, workspace), architecture)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from swcl_cli.catalogue.encoders import LABELERS
 from swcl_cli.data import colour
 from swcl_cli.data.colour import Colour
 from swcl_cli.errors import SwclError
-from swcl_cli.models.encoders import LABELERS, create_labeler, load_weights
+from swcl_cli.models.encoders import create_labeler, load_weights
 from swcl_cli.models.initialisation import layouts
 from swcl_cli.models.initialisation.weight_files import our_provenance, read_tensors
 

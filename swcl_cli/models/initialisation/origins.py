@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from swcl_cli.catalogue.encoders import TAGS
 from swcl_cli.data import colour
 from swcl_cli.data.colour import Colour
 from swcl_cli.errors import SwclError, UsageError
@@ -49,7 +50,7 @@ def find(source: str, workspace: Path) -> Path:
             "--init bit-s has nothing to download: pass BiT-S-R50x1.npz, of Google's Big Transfer release, as "
             "--init FILE.npz --name bit-s."
         )
-    words = ("random", *tags.TAGS, "bit-s")
+    words = ("random", *TAGS, "bit-s")
     files = sorted(path.name for path in workspace.glob("*.safetensors"))
     close = get_close_matches(source, [*words, *files], n=1)
     meant = f" Did you mean {close[0]}?" if close else ""

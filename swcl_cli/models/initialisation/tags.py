@@ -5,16 +5,10 @@ from __future__ import annotations
 import timm
 from torch import Tensor
 
+from swcl_cli.catalogue.encoders import TAGS
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.models.encoders import keyed_weights
 
-# `imagenet` is torchvision's first recipe on ILSVRC-2012, the plain supervised training that the paper compares with;
-# timm's own tags (a1_in1k, ...) come of longer recipes with other losses. BiT-M is what was trained on ImageNet-21k,
-# before any fine-tuning (`goog_in21k_ft_in1k`). timm has no BiT-S.
-TAGS = {
-    "imagenet": {"resnet50": "tv_in1k", "resnet34": "tv_in1k", "resnet18": "tv_in1k"},
-    "bit-m": {"resnetv2_50x1_bit": "goog_in21k"},
-}
 FILES = {
     "imagenet": "a state dict of timm or torchvision",
     "bit-m": "BiT-M-R50x1.npz of Google's Big Transfer release, or timm's copy of it",

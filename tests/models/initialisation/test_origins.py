@@ -11,6 +11,7 @@ import timm
 import torch
 from torch import Tensor
 
+from swcl_cli.catalogue.encoders import TAGS
 from swcl_cli.data import colour
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.models.encoders import create_encoder
@@ -154,7 +155,7 @@ class TestTags:
 
     def test_the_default_is_the_largest(self) -> None:
         assert tags.choose("imagenet", None) == ("resnet50", "resnet50.tv_in1k")
-        assert all(f"{name}.{tag}" in timm.list_pretrained() for row in tags.TAGS.values() for name, tag in row.items())
+        assert all(f"{name}.{tag}" in timm.list_pretrained() for row in TAGS.values() for name, tag in row.items())
 
     def test_architectures_without_such_weights(self) -> None:
         with pytest.raises(UsageError, match=f"--init bit-m has no weights of resnet18, only of {BIT}."):

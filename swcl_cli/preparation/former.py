@@ -9,10 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from swcl_cli.data import manifest
-from swcl_cli.data.preparation import Stamp
+from swcl_cli.datasets import OWN
 from swcl_cli.datasets.download import Download
 from swcl_cli.errors import SwclError
-from swcl_cli.settings import OWN, PrepSettings
+from swcl_cli.preparation.jobs import Stamp
+from swcl_cli.settings import PrepSettings
 from swcl_cli.workspace import JOURNAL, Workspace, require_own
 
 Remembered = Mapping[str, tuple[str, Stamp | None]]  # by image_id, of the source's file: SHA-256; size and time

@@ -1,0 +1,55 @@
+"""Say which choice of a step has which settings of its own, and with which values: from the catalogue and data sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from swcl_cli.catalogue.encoders import ENCODERS, LABELERS
+from swcl_cli.catalogue.methods import METHODS
+from swcl_cli.catalogue.tasks import ALL, TASKS
+from swcl_cli.datasets import DATASETS, OWN
+
+LIST, PHANTOM = "list", "phantom"  # what `prep` does besides preparing a data set
+ARTEFACTS = ("labeler", "swap", "init")  # what an artefact calls those that it was made from, data sets beside them
+
+ROW_KEY = {"prep": "dataset", "pretrain": "method", "finetune": "task"}  # the setting that names the choice
+ROWS: dict[str, dict[str, dict[str, Any]]] = {
+    "prep": {LIST: {}, PHANTOM: {}, **{name: {"size": source.prepared_size} for name, source in DATASETS.items()}},
+    "pretrain": {name: dict(method.defaults) for name, method in METHODS.items()},
+    "finetune": {name: dict(task.defaults) for name, task in TASKS.items()},
+}
+OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "prep": {
+        PHANTOM: ("patients", "drawn_size", "drawn"),
+        **{name: source.options for name, source in DATASETS.items() if source.options},
+    },
+    "pretrain": {name: method.options for name, method in METHODS.items()},
+    "finetune": {name: task.options for name, task in TASKS.items() if task.options},
+}
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Dataset: TypeAlias = str
+    Method: TypeAlias = str
+    Task: TypeAlias = str
+    Architecture: TypeAlias = str
+    LabelerArchitecture: TypeAlias = str
+else:
+    Dataset = Literal[tuple(ROWS["prep"])]
+    Method = Literal[tuple(METHODS)]
+    Task = Literal[(*TASKS, ALL)]
+    Architecture = Literal[ENCODERS]
+    LabelerArchitecture = Literal[LABELERS]
+Precision = Literal["fp32", "bf16"]
+WeakLabel = Literal["position", "abnormality", "patient"]
+
+
+def owners(step: str, name: str) -> list[str]:
+    """The choices of the step that have this setting, where not all have it."""
+    return [choice for choice, names in OPTIONS.get(step, {}).items() if name in names]
+
+
+def prep_command(prepared: str) -> str:
+    """The command that prepares data/PREPARED."""
+    return f"swcl prep {prepared} SOURCE" if prepared in DATASETS else f"swcl prep {OWN} SOURCE --name {prepared}"
