@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from swcl_cli.data.image_views import read_images
+from swcl_cli.methods.contrast import contrast
 from swcl_cli.methods.method import Method, initial_encoder
 from swcl_cli.methods.on_images import image_method
-from swcl_cli.methods.swcl import contrast
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.workspace import Workspace
 

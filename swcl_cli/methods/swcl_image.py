@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from swcl_cli import console
+from swcl_cli.methods.contrast import contrast
 from swcl_cli.methods.method import Method, initial_encoder
 from swcl_cli.methods.on_pairs import Swap, find_swap, pair_method, warn_of_one_kind
-from swcl_cli.methods.swcl import contrast
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.swap.image_labels import image_labels
 from swcl_cli.swap.weak_labels import UNLABELLED, read_patches

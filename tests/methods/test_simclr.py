@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.errors import SwclError
 from swcl_cli.methods import simclr
+from swcl_cli.methods.contrast import MultiLabelContrast
 from swcl_cli.methods.embedding import Embedding
-from swcl_cli.methods.swcl import MultiLabelContrast
 from swcl_cli.models.heads import Projector
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.workspace import Workspace

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from swcl_cli import methods
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.errors import SwclError
-from swcl_cli.methods import swcl
+from swcl_cli.methods import contrast, swcl
+from swcl_cli.methods.contrast import MultiLabelContrast
 from swcl_cli.methods.embedding import Embedding
-from swcl_cli.methods.swcl import MultiLabelContrast
 from swcl_cli.models.heads import Projector
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.workspace import Workspace
@@ -66,7 +66,7 @@ def test_measures_by_hand() -> None:
     _, metrics = objective()(batch_of([0, 0, 1]))
     assert metrics["positives"].item() == pytest.approx((4 * 3 + 2 * 1) / 6)  # the other views of the label
     assert metrics["without_positive"].item() == 0
-    lonely = swcl._measures(torch.eye(3), torch.tensor([0, 0, 1]), (0, 3))
+    lonely = contrast._measures(torch.eye(3), torch.tensor([0, 0, 1]), (0, 3))
     assert lonely["positives"].item() == pytest.approx(2 / 3)
     assert lonely["without_positive"].item() == pytest.approx(1 / 3)
     assert lonely["alignment"].item() == pytest.approx(2) and lonely["uniformity"].item() == pytest.approx(-4)

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from swcl_cli.data.colour import MEAN, STD
+from swcl_cli.methods.contrast import MultiLabelContrast
 from swcl_cli.methods.embedding import Embedding
-from swcl_cli.methods.swcl import MultiLabelContrast
 from swcl_cli.models.heads import Projector
 from swcl_cli.training.loop import training_steps
 from swcl_cli.training.processes import make_fabric
