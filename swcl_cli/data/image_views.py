@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,6 @@ from swcl_cli.errors import SwclError
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance
 
 VIEWS = 2  # of a photograph or patch in a step
-Label = Literal["abnormal", "dr_grade"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class ImageSet:
 
 
 def read_images(
-    workspace: Workspace, names: Sequence[str], label: Label | None = None, split: str | None = None
+    workspace: Workspace, names: Sequence[str], label: str | None = None, split: str | None = None
 ) -> ImageSet:
     """Reads the manifests of these data sets: one split or all. No label column is read but the one asked for.
 

@@ -20,7 +20,7 @@ SPLIT_WORDS = {"train": "train", "val": "val", "test": "test"}
 EYE_WORDS = {
     "left": "left", "l": "left", "os": "left", "right": "right", "r": "right", "od": "right", "unknown": "unknown",
 }  # fmt: skip
-NEAR = 0.8  # likeness of names: patient_id is patient, DR-grade is dr_grade
+NEAR = 0.8  # likeness of names: patient_id is patient
 COLUMNS = ("patient", "eye", "split", *(label.name for label in TABLED))
 EXPECTED = (
     f"photographs in folders of any names; --labels TABLE with the columns {IMAGE} and any of {', '.join(COLUMNS)}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
-from swcl_cli.data.image_views import VIEWS, Label, read_images
+from swcl_cli.catalogue.labels import ABNORMAL, DR_GRADE
+from swcl_cli.data.image_views import VIEWS, read_images
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.embeddings import spread
 from swcl_cli.methods.embedding import Encoding
@@ -39,15 +40,15 @@ class BinaryClassification(nn.Module):
 
 def prepare_odir(settings: PretrainSettings, workspace: Workspace) -> Method:
     """Normal or abnormal, by the keywords of the training part of OIA-ODIR."""
-    return _prepare(settings, workspace, "odir", "abnormal")
+    return _prepare(settings, workspace, "odir", ABNORMAL)
 
 
 def prepare_eyepacs(settings: PretrainSettings, workspace: Workspace) -> Method:
     """Diabetic retinopathy or none (level > 0), of the training part of Kaggle EyePACS."""
-    return _prepare(settings, workspace, "eyepacs", "dr_grade")
+    return _prepare(settings, workspace, "eyepacs", DR_GRADE)
 
 
-def _prepare(settings: PretrainSettings, workspace: Workspace, dataset: str, label: Label) -> Method:
+def _prepare(settings: PretrainSettings, workspace: Workspace, dataset: str, label: str) -> Method:
     """Raises SwclError where the set is not prepared, or its train split has no label or one kind of it."""
     images = read_images(workspace, [dataset], label, TRAINED)
     positive = int(images.positive.sum()) if images.positive is not None else 0

@@ -74,4 +74,4 @@ def _draw(job: Job) -> tuple[int, int]:
     for side, eye in zip(SIDES, (left, right), strict=True):
         name = f"{job.part}/{job.patient}_{side}.jpeg"
         write_eye(job.folder, job.lesion_folder, name, eye, job.inverted)
-    return left.labels.dr_grade, right.labels.dr_grade
+    return left.labels.retinopathy, right.labels.retinopathy

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from swcl_cli.catalogue.labels import ABNORMAL, DR_GRADE
 from swcl_cli.chance import generator
 from swcl_cli.phantom.disease import choose_findings
 from swcl_cli.phantom.patient import draw_patient
@@ -13,7 +14,7 @@ from swcl_cli.phantom.studio import FIRST_PERSON, draw_each, write_eye, write_ta
 
 CLINICS = ("north", "south")
 TABLE = "labels.csv"
-COLUMNS = ("image", "patient", "eye", "abnormal", "dr_grade", "age", "sex")
+COLUMNS = ("image", "patient", "eye", ABNORMAL, DR_GRADE, "age", "sex")
 
 
 @dataclass(frozen=True)
@@ -48,5 +49,5 @@ def _draw(job: Job) -> list[tuple[object, ...]]:
         name = f"{CLINICS[job.patient % len(CLINICS)]}/P{job.patient:03d}_{letter}.jpg"
         write_eye(job.folder, job.lesion_folder, name, eye)
         labels = eye.labels
-        rows.append((name, f"P{job.patient:03d}", letter, int(labels.abnormal), labels.dr_grade, age, sex))
+        rows.append((name, f"P{job.patient:03d}", letter, int(labels.abnormal), labels.retinopathy, age, sex))
     return rows

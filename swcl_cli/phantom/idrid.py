@@ -68,4 +68,4 @@ def _draw(job: Job) -> tuple[object, ...]:
     eye = draw_eye(job.seed, FIRST_PERSON["idrid"] + job.index, side, job.size, findings, CAMERA)
     stem = f"IDRiD_{job.number:03d}"
     write_eye(job.folder, job.lesion_folder, f"{IMAGES}/{job.part}/{stem}.jpg", eye)
-    return stem, eye.labels.dr_grade, eye.labels.dme_grade
+    return stem, eye.labels.retinopathy, eye.labels.oedema

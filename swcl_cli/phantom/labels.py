@@ -26,10 +26,10 @@ RETINOPATHY_WORDS = (
 
 @dataclass(frozen=True)
 class Labels:
-    """dr_grade 0 to 4; dme_grade 0 to 2; drusen: their area in disc areas; cup_ratio: vertical, cup to disc."""
+    """retinopathy 0 to 4; oedema 0 to 2; drusen: their area in disc areas; cup_ratio: vertical, cup to disc."""
 
-    dr_grade: int
-    dme_grade: int
+    retinopathy: int
+    oedema: int
     drusen: float
     cup_ratio: float
 
@@ -44,12 +44,12 @@ class Labels:
 
     @property
     def abnormal(self) -> bool:
-        return self.dr_grade > 0 or self.drusen > 0 or self.glaucoma
+        return self.retinopathy > 0 or self.drusen > 0 or self.glaucoma
 
     @property
     def keywords(self) -> str:
         """Diagnostic keywords as ODIR words them, joined by the full-width comma."""
-        words = [RETINOPATHY_WORDS[self.dr_grade]] if self.dr_grade else []
+        words = [RETINOPATHY_WORDS[self.retinopathy]] if self.retinopathy else []
         if self.drusen > 0:
             words.append("dry age-related macular degeneration" if self.degenerate else "drusen")
         if self.glaucoma:
@@ -60,8 +60,8 @@ class Labels:
 def read_labels(lesions: Bytes, disc: Bytes, cup: Bytes, fovea: tuple[float, float], disc_diameter: float) -> Labels:
     """lesions (H, W) holds 1 + index into KINDS; disc and cup are 0/1; fovea (x, y) and disc_diameter in pixels."""
     return Labels(
-        dr_grade=retinopathy_grade(lesions, fovea, disc_diameter),
-        dme_grade=oedema_grade(lesions, fovea, disc_diameter),
+        retinopathy=retinopathy_grade(lesions, fovea, disc_diameter),
+        oedema=oedema_grade(lesions, fovea, disc_diameter),
         drusen=float((lesions == DRUSEN).sum() / max(1, disc.sum())),
         cup_ratio=float(cup.any(axis=1).sum() / max(1, disc.any(axis=1).sum())),
     )

@@ -70,7 +70,7 @@ def _draw(job: Job) -> tuple[int, int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(eye.image).save(path, compression="tiff_lzw")
     write_lesion_mask(job.lesion_folder, name, eye.lesions)
-    return (WRONG_GRADE if wrong else min(eye.labels.dr_grade, 3)), eye.labels.dme_grade
+    return (WRONG_GRADE if wrong else min(eye.labels.retinopathy, 3)), eye.labels.oedema
 
 
 def _double(folder: Path, rows: list[tuple[object, ...]]) -> None:

@@ -109,7 +109,7 @@ def _with_dust(keywords: str, chance: np.random.Generator) -> str:
 def _flags(labels: list[Labels], other: bool) -> tuple[int, ...]:
     """The patient's N, D, G, C, A, H, M, O: a few drusen are "other", many are A, as in the download."""
     flags = {
-        "D": any(eye.dr_grade > 0 for eye in labels),
+        "D": any(eye.retinopathy > 0 for eye in labels),
         "G": any(eye.glaucoma for eye in labels),
         "A": any(eye.degenerate for eye in labels),
         "O": other or any(eye.drusen > 0 and not eye.degenerate for eye in labels),

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from swcl_cli.catalogue.labels import ABNORMAL, DR_GRADE
 from swcl_cli.data import manifest
 from swcl_cli.data.photographs import manifest_of
 from swcl_cli.errors import SwclError
@@ -45,6 +46,6 @@ def image_labels(workspace: Workspace, swap: Path) -> tuple[NDArray[np.int8], di
 
 def _labels_of(path: Path) -> pd.Series:
     """path of a photograph -> 1 abnormal, 0 normal; photographs that nobody labelled are left out."""
-    table = manifest.read(path, columns=["path", "abnormal", "dr_grade"])
-    abnormal = table["abnormal"].astype("Int8").fillna((table["dr_grade"] > 0).astype("Int8"))
+    table = manifest.read(path, columns=["path", ABNORMAL, DR_GRADE])
+    abnormal = table[ABNORMAL].astype("Int8").fillna((table[DR_GRADE] > 0).astype("Int8"))
     return pd.Series(abnormal.to_numpy(), table["path"].to_numpy()).dropna()

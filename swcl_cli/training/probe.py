@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from swcl_cli import chance
+from swcl_cli.catalogue.labels import PROBED
 from swcl_cli.data import manifest
 from swcl_cli.data.augment import View, center_view
 from swcl_cli.data.colour import Colour
@@ -27,7 +28,6 @@ from swcl_cli.evaluation.metrics import auc, bootstrap_interval
 from swcl_cli.evaluation.neighbours import knn_scores
 from swcl_cli.workspace import Workspace
 
-LABELS = ("abnormal", "dr_grade", "glaucoma")  # the first that a data set has; any value above 0 is the positive class
 MOST = {"train": 2000, "val": 1000}  # photographs: an AUC good to 0.04, in 20 s of a core for ResNet-18 at 96 px
 BATCH = 32
 SEED = 0  # not the training's: all runs are probed with the same photographs
@@ -61,10 +61,10 @@ class Probe:
     def of(cls, workspace: Workspace, dataset: str, image_size: int, mean: Colour, std: Colour) -> Probe:
         """Reads the manifest. Raises SwclError where the set is not prepared, or train or val lacks a class."""
         path = manifest_of(workspace, dataset)
-        table = manifest.read(path, columns=["split", "patient_id", "path", "checksum", *LABELS])
-        label = next((name for name in LABELS if table[name].notna().any()), None)
+        table = manifest.read(path, columns=["split", "patient_id", "path", "checksum", *PROBED])
+        label = next((name for name in PROBED if table[name].notna().any()), None)
         if label is None:
-            raise SwclError(f"{dataset} has no label to probe ({', '.join(LABELS)}): name another with --probe-data.")
+            raise SwclError(f"{dataset} has no label to probe ({', '.join(PROBED)}): name another with --probe-data.")
         table = table[table[label].notna()]
         parts = [_some(table[table["split"] == split], dataset, split, label) for split in MOST]
         rows = pd.concat(parts, ignore_index=True)

@@ -110,7 +110,7 @@ def test_healthy_eyes_have_no_lesion_and_normal_words() -> None:
         for eye in draw_both(patient, dust=True):
             assert not eye.lesions.any()
             assert not eye.labels.abnormal
-            assert (eye.labels.dr_grade, eye.labels.dme_grade) == (0, 0)
+            assert (eye.labels.retinopathy, eye.labels.oedema) == (0, 0)
             assert eye.labels.keywords == "normal fundus"
 
 
@@ -119,18 +119,18 @@ def test_labels_follow_from_the_masks(clinic: list[tuple[Findings, tuple[Eye, Ey
         for eye in eyes:
             kinds = set(np.unique(eye.lesions).tolist()) - {0}
             retinopathy = kinds - {DRUSEN}
-            grade = eye.labels.dr_grade
+            grade = eye.labels.retinopathy
             assert (grade == 0) == (not retinopathy)
             assert (grade == 1) == (retinopathy == {MICROANEURYSM})
             assert (grade == 4) == bool(retinopathy & {NEW_VESSELS, PRERETINAL})
-            assert (eye.labels.dme_grade == 0) == (EXUDATE not in kinds)
+            assert (eye.labels.oedema == 0) == (EXUDATE not in kinds)
             assert (eye.labels.drusen > 0) == (DRUSEN in kinds)
             assert eye.labels.abnormal == bool(kinds or eye.labels.glaucoma)
 
 
 @pytest.mark.parametrize("grade", range(5))
 def test_the_grade_asked_for_is_drawn(grade: int) -> None:
-    drawn = [eye.labels.dr_grade for patient in range(3) for eye in draw_both(patient, 224, retinopathy=grade)]
+    drawn = [eye.labels.retinopathy for patient in range(3) for eye in draw_both(patient, 224, retinopathy=grade)]
     assert drawn == [grade] * 6
 
 
@@ -145,7 +145,7 @@ def test_oedema_is_the_distance_of_exudates_to_the_fovea(grade: int) -> None:
     for patient in range(4):
         for eye in draw_both(patient, retinopathy=2, oedema=grade):
             rows, columns = np.nonzero(eye.lesions == EXUDATE)
-            assert eye.labels.dme_grade == grade
+            assert eye.labels.oedema == grade
             assert bool(len(rows)) == (grade > 0)
             if grade:
                 nearest = np.hypot(columns - eye.fovea[0], rows - eye.fovea[1]).min()
