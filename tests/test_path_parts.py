@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from swcl_cli.resolve import resolve
 
 from swcl_cli.errors import UsageError
 from swcl_cli.settings import ARTEFACTS, ROWS, STEPS, plain_part
 from swcl_cli.settings.path_parts import LONGEST
+from swcl_cli.settings.resolve import resolve
 
 PLAIN = ["swcl", "bit-s", "clinic-a", "Klinik Süd", "v1.2_b", "網膜", "a..b", "é" * (LONGEST // 2)]
 OTHER = [
