@@ -174,15 +174,15 @@ def test_lock_keeps_a_second_process_out_and_dies_with_the_first(tmp_path: Path)
 
 WORK = """
 import os, time
-from swcl_cli.data import preparation
+from swcl_cli.preparation import jobs, pool
 
 def slow(job, earlier=None):
     os.write(1, f"{os.getpid()}\\n".encode())  # one write: two processes' lines must not mix
     time.sleep(60)
 
-preparation.prepare = slow
-with preparation.preparing(2) as prepare:
-    list(prepare([(preparation.Job(str(item), 0, {}, {}), None) for item in range(16)]))
+pool.prepare = slow
+with pool.preparing(2) as prepare:
+    list(prepare([(jobs.Job(str(item), 0, {}, {}), None) for item in range(16)]))
 """
 
 

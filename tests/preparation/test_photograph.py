@@ -14,8 +14,9 @@ from PIL import Image, ImageOps
 from swcl_cli.chance import generator
 from swcl_cli.data import images
 from swcl_cli.errors import SwclError
+from swcl_cli.preparation import decoding
 from swcl_cli.preparation.decoding import Unusable
-from swcl_cli.preparation.photograph import colour_statistics, colour_sums, prepare_photograph
+from swcl_cli.preparation.photograph import colour_statistics, colour_sums, encode, prepare_photograph
 from tests.downloads import encoded, field, photograph, vessels
 
 
@@ -162,9 +163,9 @@ def test_frames_with_hardly_anything_in_them(box: tuple[int, int, int, int], pro
 
 
 def test_reading_prepared_images(tmp_path: Path) -> None:
-    data = images.encode(photograph(8), lossless=True)
+    data = encode(photograph(8), lossless=True)
     (tmp_path / "image.png").write_bytes(data)
-    (tmp_path / "mask.png").write_bytes(images.encode(vessels(113, 117), lossless=True))
+    (tmp_path / "mask.png").write_bytes(encode(vessels(113, 117), lossless=True))
     np.testing.assert_array_equal(images.read_image(tmp_path / "image.png"), photograph(8))
     np.testing.assert_array_equal(images.read_mask(tmp_path / "mask.png"), vessels(113, 117))
     with pytest.raises(SwclError, match=r"other\.png can't be read"):
@@ -184,7 +185,7 @@ def test_gzip_is_unpacked_and_checked() -> None:
 
 
 def test_a_gzip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "LARGEST_UNPACKED", 10_000)
+    monkeypatch.setattr(decoding, "LARGEST_UNPACKED", 10_000)
     assert problem_of(gzip.compress(bytes(1_000_000))) == "too large"
 
 

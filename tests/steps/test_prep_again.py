@@ -11,7 +11,7 @@ import pytest
 
 from swcl_cli.chance import generator
 from swcl_cli.errors import SwclError
-from swcl_cli.preparation import jobs
+from swcl_cli.preparation import jobs, pool
 from swcl_cli.steps import prep
 from tests import downloads
 from tests.prep_runs import NORMAL, contents, odir_source, settings
@@ -32,7 +32,7 @@ def prepared_anew(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return original(job, earlier)
 
     original = jobs.prepare
-    monkeypatch.setattr(jobs, "prepare", counting)
+    monkeypatch.setattr(pool, "prepare", counting)
     return names
 
 
