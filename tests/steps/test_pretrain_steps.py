@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 import torch
-from methods import planted_eyes, tiny_encoder
-from methods.each_method_in_processes import small
 from safetensors.torch import load_file
 
+from swcl_cli import methods
+from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.data.loaders import step_batches
-from swcl_cli.methods import METHODS
 from swcl_cli.models.encoders import encoder_state
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.steps import pretrain
 from swcl_cli.workspace import Workspace
+from tests.methods import planted_eyes, tiny_encoder
+from tests.methods.each_method_in_processes import small
 
 STEPS = 4
 
@@ -33,7 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_hand(settings: PretrainSettings) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """The encoder's weights before and after STEPS steps of AdamW (arXiv 1711.05101, algorithm 2), in double."""
-    method = METHODS[settings.method](settings, Workspace(settings.workspace))
+    method = methods.prepare(settings, Workspace(settings.workspace))
     before = {name: tensor.clone() for name, tensor in encoder_state(method.encoder).items()}
     weights = dict(method.objective.train().named_parameters())
     exact = {name: weight.detach().double() for name, weight in weights.items()}
@@ -82,7 +83,7 @@ def shares(method: Any, processes: int, step: int) -> list[list[Any]]:
 def test_processes_share_each_batch_without_rest(root: Path, name: str, processes: int) -> None:
     """Equal parts, in the order of ranks, of the batch that one process would see; no key is in two of them."""
     with tiny_encoder.in_place_of_timms("group"):
-        method = METHODS[name](small(root, name), Workspace(root))
+        method = methods.prepare(small(root, name), Workspace(root))
     for step in range(2 * method.steps_per_epoch):
         (whole,) = method.plan(step)
         parts = shares(method, processes, step)
