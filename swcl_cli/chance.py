@@ -1,4 +1,4 @@
-"""Chance as a function: every random draw comes from a generator keyed by (seed, purpose, epoch, item, view).
+"""Make random generators that depend on a key alone: (seed, purpose, epoch, item, view).
 
 So a result depends neither on the number of workers nor on where a run was interrupted, and no generator
 state is ever saved.
@@ -20,7 +20,7 @@ def _purpose_key(purpose: str) -> int:
 
 
 def generator(seed: int, purpose: str, epoch: int = 0, item: int = 0, view: int = 0) -> np.random.Generator:
-    """A generator of its own for each key. `Philox` costs 9 us, a quarter of `default_rng` on a sequence.
+    """Return the random generator of a key. `Philox` costs 9 us, a quarter of `default_rng` on a sequence.
 
     The first counter word is left at 0: streams of different keys stay 2**64 blocks apart.
     """
@@ -32,6 +32,6 @@ def generator(seed: int, purpose: str, epoch: int = 0, item: int = 0, view: int 
 
 
 def torch_seed(seed: int, purpose: str, step: int = 0, rank: int = 0) -> int:
-    """A seed for `torch.manual_seed`, for what draws inside a network (initial weights, dropout)."""
+    """Return a seed for `torch.manual_seed`, for draws inside a network (initial weights, dropout)."""
     words = f"{seed}/{purpose}/{step}/{rank}".encode()
     return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "little") >> 1

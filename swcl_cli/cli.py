@@ -1,4 +1,4 @@
-"""The commands, in the paper's order. They parse, call a step and print; nothing is computed here."""
+"""Define the commands, in the paper's order. They parse, call a step and print; nothing is computed here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ A model of `finetune` is applied to other photographs by: predict
 """
 
 COMMANDS: tuple[tuple[type[StepSettings], tuple[str, ...], str], ...] = (
-    (PrepSettings, ("dataset", "source"), """
+    (
+        PrepSettings,
+        ("dataset", "source"),
+        """
 Prepare a raw public download: check it, resize it, and write images, masks and a manifest to data/DATASET.
 
 The download is never modified. Bad images are set aside and listed in quarantine.csv; a bad label file stops the step.
@@ -50,8 +53,12 @@ Examples:
   swcl prep odir ~/downloads/ODIR-5K --preset small
 
   swcl prep folder ~/photographs --name clinic-a
-"""),
-    (TrainLabelerSettings, (), """
+""",
+    ),
+    (
+        TrainLabelerSettings,
+        (),
+        """
 Train the labeler (S4L): cross-entropy on the labelled photographs, triplet loss on all. Writes labeler.safetensors.
 
 An interrupted run goes on when the same command is given again.
@@ -59,8 +66,12 @@ An interrupted run goes on when the same command is given again.
 Example:
 
   swcl train-labeler --preset small
-"""),
-    (MakeSwapSettings, (), """
+""",
+    ),
+    (
+        MakeSwapSettings,
+        (),
+        """
 Turn the labeler's class activation maps into retinal-SWAP: five scored patches an eye. Writes swap.parquet.
 
 With another --threshold on an existing file only the labels are rewritten; the scores stay.
@@ -70,8 +81,12 @@ Examples:
   swcl make-swap --threshold 0.4
 
   swcl make-swap --labeler pytorch_model.bin --materialize swap-files
-"""),
-    (PretrainSettings, (), """
+""",
+    ),
+    (
+        PretrainSettings,
+        (),
+        """
 Pretrain an encoder, by default by SWCL on retinal-SWAP. Writes NAME.safetensors, which timm loads without this program.
 
 An interrupted run goes on when the same command is given again. Under torchrun all processes train as one.
@@ -85,8 +100,12 @@ Examples:
   swcl pretrain --method simclr --views 1000000
 
   torchrun --nproc-per-node 8 --no-python swcl pretrain
-"""),
-    (FinetuneSettings, ("task",), """
+""",
+    ),
+    (
+        FinetuneSettings,
+        ("task",),
+        """
 Fine-tune an encoder on a public task and score it on the task's test images. Writes finetune/TASK/NAME.
 
 TASK all: each public task whose data are prepared. Finished runs are skipped, and an interrupted one goes on.
@@ -100,8 +119,12 @@ Examples:
   swcl finetune all --init swcl.safetensors --grid
 
   swcl finetune folder --init swcl.safetensors --freeze
-"""),
-    (ReportSettings, (), """
+""",
+    ),
+    (
+        ReportSettings,
+        (),
+        """
 Write tables, figures and one self-contained page from all that the workspace holds: report/index.html.
 
 Examples:
@@ -109,8 +132,12 @@ Examples:
   swcl report
 
   swcl report --no-images
-"""),
-    (PredictSettings, ("model", "images"), """
+""",
+    ),
+    (
+        PredictSettings,
+        ("model", "images"),
+        """
 Apply a model of `finetune` to photographs of any size and format. Writes OUT: a table, masks and overlays.
 
 The model file alone is enough. Nothing of the photographs is modified; unreadable ones are listed in unreadable.csv.
@@ -118,12 +145,13 @@ The model file alone is enough. Nothing of the photographs is modified; unreadab
 Example:
 
   swcl predict finetune/drive/swcl/seed0/model.safetensors photographs --out vessels
-"""),
-)  # fmt: skip
+""",
+    ),
+)
 
 
 class Application(typer.Typer):
-    """Turns an error that the user can put right into a line or two and an exit code; --debug shows its traceback."""
+    """Turn an error that the user can put right into a line or two and an exit code; --debug shows its traceback."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -146,8 +174,8 @@ def _stop(message: str, code: int) -> NoReturn:
 app = Application(help=HELP, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         console.say(f"swcl {__version__}")
         raise typer.Exit
 
@@ -163,7 +191,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Options before the command; --workspace and --debug may stand after it as well."""
+    """Read the options before the command; --workspace and --debug may stand after it as well."""
     source = ctx.get_parameter_source("workspace")
     ctx.obj = {source.name: {"workspace": workspace}} if source else {}
 
@@ -184,10 +212,10 @@ def _act(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads are four times slower on a busy machine
     step = importlib.import_module(f"swcl_cli.steps.{model.step.replace('-', '_')}")
     if len(several) == 1:
-        made = [step.run(several[0].settings)]
+        artefacts = [step.run(several[0].settings)]
     else:
-        made = step.run_all([resolved.settings for resolved in several])
-    for path in made:
+        artefacts = step.run_all([resolved.settings for resolved in several])
+    for path in artefacts:
         console.say(f"-> {path}")
 
 

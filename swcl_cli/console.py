@@ -1,4 +1,4 @@
-"""All that the program prints besides `--help`: bars on a terminal, plain lines in a file, tables."""
+"""Print all that the program says besides `--help`: bars on a terminal, plain lines in a file, tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ err, warnings = (Console(stderr=True, soft_wrap=True, highlight=False) for _ in 
 
 
 def only_errors() -> None:
-    """From now on nothing but `fail` is shown: of several processes that work as one, the first one speaks."""
+    """Silence all but `fail` from now on: of several processes that work together, only the first speaks."""
     out.quiet = warnings.quiet = True
 
 
@@ -38,10 +38,10 @@ def fail(text: str) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table; cells are shown as they are, without markup.
+    """Print a table; cells are shown as they are, without markup.
 
-    Where a terminal is too narrow, it becomes several below each other, each with the first column; a file gets one,
-    as wide as it is.
+    On a terminal that is too narrow it becomes several tables below each other, each with the first column. In a file
+    it stays whole, as wide as it is.
     """
     cells = [[legible(str(cell)) for cell in row] for row in rows]
     heads = [legible(name) for name in columns]
@@ -59,34 +59,39 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 
 def _groups(widths: Sequence[int], most: int) -> list[list[int]]:
-    """The columns in groups no wider than `most`, the first in all of them, and at least one more."""
+    """Divide the columns into groups no wider than `most`; each has the first column and at least one more."""
     groups = [[0]]
     for column in range(1, len(widths)):
-        if len(groups[-1]) > 1 and sum(widths[held] for held in groups[-1]) + widths[column] > most:
+        if len(groups[-1]) > 1 and sum(widths[member] for member in groups[-1]) + widths[column] > most:
             groups.append([0])
         groups[-1].append(column)
     return groups
 
 
 def _shown(text: str) -> str:
-    """Neither rich's markup nor a terminal's escape sequences."""
+    """Escape rich's markup and a terminal's control characters."""
     return escape(legible(text))
 
 
 class Ticker:
-    """Counts what is done. `note` is shown behind the counts: the loss, the throughput."""
+    """Show how much of a long task is done. `note` is shown behind the counts: the loss, the throughput."""
 
     def __init__(self, description: str, total: int, done: int = 0) -> None:
         self.description, self.total, self.done = description, total, done
         self.started_at, self.done_before = time.monotonic(), done
-        self.last_line, self.told = self.started_at, done
+        self.last_line, self.printed = self.started_at, done
         self.note = ""
         self.bar: Progress | None = None
         if out.is_terminal:
             columns = (
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-            )  # fmt: skip
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+            )
             self.bar = Progress(*columns, console=out)
             self.task = self.bar.add_task(_shown(description), total=total, completed=done, note="")
             self.bar.start()
@@ -102,23 +107,24 @@ class Ticker:
     def close(self, finished: bool) -> None:
         if self.bar is not None:
             self.bar.stop()
-        elif finished and self.told < self.done and time.monotonic() - self.started_at >= 2:
+        elif finished and self.printed < self.done and time.monotonic() - self.started_at >= 2:
             self._line()
 
     def _line(self) -> None:
-        self.last_line, self.told = time.monotonic(), self.done
-        spent, left = self.last_line - self.started_at, self.seconds_left()
+        self.last_line, self.printed = time.monotonic(), self.done
+        spent, remaining = self.last_line - self.started_at, self.seconds_left()
         tail = f", {self.note}" if self.note else ""
-        say(f"{self.description}: {self.done:,} of {self.total:,}, {spent:.0f} s, {left:.0f} s left{tail}")
+        say(f"{self.description}: {self.done:,} of {self.total:,}, {spent:.0f} s, {remaining:.0f} s left{tail}")
 
     def seconds_left(self) -> float:
-        """At the mean pace so far."""
+        """Estimate the seconds that the rest takes, at the mean pace so far."""
         spent = time.monotonic() - self.started_at
         return spent / max(self.done - self.done_before, 1) * (self.total - self.done)
 
 
 @contextmanager
 def progress(description: str, total: int, done: int = 0) -> Iterator[Ticker]:
+    """Show the progress of the work in a `with` block; after an error no last line says that it is done."""
     ticker = Ticker(description, total, done)
     finished = False
     try:

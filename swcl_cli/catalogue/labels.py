@@ -11,8 +11,9 @@ KINDS: tuple[LabelKind, ...] = ("text", "binary", "grade", "number")
 
 @dataclass(frozen=True)
 class Question:
-    """Name what a probability is about. `noun`: what it is the probability of; `cases` and `others`: the photographs
-    that it tells apart.
+    """Name what a probability is about, for the report.
+
+    noun: the condition whose probability it is; cases, others: the photographs with and without this condition.
     """
 
     noun: str
@@ -25,9 +26,9 @@ class Label:
     """Describe a label column of a manifest.
 
     kind: `binary` is 0 or 1, `grade` an ordered class from 0, `number` a whole number, `text` words. low, high: the
-    least and the largest value that a label file may hold, of all but text. words: what a cell of a text column may
-    say, lower case -> what is stored; empty where any text is right. of: whether both eyes of a patient share it.
-    question: what is asked of a photograph, any value above 0 against 0.
+    least and the largest value that a label file may hold, of all but text. words: a word that a cell of a text column
+    may hold, lower case -> the word that is stored; empty where any text is right. of: `patient` where both eyes share
+    the label. question: what a classifier answers about a photograph, any value above 0 against 0.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Label:
 
     @property
     def classes(self) -> int:
-        """How many classes a classifier of it has; 0 where it is no class."""
+        """Return how many classes a classifier of this label has; 0 where it can't be learnt as classes."""
         return self.high + 1 if self.kind in ("binary", "grade") else 0
 
 
@@ -86,10 +87,10 @@ LABELS = {
         ),
     )
 }
-CLASS_LABELS = tuple(name for name, label in LABELS.items() if label.classes)  # what can be learnt
-TABLED = tuple(  # what people's own tables may hold, `words` being what a cell may say
+CLASS_LABELS = tuple(name for name, label in LABELS.items() if label.classes)  # those that a classifier can learn
+TABLED = tuple(  # labels that people's own tables may hold
     label
     for label in sorted(LABELS.values(), key=lambda label: KINDS.index(label.kind))
     if label.words or label.kind != "text"
 )
-PROBED = (ABNORMAL, DR_GRADE, GLAUCOMA)  # by a probe: the first that a data set has; above 0 is the positive class
+PROBED = (ABNORMAL, DR_GRADE, GLAUCOMA)  # a probe learns the first that a data set has; above 0 is its positive class

@@ -9,9 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Method:
-    """Describe a method. title: the paper's name. prepare: `module:function` below swcl_cli.methods, imported when it
-    is asked for. options: the settings of `pretrain` that not all methods have, and this one has. defaults: settings
-    that differ from the step's own.
+    """Describe a pretraining method.
+
+    title: the paper's name. prepare: `module:function` below swcl_cli.methods, imported when it is used. options: the
+    settings of `pretrain` that this method has and not all others have. defaults: settings that differ from the step's.
     """
 
     name: str

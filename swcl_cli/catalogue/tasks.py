@@ -17,8 +17,10 @@ ALL = "all"  # each public task
 
 @dataclass(frozen=True)
 class Grouping:
-    """Say how grades of a label column become classes: `classes` holds the class of each grade, `words` the grades of
-    each class, `question` what is asked of a photograph.
+    """Say how grades of a label column become classes.
+
+    classes: the class of each grade; words: the grades of each class; question: what a classifier answers about a
+    photograph.
     """
 
     classes: tuple[int, ...]
@@ -28,14 +30,14 @@ class Grouping:
 
 @dataclass(frozen=True)
 class Task:
-    """Describe a task. `heads` maps a head to its number of classes: a label column of the manifest, or a structure in
-    the mask.
+    """Describe a fine-tuning task.
 
-    measure: the primary one (FACTS 1). groupings: of label columns whose classes are not the grades themselves.
-    shades: the values of the mask that are a structure; mask: all that it may hold. ratio: two structures whose
-    vertical diameters are compared. square: photographs were resized to squares. open: data set and heads are the
-    user's to choose (tasks/own.py). defaults: settings of `finetune` that differ from the step's own. options: settings
-    that this task alone has.
+    heads: the number of classes of each head, which is a label column of the manifest or a structure in the mask.
+    measure: the primary measure (FACTS 1). groupings: of label columns whose classes are not the grades themselves.
+    shades: the values of the mask that stand for a structure; mask: all values that it may hold. ratio: two structures
+    whose vertical diameters are compared. square: photographs were resized to squares. open: the user chooses data set
+    and heads (tasks/own.py). defaults: settings of `finetune` that differ from the step's. options: settings that this
+    task alone has.
     """
 
     name: str
@@ -55,7 +57,7 @@ class Task:
 
     @property
     def grades(self) -> dict[str, tuple[int, ...]]:
-        """The class of each grade of a column, where it is not the grade itself."""
+        """Return the class of each grade, for the columns whose classes are not the grades themselves."""
         return {head: grouping.classes for head, grouping in self.groupings.items()}
 
 
