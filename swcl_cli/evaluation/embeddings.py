@@ -17,7 +17,7 @@ def alignment(z: Tensor, labels: Tensor) -> Tensor:
 
     z: (N, D), rows of unit length; labels: (N,), equal = positive pair. 0 where positives coincide.
     """
-    _, number, count = labels.unique(return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call]
+    _, number, count = labels.unique(return_inverse=True, return_counts=True)
     total = z.new_zeros(len(count), z.shape[1]).index_add_(0, number, z)  # (labels, D)
     distances = count.square() - total.square().sum(dim=1)  # sum of squares over the unordered pairs of a label
     mean: Tensor = distances[count > 1].clamp(min=0).sum() / (count * (count - 1) / 2).sum()

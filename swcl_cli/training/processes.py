@@ -50,7 +50,7 @@ def joined_batch_norm(module: nn.Module, fabric: Fabric) -> nn.Module:
             "BatchNorm can't be exact in several processes on CPUs: "
             "take --architecture resnetv2_50x1_bit, or one process."
         )
-    return nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-any-return, no-untyped-call]
+    return nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-any-return]
 
 
 def count_processes() -> int:

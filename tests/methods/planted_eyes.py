@@ -26,7 +26,8 @@ def photograph(item: int, abnormal: bool) -> NDArray[np.uint8]:
     wave = np.sin(2 * np.pi * (x * np.cos(direction) + y * np.sin(direction)) / period + phase)
     colour = rng.uniform(60, 190, 3)
     image = colour + rng.uniform(10, 40) * wave[..., None] + rng.normal(0, 6, (SIDE, SIDE, 3))
-    return image.clip(0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = image.clip(0, 255).astype(np.uint8)
+    return pixels
 
 
 def write(root: Path, patients: int) -> None:

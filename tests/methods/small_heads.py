@@ -8,13 +8,14 @@ from functools import partial
 from unittest import mock
 
 from swcl_cli.methods import byol, dino
+from swcl_cli.models.self_distillation_heads import BatchFreeMLP, Bottleneck, Prototypes
 
 
 @contextmanager
 def in_place_of_full_size() -> Iterator[None]:
     with (
-        mock.patch.object(byol, "BatchFreeMLP", partial(byol.BatchFreeMLP, hidden=128)),
-        mock.patch.object(dino, "Bottleneck", partial(dino.Bottleneck, hidden=128)),
-        mock.patch.object(dino, "Prototypes", partial(dino.Prototypes, classes=512)),
+        mock.patch.object(byol, "BatchFreeMLP", partial(BatchFreeMLP, hidden=128)),
+        mock.patch.object(dino, "Bottleneck", partial(Bottleneck, hidden=128)),
+        mock.patch.object(dino, "Prototypes", partial(Prototypes, classes=512)),
     ):
         yield

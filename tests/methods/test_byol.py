@@ -72,7 +72,7 @@ def test_views_that_are_all_alike() -> None:
 
 def test_prepare(tmp_path: Path) -> None:
     prepared.labelled_eyes(tmp_path, "odir", 4)
-    method = byol.prepare(options(tmp_path), Workspace(tmp_path))
+    method: Any = byol.prepare(options(tmp_path), Workspace(tmp_path))
     online, target = method.objective.online, method.objective.target
     assert method.encoder is online[0].encoder and all(weight.requires_grad for weight in method.encoder.parameters())
     shapes = [
@@ -92,7 +92,7 @@ def test_prepare(tmp_path: Path) -> None:
 def test_after_a_step_the_target_follows(tmp_path: Path, run: dict[str, int], step: int, kept: float) -> None:
     """Momentum by hand: cosines of 0, 60, 120 degrees of 12 steps; of 90 of 48 views in 6 steps."""
     prepared.labelled_eyes(tmp_path, "odir", 4)
-    method = byol.prepare(options(tmp_path, **run), Workspace(tmp_path))
+    method: Any = byol.prepare(options(tmp_path, **run), Workspace(tmp_path))
     weight, own = (part[1][0].weight for part in (method.objective.online, method.objective.target.network))
     before = own.clone()
     with torch.no_grad():

@@ -102,7 +102,7 @@ def test_views_that_are_all_alike() -> None:
 
 def test_prepare(tmp_path: Path) -> None:
     prepared.labelled_eyes(tmp_path, "odir", 4)
-    method = dino.prepare(options(tmp_path), Workspace(tmp_path))
+    method: Any = dino.prepare(options(tmp_path), Workspace(tmp_path))
     student, teacher = method.objective.student, method.objective.teacher.network
     assert method.encoder is teacher[0].encoder and method.encoder is not student[0].encoder
     assert student[1].weight.shape == (4096, 256)
@@ -123,7 +123,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 def test_schedules(small: Path) -> None:
     """Two steps an epoch: the temperature rises for 60 steps, whatever the run's length."""
     for run in ({"epochs": 3}, {"epochs": 200}, {"views": 16}):
-        method = dino.prepare(options(small, **run), Workspace(small))
+        method: Any = dino.prepare(options(small, **run), Workspace(small))
         for step, temperature, frozen in (
             (0, 0.04, True), (1, 0.0405, True), (2, 0.041, False), (20, 0.05, False), (60, 0.07, False),
             (99, 0.07, False),

@@ -14,6 +14,7 @@ from swcl_cli.losses.contrastive import supervised_contrastive
 from swcl_cli.methods.embedding import Embedding
 from swcl_cli.models.encoders import create_encoder
 from swcl_cli.models.heads import Projector
+from tests.gradients import gradient, whole_gradient
 
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2, 0, 3, 3])
 
@@ -39,9 +40,9 @@ def embedding(norm: str = "group", chunk: int = 0, encoder: nn.Module | None = N
         return Embedding(encoder or small_encoder(norm), Projector(channels, 5), MEAN, STD, chunk)
 
 
-def gradient(module: nn.Module, loss: Tensor) -> Tensor:
+def gradient_of(loss: Tensor, module: nn.Module) -> Tensor:
     loss.backward()
-    return torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None])
+    return whole_gradient(module)
 
 
 def relative(one: Tensor, other: Tensor) -> float:
@@ -61,7 +62,7 @@ def test_chunks_give_the_gradient_of_the_whole_batch(chunk: int) -> None:
     whole, parts = embedding().eval(), embedding(chunk=chunk).eval()  # without dropout
     losses = [supervised_contrastive(module(views()), LABELS) for module in (whole, parts)]
     assert losses[1].item() == pytest.approx(losses[0].item(), rel=1e-6)
-    assert relative(gradient(parts, losses[1]), gradient(whole, losses[0])) < 1e-5
+    assert relative(gradient_of(losses[1], parts), gradient_of(losses[0], whole)) < 1e-5
 
 
 @pytest.mark.slow
@@ -77,7 +78,7 @@ def test_of_the_papers_encoder(count: int, dtype: torch.dtype, bound: float) -> 
     for chunk in (0, 4):
         module = embedding(encoder=copy.deepcopy(encoder), chunk=chunk, channels=2048).to(dtype)
         loss = supervised_contrastive(module(views(count, side=64)), LABELS[:count])
-        gradients.append(gradient(module, loss))
+        gradients.append(gradient_of(loss, module))
     assert relative(gradients[1], gradients[0]) < bound
 
 
@@ -85,14 +86,15 @@ def test_dropout_draws_the_same_when_a_chunk_is_encoded_again() -> None:
     """Else the gradient would be of another network than the one that gave the loss: checked by differences."""
     module = embedding(chunk=3).double()
     module.mean, module.std = module.mean.double(), module.std.double()
-    weight = module.projector[0].weight
+    weight = module.projector.get_parameter("0.weight")
 
     def loss() -> Tensor:
         torch.manual_seed(5)
-        return module(views()).double().square().mul(torch.arange(5)).sum()
+        embeddings: Tensor = module(views())
+        return embeddings.double().square().mul(torch.arange(5)).sum()
 
     loss().backward()
-    slope, step = weight.grad[0, 0].item(), 1e-3
+    slope, step = gradient(weight)[0, 0].item(), 1e-3
     with torch.no_grad():
         weight[0, 0] += step
         above = loss().item()
@@ -110,7 +112,7 @@ def test_running_statistics_see_each_chunk_once() -> None:
     states = [one.encoder.state_dict() for one in (module, expected)]
     assert states[0].keys() == states[1].keys() and int(states[0]["1.num_batches_tracked"]) == 3
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
-    assert module.encoder[1].momentum == 0.1
+    assert module.encoder.get_submodule("1").momentum == 0.1
 
 
 def test_memory_is_that_of_a_chunk() -> None:

@@ -21,6 +21,7 @@ from swcl_cli.models.heads import JointHeads
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.workspace import Workspace
 from tests import prepared
+from tests.gradients import whole_gradient
 
 POSITIONS = ("tl", "tr", "c", "bl", "br")
 
@@ -65,14 +66,13 @@ def test_loss_and_accuracies_by_loops(position: list[int], abnormal: list[int]) 
     assert metrics["accuracy"].item() == pytest.approx(right / views)
     assert metrics["position_accuracy"].item() == pytest.approx(placed / views)
     loss.backward()
-    assert all(weight.grad.isfinite().all() for weight in module.parameters())
+    assert whole_gradient(module).isfinite().all()
 
 
 def test_loss_by_hand() -> None:
     module = objective()
-    for head in module.heads.heads.values():
-        nn.init.zeros_(head.weight)
-        nn.init.zeros_(head.bias)
+    for weight in module.heads.parameters():
+        nn.init.zeros_(weight)
     loss, _ = module(batch_of([0, 4], [1, 0]))
     assert loss.item() == pytest.approx(math.log(2) + 0.1 * math.log(5))
 

@@ -29,6 +29,7 @@ from swcl_cli.training.probe import Probe
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace, read_provenance
 from tests.commands import environment, process
+from tests.gradients import whole_gradient
 from tests.methods import each_method_in_processes, killed, planted_eyes, tiny_encoder
 from tests.methods.each_method_in_processes import small
 
@@ -116,8 +117,7 @@ def test_chunks_give_the_gradient_of_the_whole_batch(root: Path, name: str) -> N
             batch = next(step_batches(method.dataset, method.plan, 0, 1, 0, method.collate))[0]
             loss, _ = method.objective(batch)
             loss.backward()
-            gradient = torch.cat([weight.grad.flatten() for weight in method.objective.parameters()])
-            found.append((loss.item(), gradient))
+            found.append((loss.item(), whole_gradient(method.objective)))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
     assert (found[0][1] - found[1][1]).norm() < 1e-5 * found[0][1].norm()
 

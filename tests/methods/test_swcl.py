@@ -86,7 +86,7 @@ def eyes(root: Path, patients: int = 4, single: bool = True) -> Path:
 
 def test_prepare(tmp_path: Path) -> None:
     eyes(tmp_path)
-    method = methods.prepare(options(tmp_path), Workspace(tmp_path))
+    method: Any = methods.prepare(options(tmp_path), Workspace(tmp_path))
     assert method.image_size == 32 and method.inputs.keys() == {"swap"} and method.views_a_step == 8
     assert method.steps_per_epoch == 4  # 8 pairs, two of them singles, two a step
     assert sorted(item for step in range(4) for _, item in method.plan(step)[0]) == list(range(8))

@@ -19,7 +19,7 @@ from swcl_cli.swap.weak_labels import ABSENT
 from swcl_cli.workspace import Workspace, fingerprint
 from tests import prepared
 
-GRADES = [0, 2, 1, None, 0, 0]
+GRADES: list[int | None] = [0, 2, 1, None, 0, 0]
 
 
 def prepare(root: Path, **values: Any) -> Method:
@@ -35,7 +35,7 @@ def patches(root: Path, grades: list[int | None]) -> pd.DataFrame:
     tables = [prepared.labelled_eyes(root, "odir", 2), prepared.labelled_eyes(root, "eyepacs", 3, abnormal=None)]
     prepared.change(root, "eyepacs", dr_grade=grades)
     tables[1] = manifest.read(Workspace(root).manifest("eyepacs"))
-    truth = [*tables[0]["abnormal"].tolist(), *(None if pd.isna(grade) else grade > 0 for grade in grades)]
+    truth = [*tables[0]["abnormal"].tolist(), *(None if grade is None else grade > 0 for grade in grades)]
     table = pd.concat(tables, ignore_index=True)
     unknown = table["dataset"] != "odir"
     table["image_abnormal"] = table["abnormal"].astype(object).where(~unknown, None)
@@ -71,7 +71,7 @@ def test_labels_and_pairs_by_loops(tmp_path: Path, grades: list[int | None]) -> 
 
 def test_what_it_reads_and_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     patches(tmp_path, GRADES)
-    method = prepare(tmp_path, labels="abnormality")
+    method: Any = prepare(tmp_path, labels="abnormality")
     assert "5 of 50 patches are left out: their photographs have no label." in capsys.readouterr().out
     files = {"swap": tmp_path / "swap.parquet", "eyepacs": Workspace(tmp_path).manifest("eyepacs")}
     assert method.inputs == {name: fingerprint(path) for name, path in files.items()}

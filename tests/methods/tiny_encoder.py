@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
+import timm
 from torch import nn
 
-from swcl_cli.models import encoders
+from swcl_cli.models.encoders import ARCHITECTURES
 from tests.methods import small_heads
 
 CHANNELS = 512
@@ -27,8 +28,8 @@ def create(norm: str) -> nn.Module:
 @contextmanager
 def in_place_of_timms(norm: str) -> Iterator[None]:
     def made(architecture: str, **_: Any) -> nn.Module:
-        assert encoders.ARCHITECTURES[architecture].channels == CHANNELS
+        assert ARCHITECTURES[architecture].channels == CHANNELS
         return create(norm)
 
-    with mock.patch.object(encoders.timm, "create_model", made), small_heads.in_place_of_full_size():
+    with mock.patch.object(timm, "create_model", made), small_heads.in_place_of_full_size():
         yield

@@ -1,5 +1,7 @@
 """DeepLabv3+: shapes, the parts that FACTS E6 names, a batch of one."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -30,7 +32,7 @@ def test_logits_have_the_size_of_the_image(architecture: str, stride: int) -> No
 
 @pytest.mark.parametrize(("stride", "rates"), [(8, (12, 24, 36)), (16, (6, 12, 18))])
 def test_the_head_is_the_one_of_the_paper(stride: int, rates: tuple[int, ...]) -> None:
-    model = network(stride=stride)
+    model: Any = network(stride=stride)
     assert tuple(branch[0].dilation[0] for branch in list(model.context.convs)[1:4]) == rates
     assert [module.p for module in model.modules() if isinstance(module, nn.Dropout)] == [0.1]
     assert tuple(model.low_level[0].weight.shape) == (48, 64, 1, 1)
@@ -72,7 +74,7 @@ def test_evaluation_does_not_depend_on_the_batch() -> None:
 
 
 def test_bit_features_pass_the_final_norm() -> None:
-    encoder = create_encoder("resnetv2_50x1_bit", output_stride=16).eval()
+    encoder: Any = create_encoder("resnetv2_50x1_bit", output_stride=16).eval()
     images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         deep = DeepLabV3Plus(encoder, {"vessel": 2}).eval().features(images)[1]

@@ -1,6 +1,7 @@
 """Encoders: keyed weights, timm's keys, strict loading; the labeler's larger map."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -24,7 +25,7 @@ DESCRIPTION = {"architecture": "resnet18", "image_size": 64, "mean": [0.3, 0.2, 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_facts_are_those_of_the_network(architecture: str) -> None:
-    encoder = create_encoder(architecture).eval()
+    encoder: Any = create_encoder(architecture).eval()
     facts = ARCHITECTURES[architecture]
     images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     shallow, deep = encoder.forward_intermediates(images, indices=[1, 4], norm=True, intermediates_only=True)
@@ -35,7 +36,7 @@ def test_facts_are_those_of_the_network(architecture: str) -> None:
 
 
 def test_bit_keeps_its_final_norm_in_the_features() -> None:
-    encoder = create_encoder("resnetv2_50x1_bit").eval()
+    encoder: Any = create_encoder("resnetv2_50x1_bit").eval()
     images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     features = encoder.forward_features(images)
     assert features.min() >= 0
@@ -66,13 +67,13 @@ def test_keyed_weights_differ_by_purpose() -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_output_stride_changes_the_map_and_no_key(architecture: str) -> None:
     """Every second or fourth pixel of a dilated map is one of the usual map, where norms do not look at the map."""
-    usual = create_encoder(architecture).eval()
+    usual: Any = create_encoder(architecture).eval()
     state = encoder_state(usual)
     images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = usual.forward_features(images)
         for stride, side in ((8, 8), (16, 4), (32, 2)):
-            encoder = create_encoder(architecture, seed=1, output_stride=stride).eval()
+            encoder: Any = create_encoder(architecture, seed=1, output_stride=stride).eval()
             load_weights(encoder, state, "memory")
             assert all(torch.equal(tensor, state[key]) for key, tensor in encoder.state_dict().items())
             shallow, deep = encoder.forward_intermediates(images, indices=[1, 4], norm=True, intermediates_only=True)
@@ -90,7 +91,8 @@ def test_save_and_load(tmp_path: Path) -> None:
     write_safetensors(path, state, {"encoder": DESCRIPTION})
     loaded = load_encoder(path)
     assert all(torch.equal(tensor, state[key]) for key, tensor in loaded.state_dict().items())
-    assert load_encoder(path, output_stride=16).forward_features(torch.zeros(1, 3, 64, 64)).shape[-1] == 4
+    dilated: Any = load_encoder(path, output_stride=16)
+    assert dilated.forward_features(torch.zeros(1, 3, 64, 64)).shape[-1] == 4
     timm.create_model("resnet18", num_classes=0).load_state_dict(state)
 
 
@@ -129,7 +131,7 @@ def test_unknown_architectures_are_errors() -> None:
 
 @pytest.mark.parametrize("architecture", LABELERS)
 def test_labeler_maps_448_px_to_28(architecture: str) -> None:
-    labeler = create_labeler(architecture).eval()
+    labeler: Any = create_labeler(architecture).eval()
     with torch.inference_mode():
         assert labeler.forward_features(torch.zeros(1, 3, 448, 448)).shape == (1, 512, 28, 28)
         assert labeler(torch.zeros(1, 3, 64, 64)).shape == (1, 2)

@@ -1,5 +1,7 @@
 """Projector and joint heads."""
 
+from typing import Any
+
 import torch
 
 from swcl_cli.models.heads import JointHeads, Projector
@@ -8,7 +10,8 @@ from swcl_cli.models.heads import JointHeads, Projector
 def test_projector_is_linear_relu_linear() -> None:
     projector = Projector(6)
     features = torch.randn(5, 6)
-    first, last = projector[0], projector[2]
+    first: Any = projector[0]
+    last: Any = projector[2]
     expected = (features @ first.weight.T + first.bias).clamp(min=0) @ last.weight.T + last.bias
     torch.testing.assert_close(projector(features), expected)
     assert projector(features).shape == (5, 128)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from torch.nn.functional import gelu, group_norm, normalize
 
 from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.models.self_distillation_heads import BatchFreeMLP, Bottleneck, Prototypes, StandardisedLinear
+from tests.gradients import gradient
 
 
 def features(count: int = 5, channels: int = 24) -> torch.Tensor:
@@ -28,14 +31,15 @@ def test_a_row_of_equal_weights_gives_a_finite_gradient() -> None:
     layer = StandardisedLinear(24, 6)
     nn.init.ones_(layer.weight)
     layer(features()).square().sum().backward()
-    assert layer.weight.grad.isfinite().all()
+    assert gradient(layer.weight).isfinite().all()
     torch.testing.assert_close(layer(features()), layer.bias.expand(5, 6))
 
 
 def test_batch_free_mlp() -> None:
     """By its definition; a row does not depend on the others."""
     mlp = BatchFreeMLP(24)
-    first, norm, _, last = mlp
+    layers: list[Any] = list(mlp)
+    first, norm, _, last = layers
     hidden = group_norm(first(features()), 16, norm.weight, norm.bias).clamp(min=0)
     torch.testing.assert_close(mlp(features()), last(hidden))
     assert (hidden.shape, mlp(features()).shape, last.bias) == ((5, 4096), (5, 256), None)
@@ -45,10 +49,11 @@ def test_batch_free_mlp() -> None:
 
 def test_bottleneck() -> None:
     head = Bottleneck(24)
+    linear = [layer for layer in head if isinstance(layer, nn.Linear)]
     torch.testing.assert_close(head(features()), head[4](gelu(head[2](gelu(head[0](features()))))))
-    assert [layer.weight.shape for layer in list(head)[::2]] == [(2048, 24), (2048, 2048), (256, 2048)]
-    assert all(layer.weight.std().item() == pytest.approx(0.02, rel=0.05) for layer in list(head)[::2])
-    assert not any(layer.bias.any() for layer in list(head)[::2])
+    assert [layer.weight.shape for layer in linear] == [(2048, 24), (2048, 2048), (256, 2048)]
+    assert all(layer.weight.std().item() == pytest.approx(0.02, rel=0.05) for layer in linear)
+    assert not any(layer.bias.any() for layer in linear)
 
 
 def test_prototypes_are_cosines() -> None:
@@ -62,13 +67,14 @@ def test_prototypes_are_cosines() -> None:
     assert torch.equal(rounded, layer(z))
     nn.init.zeros_(layer.weight)
     layer(z).sum().backward()
-    assert layer.weight.grad.isfinite().all()
+    assert gradient(layer.weight).isfinite().all()
 
 
 def test_weights_are_functions_of_the_seed() -> None:
     def heads(seed: int) -> list[torch.Tensor]:
         with keyed_weights(seed, "projector weights"):
-            return [part.weight for part in (BatchFreeMLP(8, 32)[0], Bottleneck(8, 16)[0], Prototypes(8, 12))]
+            layers: list[Any] = [BatchFreeMLP(8, 32)[0], Bottleneck(8, 16)[0], Prototypes(8, 12)]
+        return [layer.weight for layer in layers]
 
     assert all(torch.equal(one, other) for one, other in zip(heads(0), heads(0), strict=True))
     assert not any(torch.equal(one, other) for one, other in zip(heads(0), heads(1), strict=True))

@@ -135,7 +135,7 @@ def test_the_made_networks_notice_a_lost_norm() -> None:
 def test_bit_as_timm_itself_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     _first_bit(path, network(BIT))
-    theirs = timm.create_model(BIT, num_classes=0)
+    theirs: Any = timm.create_model(BIT, num_classes=0)
     theirs.load_pretrained(str(path))
     ours = load(path).encoder.state_dict()
     assert all(torch.equal(ours[key], tensor) for key, tensor in theirs.state_dict().items())
