@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from swcl_cli.reporting.configurations import SWCL, Configuration
-from swcl_cli.reporting.published import TABLE_THREE
+from swcl_cli.reporting.findings.configurations import SWCL, Configuration
+from swcl_cli.reporting.findings.published import TABLE_THREE
 from swcl_cli.settings import FinetuneSettings, PretrainSettings
 from swcl_cli.settings.resolve import resolve
 

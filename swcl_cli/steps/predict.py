@@ -24,7 +24,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.pixel_measures import diameter_ratio
 from swcl_cli.preparation.decoding import Unusable
 from swcl_cli.preparation.unprepared import Form, find_photographs, read_at_own_size, read_unprepared
-from swcl_cli.reporting.overlays import overlay
+from swcl_cli.reporting.figures.overlays import overlay
 from swcl_cli.settings import PredictSettings
 from swcl_cli.tasks.classification import TEST_BATCH, test_view
 from swcl_cli.tasks.saved import Description, read_model

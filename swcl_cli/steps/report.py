@@ -8,29 +8,35 @@ from functools import partial
 from pathlib import Path
 
 from swcl_cli import console
-from swcl_cli.reporting import charts, curves
-from swcl_cli.reporting.ablation import ablation_table
-from swcl_cli.reporting.cases import worst_and_best
-from swcl_cli.reporting.cautions import cautions
-from swcl_cli.reporting.consistency import straightened
-from swcl_cli.reporting.contents import Contents, read_contents
-from swcl_cli.reporting.damage import grouped
-from swcl_cli.reporting.differences import differences_table
-from swcl_cli.reporting.finetuning_curves import finetuning_curves
-from swcl_cli.reporting.formats import to_csv, to_latex, to_markdown
-from swcl_cli.reporting.glance import facts
-from swcl_cli.reporting.labeler import labeler_charts, labeler_outcomes_table, labeler_table
-from swcl_cli.reporting.origins import origins
-from swcl_cli.reporting.page import Section, render_page
-from swcl_cli.reporting.patch_figures import cam_overlays, patch_construction, read_examples
-from swcl_cli.reporting.probe_curves import health_chart, probe_chart
-from swcl_cli.reporting.pseudonyms import Pseudonyms
-from swcl_cli.reporting.results import results_table, runs_table
-from swcl_cli.reporting.segmentation_figures import segmentations
-from swcl_cli.reporting.style import Picture, Rendered, render
-from swcl_cli.reporting.swap_tables import judged_thresholds_table, judgement_parts_table, judgement_table, swap_table
-from swcl_cli.reporting.tables import Table, datasets_table
-from swcl_cli.reporting.task_curves import task_curves
+from swcl_cli.reporting.evidence.contents import Contents, read_contents
+from swcl_cli.reporting.evidence.damage import grouped
+from swcl_cli.reporting.figures import learning as curves
+from swcl_cli.reporting.figures import results as charts
+from swcl_cli.reporting.figures.classification import task_curves
+from swcl_cli.reporting.figures.finetuning import finetuning_curves
+from swcl_cli.reporting.figures.hard_and_easy import worst_and_best
+from swcl_cli.reporting.figures.patches import cam_overlays, patch_construction, read_examples
+from swcl_cli.reporting.figures.probe import health_chart, probe_chart
+from swcl_cli.reporting.figures.segmentations import segmentations
+from swcl_cli.reporting.figures.style import Picture, Rendered, render
+from swcl_cli.reporting.findings.cautions import cautions
+from swcl_cli.reporting.findings.consistency import straightened
+from swcl_cli.reporting.findings.differences import differences_table
+from swcl_cli.reporting.findings.glance import facts
+from swcl_cli.reporting.findings.origins import origins
+from swcl_cli.reporting.page.html import Section, render_page
+from swcl_cli.reporting.page.pseudonyms import Pseudonyms
+from swcl_cli.reporting.tables.ablation import ablation_table
+from swcl_cli.reporting.tables.formats import to_csv, to_latex, to_markdown
+from swcl_cli.reporting.tables.labeler import labeler_charts, labeler_outcomes_table, labeler_table
+from swcl_cli.reporting.tables.patches import (
+    judged_thresholds_table,
+    judgement_parts_table,
+    judgement_table,
+    swap_table,
+)
+from swcl_cli.reporting.tables.results import results_table, runs_table
+from swcl_cli.reporting.tables.table import Table, datasets_table
 from swcl_cli.settings import ReportSettings
 from swcl_cli.workspace import Workspace, atomic
 

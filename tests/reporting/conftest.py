@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from swcl_cli.reporting.contents import Contents, read_contents
+from swcl_cli.reporting.evidence.contents import Contents, read_contents
 from swcl_cli.workspace import Workspace
 from tests.reporting import golden
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from swcl_cli.reporting.contents import LIKELIHOOD, POSITIVE, Contents
+from swcl_cli.reporting.evidence.contents import LIKELIHOOD, POSITIVE, Contents
 
 
 def classified(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from swcl_cli import console
 from swcl_cli.errors import SwclError
-from swcl_cli.reporting.style import Picture, Rendered
+from swcl_cli.reporting.figures.style import Picture, Rendered
 from swcl_cli.settings import ReportSettings
 from swcl_cli.steps import report
 from tests.reporting import golden

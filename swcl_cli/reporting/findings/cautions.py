@@ -1,0 +1,127 @@
+"""What a reader must know before the numbers: the warnings at the top of the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from swcl_cli.reporting.evidence.contents import Artefact, Contents
+from swcl_cli.reporting.evidence.damage import grouped
+from swcl_cli.reporting.findings.consistency import inconsistencies
+from swcl_cli.reporting.findings.health import ailments
+from swcl_cli.reporting.findings.names import title
+from swcl_cli.reporting.tables.results import primary
+from swcl_cli.reporting.tables.table import percent
+
+FEW_RUNS = 3
+WIDE = 0.10  # an interval as wide as the gaps between the methods of the paper's Table II
+
+
+@dataclass(frozen=True)
+class Caution:
+    """`text` is the warning in one line, `details` what it is about, an item each."""
+
+    text: str
+    details: tuple[str, ...] = ()
+
+
+def cautions(contents: Contents) -> list[Caution]:
+    """The gravest first."""
+    found = [_phantom(contents), _damaged(contents)]
+    found += [Caution(*one) for one in (*ailments(contents), *inconsistencies(contents))]
+    found += [_stale(contents), _undefined(contents), _few_runs(contents), _wide(contents), _unfinished(contents)]
+    found += [_set_aside(contents)]
+    return [caution for caution in found if caution]
+
+
+def _phantom(contents: Contents) -> Caution | None:
+    if not contents.phantom:
+        return None
+    return Caution(
+        "These are phantom eyes, drawn by this program. The numbers show that the steps work; they say nothing about "
+        "real eyes, and nothing about how good a method is."
+    )
+
+
+def _damaged(contents: Contents) -> Caution | None:
+    details = tuple(grouped(contents.damaged))
+    return Caution("Files that could not be used; all else is reported.", details) if details else None
+
+
+def _unfinished(contents: Contents) -> Caution | None:
+    details = tuple(f"{work.place}: {work.words}" for work in contents.unfinished)
+    text = "Unfinished work: what is not done is in no table. The same command that began it goes on."
+    return Caution(text, details) if details else None
+
+
+def _stale(contents: Contents) -> Caution | None:
+    """Inputs are named by data set, `labeler` or `swap`; `init` is the encoder of the same name, where there is one."""
+    here = {name: dataset.artefact for name, dataset in contents.datasets.items()}
+    here |= {name: artefact for name, artefact in (("labeler", contents.labeler), ("swap", contents.swap)) if artefact}
+    made = [(artefact, here) for artefact in (contents.labeler, contents.swap, *contents.encoders.values()) if artefact]
+    for (_, name), artefact in contents.finetuned.items():
+        encoder = contents.encoders.get(name)
+        made.append((artefact, here | ({"init": encoder} if encoder else {})))
+    details = [
+        f"{artefact.path} was made from another {now[name].path} than the one that is here"
+        for artefact, now in made
+        for name, used in sorted(_inputs(artefact).items())
+        if name in now and now[name].fingerprint != used
+    ]
+    return Caution("Made from inputs that have changed since.", tuple(details)) if details else None
+
+
+def _inputs(artefact: Artefact) -> dict[str, str]:
+    """But for those from outside the workspace, which nothing here can be compared with."""
+    inputs: dict[str, str] = artefact.provenance.get("inputs", {})
+    return {name: used for name, used in inputs.items() if name not in artefact.provenance.get("outside", [])}
+
+
+def _undefined(contents: Contents) -> Caution | None:
+    wanted = contents.results[contents.results["primary"].astype(bool)]
+    details = [
+        f"{title(str(task))}, {title(str(measure))} on {split}: {_listed(rows['name'] + ' ' + rows['run'])}"
+        for (task, measure, split), rows in wanted[wanted["value"].isna()].groupby(["task", "measure", "split"])
+    ]
+    text = "Measures without a value (a class is absent); they are in no average."
+    return Caution(text, tuple(details)) if details else None
+
+
+def _few_runs(contents: Contents) -> Caution | None:
+    runs = primary(contents.results, "test").groupby(["task", "name"]).size().rename("runs").reset_index()
+    details = [
+        f"{title(str(task))}: {_listed(rows['name'] + ' (n = ' + rows['runs'].astype(str) + ')')}"
+        for task, rows in runs[runs["runs"] < FEW_RUNS].groupby("task")
+    ]
+    text = f"Fewer than {FEW_RUNS} runs: chance between runs is not averaged out, and its size is unknown."
+    return Caution(text, tuple(details)) if details else None
+
+
+def _listed(items: pd.Series) -> str:
+    return ", ".join(items.tolist())
+
+
+def _wide(contents: Contents) -> Caution | None:
+    rows = primary(contents.results, "test")
+    wide = rows.assign(width=(rows["high"] - rows["low"]).astype(np.float64)).groupby("task")["width"].mean()
+    details = [f"{title(str(task))}: ±{percent(width / 2)} points" for task, width in wide[wide > WIDE].items()]
+    measured = contents.labeler.provenance.get("validation", {}) if contents.labeler else {}
+    width = measured.get("auc_high", 0.0) - measured.get("auc_low", 0.0)
+    details += [f"labeler: ±{percent(width / 2)} points"] if width > WIDE else []
+    text = "Wide intervals: few patients were tested, so differences below these say nothing."
+    return Caution(text, tuple(details)) if details else None
+
+
+def _set_aside(contents: Contents) -> Caution | None:
+    details = []
+    for dataset in contents.datasets.values():
+        if dataset.problems:
+            listed = ", ".join(f"{problem} ({number:,})" for problem, number in sorted(dataset.problems.items()))
+            details.append(f"{title(dataset.name)}: {listed}")
+    return (
+        Caution("Listed in data/DATASET/quarantine.csv: set aside, doubled, or without a label.", tuple(details))
+        if details
+        else None
+    )

@@ -1,0 +1,69 @@
+"""What the rows of Table II began with, as their artefacts tell; their names count only where nothing else does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from swcl_cli.reporting.evidence.contents import Artefact, Contents
+from swcl_cli.reporting.findings import names
+
+Domain = Literal["none", "retina", "natural", "unknown"]
+FINGERPRINT = re.compile(r"[0-9a-f]{16}")  # any other mark is a tag of timm, whose weights come of natural images
+IMAGENET_21K = "in21k"
+
+
+@dataclass(frozen=True)
+class Initialisation:
+    """`method`: one of names.INITIALISATIONS, or None where nothing tells; `domain`: what it was pretrained on."""
+
+    method: str | None
+    domain: Domain
+    encoder: Artefact | None = None  # where it is in this workspace
+
+    @property
+    def in_domain(self) -> bool:
+        """Pretrained on photographs of the retina only, as in Table II: neither on natural images nor not at all."""
+        return self.domain == "retina"
+
+
+def initialisation(contents: Contents, task: str, name: str) -> Initialisation:
+    """Of a row of Table II. A file of unknown origin is what its name says, if that is one of names.INITIALISATIONS."""
+    artefact = contents.finetuned.get((task, name))
+    if artefact is None:
+        is_random = names.base(name, names.INITIALISATIONS) == names.UNTRAINED
+        return Initialisation(names.UNTRAINED, "none") if is_random else _named(name)
+    init = artefact.provenance.get("inputs", {}).get("init")
+    if init is None:
+        return Initialisation(names.UNTRAINED, "none")
+    encoder = _encoder(contents, init)
+    if encoder is not None:
+        method = encoder.settings.get("method")
+        return Initialisation(method, _domain(contents, encoder.provenance.get("inputs", {}).get("init")), encoder)
+    if not FINGERPRINT.fullmatch(init):
+        return Initialisation("bit-m" if IMAGENET_21K in init else "imagenet", "natural")
+    if contents.labeler is not None and contents.labeler.fingerprint == init:
+        return Initialisation(None, "retina")
+    return _named(name)
+
+
+def _encoder(contents: Contents, init: str) -> Artefact | None:
+    return next((encoder for encoder in contents.encoders.values() if encoder.fingerprint == init), None)
+
+
+def _domain(contents: Contents, init: str | None) -> Domain:
+    """Of an encoder that was pretrained on the retina, but began with `init`."""
+    if init is None or (contents.labeler is not None and contents.labeler.fingerprint == init):
+        return "retina"
+    if not FINGERPRINT.fullmatch(init):
+        return "natural"
+    first = _encoder(contents, init)
+    return "unknown" if first is None else _domain(contents, first.provenance.get("inputs", {}).get("init"))
+
+
+def _named(name: str) -> Initialisation:
+    method = names.base(name, names.INITIALISATIONS)
+    if method is None or method == names.UNTRAINED:  # weights from a file are not random, whatever it is called
+        return Initialisation(None, "unknown")
+    return Initialisation(method, "natural" if method in names.NATURAL else "retina")

@@ -1,0 +1,84 @@
+"""Behind each number: the command that made it, its settings, versions and fingerprints."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from swcl_cli.reporting.evidence.contents import Artefact, Contents
+from swcl_cli.settings import ROW_KEY, ROWS, STEPS
+
+POSITIONAL = {"prep": "dataset", "finetune": "task"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How one artefact came to be. `settings` are all that define it, as text."""
+
+    path: str
+    fingerprint: str
+    command: str
+    settings: tuple[tuple[str, str], ...]
+    inputs: tuple[tuple[str, str], ...]
+    versions: tuple[tuple[str, str], ...]
+
+
+def origins(contents: Contents) -> list[Origin]:
+    """One an artefact, in the order of the steps."""
+    commands = _commands(contents)
+    return [
+        Origin(
+            artefact.path,
+            artefact.fingerprint,
+            commands[artefact.path],
+            tuple((key, _text(value)) for key, value in sorted(artefact.settings.items())),
+            _pairs(artefact, "inputs"),
+            _pairs(artefact, "versions"),
+        )
+        for artefact in contents.artefacts()
+    ]
+
+
+def _pairs(artefact: Artefact, key: str) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((str(name), str(value)) for name, value in artefact.provenance.get(key, {}).items()))
+
+
+def _commands(contents: Contents) -> dict[str, str]:
+    commands = {artefact.path: _command(artefact) for artefact in contents.artefacts()}
+    for name, dataset in contents.datasets.items():
+        if name not in ROWS["prep"]:
+            commands[dataset.artefact.path] = _command(dataset.artefact, name=name)
+    for name, encoder in contents.encoders.items():
+        commands[encoder.path] = _command(encoder, name=name)
+    paths = {encoder.fingerprint: encoder.path for encoder in contents.encoders.values()}
+    for (_, name), artefact in contents.finetuned.items():
+        init = artefact.provenance.get("inputs", {}).get("init")
+        commands[artefact.path] = _command(artefact, init=paths.get(init, "FILE") if init else "random", name=name)
+    return commands
+
+
+def _command(artefact: Artefact, **runtime: str) -> str:
+    """As it could be typed: every setting that is not the default, or the row's. SOURCE stands for the download."""
+    step = str(artefact.provenance.get("step"))
+    if step not in STEPS:
+        return step
+    settings = artefact.settings
+    row = ROWS.get(step, {}).get(str(settings.get(ROW_KEY.get(step, ""))), {})
+    usual = {name: field.default for name, field in STEPS[step].model_fields.items()} | row
+    words = ["swcl", step]
+    if step in POSITIONAL:
+        words.append(str(settings.get(POSITIONAL[step])))
+    words += ["SOURCE"] if step == "prep" else []
+    unusual = {name: value for name, value in sorted(settings.items()) if value not in (None, usual.get(name))}
+    unusual.pop(POSITIONAL.get(step, ""), None)
+    for name, value in {**runtime, **unusual}.items():
+        words += [f"--{name.replace('_', '-')}", *([] if value is True else [_text(value)])]
+    return shlex.join(words)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(str(part) for part in value)
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from swcl_cli.errors import SwclError
+from swcl_cli.reporting.evidence.contents import Contents, read_contents
+from swcl_cli.reporting.evidence.unfinished import Unfinished
+from swcl_cli.reporting.findings.cautions import cautions
+from swcl_cli.reporting.tables.results import scores
+from swcl_cli.workspace import Workspace, read_provenance, write_parquet
+from tests.reporting import golden
+
+
+def _said(contents: Contents) -> str:
+    return "\n".join("\n".join((caution.text, *caution.details)) for caution in cautions(contents))
+
+
+def test_an_empty_workspace_names_the_first_commands(tmp_path: Path) -> None:
+    with pytest.raises(SwclError, match=r"nothing to report.*\n.*swcl prep phantom.*swcl train-labeler.*make demo"):
+        read_contents(Workspace(tmp_path))
+    with pytest.raises(SwclError, match="nothing to report"):
+        read_contents(Workspace(tmp_path / "absent"))
+
+
+def test_the_golden_workspace_is_whole(contents: Contents) -> None:
+    assert not contents.damaged
+    assert not contents.unfinished
+    assert list(contents.encoders) == ["swcl"]
+    assert len(contents.finetuned) == 5
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["finetune/idrid/random/results.parquet", "finetune/idrid/random/predictions.parquet", "swap.parquet",
+     "data/odir/manifest.parquet", "swcl.safetensors", "runs/make-swap/cams.safetensors",
+     "runs/train-labeler/validation.parquet", "runs/train-labeler/log.jsonl"],
+)  # fmt: skip
+@pytest.mark.parametrize("content", [b"", b"PAR1 no more"])
+def test_a_damaged_file_is_named_and_the_rest_is_kept(workspace: Workspace, path: str, content: bytes) -> None:
+    if path.endswith("jsonl"):
+        content = b"{]\n{}\n"
+    (workspace.root / path).write_bytes(content)
+    contents = read_contents(workspace)
+    assert [path in line for line in contents.damaged] == [True]
+    assert str(workspace.root) not in contents.damaged[0]
+    assert path in _said(contents)
+    assert ("idrid", "swcl") in {(score.task, score.name) for score in scores(contents.results)}
+
+
+def test_without_a_labeler_its_scores_are_of_no_use(workspace: Workspace) -> None:
+    workspace.labeler.write_bytes(b"PAR1 no more")
+    contents = read_contents(workspace)
+    assert contents.labeler is None and contents.labeler_scores is None
+    assert [line.split(" can't")[0] for line in contents.damaged] == [
+        "labeler.safetensors", "runs/train-labeler/validation.parquet",
+    ]  # fmt: skip
+    workspace.labeler.unlink()
+    assert read_contents(workspace).damaged == [
+        "runs/train-labeler/validation.parquet can't be used: it is not of the labeler that is here. Make it again "
+        "with: swcl train-labeler --fresh"
+    ]
+
+
+def test_scores_of_another_labeler_are_not_shown(workspace: Workspace) -> None:
+    path = workspace.labeler_scores
+    other = {**read_provenance(path), "settings": {"seed": 1}}
+    write_parquet(path, pq.read_table(path), other)
+    contents = read_contents(workspace)
+    assert contents.labeler_scores is None and "not of the labeler" in contents.damaged[0]
+
+
+def test_half_runs_are_listed_and_not_averaged(workspace: Workspace) -> None:
+    golden.write_log(workspace, "finetune-idrid-dino-seed0", [{"step": step, "loss": 1.0} for step in range(7)])
+    golden.write_log(workspace, "pretrain-dino", [{"step": 0, "loss": 1.0}])
+    (workspace.run("pretrain-swcl") / "resume.safetensors").write_bytes(b"state")
+    contents = read_contents(workspace)
+    assert contents.unfinished == [
+        Unfinished("runs/finetune-idrid-dino-seed0", "7 steps done"), Unfinished("runs/pretrain-dino", "1 step done"),
+        Unfinished("runs/pretrain-swcl", "100 steps done"),
+    ]  # fmt: skip
+    assert "dino" not in {score.name for score in scores(contents.results)}
+    assert "runs/finetune-idrid-dino-seed0: 7 steps done" in _said(contents)
+
+
+def test_a_log_whose_last_line_is_being_written(workspace: Workspace) -> None:
+    log = workspace.run("train-labeler") / "log.jsonl"
+    log.write_text(log.read_text() + '{"step": 100, "lo')
+    contents = read_contents(workspace)
+    assert not contents.damaged
+    assert contents.logs["train-labeler"]["step"].max() == 99
+
+
+def test_foreign_safetensors_are_no_encoders(workspace: Workspace) -> None:
+    (workspace.root / "bit.safetensors").write_bytes(workspace.labeler.read_bytes())
+    assert list(read_contents(workspace).encoders) == ["swcl"]
+
+
+def test_only_unfinished_runs_are_something_to_report(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    golden.write_log(workspace, "train-labeler", [{"step": 0, "loss": 1.0}])
+    assert read_contents(workspace).unfinished == [Unfinished("runs/train-labeler", "1 step done")]

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from swcl_cli.data.images import read_image
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.figures.learning import running_mean
+from swcl_cli.reporting.figures.patches import cam_overlays, read_examples
+from swcl_cli.reporting.figures.style import (
+    ABNORMAL,
+    DARK,
+    LIGHT,
+    NORMAL,
+    Picture,
+    Theme,
+    new_figure,
+    render,
+    slim,
+)
+
+
+def _plain(theme: Theme) -> Figure:
+    figure = new_figure(theme, 2, 1)
+    figure.subplots().set_title("<b>$\\frac{</b> & _x^y")
+    return figure
+
+
+def test_a_figure_is_the_same_bytes_each_time() -> None:
+    picture = Picture("p", "t", "s", "a", _plain)
+    first, second = render(picture), render(picture)
+    assert (first.png, first.svg, first.light, first.dark) == (second.png, second.svg, second.light, second.dark)
+    assert first.size == (300, 150) == Image.open(io.BytesIO(first.png)).size
+    assert b"<dc:date>" not in first.svg and b"matplotlib.org" not in first.png
+    assert re.search(rb"<b>[^<]*frac", first.svg) is None
+
+
+@pytest.mark.parametrize("photographic", [False, True])
+def test_the_dark_form_has_dark_paper(photographic: bool) -> None:
+    drawn = render(Picture("p", "t", "s", "a", _plain, photographic))
+    kind = "data:image/webp;base64," if photographic else "data:image/svg+xml;base64,"
+    assert drawn.light.startswith(kind) and drawn.dark.startswith(kind)
+    assert drawn.light != drawn.dark
+    assert DARK.paper.encode() not in drawn.svg and LIGHT.paper.encode() in drawn.svg
+
+
+def test_slim_drawings_keep_scales() -> None:
+    drawn = b'<g transform="translate(1.23456 2) scale(0.015625)">\n   <!-- words -->\n  <path d="M 10.98765 7"/></g>'
+    assert slim(drawn) == b'<g transform="translate(1.23 2) scale(0.015625)">\n<path d="M 10.98 7"/></g>'
+
+
+def test_running_mean() -> None:
+    values = np.arange(100, dtype=np.float64)
+    assert running_mean(values)[:3].tolist() == [0, 0.5, 1.5]  # a fiftieth of 100 is 2
+    assert running_mean(values[:5]).tolist() == values[:5].tolist()
+    assert running_mean(values[:0]).tolist() == []
+
+
+def test_boxes_lie_on_their_patches(contents: Contents) -> None:
+    """The pixels under each box are those of the stored photograph's box, mirrored where the patch is."""
+    assert contents.patches is not None
+    examples = {example.path: example for example in read_examples(contents)}
+    assert len(examples) == 14
+    rows = contents.patches[contents.patches["path"].isin(list(examples))].to_dict("records")
+    assert {row["mirrored"] for row in rows} == {True, False}
+    for row in rows:
+        example = examples[row["path"]]
+        (box,) = [box for box in example.boxes if box.position == row["position"]]
+        stored = read_image(contents.root / row["path"])
+        patch = stored[row["y"] : row["y"] + row["size"], row["x"] : row["x"] + row["size"]]
+        patch = patch[:, ::-1] if row["mirrored"] else patch
+        assert (example.square[box.y : box.y + box.size, box.x : box.x + box.size] == patch).all()
+        assert box.position[-1] != "l" or box.x == 0
+
+
+def test_an_unreadable_photograph_is_named_and_left_out(contents: Contents) -> None:
+    path = next(iter(contents.cams))
+    (contents.root / path).write_bytes(b"")
+    assert len(read_examples(contents)) == 13
+    assert len(contents.damaged) == 1 and path in contents.damaged[0] and str(contents.root) not in contents.damaged[0]
+
+
+def _rectangles(picture: Picture) -> list[list[Rectangle]]:
+    """The boxes on each map of a figure, in the order of its panels."""
+    panels = picture.draw(LIGHT).get_axes()
+    boxes = [[patch for patch in axes.patches if isinstance(patch, Rectangle)] for axes in panels]
+    return [found for found in boxes if found]
+
+
+def test_boxes_are_green_below_the_threshold_and_dashed_red_from_it_on(contents: Contents) -> None:
+    """On unlabelled photographs, above, and labelled ones, below; scores are 0.1, 0.3, 0.4, 0.5, 0.6, and t is 0.4."""
+    examples = read_examples(contents)
+    picture = cam_overlays(contents, examples)
+    assert picture is not None and "solid green below t = 0.4, dashed red from it on" in picture.sentence
+    rows = [[one for one in examples if (one.label is None) == unlabelled][:6] for unlabelled in (True, False)]
+    shown = [example for row in rows for example in row]
+    found = _rectangles(picture)
+    assert len(found) == len(shown) == 12 and {example.label for example in shown} == {None, True, False}
+    for boxes, example in zip(found, shown, strict=True):
+        outlines = [(to_hex(box.get_edgecolor()).upper(), box.get_linestyle()) for box in boxes]
+        expected = [(ABNORMAL, "--") if box.score >= np.float32(0.4) else (NORMAL, "-") for box in example.boxes]
+        assert outlines == expected and len(outlines) == 5
+        assert example.label is False or outlines == [(NORMAL, "-")] * 2 + [(ABNORMAL, "--")] * 3

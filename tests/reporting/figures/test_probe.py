@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swcl_cli.reporting.evidence.contents import Artefact, Contents
+from swcl_cli.reporting.figures.probe import health_chart, probe_chart
+from swcl_cli.reporting.figures.style import LIGHT
+
+
+def _log(auc: float, spread: float = 0.5) -> pd.DataFrame:
+    """Two epochs of five steps, each probed."""
+    steps = [{"step": step, "loss": 1.0, "embedding_spread": spread, "alignment": 0.3} for step in range(10)]
+    probes = [
+        {
+            "step": 5 * epoch + 4,
+            "epoch": epoch,
+            "knn_auc": auc + 0.1 * epoch,
+            "knn_low": auc - 0.1,
+            "knn_high": auc + 0.3,
+        }
+        for epoch in range(2)
+    ]
+    return pd.DataFrame([*steps, *probes])
+
+
+def _encoder(settings: dict[str, int]) -> Artefact:
+    return Artefact("swcl.safetensors", {"settings": settings}, "0" * 16)
+
+
+def test_encoders_are_compared_by_the_views_they_saw(contents: Contents) -> None:
+    """Two views of each of 64 patches, or of 32 photographs, a step."""
+    contents.encoders = {"swcl": _encoder({"batch_patches": 64}), "byol": _encoder({"batch_images": 32})}
+    contents.logs = {"pretrain-swcl": _log(0.6), "pretrain-byol": _log(0.5)}
+    picture = probe_chart(contents)
+    assert picture is not None
+    assert "byol 60.0 at last; swcl 70.0 at last" in picture.alt
+    assert "is no score on new photographs: by default SWCL and the multi-task baseline train on" in picture.sentence
+    (axes,) = picture.draw(LIGHT).get_axes()
+    lines = {line.get_label(): line for line in axes.lines}
+    assert np.asarray(lines["swcl"].get_xydata()) == pytest.approx(np.array([[0.64, 60], [1.28, 70]]))
+    assert np.asarray(lines["byol"].get_xydata()) == pytest.approx(np.array([[0.32, 50], [0.64, 60]]))
+    assert axes.get_xlabel() == "thousand views seen" and len(axes.collections) == 2
+
+
+def test_where_views_are_unknown_steps_are_counted(contents: Contents) -> None:
+    """Of a run that goes on, the encoder with its settings is not there yet."""
+    contents.encoders = {"swcl": _encoder({"batch_patches": 64})}
+    contents.logs = {"pretrain-swcl": _log(0.6), "pretrain-byol": _log(0.5)}
+    picture = probe_chart(contents)
+    assert picture is not None
+    (axes,) = picture.draw(LIGHT).get_axes()
+    assert axes.get_xlabel() == "optimiser steps"
+    assert list(axes.lines[0].get_xdata()) == [5, 10]
+
+
+def test_many_intervals_are_told_and_not_drawn(contents: Contents) -> None:
+    contents.logs = {f"pretrain-{name}": _log(0.5) for name in "abcdef"}
+    picture = probe_chart(contents)
+    assert picture is not None and "not shown: about ±20.0 points" in picture.sentence
+    (axes,) = picture.draw(LIGHT).get_axes()
+    assert not axes.collections
+
+
+def test_embeddings_have_a_panel_a_measure(contents: Contents) -> None:
+    contents.logs = {"pretrain-swcl": _log(0.5, 0.8), "pretrain-byol": _log(0.5, 0.2).drop(columns="alignment")}
+    picture = health_chart(contents)
+    assert picture is not None and "byol 0.20; swcl 0.80" in picture.alt
+    spread, distance = (axes for axes in picture.draw(LIGHT).get_axes() if axes.get_visible())
+    assert [line.get_label() for line in spread.lines] == ["byol", "swcl"]
+    assert [line.get_label() for line in distance.lines] == ["swcl"]
+    assert spread.get_ylim()[0] == 0
+
+
+def test_logs_without_probes_or_embeddings_give_nothing(contents: Contents) -> None:
+    """As in the golden workspace, whose log holds the loss alone."""
+    assert probe_chart(contents) is None and health_chart(contents) is None

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.figures.strokes import initialisations, label, strokes
+from swcl_cli.reporting.figures.style import BRIGHTER, COLOURS, DARK, LIGHT, Theme
+from swcl_cli.reporting.findings import names
+
+
+def test_each_initialisation_has_a_stroke_of_its_own() -> None:
+    order = [*names.INITIALISATIONS, "own", "another"]
+    found = strokes(order, LIGHT)
+    assert list(found) == order
+    assert len({(stroke.colour, str(stroke.dashes)) for stroke in found.values()}) == len(order)
+    assert found["random"].colour == LIGHT.ink and found["swcl"].colour == COLOURS[0]
+
+
+def test_those_that_were_only_pretrained_are_known_too(contents: Contents) -> None:
+    contents.logs["pretrain-byol"] = pd.DataFrame({"step": [0], "loss": [1.0]})
+    assert initialisations(contents) == ["random", "byol", "imagenet", "swcl"]
+
+
+def test_long_names_leave_room() -> None:
+    assert label("supervised-eyepacs") == "supervised-eyepacs"
+    assert len(label("x" * 100)) == 26
+
+
+def _luminance(colour: str) -> float:
+    """Relative, as in WCAG 2."""
+    parts = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_lines_stand_out_from_the_paper(theme: Theme) -> None:
+    """3 : 1 at least, as WCAG 2 asks of graphics."""
+    for colour in (BRIGHTER.get(one, one) if theme is DARK else one for one in COLOURS):
+        lighter, darker = sorted((_luminance(colour), _luminance(theme.paper)), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 3, colour

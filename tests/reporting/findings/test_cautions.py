@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swcl_cli.reporting.evidence.contents import Contents, read_contents
+from swcl_cli.reporting.findings.cautions import Caution, cautions
+from swcl_cli.workspace import Workspace, write_text
+
+
+def _one(contents: Contents, words: str) -> Caution:
+    (found,) = [caution for caution in cautions(contents) if words in caution.text]
+    return found
+
+
+def _none(contents: Contents, words: str) -> bool:
+    return not any(words in caution.text for caution in cautions(contents))
+
+
+def test_phantom_eyes_are_said_first(workspace: Workspace) -> None:
+    assert _none(read_contents(workspace), "phantom")
+    workspace.phantom.mkdir()
+    first = cautions(read_contents(workspace))[0]
+    assert "phantom eyes" in first.text and "say nothing about real eyes" in first.text
+
+
+def test_few_runs(contents: Contents) -> None:
+    assert _one(contents, "Fewer than 3 runs").details == ("DRIVE: random (n = 1), swcl (n = 1)",)
+    assert _none(replace(contents, results=contents.results[contents.results["task"] == "idrid"]), "Fewer than 3 runs")
+
+
+def test_wide_intervals(contents: Contents) -> None:
+    # drive 0.5 to 1; idrid: widths .4 .4 .4 | .4 .4 .2 | .2 .2 .2, mean .3111; labeler 0.61 to 0.8
+    assert _one(contents, "Wide").details == ("DRIVE: ±25.0 points", "IDRiD: ±15.6 points", "labeler: ±9.5 points")
+    narrow = contents.results.assign(low=contents.results["value"] - 0.01, high=contents.results["value"] + 0.01)
+    assert _none(replace(contents, results=narrow, labeler=None), "Wide")
+
+
+def test_quarantined_files_are_counted(contents: Contents, workspace: Workspace) -> None:
+    assert _one(contents, "quarantine.csv").details == ("OIA-ODIR: truncated (2)",)
+    write_text(workspace.quarantine("odir"), "source_path,problem,detail\n")
+    assert _none(read_contents(workspace), "quarantine.csv")
+
+
+def test_changed_inputs_are_named(contents: Contents, workspace: Workspace) -> None:
+    assert _none(contents, "changed since")
+    labeler = contents.labeler
+    assert labeler is not None
+    stale = replace(contents, labeler=replace(labeler, fingerprint="0" * 16))
+    expected = ("swap.parquet was made from another labeler.safetensors than the one that is here",)
+    assert _one(stale, "changed since").details == expected
+    encoders = {"swcl": replace(contents.encoders["swcl"], fingerprint="0" * 16)}
+    assert _one(replace(contents, encoders=encoders), "changed since").details == (
+        "finetune/drive/swcl/results.parquet was made from another swcl.safetensors than the one that is here",
+        "finetune/idrid/swcl/results.parquet was made from another swcl.safetensors than the one that is here",
+    )
+
+
+def test_measures_without_a_value(contents: Contents) -> None:
+    assert _none(contents, "without a value")
+    results = contents.results.copy()
+    results.loc[(results["name"] == "swcl") & (results["task"] == "drive"), "value"] = float("nan")
+    assert _one(replace(contents, results=results), "without a value").details == ("DRIVE, F1 on test: swcl seed0",)

@@ -1,0 +1,169 @@
+"""Against a bootstrap in plain loops, and on data of which the truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swcl_cli import chance
+from swcl_cli.evaluation import resampling
+from swcl_cli.evaluation.metrics import auc
+from swcl_cli.reporting.findings import paired
+from swcl_cli.reporting.findings.differences import points
+from swcl_cli.reporting.findings.paired import Sampled, best_other, difference, sample
+
+RESAMPLES = 60
+
+
+def _rows(rng: np.random.Generator, names: dict[str, list[int]], folds: int = 0, parts: tuple[str, ...] = ("",)) -> Any:
+    """12 patients with two photographs each; every run has scores of its own."""
+    found = []
+    for name, seeds in names.items():
+        for seed in seeds:
+            for photograph in range(24):
+                fold = photograph % folds if folds else -1
+                for part in parts:
+                    about = {"name": name, "seed": seed, "fold": fold, "image_id": f"i{photograph}", "part": part}
+                    scored = {"score": rng.random(), "truth": photograph % 3 == 0, "positive": rng.integers(5) / 5}
+                    found.append({**about, "patient_id": f"p{photograph // 2}", **scored})
+    return pd.DataFrame(found)
+
+
+def _value(rows: pd.DataFrame, times: dict[str, int], measure: str) -> float:
+    """Of one run, each row as often as its patient was drawn."""
+    drawn = rows.loc[rows.index.repeat([times[patient] for patient in rows["patient_id"]])]
+    if measure == "auc":
+        return auc(drawn["truth"].to_numpy(dtype=bool), drawn["positive"].to_numpy(dtype=float))
+    return float(np.mean([part["score"].mean() for _, part in drawn.groupby("part")]))
+
+
+def _naive(rows: pd.DataFrame, one: str, other: str, measure: str, with_runs: bool) -> list[float]:
+    """The differences, resample by resample, in the order in which the module draws."""
+    patients = sorted(set(rows["patient_id"]))
+    seeds = sorted(set(rows.loc[rows["name"].isin([one, other]), "seed"]))
+    draw = chance.generator(0, "bootstrap")
+    patient_draws = draw.integers(len(patients), size=(RESAMPLES, len(patients)))
+    run_draws = chance.generator(0, "bootstrap of runs").integers(len(seeds), size=(RESAMPLES, len(seeds) - 1))
+    gaps = []
+    for resample in range(RESAMPLES):
+        times = dict.fromkeys(patients, 0)
+        for place in patient_draws[resample]:
+            times[patients[place]] += 1
+        means = []
+        for name in (one, other):
+            values = []
+            for seed in [seeds[place] for place in run_draws[resample]] if with_runs else seeds:
+                runs = rows[(rows["name"] == name) & (rows["seed"] == seed)]
+                values += [_value(run, times, measure) for _, run in runs.groupby("fold")]
+            means.append(np.mean(values) if values else np.nan)
+        gaps.append(means[0] - means[1])
+    return gaps
+
+
+@pytest.mark.parametrize(
+    ("measure", "folds", "parts", "seeds", "with_runs"),
+    [
+        ("joint_accuracy", 0, ("",), {"a": [0, 1, 2], "b": [0, 1, 2]}, True),
+        ("auc", 0, ("",), {"a": [0, 1, 2], "b": [0, 1, 2]}, True),
+        ("f1", 0, ("disc", "cup"), {"a": [0, 1, 2], "b": [0, 1, 2]}, True),
+        ("joint_accuracy", 3, ("",), {"a": [0, 1], "b": [0, 1]}, True),
+        ("joint_accuracy", 0, ("",), {"a": [0, 1, 2], "b": [1, 2, 7, 8]}, True),
+        ("f1", 0, ("vessel",), {"a": [0, 1, 2], "b": [0]}, False),
+        ("auc", 0, ("",), {"a": [3], "b": [0]}, False),
+    ],
+)  # fmt: skip
+def test_equal_to_plain_loops(
+    measure: str, folds: int, parts: tuple[str, ...], seeds: dict[str, list[int]], with_runs: bool
+) -> None:
+    rows = _rows(np.random.default_rng(0), seeds, folds, parts)
+    sampled = sample(rows, measure, RESAMPLES)
+    found = difference(sampled["a"], sampled["b"])
+    gaps = [gap for gap in _naive(rows, "a", "b", measure, with_runs) if not np.isnan(gap)]
+    assert len(gaps) > RESAMPLES / 2
+    assert found.with_runs == with_runs
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(gaps, [0.025, 0.975])), abs=1e-9)
+    once = dict.fromkeys(rows["patient_id"], 1)
+    means = [
+        np.mean([_value(run, once, measure) for _, run in rows[rows["name"] == name].groupby(["seed", "fold"])])
+        for name in ("a", "b")
+    ]
+    assert found.value == pytest.approx(means[0] - means[1], abs=1e-9)
+    assert sampled["a"].mean == pytest.approx(means[0])
+
+
+@pytest.mark.parametrize("measure", ["joint_accuracy", "auc", "f1"])
+def test_the_same_answers_differ_by_nothing(measure: str) -> None:
+    rows = _rows(np.random.default_rng(1), {"a": [0, 1, 2, 3, 4]})
+    both = pd.concat([rows, rows.assign(name="b")], ignore_index=True)
+    sampled = sample(both, measure, RESAMPLES)
+    found = difference(sampled["a"], sampled["b"])
+    assert (found.value, found.low, found.high, found.verdict) == (0.0, 0.0, 0.0, "not told apart")
+    assert f"{found.low:+.1f}" == "+0.0"
+
+
+def test_a_constant_gap_is_told_apart_and_patients_are_drawn_whole() -> None:
+    rows = _rows(np.random.default_rng(2), {"a": [0, 1]})
+    higher = pd.concat([rows, rows.assign(name="b", score=rows["score"] + 0.25)], ignore_index=True)
+    sampled = sample(higher, "f1", RESAMPLES)
+    found = difference(sampled["b"], sampled["a"])
+    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
+    assert found.verdict == "better" and difference(sampled["a"], sampled["b"]).verdict == "worse"
+    eyes = rows.assign(score=np.tile([1.0, -1.0], len(rows) // 2))  # of a patient, they cancel out
+    assert sample(eyes, "f1", RESAMPLES)["a"].values == pytest.approx(0)
+
+
+def test_a_resample_without_one_class_is_left_out() -> None:
+    rows = _rows(np.random.default_rng(3), {"a": [0], "b": [0]}).assign(truth=lambda rows: rows["image_id"] == "i0")
+    sampled = sample(rows, "auc", RESAMPLES)
+    assert np.isnan(sampled["a"].values).any()
+    found = difference(sampled["a"], sampled["b"])
+    assert np.isfinite([found.value, found.low, found.high]).all()
+    without = difference(*(replace(sampled[name], values=sampled[name].values[:1]) for name in "ab"))
+    assert np.isfinite(without.value) and np.isnan([without.low, without.high]).all()
+    assert points(without) == f"{100 * without.value:+.1f}" and without.verdict == "not told apart"
+
+
+def test_many_patients_are_resampled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = _rows(np.random.default_rng(4), {"a": [0, 1], "b": [0, 1]})
+    whole = {measure: sample(rows, measure, RESAMPLES)["a"].values for measure in ("f1", "auc")}
+    monkeypatch.setattr(resampling, "NUMBERS_AT_ONCE", 100)
+    for measure, values in whole.items():
+        assert sample(rows, measure, RESAMPLES)["a"].values == pytest.approx(values, nan_ok=True, abs=1e-12)
+
+
+def test_the_best_other_one_saw_the_same_photographs() -> None:
+    def one(value: float, photographs: int = 4) -> Sampled:
+        return Sampled(np.array([0]), np.full((1, 1), value), np.arange(photographs))
+
+    sampled = {"a": one(0.5), "b": one(0.7), "c": one(0.7), "d": one(0.9, photographs=5)}
+    assert [best_other(sampled, name, list("abcd")) for name in "abcd"] == ["b", "c", "b", None]
+
+
+def test_unknown_measures_are_refused() -> None:
+    with pytest.raises(ValueError, match="kappa"):
+        sample(_rows(np.random.default_rng(0), {"a": [0]}), "kappa")
+
+
+def test_intervals_cover_the_truth() -> None:
+    """Five runs of 40 patients whose true difference is known: about 95 of 100 intervals hold it."""
+    rng, covered, truth = np.random.default_rng(0), 0, 0.1
+    for _ in range(150):
+        patient = rng.normal(0, 0.2, 40)
+        gaps = truth + rng.normal(0, 0.2, 40) + rng.normal(0, 0.06, (5, 1)) + rng.normal(0, 0.1, (5, 40))  # of a to b
+        scores = {"a": patient + gaps, "b": np.tile(patient, (5, 1))}
+        frame = pd.concat([
+            pd.DataFrame({
+                "name": name, "seed": np.repeat(np.arange(5), 40), "fold": -1, "part": "",
+                "image_id": np.tile(np.arange(40), 5), "patient_id": np.tile(np.arange(40), 5), "score": values.ravel(),
+            })
+            for name, values in scores.items()
+        ])  # fmt: skip
+        sampled = sample(frame, "f1", 200)
+        found = difference(sampled["a"], sampled["b"])
+        covered += found.low <= truth <= found.high
+    assert 0.88 <= covered / 150 <= 0.99, covered / 150
+    assert paired.RESAMPLES >= 1000

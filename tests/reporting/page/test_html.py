@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.figures.style import Picture, Rendered, new_figure
+from swcl_cli.reporting.findings.cautions import Caution
+from swcl_cli.reporting.findings.glance import Fact, facts
+from swcl_cli.reporting.findings.origins import Origin
+from swcl_cli.reporting.page.html import Section, by_place, columns_of_words, render_page
+from swcl_cli.reporting.tables.table import Cell, Table
+
+NASTY = "<script>alert('&\"')</script>"
+
+
+def test_every_text_is_escaped() -> None:
+    picture = Picture(NASTY, NASTY, NASTY, NASTY, lambda theme: new_figure(theme, 1, 1))
+    drawn = Rendered(picture, b"", b"", "data:,", "data:,", (1, 1))
+    table = Table(NASTY, NASTY, NASTY, (NASTY,), ((Cell(NASTY, best=True),),), (NASTY,))
+    origin = Origin(NASTY, NASTY, NASTY, ((NASTY, NASTY),), ((NASTY, NASTY),), ((NASTY, NASTY),))
+    cautions = [Caution(NASTY, (NASTY,)), Caution(NASTY, (NASTY,) * 9)]
+    section = Section(NASTY, NASTY, [table], [picture], [table])
+    page = render_page(True, [Fact(NASTY, NASTY)], cautions, [section], {NASTY: drawn}, [origin] * 4)
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 60
+
+
+def test_the_papers_number_stands_behind_ours() -> None:
+    rows = ((Cell("x"), Cell("1.0", best=True, published="51.26<b>")), (Cell("y"), Cell("2.0")))
+    table = Table("t", "t", "s", ("a", "b"), rows)
+    page = render_page(False, [], [], [Section("s", "s", [table])], {}, [])
+    assert page.count('<span class="published">') == 1
+    assert '</strong> <span class="published">paper 51.26&lt;b&gt;</span></td>' in " ".join(page.split())
+
+
+def test_numbers_end_on_the_right_and_words_start_on_the_left() -> None:
+    rows = (("swcl", "1,234", "better", "-", ""), ("2", "+0.5 [-1, 2]", "1 worse", "3", "-0.1"))
+    table = Table("t", "t", "s", tuple("abcde"), tuple(tuple(map(Cell, row)) for row in rows))
+    assert columns_of_words(table) == [True, False, True, False, False]
+    assert columns_of_words(Table("t", "t", "s", ("a", "b"), ())) == [False, False]
+
+
+def test_what_lies_in_a_folder_is_shown_as_one() -> None:
+    paths = [
+        "data/idrid/m",
+        "data/odir/m",
+        "swap.parquet",
+        "finetune/drive/a/r",
+        "finetune/drive/b/r",
+        "finetune/x/c/r",
+    ]
+    groups = by_place([Origin(path, "", "", (), (), ()) for path in paths])
+    assert [(place, len(made)) for place, made in groups] == [
+        ("data", 2), ("swap.parquet", 1), ("finetune/drive", 2), ("finetune/x", 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("photographs", [True, False])
+def test_the_page_says_what_may_be_passed_on(photographs: bool) -> None:
+    page = render_page(False, [], [], [], {}, [], photographs)
+    assert "Photographs may fall under the terms of their data sets" in page
+    assert ("--no-images" in page) is photographs
+    assert ("pseudonyms stand for the ids" in page) is not photographs
+
+
+def test_facts_are_the_best_averages(contents: Contents) -> None:
+    assert facts(contents) == [
+        Fact("36", "photographs in 4 data sets"),
+        Fact("71.2", "percent AUC of the labeler [61.0, 80.0]"),
+        Fact("100", "patches, 48 % of them abnormal"),
+        Fact("100.0", "percent joint accuracy on IDRiD: imagenet, n = 3"),
+        Fact("75.0", "percent F1 on DRIVE: random, n = 1"),
+    ]
