@@ -7,24 +7,18 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from swcl_cli import __version__, console
 from swcl_cli.errors import SwclError
-from swcl_cli.settings import (
-    FinetuneSettings,
-    MakeSwapSettings,
-    PredictSettings,
-    PrepSettings,
-    PretrainSettings,
-    ReportSettings,
-    StepSettings,
-    TrainLabelerSettings,
-)
-from swcl_cli.settings.options import command_for
-from swcl_cli.settings.resolve import resolve_each
+
+if TYPE_CHECKING:
+    from swcl_cli.settings import StepSettings
+
+MARKUP: Literal["rich"] = "rich"
 
 HELP = """
 Encoders for retinal photographs that transfer, from few labels and many photographs.
@@ -35,9 +29,8 @@ left in the workspace and names the command to run where something is missing. S
 A model of `finetune` is applied to other photographs by: predict
 """
 
-COMMANDS: tuple[tuple[type[StepSettings], tuple[str, ...], str], ...] = (
-    (
-        PrepSettings,
+COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {  # by step: settings that are positional, and the help text
+    "prep": (
         ("dataset", "source"),
         """
 Prepare a raw public download: check it, resize it, and write images, masks and a manifest to data/DATASET.
@@ -55,8 +48,7 @@ Examples:
   swcl prep folder ~/photographs --name clinic-a
 """,
     ),
-    (
-        TrainLabelerSettings,
+    "train-labeler": (
         (),
         """
 Train the labeler (S4L): cross-entropy on the labelled photographs, triplet loss on all. Writes labeler.safetensors.
@@ -68,8 +60,7 @@ Example:
   swcl train-labeler --preset small
 """,
     ),
-    (
-        MakeSwapSettings,
+    "make-swap": (
         (),
         """
 Turn the labeler's class activation maps into retinal-SWAP: five scored patches an eye. Writes swap.parquet.
@@ -83,8 +74,7 @@ Examples:
   swcl make-swap --labeler pytorch_model.bin --materialize swap-files
 """,
     ),
-    (
-        PretrainSettings,
+    "pretrain": (
         (),
         """
 Pretrain an encoder, by default by SWCL on retinal-SWAP. Writes NAME.safetensors, which timm loads without this program.
@@ -102,8 +92,7 @@ Examples:
   torchrun --nproc-per-node 8 --no-python swcl pretrain
 """,
     ),
-    (
-        FinetuneSettings,
+    "finetune": (
         ("task",),
         """
 Fine-tune an encoder on a public task and score it on the task's test images. Writes finetune/TASK/NAME.
@@ -121,8 +110,7 @@ Examples:
   swcl finetune folder --init swcl.safetensors --freeze
 """,
     ),
-    (
-        ReportSettings,
+    "report": (
         (),
         """
 Write tables, figures and one self-contained page from all that the workspace holds: report/index.html.
@@ -134,8 +122,7 @@ Examples:
   swcl report --no-images
 """,
     ),
-    (
-        PredictSettings,
+    "predict": (
         ("model", "images"),
         """
 Apply a model of `finetune` to photographs of any size and format. Writes OUT: a table, masks and overlays.
@@ -147,7 +134,31 @@ Example:
   swcl predict finetune/drive/swcl/seed0/model.safetensors photographs --out vessels
 """,
     ),
-)
+}
+
+
+class Steps(TyperGroup):
+    """Make a step's command when it is called: to list them needs neither settings nor options."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        shown = {step: TyperCommand(step, help=text, rich_markup_mode=MARKUP) for step, (_, text) in COMMANDS.items()}
+        self.commands.update(shown)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Make the command that is called, with its options."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, _whole(str(name)), rest
+
+
+def _whole(step: str) -> Any:
+    from swcl_cli.settings import STEPS
+    from swcl_cli.settings.options import command_for
+
+    arguments, text = COMMANDS[step]
+    alone = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
+    alone.command(step, help=text)(command_for(STEPS[step], arguments, _act))
+    return typer.main.get_command(alone)
 
 
 class Application(typer.Typer):
@@ -171,7 +182,7 @@ def _stop(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-app = Application(help=HELP, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = Application(cls=Steps, help=HELP, no_args_is_help=True, rich_markup_mode=MARKUP, pretty_exceptions_enable=False)
 
 
 def _version(requested: bool) -> None:
@@ -199,6 +210,8 @@ def _root(
 def _act(
     model: type[StepSettings], given: dict[str, Any], environment: dict[str, Any], preset: str | None, dry_run: bool
 ) -> None:
+    from swcl_cli.settings.resolve import resolve_each
+
     several = resolve_each(model, given, preset, environment)
     if dry_run:
         for resolved in several:
@@ -217,7 +230,3 @@ def _act(
         artefacts = step.run_all([resolved.settings for resolved in several])
     for path in artefacts:
         console.say(f"-> {path}")
-
-
-for _model, _arguments, _help in COMMANDS:
-    app.command(_model.step, help=_help)(command_for(_model, _arguments, _act))

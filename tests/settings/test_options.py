@@ -14,7 +14,7 @@ from swcl_cli.settings.options import PANELS
 from swcl_cli.settings.rows import owners
 from tests.commands import swcl
 
-POSITIONAL = {model.step: names for model, names, _ in COMMANDS}
+POSITIONAL = {step: names for step, (names, _) in COMMANDS.items()}
 OPTIONS = [(step, name) for step, model in STEPS.items() for name in model.model_fields if name not in POSITIONAL[step]]
 
 
@@ -54,7 +54,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> dict[str, StepSettings]:
 
 
 def test_the_commands_are_the_steps_in_their_order() -> None:
-    assert [model.step for model, _, _ in COMMANDS] == list(STEPS)
+    assert list(COMMANDS) == list(STEPS)
     listed = swcl("--help").out
     places = [listed.index(f"│ {step} ") for step in STEPS]
     assert places == sorted(places)
