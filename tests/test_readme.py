@@ -1,4 +1,4 @@
-"""What the README says of the encoder's file is executed as it stands there."""
+"""The README's tables are those of the catalogue, and what it says of the encoder's file is executed as it stands."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import pytest
 import torch
 
 from swcl_cli.models.encoders import create_encoder, load_encoder
-from tests import prepared
+from tests import prepared, readme
 from tests.foreign_weights import photographs
+from tests.readme import README
 
-README = Path(__file__).parent.parent / "README.md"
+
+def test_tables_are_made_of_the_catalogue() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert readme.written(text) == text, "run: python -m tests.readme"
 
 
 @pytest.mark.parametrize("architecture", ["resnet18", "resnetv2_50x1_bit"])

@@ -11,12 +11,15 @@ from typing import Any
 class Method:
     """Describe a pretraining method.
 
-    title: the paper's name. prepare: `module:function` below swcl_cli.methods, imported when it is used. options: the
-    settings of `pretrain` that this method has and not all others have. defaults: settings that differ from the step's.
+    title: the paper's name. reads: what it trains on; about: what it does, in a few words. prepare: `module:function`
+    below swcl_cli.methods, imported when it is used. options: the settings of `pretrain` that this method has and not
+    all others have. defaults: settings that differ from the step's.
     """
 
     name: str
     title: str
+    reads: str
+    about: str
     prepare: str
     options: tuple[str, ...]
     defaults: Mapping[str, Any]
@@ -25,22 +28,81 @@ class Method:
 ON_PATCHES = {"epochs": 40}
 ON_PHOTOGRAPHS = {"epochs": 200}  # five times as many as on patches: as many steps (paper IV-B)
 CONTRASTIVE = ("projection", "temperature", "chunk")
+PATCHES, PHOTOGRAPHS = "retinal-SWAP", "photographs of ODIR and EyePACS, no labels"
 METHODS = {
     method.name: method
     for method in (
         Method(
             "swcl",
             "SWCL",
+            PATCHES,
+            "patches agree where position, abnormality and patient do",
             "swcl:prepare",
             ("swap", "batch_patches", "threshold", "labels", *CONTRASTIVE),
             ON_PATCHES,
         ),
-        Method("simclr", "SimCLR", "simclr:prepare", ("data", "batch_images", *CONTRASTIVE), ON_PHOTOGRAPHS),
-        Method("byol", "BYOL", "byol:prepare", ("data", "batch_images"), ON_PHOTOGRAPHS),
-        Method("dino", "DINO", "dino:prepare", ("data", "batch_images"), ON_PHOTOGRAPHS),
-        Method("supervised-odir", "OIA-ODIR", "supervised:prepare_odir", ("batch_images",), ON_PHOTOGRAPHS),
-        Method("supervised-eyepacs", "Kaggle-EyePACS", "supervised:prepare_eyepacs", ("batch_images",), ON_PHOTOGRAPHS),
-        Method("multitask", "CE-multitask", "multitask:prepare", ("swap", "batch_patches", "threshold"), ON_PATCHES),
-        Method("swcl-image", "SWCL-image", "swcl_image:prepare", ("batch_patches", "labels", *CONTRASTIVE), ON_PATCHES),
+        Method(
+            "simclr",
+            "SimCLR",
+            PHOTOGRAPHS,
+            "two views of a photograph against all others",
+            "simclr:prepare",
+            ("data", "batch_images", *CONTRASTIVE),
+            ON_PHOTOGRAPHS,
+        ),
+        Method(
+            "byol",
+            "BYOL",
+            PHOTOGRAPHS,
+            "one view predicts what a running mean of the network makes of the other",
+            "byol:prepare",
+            ("data", "batch_images"),
+            ON_PHOTOGRAPHS,
+        ),
+        Method(
+            "dino",
+            "DINO",
+            PHOTOGRAPHS,
+            "as byol, with a distribution over 4,096 classes without names",
+            "dino:prepare",
+            ("data", "batch_images"),
+            ON_PHOTOGRAPHS,
+        ),
+        Method(
+            "supervised-odir",
+            "OIA-ODIR",
+            "the train split of ODIR",
+            "cross-entropy of normal and abnormal",
+            "supervised:prepare_odir",
+            ("batch_images",),
+            ON_PHOTOGRAPHS,
+        ),
+        Method(
+            "supervised-eyepacs",
+            "Kaggle-EyePACS",
+            "the train split of EyePACS",
+            "cross-entropy of retinopathy (level above 0) and none",
+            "supervised:prepare_eyepacs",
+            ("batch_images",),
+            ON_PHOTOGRAPHS,
+        ),
+        Method(
+            "multitask",
+            "CE-multitask",
+            PATCHES,
+            "cross-entropy of abnormality, and a tenth of that of position",
+            "multitask:prepare",
+            ("swap", "batch_patches", "threshold"),
+            ON_PATCHES,
+        ),
+        Method(
+            "swcl-image",
+            "SWCL-image",
+            PATCHES,
+            "as swcl, but a patch is abnormal where its whole photograph is",
+            "swcl_image:prepare",
+            ("batch_patches", "labels", *CONTRASTIVE),
+            ON_PATCHES,
+        ),
     )
 }

@@ -1,0 +1,72 @@
+"""Write the README's tables from the catalogue and the data sets: python -m tests.readme"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from swcl_cli.catalogue.labels import LABELS
+from swcl_cli.catalogue.methods import METHODS
+from swcl_cli.catalogue.tasks import TASKS
+from swcl_cli.data.image_views import VIEWS
+from swcl_cli.datasets import DATASETS
+from swcl_cli.settings import PretrainSettings
+
+MEASURES = {"joint_accuracy": "joint accuracy", "auc": "AUC", "f1": "F1"}
+README = Path(__file__).parents[1] / "README.md"
+
+
+def written(text: str) -> str:
+    """The text with each table between `<!-- NAME -->` and `<!-- end -->` made anew."""
+    for name, lines in {"data sets": data_sets(), "tasks": tasks(), "methods": methods()}.items():
+        block = f"<!-- {name} -->\n{lines}<!-- end -->"
+        text, count = re.subn(rf"<!-- {name} -->\n.*?<!-- end -->", lambda _: block, text, flags=re.DOTALL)  # noqa: B023
+        assert count == 1, f"README.md has no table of {name}"
+    return text
+
+
+def data_sets() -> str:
+    rows = [
+        (f"`{name}`", source.about, " / ".join(f"{count:,} {split}" for split, count in source.published.items()))
+        for name, source in DATASETS.items()
+    ]
+    return _table(("data set", "what it is", "photographs"), [(*row[:2], row[2] or "any") for row in rows])
+
+
+def tasks() -> str:
+    rows = [
+        (f"`{name}`", "any labels or masks", "by what is learnt")
+        if task.open
+        else (f"`{name}`", " and ".join(map(_head, *zip(*task.heads.items(), strict=True))), MEASURES[task.measure])
+        for name, task in TASKS.items()
+    ]
+    return _table(("task", "what is learnt", "measure"), rows)
+
+
+def _head(name: str, classes: int) -> str:
+    return f"{LABELS[name].title}, {classes} classes" if name in LABELS else name
+
+
+def methods() -> str:
+    plain = PretrainSettings()
+    batch = {"batch_patches": plain.batch_patches, "batch_images": plain.batch_images}
+    rows = [
+        (
+            f"`{name}`",
+            method.reads,
+            f"{VIEWS * next(batch[option] for option in method.options if option in batch):,}",
+            method.about,
+        )
+        for name, method in METHODS.items()
+    ]
+    return _table(("method", "trains on", "views a step", "what it is"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+if __name__ == "__main__":
+    README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")
