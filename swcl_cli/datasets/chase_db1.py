@@ -1,4 +1,4 @@
-"""CHASE_DB1: both eyes of 14 children, 999 x 960, with vessels traced by two observers (FACTS 3)."""
+"""Read CHASE_DB1: both eyes of 14 children, 999 x 960, with vessels traced by two observers (FACTS 3)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from swcl_cli.datasets.download import NO_IMAGE, Download, Photograph, Source, c
 from swcl_cli.datasets.folders import Images
 
 PUBLISHED = {"train": 20, "test": 8}
-SPLITS = {"20/8": 20, "8/20": 8}  # images that train, the first ones by name: children stay together
+SPLITS = {"20/8": 20, "8/20": 8}  # images that train, the first by name: children stay together
 CHILDREN = 14
-OBSERVER, OTHER = "_1stHO", "_2ndHO"  # the second one's are not used
+OBSERVER, OTHER = "_1stHO", "_2ndHO"  # the second observer's masks are not used
 NAME, MASK, SECOND = re.compile(r"Image_\d\d[LR]"), re.compile(f".*{OBSERVER}"), re.compile(f".*{OTHER}")
 EYES = {"L": "left", "R": "right"}
 EXPECTED = f"Image_01L.jpg, Image_01L{OBSERVER}.png, Image_01L{OTHER}.png in one folder"
 
 
 def read(source: Path, chase_split: str = "20/8") -> Download:
-    """SOURCE is the folder of all files, or the one above it. chase_split: images that train / test.
+    """Find photographs and masks in SOURCE: the folder of all files, or the folder above it.
 
-    Raises SwclError where the layout is not there.
+    chase_split: images that train / test. Raises SwclError where SOURCE has not this layout.
     """
     check_source(source)
     train = SPLITS[chase_split]

@@ -1,4 +1,4 @@
-"""What a parser hands over: one `Photograph` a labelled image, and a `Problem` for all that does not fit together."""
+"""Describe a raw download: a `Photograph` for each labelled image, a `Problem` for each file that can't be used."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Value = bool | int | str | None
 
 @dataclass(frozen=True)
 class Source:
-    """Describe a public data set, all of it in its own file.
+    """Describe a public data set: its name, where to get it, and how to read it.
 
-    title: as tables call it; about: what it is, in a few words. size: of the download, in words; origin: a site or
-    paper; layout: what SOURCE holds. published: images by split, as the publication counts them. prepared_size: pixels
-    of the shorter side of prepared photographs, 0 keeps their own. options: settings of `prep` that it alone has;
-    read(source, **options) finds its photographs.
+    title: its name in tables; about: its name in running text. size: of the download, in words; origin: a site or
+    paper; layout: the files that SOURCE holds. published: images by split, as the publication counts them.
+    prepared_size: pixels of the shorter side of prepared photographs, 0 keeps their own. options: settings of `prep`
+    that it alone has; read(source, **options) finds its photographs.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Source:
 
 
 class LabelRow(Mapping[str, Value]):
-    """View the labels of one photograph as a mapping. The names are one tuple that all photographs share."""
+    """Show the labels of a photograph as a mapping. All photographs share the tuple of names, to save memory."""
 
     __slots__ = ("names", "row")
 
@@ -67,10 +67,10 @@ class LabelRow(Mapping[str, Value]):
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """One image of the download. `path`, `mask` and `fov` are POSIX and relative to the source.
+    """Describe a photograph of the download. `path`, `mask` and `fov` are POSIX paths relative to the source.
 
-    Only the mask of a `folder` may be an absolute path: its folder of masks is named apart. labels: values by label
-    column (catalogue/labels.py), those that are known.
+    Only the mask of a `folder` may be an absolute path: its folder of masks is named apart. labels: known values by
+    label column (catalogue/labels.py).
     """
 
     image_id: str
@@ -84,13 +84,13 @@ class Photograph:
 
     @property
     def classes(self) -> tuple[Value, ...]:
-        """The labels that can be learnt, None where one is not known."""
+        """Return the labels that a classifier can learn, None where a label is not known."""
         return tuple(self.labels.get(name) for name in CLASS_LABELS)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """A line of `quarantine.csv`."""
+    """Describe a file that can't be used, or not as it is: a line of `quarantine.csv`."""
 
     source_path: str
     problem: str
@@ -99,12 +99,12 @@ class Problem:
 
 @dataclass
 class Download:
-    """A raw download as its label files describe it. `published`: images of each split that the publication counts;
-    `found`: those that are here, dropped ones too.
+    """Collect the photographs and problems of a raw download, as its label files describe it.
 
-    `draw_validation`: no validation split is published, so a fifth of `train` becomes it. `mask_kind`: what the masks
-    show, a key of preparation/masks.py. `square`: photographs are resized to squares. `drop_disagreeing`: photographs
-    with equal pixels and other labels are left out.
+    `published`: images of each split that the publication counts; `found`: labelled images of each split in this
+    download, dropped ones too. `draw_validation`: no validation split is published, so a fifth of `train` becomes it.
+    `mask_kind`: what the masks show, a key of preparation/masks.py. `square`: photographs are resized to squares.
+    `drop_disagreeing`: photographs with equal pixels and different labels are left out.
     """
 
     source: Path
@@ -123,7 +123,10 @@ class Download:
         return path.relative_to(self.source).as_posix()
 
     def labels(self, path: Path) -> Path:
-        """Notes down a label file. Raises SwclError where it is missing or lies outside the source."""
+        """Add a label file to `label_files`, and return its path.
+
+        Raises SwclError where it is missing or lies outside the source.
+        """
         if not path.is_file():
             raise SwclError(f"The label file {path} is missing.")
         require_inside(self.source, path)
@@ -131,19 +134,20 @@ class Download:
         return path
 
     def add(self, photograph: Photograph) -> None:
-        """Notes down a photograph that has a label. Its labels are kept as a view: no dictionary a photograph."""
+        """Add a labelled photograph. Its labels become a `LabelRow`: a dictionary each would cost too much memory."""
         names = self.label_names.setdefault(names := tuple(photograph.labels), names)
         self.found[photograph.split] += 1
         self.photographs.append(replace(photograph, labels=LabelRow(names, tuple(photograph.labels.values()))))
 
     def drop(self, split: str, path: str, reason: str) -> None:
-        """Leaves out a photograph that is here and has a label."""
+        """Count a labelled photograph, but leave it out, as a problem with this reason."""
         self.found[split] += 1
         self.problem(path, DROPPED, reason)
 
     def without_mask(self, split: str, path: str, mask: str) -> bool:
-        """Notes down that the file `mask` of a labelled photograph is missing. True where it is of use all the same:
-        a test photograph, which waits for its mask.
+        """Record that the file `mask` is missing. Return whether the photograph is used all the same: in `test` only.
+
+        A test photograph can be predicted, and is scored once its mask is there.
         """
         if split == "test":
             self.problem(path, NO_MASK, f"{mask} is missing: it can't be tested on")
@@ -157,28 +161,28 @@ class Download:
 
 
 def require_inside(source: Path, path: Path) -> None:
-    """Raises SwclError where a link leads out of the source."""
+    """Check that no link leads out of the source. Raises SwclError."""
     if not path.resolve().is_relative_to(source.resolve()):
         raise SwclError(f"{path} is a link that leads out of {source}: nothing outside the source is read.")
 
 
 def find(source: Path, names: Iterable[str], depth: int) -> Path | None:
-    """The first of `names` in the source, or up to `depth` folders below it, the nearest first.
+    """Find the first of `names` that is in the source or up to `depth` folders below it, the nearest first.
 
-    Raises SwclError where a name is there twice at the same depth, or can't be looked for.
+    Raises SwclError where a name is there twice at the same depth.
     """
     for name in names:
         for level in range(depth + 1):
-            found = sorted(source.glob("*/" * level + name))
-            if len(found) > 1:
-                raise SwclError(f"{source} holds {name} twice: {found[0]} and {found[1]}. Name the one folder.")
-            if found:
-                return found[0]
+            matches = sorted(source.glob("*/" * level + name))
+            if len(matches) > 1:
+                raise SwclError(f"{source} holds {name} twice: {matches[0]} and {matches[1]}. Name the one folder.")
+            if matches:
+                return matches[0]
     return None
 
 
 def check_source(source: Path) -> None:
-    """Raises SwclError where this is not a folder, or can't be read."""
+    """Check that the source is a folder that can be read. Raises SwclError."""
     if not source.is_dir():
         raise SwclError(f"{source} is not a folder: SOURCE must name the folder that holds the raw download.")
     try:

@@ -1,4 +1,4 @@
-"""DRIVE: 40 photographs of 584 x 565 with traced vessels and fields of view (FACTS 3)."""
+"""Read DRIVE: 40 photographs of 584 x 565 with traced vessels and fields of view (FACTS 3)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ EXPECTED = "training/images/21_training.tif, training/1st_manual/21_manual1.gif,
 
 
 def read(source: Path) -> Download:
-    """SOURCE holds `training` and `test`, or the folder that does. A test image may lack its vessels, none else.
+    """Find photographs, masks and fields of view in SOURCE, which holds `training` and `test`, or a folder of both.
 
-    The number before the underscore is the patient. Raises SwclError where the layout is not there.
+    Only a test image may lack its vessels. The number before the underscore is the patient. Raises SwclError where
+    SOURCE has not this layout.
     """
     check_source(source)
     training = find(source, ["training/images"], depth=1)

@@ -1,4 +1,4 @@
-"""Kaggle EyePACS: both eyes of 44,351 patients, with a grade of diabetic retinopathy an eye (FACTS 3)."""
+"""Read Kaggle EyePACS: both eyes of 44,351 patients, with a grade of diabetic retinopathy an eye (FACTS 3)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from swcl_cli.datasets.folders import Images
 from swcl_cli.datasets.tables import read_table, require_unique
 
 PUBLISHED = {"train": 35126, "test": 53576}
-LABELS = {"train": "trainLabels.csv", "test": "retinopathy_solution.csv"}  # of the folder of the same name as the split
+LABELS = {"train": "trainLabels.csv", "test": "retinopathy_solution.csv"}  # each beside the folder of its split's name
 EXPECTED = "train/10_left.jpeg with trainLabels.csv, test/1_left.jpeg with retinopathy_solution.csv"
 NAME = re.compile(r"(\d+)_(left|right)")
 
 
 def read(source: Path) -> Download:
-    """Any subset of the images, of either part; `abnormal` stays unknown. Raises SwclError on bad labels."""
+    """Find any subset of the images, of either part; `abnormal` stays unknown. Raises SwclError on bad labels."""
     check_source(source)
     download = Download(source, PUBLISHED, draw_validation=False)
     if not any((source / split).is_dir() for split in LABELS):

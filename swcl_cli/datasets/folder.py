@@ -1,4 +1,4 @@
-"""Any folder of photographs, with or without a table of labels and a folder of masks: people's own data."""
+"""Read people's own data: any folder of photographs, with or without a table of labels and a folder of masks."""
 
 from __future__ import annotations
 
@@ -18,9 +18,15 @@ PUBLISHED: dict[str, int] = {}
 IMAGE = "image"
 SPLIT_WORDS = {"train": "train", "val": "val", "test": "test"}
 EYE_WORDS = {
-    "left": "left", "l": "left", "os": "left", "right": "right", "r": "right", "od": "right", "unknown": "unknown",
-}  # fmt: skip
-NEAR = 0.8  # likeness of names: patient_id is patient
+    "left": "left",
+    "l": "left",
+    "os": "left",
+    "right": "right",
+    "r": "right",
+    "od": "right",
+    "unknown": "unknown",
+}
+NEAR = 0.8  # likeness from which a column counts as misspelt: patient_id for patient
 COLUMNS = ("patient", "eye", "split", *(label.name for label in TABLED))
 EXPECTED = (
     f"photographs in folders of any names; --labels TABLE with the columns {IMAGE} and any of {', '.join(COLUMNS)}"
@@ -30,7 +36,7 @@ EXPECTED = (
 def read(
     source: Path, labels: Path | None = None, masks: Path | None = None, name_pattern: str | None = None
 ) -> Download:
-    """All images below SOURCE; with `labels` those alone that it names, by their paths, with suffix or without.
+    """Find all images below SOURCE, or only those that the table `labels` names, by paths with or without suffix.
 
     masks: a folder laid out as SOURCE. name_pattern: a regular expression with the groups `patient` and `eye`, either
     or both, searched for in an image's path; the table's columns come first. Raises SwclError on bad labels.
@@ -72,9 +78,9 @@ def _compiled(name_pattern: str | None) -> re.Pattern[str] | None:
 
 
 def _images(download: Download, folder: Path, ignored: Collection[str] = ()) -> dict[str, str]:
-    """Paths relative to the folder by the same without their suffixes, sorted."""
-    found = [path for place in walk(download) for path in Images(download, place, ignored).paths.values()]
-    return {_key(path): path for path in sorted(found)}
+    """Return the images' paths relative to the folder, sorted; a key is the path without its suffix."""
+    paths = [path for subfolder in walk(download) for path in Images(download, subfolder, ignored).paths.values()]
+    return {_key(path): path for path in sorted(paths)}
 
 
 def _key(path: str) -> str:
@@ -82,31 +88,31 @@ def _key(path: str) -> str:
 
 
 def _rows(labels: Path | None, paths: dict[str, str]) -> dict[str, Row]:
-    """The rows by the keys of their images; a name without suffix is a key already."""
+    """Read the table's rows, by the keys of their images; a name without suffix is a key already."""
     if labels is None:
         return {}
     _check_columns(labels)
     rows = read_table(labels, (IMAGE,), COLUMNS)
     require_unique(rows, IMAGE)
-    known: dict[str, Row] = {}
+    rows_by_key: dict[str, Row] = {}
     for row in rows:
         text = row.path(IMAGE)
         key = text if text in paths else _key(text)
-        if key in known:
-            raise row.wrong(IMAGE, f"'{text}' names the image of row {known[key].number} again")
-        known[key] = row
-    return known
+        if key in rows_by_key:
+            raise row.wrong(IMAGE, f"'{text}' names the image of row {rows_by_key[key].number} again")
+        rows_by_key[key] = row
+    return rows_by_key
 
 
 def _check_columns(labels: Path) -> None:
-    """Raises SwclError where a column would be left aside that is known under nearly this name."""
-    there = read_header(labels)
-    absent = [column for column in COLUMNS if column not in there]
-    for column in there:
-        meant = get_close_matches(column, absent, 1, NEAR) if column not in (IMAGE, *COLUMNS) else []
-        if meant:
+    """Check that no column would be ignored because its name is misspelt. Raises SwclError."""
+    header = read_header(labels)
+    absent = [column for column in COLUMNS if column not in header]
+    for column in header:
+        similar = get_close_matches(column, absent, 1, NEAR) if column not in (IMAGE, *COLUMNS) else []
+        if similar:
             raise SwclError(
-                f"{labels}, row 1: column '{column}' is not read: call it '{meant[0]}', or quite differently."
+                f"{labels}, row 1: column '{column}' is not read: call it '{similar[0]}', or quite differently."
             )
 
 
@@ -128,8 +134,8 @@ def _photograph(key: str, path: str, row: Row | None, pattern: re.Pattern[str] |
 def _from_name(path: str, pattern: re.Pattern[str] | None) -> dict[str, str]:
     if pattern is None:
         return {}
-    found = pattern.search(path)
-    groups = {name: text for name, text in found.groupdict().items() if text} if found else {}
+    match = pattern.search(path)
+    groups = {name: text for name, text in match.groupdict().items() if text} if match else {}
     if not groups:
         raise SwclError(f"{path}: --name-pattern '{pattern.pattern}' finds neither a patient nor an eye in it.")
     values = {"patient_id": groups["patient"]} if "patient" in groups else {}

@@ -1,4 +1,4 @@
-"""The image files of a download's folders, by their stems."""
+"""Find the image files of a download's folders, by their stems."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ PACKED = ".gz"
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Stem and suffix of an image's file name, a .gz behind it left aside."""
+    """Split an image's file name into stem and suffix, without a .gz at its end."""
     return os.path.splitext(name.removesuffix(PACKED))
 
 
 def entries_of(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What the folder holds, hidden names left out, sorted. Raises SwclError where it can't be read."""
+    """List a folder, sorted, without hidden names. Raises SwclError where it can't be read."""
     try:
         with os.scandir(folder) as entries:
-            left = [entry for entry in entries if not entry.name.startswith(".")]
+            pending = [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         raise SwclError(f"{folder} can't be read: {error.strerror}.") from error
-    left.sort(key=lambda entry: entry.name, reverse=True)
-    while left:
-        yield left.pop()
+    pending.sort(key=lambda entry: entry.name, reverse=True)
+    while pending:
+        yield pending.pop()
 
 
 def printable(name: str) -> str:
-    r"""The name with bytes that are not UTF-8 as \xff."""
+    r"""Write bytes of a file name that are not UTF-8 out, as \xff, so that it can be printed."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 class Images:
-    """Paths of one folder's image files by their stems, until they are taken; what stays has no label."""
+    """Hand out the image files of a folder to their labels, by stem; the files that remain have no label."""
 
     def __init__(self, download: Download, folder: Path, ignored: Collection[str] = ()) -> None:
-        """ignored: names of files that are there for other reasons."""
+        """List the folder. ignored: names of files that are no photographs or masks, such as label files."""
         self.download, self.folder = download, folder
         self.paths: dict[str, str] = {}
         if not folder.is_dir():
@@ -71,26 +71,26 @@ class Images:
         self.download.problem(path, problem, detail)
 
     def take(self, stem: str) -> str | None:
-        """The path of this image relative to the source, or None where the folder lacks it."""
+        """Remove an image from the list and return its path relative to the source; None where there is none."""
         return self.paths.pop(stem, None)
 
     def take_all(self, names: re.Pattern[str]) -> dict[str, str]:
-        """The paths of all images of which the stem matches, by it."""
+        """Remove all images whose stem matches, and return their paths by stem."""
         return {stem: self.paths.pop(stem) for stem in [stem for stem in self.paths if names.fullmatch(stem)]}
 
     def missing(self, name: str, label: str) -> None:
-        """Notes down that `label` (where it stands) belongs to an image that is not there."""
+        """Record that a label has no image. label: where it stands, as a file and row."""
         folder = self.download.relative(self.folder)
         self.problem(f"{folder}/{name}".removeprefix("./"), NO_IMAGE, label)
 
     def close(self, problem: str = NO_LABEL, detail: str = "") -> None:
-        """Notes down the images that no label names."""
+        """Record a problem for each image that remains: no label names it."""
         for path in self.paths.values():
             self.problem(path, problem, detail)
 
 
 def walk(download: Download, folder: Path | None = None) -> Iterator[Path]:
-    """The source's folders, itself first. Hidden ones are left out, and linked ones are refused and noted down."""
+    """List the source and all folders below it. Hidden folders are left out; linked ones are refused, as problems."""
     folder = folder or download.source
     yield folder
     for entry in entries_of(folder):

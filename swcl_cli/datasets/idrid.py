@@ -1,4 +1,4 @@
-"""IDRiD, disease grading: 516 photographs with grades of retinopathy and of macular oedema (FACTS 3)."""
+"""Read IDRiD's disease grading: 516 photographs with grades of retinopathy and of macular oedema (FACTS 3)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ GRADES = {DR_GRADE: "Retinopathy grade", DME_GRADE: "Risk of macular edema"}  # 
 
 
 def read(source: Path) -> Download:
-    """SOURCE is the folder `B. Disease Grading` or the one above it. Patients are not published: each image is one.
+    """Find photographs and grades in SOURCE: the folder `B. Disease Grading`, or the folder above it.
 
-    Stems repeat between the two parts, so `image_id` begins with the split. Raises SwclError on bad labels.
+    Patients are not published, so each image counts as a patient. Stems repeat between the two parts, so `image_id`
+    begins with the split. Raises SwclError on bad labels.
     """
     check_source(source)
     images = find(source, [IMAGES], depth=1)

@@ -1,4 +1,4 @@
-"""Messidor: 1,200 photographs of three hospitals with grades of retinopathy and risk of oedema (FACTS 3)."""
+"""Read Messidor: 1,200 photographs of three hospitals with grades of retinopathy and risk of oedema (FACTS 3)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ EXPECTED = f"{BASES[0]}/20051019_38557_0100_PP.tif ... {BASES[-1]}/, {LABELS[0].
 
 
 def read(source: Path) -> Download:
-    """SOURCE holds the twelve base folders, or some of them. Patients are not published: each image is one.
+    """Find photographs and grades in SOURCE, which holds the twelve base folders or some of them.
 
-    The published errata are applied where the tables lack them, and listed. Photographs with equal pixels and other
-    grades are left out (four in Base33). No split is published: fine-tuning folds what stands in `train`.
+    Patients are not published, so each image counts as a patient. The published errata are applied where the tables
+    lack them, and listed. Photographs with equal pixels and different grades are left out (four in Base33). No split is
+    published: all photographs stand in `train`, which fine-tuning divides into folds.
     """
     check_source(source)
     bases = {base: folder for base in BASES if (folder := find(source, [base], depth=1))}
@@ -41,14 +42,14 @@ def read(source: Path) -> Download:
 
 def _add(download: Download, base: str, folder: Path) -> None:
     names = [name.format(base=base) for name in LABELS]
-    tables = [place / name for place in (folder, folder.parent) for name in names]
-    found = [table for table in tables if table.is_file()]
-    if not found:
+    candidates = [place / name for place in (folder, folder.parent) for name in names]
+    tables = [table for table in candidates if table.is_file()]
+    if not tables:
         raise SwclError(f"The label file {folder.parent / names[0]} is missing; it may lie in {base} as well.")
-    labels = download.labels(found[0])
+    labels = download.labels(tables[0])
     rows = read_table(labels, (IMAGE, GRADES, OEDEMA))
     require_unique(rows, IMAGE)
-    images = Images(download, folder, ignored={table.name for table in found})
+    images = Images(download, folder, ignored={table.name for table in tables})
     for row in rows:
         name = row.name(IMAGE)
         stem = split_name(name)[0]

@@ -1,4 +1,4 @@
-"""OIA-ODIR: both eyes of 5,000 patients, with keywords an eye (FACTS 3; labels FACTS A2, A3)."""
+"""Read OIA-ODIR: both eyes of 5,000 patients, with keywords an eye (FACTS 3; labels FACTS A2, A3)."""
 
 from __future__ import annotations
 
@@ -21,34 +21,43 @@ KAGGLE_LABELS = ("data.xlsx", "full_df.csv")  # one row a patient; one row an ey
 KAGGLE_IMAGES = ("Training Images", "ODIR-5K_Training_Dataset", "ODIR-5K_Training_Images", "preprocessed_images")
 KAGGLE_DEPTH = 2  # the archive unpacks as ODIR-5K/ODIR-5K/data.xlsx
 COLUMNS = (
-    "ID", "Patient Age", "Patient Sex", "Left-Fundus", "Right-Fundus", "Left-Diagnostic Keywords",
+    "ID",
+    "Patient Age",
+    "Patient Sex",
+    "Left-Fundus",
+    "Right-Fundus",
+    "Left-Diagnostic Keywords",
     "Right-Diagnostic Keywords",
-)  # fmt: skip
+)
 EXPECTED = (
     f"{' / '.join(folder for folder, _ in PARTS.values())}, each with Images and Annotation; "
     f"or {' / '.join(KAGGLE_LABELS)} with {' / '.join(KAGGLE_IMAGES)}"
 )
-COMMAS = re.compile("[,\uff0c]")  # the keywords' comma is the full-width one, but four cells have ours
+COMMAS = re.compile("[,\uff0c]")  # keywords are separated by full-width commas, but by plain ones in four cells
 NORMAL = "normal fundus"
 LENS_DUST = "lens dust"
 ANTERIOR = "anterior segment image"
-# Words that tell of the photograph and not of the eye: the keyword rule `clean` drops them (FACTS A2).
+# Keywords that describe the photograph and not the eye: the keyword rule `clean` drops them (FACTS A2).
 OF_THE_PHOTOGRAPH = {
-    LENS_DUST, "low image quality", "image offset", "no fundus image", "optic disk photographically invisible",
-}  # fmt: skip
+    LENS_DUST,
+    "low image quality",
+    "image offset",
+    "no fundus image",
+    "optic disk photographically invisible",
+}
 
 
 def read(source: Path, keywords: str = "released") -> Download:
-    """The official three parts, or the Kaggle packaging (the training part alone). Raises SwclError on bad labels.
+    """Find the official three parts, or Kaggle's packaging of the training part. Raises SwclError on bad labels.
 
     keywords: `released` or `clean`, the rule that makes an eye abnormal (FACTS A2).
     """
     check_source(source)
     parts = {split: find(source, [folder], depth=1) for split, (folder, _) in PARTS.items()}
     if any(parts.values()):
-        there = {split: folder for split, folder in parts.items() if folder}
-        download = Download(source, PUBLISHED, draw_validation="val" not in there)
-        for split, folder in there.items():
+        folders = {split: folder for split, folder in parts.items() if folder}
+        download = Download(source, PUBLISHED, draw_validation="val" not in folders)
+        for split, folder in folders.items():
             table = download.labels(folder / "Annotation" / PARTS[split][1])
             _add(download, split, _patients(table), folder / "Images", keywords == "clean")
     else:
@@ -62,12 +71,12 @@ def read(source: Path, keywords: str = "released") -> Download:
 
 
 def keywords_of(cell: str) -> list[str]:
-    """The keywords of an eye: split at both commas, lower case, single spaces."""
+    """Split a cell into the keywords of an eye: at both kinds of comma, in lower case, with single spaces."""
     return [word for word in (" ".join(part.split()).lower() for part in COMMAS.split(cell)) if word]
 
 
 def is_abnormal(keywords: Sequence[str]) -> bool:
-    """FACTS A2: normal is `normal fundus` among the keywords, or `lens dust` as the only one."""
+    """Return whether an eye is abnormal: `normal fundus` is no keyword, and `lens dust` not the only one (FACTS A2)."""
     return NORMAL not in keywords and set(keywords) != {LENS_DUST}
 
 
@@ -123,9 +132,9 @@ def _add(download: Download, split: str, patients: Iterable[Row], folder: Path, 
 
 
 def _person(row: Row) -> dict[str, Value]:
-    """Age and sex, where the table says them."""
-    told = {"age": "Patient Age", "sex": "Patient Sex"}
-    return {label: row.label(column, label) for label, column in told.items() if row.optional(column)}
+    """Return age and sex, where the row holds them."""
+    columns = {"age": "Patient Age", "sex": "Patient Sex"}
+    return {label: row.label(column, label) for label, column in columns.items() if row.optional(column)}
 
 
 SOURCE = Source(

@@ -1,4 +1,4 @@
-"""REFUGE: 1,200 photographs in three published parts, for two data sets: glaucoma, and disc and cup (FACTS 3).
+"""Search a download of REFUGE, 1,200 photographs in three published parts, for glaucoma or disc and cup (FACTS 3).
 
 Its packagings name folders differently, so images, masks and label tables are found by their own names.
 """
@@ -36,7 +36,7 @@ TERMS = "see the site; registration"
 
 @dataclass
 class Contents:
-    """What the search found: paths of photographs and masks by stem, glaucoma by stem."""
+    """Hold what a search of the download finds: paths of photographs and masks by stem, glaucoma by stem."""
 
     photographs: dict[str, str] = field(default_factory=dict)
     masks: dict[str, str] = field(default_factory=dict)
@@ -49,7 +49,10 @@ def split_of(stem: str) -> str:
 
 
 def search(download: Download) -> Contents:
-    """All that the source holds of REFUGE. Raises SwclError where an image is there twice, or a label is bad."""
+    """Find all photographs, masks and labels of REFUGE. Raises SwclError on an image that is there twice or bad labels.
+
+    The training part needs no table: the first letter of a name is its label.
+    """
     check_source(download.source)
     contents = Contents()
     for folder in walk(download):
@@ -69,7 +72,7 @@ def search(download: Download) -> Contents:
 
 
 def _no_images(folder: Path) -> set[str]:
-    """Names of files that are there for other reasons: tables, texts, archives."""
+    """Return the names of files in the folder that are no images: tables, texts, archives."""
     return {entry.name for entry in entries_of(folder) if split_name(entry.name)[1].lower() not in IMAGE_SUFFIXES}
 
 
@@ -78,10 +81,10 @@ def _note(download: Download, contents: Contents, stem: str, path: str) -> None:
     if not NAME.fullmatch(stem) or int(stem[1:]) > LAST or suffix not in PHOTOGRAPHS | MASKS:
         download.problem(path, NO_LABEL, "not of REFUGE by its name")
         return
-    known = contents.photographs if suffix in PHOTOGRAPHS else contents.masks
-    if stem in known:
-        raise SwclError(f"{download.source} holds {stem} twice: {known[stem]} and {path}. Name the one folder.")
-    known[stem] = path
+    paths = contents.photographs if suffix in PHOTOGRAPHS else contents.masks
+    if stem in paths:
+        raise SwclError(f"{download.source} holds {stem} twice: {paths[stem]} and {path}. Name the one folder.")
+    paths[stem] = path
 
 
 def _read_labels(download: Download, contents: Contents, path: Path) -> None:
@@ -107,7 +110,7 @@ def _label(row: Row, column: str) -> tuple[str, tuple[bool, str]]:
 
 
 def _index(path: Path) -> dict[str, bool]:
-    """The labels of an index.json: {"0": {"ImgName": "g0001.jpg", "Label": 1, ...}, ...}; without `Label`, none."""
+    """Read the labels of an index.json: {"0": {"ImgName": "g0001.jpg", "Label": 1, ...}, ...}; some lack `Label`."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8")).values()
         named = {split_name(str(entry[IMAGE_COLUMN]))[0]: entry.get("Label") for entry in entries}

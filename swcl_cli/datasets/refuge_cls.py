@@ -1,4 +1,4 @@
-"""REFUGE for classification: glaucoma or not, 40 of 400 in each part (FACTS 3)."""
+"""Read REFUGE for classification: glaucoma or not, 40 of 400 in each part (FACTS 3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swcl_cli.errors import SwclError
 
 
 def read(source: Path) -> Download:
-    """Any packaging. In the training part the first letter of a name is its label. Raises SwclError on bad labels."""
+    """Find photographs and glaucoma labels, in any packaging of REFUGE. Raises SwclError on bad or missing labels."""
     download = Download(source, refuge.PUBLISHED, draw_validation=False)
     contents = refuge.search(download)
     for letter in refuge.TABLED:

@@ -1,4 +1,4 @@
-"""STARE: 20 photographs of 700 x 605 with vessels traced by two observers; no fields of view (FACTS 3)."""
+"""Read STARE: 20 photographs of 700 x 605 with vessels traced by two observers; no fields of view (FACTS 3)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from swcl_cli.datasets.folders import Images
 
 PUBLISHED = {"train": 10, "test": 10}
 TRAIN = frozenset(f"im{number:04d}" for number in (1, 2, 3, 4, 5, 44, 77, 81, 82, 139))  # ten of twenty by sorted name
-IMAGES, VESSELS = "stare-images", "labels-ah"  # the first observer's; the second one's labels-vk are not used
+IMAGES, VESSELS = "stare-images", "labels-ah"  # the first observer's; the second observer's labels-vk are not used
 OBSERVER = ".ah"
 NAME, MASK, SECOND = re.compile(r"im\d{4}"), re.compile(r".*\.ah"), re.compile(r".*\.vk")
 EXPECTED = f"{IMAGES}/im0001.ppm.gz and {VESSELS}/im0001.ah.ppm.gz, or all in one folder; .ppm and .png as well"
 
 
 def read(source: Path) -> Download:
-    """SOURCE holds the folders that the archives unpack to, or all files in one folder. Each image is a patient.
+    """Find photographs and masks in SOURCE, which holds the folders that the archives unpack to, or all files.
 
-    Raises SwclError where the layout is not there.
+    Each image counts as a patient. Raises SwclError where SOURCE has not this layout.
     """
     check_source(source)
     download = Download(source, PUBLISHED, draw_validation=True)

@@ -1,4 +1,4 @@
-"""The one reader of label files: .csv and .xlsx as they come, strict in what matters."""
+"""Read label files (.csv, .xls, .xlsx) as they are published, and check every cell that is used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0*)?")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a label file; it knows where it stands, for the messages."""
+    """Read the cells of a row of a label file, with errors that name file, row and column."""
 
     file: Path
     number: int
@@ -31,17 +31,17 @@ class Row:
         return SwclError(f"{self.file}, row {self.number}, column '{column}': {why}.")
 
     def optional(self, column: str) -> str | None:
-        """The cell, or None where it is empty or the table has no such column."""
+        """Return the cell, or None where it is empty or the table has no such column."""
         return self.cells.get(column) or None
 
     def text(self, column: str) -> str:
-        """The cell. Raises SwclError where it is empty."""
+        """Return the cell. Raises SwclError where it is empty."""
         if not self.cells[column]:
             raise self.wrong(column, "is empty")
         return self.cells[column]
 
     def integer(self, column: str, low: int, high: int) -> int:
-        """The cell as a whole number. Raises SwclError where it is none, or not in low ... high."""
+        """Return the cell as a whole number from low to high. Raises SwclError where it is no such number."""
         text = self.text(column)
         if not WHOLE_NUMBER.fullmatch(text):
             raise self.wrong(column, f"'{text}' is not a whole number")
@@ -51,32 +51,32 @@ class Row:
         return value
 
     def choice(self, column: str, words: Mapping[str, str]) -> str:
-        """What `words` makes of the cell, whatever its case. Raises SwclError where it has no such word."""
+        """Return the value that `words` gives for the cell, whatever its case. Raises SwclError for another word."""
         text = self.text(column)
         if text.lower() not in words:
             raise self.wrong(column, f"'{text}' is none of {', '.join(words)}")
         return words[text.lower()]
 
     def truth(self, column: str) -> bool:
-        """The cell as 0 or 1. Raises SwclError where it is neither."""
+        """Return the cell, 0 or 1, as a bool. Raises SwclError where it is neither."""
         return bool(self.integer(column, 0, 1))
 
     def label(self, column: str, label: str) -> bool | int | str:
-        """The cell as a value of that label column. Raises SwclError where it can't be one."""
-        known = LABELS[label]
-        if known.kind == "binary":
+        """Return the cell as a value of this label (catalogue/labels.py). Raises SwclError where it is none."""
+        fact = LABELS[label]
+        if fact.kind == "binary":
             return self.truth(column)
-        return self.choice(column, dict(known.words)) if known.words else self.integer(column, known.low, known.high)
+        return self.choice(column, dict(fact.words)) if fact.words else self.integer(column, fact.low, fact.high)
 
     def name(self, column: str) -> str:
-        """The cell as the bare name of a file. Raises SwclError where it could lead to another folder."""
+        """Return the cell as the bare name of a file. Raises SwclError where it could lead to another folder."""
         text = self.text(column)
         if "/" in text or not _is_plain(text):
             raise self.wrong(column, f"'{text}' is not the name of a file in the folder of images")
         return text
 
     def path(self, column: str) -> str:
-        """The cell as a path within a folder. Raises SwclError where it could lead out of it."""
+        """Return the cell as a path within a folder. Raises SwclError where it could lead out of it."""
         text = self.text(column)
         path = PurePosixPath(text)
         if not path.parts or not all(map(_is_plain, path.parts)):
@@ -86,7 +86,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of a label file: columns in memory, a `Row` as it is asked for."""
+    """Hold a label file as columns, which need less memory than rows; iterating makes each `Row` when it is used."""
 
     file: Path
     numbers: array[int]  # where each row stands in the file
@@ -101,21 +101,21 @@ class Table:
 
 
 def _is_plain(part: str) -> bool:
-    """Whether it names something in a folder: not hidden, not the folder above, not the root."""
+    """Return whether a part of a path names an entry of a folder: not hidden, not the folder above, not the root."""
     return not part.startswith((".", "/")) and "\\" not in part and part.isprintable()
 
 
 def read_header(path: Path) -> list[str]:
-    """The names of the columns: lower case, single spaces. Raises SwclError where the file can't be read."""
+    """Read the names of the columns: lower case, single spaces. Raises SwclError where the file can't be read."""
     return [_normal(cell) for cell in next(_lines(path), (1, []))[1]]
 
 
 def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Table:
-    """The rows of a label file, with these columns as stripped text; optional ones where the table has them.
+    """Read these columns of a label file as stripped text; those in `optional` where the table has them.
 
     Columns may be shuffled, and differ in case and in spaces; further columns and empty rows are ignored. Raises
-    SwclError naming file, row and column where a column is missing or doubled, the header row is repeated, or a row
-    has more cells than the header.
+    SwclError naming file, row and column where a column is missing or stands twice, the header row is repeated, or a
+    row has more cells than the header.
     """
     lines = _lines(path)
     header_number, header = next(lines, (1, []))
@@ -138,7 +138,7 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
 
 
 def require_unique(table: Table, column: str) -> None:
-    """Raises SwclError at the first cell that stood in an earlier row already."""
+    """Check that no two rows have the same cell in this column. Raises SwclError naming both."""
     seen: set[str] = set()
     for row in table:
         text = row.text(column)
@@ -153,12 +153,12 @@ def _normal(cell: str) -> str:
 
 
 def _place(path: Path, names: Sequence[str], column: str) -> int:
-    found = [place for place, name in enumerate(names) if name == _normal(column)]
-    if len(found) != 1:
-        there = ", ".join(f"'{name}'" for name in names if name)
-        problem = "is there more than once" if found else f"is missing; there are {there or 'none'}"
+    places = [place for place, name in enumerate(names) if name == _normal(column)]
+    if len(places) != 1:
+        columns = ", ".join(f"'{name}'" for name in names if name)
+        problem = "is there more than once" if places else f"is missing; there are {columns or 'none'}"
         raise SwclError(f"{path}, row 1: column '{column}' {problem}.")
-    return found[0]
+    return places[0]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -193,7 +193,7 @@ def _excel_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _excel_cell(value: object) -> str:
-    """Excel knows no integers: 3.0 is 3. An empty cell comes as None, NaN or ''."""
+    """Return a cell of an Excel file as text. Excel has no integers: 3.0 is 3. None, NaN and '' are empty cells."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()

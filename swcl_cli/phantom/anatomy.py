@@ -1,4 +1,4 @@
-"""Where the parts of an eye are, in the frame of a LEFT eye.
+"""Draw where the parts of an eye lie, in the frame of a LEFT eye.
 
 Unit: the radius of a 45-degree field of view. Origin: the nominal centre of the field; x points to the temple (the
 disc lies at negative x), y downwards. Right eyes are mirrored when they are photographed (camera.py).
@@ -21,7 +21,7 @@ COMPLEXIONS = ((214, 106, 44), (172, 78, 34), (206, 132, 104), (202, 136, 70), (
 
 @dataclass(frozen=True)
 class Anatomy:
-    """One eye without its vessels and lesions. Lengths in field radii; colours are RGB, 0 to 255."""
+    """Describe an eye without its vessels and lesions. Lengths in field radii; colours are RGB, 0 to 255."""
 
     disc: tuple[float, float]
     disc_diameter: float
@@ -40,7 +40,7 @@ class Anatomy:
 
 
 def draw_anatomy(seed: int, patient: int, side: int, glaucoma: bool) -> Anatomy:
-    """The anatomy of one eye (side 0 left, 1 right): what both eyes share, varied a little for this one."""
+    """Draw the anatomy of an eye (side 0 left, 1 right); the two eyes of a patient differ a little."""
     both = generator(seed, "phantom anatomy", item=patient)
     own = generator(seed, "phantom eye", item=patient, view=side)
     diameter = both.uniform(0.25, 0.31) * own.uniform(0.96, 1.04)

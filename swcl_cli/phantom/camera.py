@@ -1,4 +1,4 @@
-"""How an eye is photographed: field of view, light, colour, sharpness and noise."""
+"""Photograph a drawn eye: field of view, light, colour, sharpness and noise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Camera:
-    """aspect: width / height; field: radius of the round field / height (over 0.5: top and bottom are cut off).
+    """Describe a camera and its settings.
+
+    aspect: width / height; field: radius of the round field / height (over 0.5: top and bottom are cut off).
 
     zoom: magnification against 45 degrees; blur in pixels at height 448; noise in grey levels.
     """
@@ -35,7 +37,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class View:
-    """One photograph's geometry: `place` maps the left-eye frame of anatomy.py to pixels."""
+    """Map the left-eye frame of anatomy.py to the pixels of a photograph, and back."""
 
     height: int
     width: int
@@ -48,13 +50,13 @@ class View:
     sine: float
 
     def place(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 2) points in field radii -> (N, 2) pixels (x, y)."""
+        """Map points (N, 2) in field radii to pixels (N, 2), as (x, y)."""
         x, y = (points[:, 0] - self.origin[0]) * self.mirror, points[:, 1] - self.origin[1]
         turned = np.stack([x * self.cosine - y * self.sine, x * self.sine + y * self.cosine], axis=1)
         return np.asarray(turned * self.scale + np.array(self.centre))
 
     def grid(self) -> tuple[Floats, Floats]:
-        """The left-eye coordinates (x, y) of every pixel: two (H, W) arrays, the inverse of `place`."""
+        """Return the left-eye coordinates (x, y) of every pixel: two (H, W) arrays, the inverse of `place`."""
         across = ((np.arange(self.width, dtype=np.float32) - self.centre[0]) / self.scale)[None, :]
         down = ((np.arange(self.height, dtype=np.float32) - self.centre[1]) / self.scale)[:, None]
         x = (across * self.cosine + down * self.sine) * self.mirror + self.origin[0]
@@ -63,7 +65,7 @@ class View:
 
 
 def choose_camera(seed: int, patient: int) -> Camera:
-    """Both eyes of a patient are taken by one camera: square with the whole circle, or wide and often cut off."""
+    """Draw the camera of both eyes of a patient: square with the whole circle, or wide and often cut off."""
     rng = generator(seed, "phantom camera", item=patient)
     aspect, field = ((1.0, 0.495), (4 / 3, 0.485), (1.5, 0.6), (1.5, 0.475), (4 / 3, 0.56))[rng.integers(5)]
     return Camera(
@@ -99,7 +101,7 @@ def aim(camera: Camera, rng: np.random.Generator, side: int, height: int) -> Vie
 
 
 def field_of_view(view: View, notch: bool) -> Bytes:
-    """(H, W) 0/1: the lit circle, cut by the frame; some cameras leave a notch at its upper right."""
+    """Draw the mask of the lit circle, (H, W) 0/1, cut by the frame; some cameras leave a notch at its upper right."""
     fov = np.zeros((view.height, view.width), np.uint8)
     centre = (round(view.centre[0] * 16), round(view.centre[1] * 16))
     cv2.circle(fov, centre, round(view.radius * 16), 1, -1, shift=4)
@@ -110,7 +112,7 @@ def field_of_view(view: View, notch: bool) -> Bytes:
 
 
 def light(view: View, vignette: float, rng: np.random.Generator) -> Floats:
-    """(H, W, 3) factors: a slope, a vignette, a dim patch, and sometimes a pale crescent at the rim."""
+    """Draw uneven light as factors (H, W, 3): a slope, a vignette, a dim spot, sometimes a pale crescent at the rim."""
     x = ((np.arange(view.width, dtype=np.float32) - view.centre[0]) / view.radius)[None, :]
     y = ((np.arange(view.height, dtype=np.float32) - view.centre[1]) / view.radius)[:, None]
     square = x * x + y * y
@@ -128,7 +130,7 @@ def light(view: View, vignette: float, rng: np.random.Generator) -> Floats:
 
 
 def expose(retina: Floats, fov: Bytes, camera: Camera, rng: np.random.Generator) -> Bytes:
-    """Lit retina (H, W, 3), 0 to 255 and beyond -> the photograph, uint8."""
+    """Turn the lit retina (H, W, 3), 0 to 255 and beyond, into the photograph, uint8: haze, blur, grain."""
     height, width = fov.shape
     haze = rng.uniform(0, 0.22)
     veil = np.array([168, 134, 112], dtype=np.float32) * camera.exposure

@@ -1,4 +1,4 @@
-"""Lays phantom children out as the CHASE_DB1 download: one folder, both eyes, two observers' vessels."""
+"""Lay phantom children out as the CHASE_DB1 download: one folder, both eyes, two observers' vessels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Job:
 
 
 def lay_out_chase_db1(folder: Path, seed: int, train: int, test: int, workers: int = 1) -> Iterator[int]:
-    """Draw both eyes of `train` (10 at most) + `test` (4 at most) children; yields their numbers."""
+    """Draw both eyes of `train` (10 at most) + `test` (4 at most) children; yield each child's number."""
     children = (*range(1, train + 1), *range(FIRST_TEST, FIRST_TEST + test))
     yield from draw_each(_draw, [Job(folder, seed, child) for child in children], workers)
 

@@ -1,4 +1,4 @@
-"""What an eye suffers from, and which lesions it therefore gets. Lesions come in local clusters."""
+"""Choose the diseases of an eye, and place the lesions that they cause, in local clusters."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OEDEMA = (0.35, 0.3, 0.35)
 
 @dataclass(frozen=True)
 class EyeFindings:
-    """What to draw in one eye. retinopathy 0 to 4; oedema 0 to 2; drusen 0, 1 some, 2 many; dust: on the lens."""
+    """Say what to draw in an eye. retinopathy 0 to 4; oedema 0 to 2; drusen 0, 1 some, 2 many; dust: on the lens."""
 
     retinopathy: int = 0
     oedema: int = 0
@@ -41,16 +41,16 @@ class EyeFindings:
 
 
 class Findings(NamedTuple):
-    """What to draw in a patient's eyes."""
+    """Say what to draw in a patient's eyes."""
 
     left: EyeFindings
     right: EyeFindings
 
 
 def choose_findings(seed: int, patient: int) -> Findings:
-    """A patient of a mixed clinic. The two eyes mostly agree: one may be a grade better, or spared.
+    """Choose the findings of a patient of a mixed clinic. Mostly the two eyes agree, or differ by a grade.
 
-    Grades follow a golden-ratio sequence, so that any few patients in a row hold healthy and ill ones in proportion.
+    Grades follow a golden-ratio sequence, so that any few patients in a row hold healthy and ill people in proportion.
     """
     rng = generator(seed, "phantom findings", item=patient)
     place = (generator(seed, "phantom clinic").random() + patient * GOLDEN_RATIO) % 1
@@ -74,7 +74,7 @@ def _one_eye(grade: int, drusen: int, glaucoma: bool, rng: np.random.Generator) 
 
 
 def place_lesions(anatomy: Anatomy, findings: EyeFindings, rng: np.random.Generator) -> list[Lesion]:
-    """Lesions in the order in which they are painted: deep ones first, small and decisive ones last."""
+    """Place an eye's lesions, in the order of painting: first deep lesions, last the small ones that decide a grade."""
     grade = findings.retinopathy
     territories = _quadrants(anatomy, rng) if grade == 3 else _territories(anatomy, rng)
     lesions = _drusen(anatomy, findings.drusen, rng) + _exudates(anatomy, findings.oedema, territories, rng)
@@ -95,14 +95,14 @@ def place_lesions(anatomy: Anatomy, findings: EyeFindings, rng: np.random.Genera
 
 
 def _quadrants(anatomy: Anatomy, rng: np.random.Generator) -> list[Place]:
-    """A place in each quadrant around the fovea."""
+    """Choose a place in each quadrant around the fovea."""
     x, y = anatomy.fovea
     signs = [(across, down) for across in (-1, 1) for down in (-1, 1)]
     return [(x + across * rng.uniform(0.3, 0.4), y + down * rng.uniform(0.36, 0.48)) for across, down in signs]
 
 
 def _territories(anatomy: Anatomy, rng: np.random.Generator) -> list[Place]:
-    """One or two places towards the corners of the photograph, so that its other corners stay healthy."""
+    """Choose one or two places towards corners of the photograph, so that its other corners stay healthy."""
     places: list[Place] = []
     count = 1 if rng.random() < 0.7 else 2
     while len(places) < count:
@@ -122,7 +122,7 @@ def _scatter(
     rng: np.random.Generator,
     clear_of_fovea: float = 0.07,
 ) -> list[Place]:
-    """`count` places around a centre, in the field, off the disc and `clear_of_fovea`; far ones are drawn again."""
+    """Draw `count` places around a centre, in the field, off the disc and not near the fovea."""
     places: list[Place] = []
     while len(places) < count:
         x, y = rng.normal(centre, spread)
@@ -134,7 +134,7 @@ def _scatter(
 
 
 def _haemorrhage(anatomy: Anatomy, x: float, y: float, rng: np.random.Generator) -> Lesion:
-    """A blot, or a flame that lies along the nerve fibres, which come from the disc."""
+    """Draw a blot, or a flame that lies along the nerve fibres, which come from the disc."""
     fibre = np.arctan2(y - anatomy.disc[1], x - anatomy.disc[0]) + rng.normal(0, 0.25)
     if rng.random() < 0.4:
         return Lesion(HAEMORRHAGE, x, y, rng.uniform(0.05, 0.085), float(fibre), rng.uniform(2.0, 3.2))
@@ -142,7 +142,10 @@ def _haemorrhage(anatomy: Anatomy, x: float, y: float, rng: np.random.Generator)
 
 
 def _exudates(anatomy: Anatomy, oedema: int, territories: list[Place], rng: np.random.Generator) -> list[Lesion]:
-    """Sharp yellow specks in clumps and broken rings; oedema 1: beyond a disc diameter from the fovea, 2: within."""
+    """Draw sharp yellow specks in clumps and broken rings.
+
+    oedema 1: beyond a disc diameter from the fovea, 2: within.
+    """
     if oedema == 0:
         return []
     keep_off = 1.15 * anatomy.disc_diameter if oedema == 1 else 0.05
@@ -168,7 +171,7 @@ def _drusen(anatomy: Anatomy, amount: int, rng: np.random.Generator) -> list[Les
 
 
 def _proliferation(anatomy: Anatomy, territories: list[Place], rng: np.random.Generator) -> list[Lesion]:
-    """New vessels at the disc's rim or along the arcades, a preretinal haemorrhage with a level top, or both."""
+    """Draw new vessels at the disc's rim and along the arcades, a preretinal haemorrhage with a level top, or both."""
     lesions = []
     form = int(rng.integers(3))
     if form != 1:

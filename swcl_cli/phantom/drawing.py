@@ -1,4 +1,4 @@
-"""Draws phantom downloads into a folder, in the public layouts, once each: an interrupted drawing goes on."""
+"""Draw phantom downloads into a folder, in the public layouts; an interrupted drawing resumes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ Drawing = tuple[int, Iterator[int]]  # how many eyes or patients, and a count of
 
 
 def draw(settings: PrepSettings, folder: Path) -> None:
-    """Draws the data sets of `settings.drawn` that this very drawing lacks. Raises SwclError where the folder holds
-    anything else.
+    """Draw the data sets of `settings.drawn` that are not complete yet in this folder.
+
+    Raises SwclError where the folder holds anything but this drawing.
     """
     defining = settings.model_dump(include={"seed", "patients", "drawn_size"})
     description = {**defining, "swcl": __version__}
@@ -44,28 +45,28 @@ def draw(settings: PrepSettings, folder: Path) -> None:
 
 
 def source_of(dataset: str, folder: Path) -> dict[str, Path]:
-    """The settings that name this data set's drawn download to `prep`."""
+    """Return the settings that tell `prep` where this data set's drawn download is."""
     source = folder / download_of(dataset)
     table = {"labels": source / TABLE} if dataset == "folder" else {}
     return {"source": source, "lesion_masks": folder / LESION_MASKS, **table}
 
 
 def download_of(dataset: str) -> str:
-    """The folder of this data set's download: `refuge-cls` and `refuge-seg` are of one."""
+    """Return the name of this data set's download: `refuge-cls` and `refuge-seg` share `refuge`."""
     return dataset.removesuffix("-cls").removesuffix("-seg")
 
 
 def _drawn_already(folder: Path, description: dict[str, Any]) -> list[str]:
-    """The data sets that are complete; notes down what is drawn here before anything is."""
+    """Return the data sets that are complete. In an empty folder, write down first which drawing it will hold."""
     path = folder / DRAWING
-    there = {}
+    stored = {}
     if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
     elif not any(not entry.name.startswith(".") for entry in folder.iterdir()):
         _note(folder, description, [])
         return []
-    done: list[str] = there.pop("drawn", [])
-    if there != description:
+    done: list[str] = stored.pop("drawn", [])
+    if stored != description:
         text = json.dumps(description, sort_keys=True)
         raise SwclError(f"{folder} holds something else than this drawing ({text}): remove it, or name another SOURCE.")
     return done

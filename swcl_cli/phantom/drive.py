@@ -1,4 +1,4 @@
-"""Lays phantom eyes out as the DRIVE download: TIFF photographs, and GIF masks of the vessels and of the field."""
+"""Lay phantom eyes out as the DRIVE download: TIFF photographs, and GIF masks of the vessels and of the field."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIRST_TEST, FIRST_TRAINING = 1, 21
 
 @dataclass(frozen=True)
 class Job:
-    """One person's one eye; index counts the eyes of both parts."""
+    """Say which eye to draw, one a person; index counts the eyes of both parts."""
 
     folder: Path
     seed: int
@@ -33,7 +33,7 @@ class Job:
 
 
 def lay_out_drive(folder: Path, seed: int, train: int, test: int, workers: int = 1) -> Iterator[int]:
-    """Draw `train` + `test` eyes of as many people, a few of them with mild retinopathy; yields a count."""
+    """Draw `train` + `test` eyes of as many people, a few of them with mild retinopathy; yield a count."""
     names = [("training", f"{FIRST_TRAINING + index:02d}") for index in range(train)]
     names += [("test", f"{FIRST_TEST + index:02d}") for index in range(test)]
     jobs = [Job(folder, seed, index, part, name) for index, (part, name) in enumerate(names)]

@@ -1,4 +1,4 @@
-"""Lays phantom patients out as the Kaggle EyePACS download: two folders, two label files, a third upside down."""
+"""Lay phantom patients out as the Kaggle EyePACS download: two folders, two label files, a third upside down."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEIGHTS = (1.0, 1.15, 1.4)
 
 @dataclass(frozen=True)
 class Job:
-    """One patient, photographed at `height` pixels, with an inverting camera or not."""
+    """Say which patient to draw, at `height` pixels, with an inverting camera or not."""
 
     folder: Path
     lesion_folder: Path
@@ -33,7 +33,7 @@ class Job:
 def lay_out_eyepacs(
     folder: Path, lesion_folder: Path, seed: int, patients: int, size: int, workers: int = 1
 ) -> Iterator[int]:
-    """Draw patients 1 to `patients`, 40 % into train; yields each id once drawn. Label files come last.
+    """Draw patients 1 to `patients`, 40 % into train; yield each id once drawn. Label files come last.
 
     Heights are `size` or up to 1.4 times that. A third of the patients are photographed upside down, both eyes.
     """

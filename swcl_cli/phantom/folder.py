@@ -1,4 +1,4 @@
-"""Lays phantom patients out as somebody's own photographs: folders by clinic, and a table of what is known."""
+"""Lay phantom patients out as people's own photographs: folders by clinic, and a table of labels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Job:
 def lay_out_folder(
     folder: Path, lesion_folder: Path, seed: int, patients: int, size: int, workers: int = 1
 ) -> Iterator[int]:
-    """Draw both eyes of `patients` patients, as north/P000_L.jpg; yields each id once drawn. The table comes last."""
+    """Draw both eyes of `patients` patients, as north/P000_L.jpg; yield each id once drawn. The table comes last."""
     jobs = [Job(folder, lesion_folder, seed, patient, size) for patient in range(patients)]
     rows: list[tuple[object, ...]] = []
     for job, both in zip(jobs, draw_each(_draw, jobs, workers), strict=True):

@@ -1,4 +1,4 @@
-"""Lays phantom eyes out as the "B. Disease Grading" part of the IDRiD download, its tables' oddities included."""
+"""Lay phantom eyes out as the "B. Disease Grading" part of the IDRiD download, its tables' oddities included."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CAMERA = Camera(
 
 @dataclass(frozen=True)
 class Job:
-    """One person's one eye; index counts the eyes of both parts, number those of one."""
+    """Say which eye to draw, one a person; index counts the eyes of both parts, number those of its part."""
 
     folder: Path
     lesion_folder: Path
@@ -44,7 +44,7 @@ class Job:
 def lay_out_idrid(
     folder: Path, lesion_folder: Path, seed: int, train: int, test: int, size: int, workers: int = 1
 ) -> Iterator[int]:
-    """Draw `train` + `test` eyes of as many people, `size` pixels high; yields a count. Tables come last.
+    """Draw `train` + `test` eyes of as many people, `size` pixels high; yield a count. Tables come last.
 
     Both parts are numbered from IDRiD_001.
     """

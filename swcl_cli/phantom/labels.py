@@ -1,4 +1,4 @@
-"""Labels, read off what was drawn: the lesion mask, the disc and the cup."""
+"""Read the labels of a drawn eye off its masks of lesions, disc and cup."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ RETINOPATHY_WORDS = (
 
 @dataclass(frozen=True)
 class Labels:
-    """retinopathy 0 to 4; oedema 0 to 2; drusen: their area in disc areas; cup_ratio: vertical, cup to disc."""
+    """Hold the labels of a drawn eye.
+
+    retinopathy 0 to 4; oedema 0 to 2; drusen: their area in disc areas; cup_ratio: vertical, cup to disc.
+    """
 
     retinopathy: int
     oedema: int
@@ -39,7 +42,7 @@ class Labels:
 
     @property
     def degenerate(self) -> bool:
-        """Age-related macular degeneration: many drusen."""
+        """Return whether the eye has age-related macular degeneration: many drusen."""
         return self.drusen >= MANY_DRUSEN
 
     @property
@@ -48,7 +51,7 @@ class Labels:
 
     @property
     def keywords(self) -> str:
-        """Diagnostic keywords as ODIR words them, joined by the full-width comma."""
+        """Return the diagnostic keywords in ODIR's words, joined by its full-width comma."""
         words = [RETINOPATHY_WORDS[self.retinopathy]] if self.retinopathy else []
         if self.drusen > 0:
             words.append("dry age-related macular degeneration" if self.degenerate else "drusen")
@@ -58,7 +61,10 @@ class Labels:
 
 
 def read_labels(lesions: Bytes, disc: Bytes, cup: Bytes, fovea: tuple[float, float], disc_diameter: float) -> Labels:
-    """lesions (H, W) holds 1 + index into KINDS; disc and cup are 0/1; fovea (x, y) and disc_diameter in pixels."""
+    """Measure the labels of an eye in its masks.
+
+    lesions (H, W) holds 1 + index into KINDS; disc and cup are 0/1; fovea (x, y) and disc_diameter in pixels.
+    """
     return Labels(
         retinopathy=retinopathy_grade(lesions, fovea, disc_diameter),
         oedema=oedema_grade(lesions, fovea, disc_diameter),
@@ -68,7 +74,9 @@ def read_labels(lesions: Bytes, disc: Bytes, cup: Bytes, fovea: tuple[float, flo
 
 
 def retinopathy_grade(lesions: Bytes, fovea: tuple[float, float], disc_diameter: float) -> int:
-    """0 nothing; 1 microaneurysms only; 2 more; 3 much blood in each quadrant around the fovea; 4 proliferative."""
+    """Grade retinopathy: 0 none, 1 microaneurysms only, 2 more, 3 much blood in each quadrant around the fovea, 4
+    proliferative.
+    """
     present = set(np.unique(lesions).tolist()) - {0, DRUSEN}
     if present & {NEW_VESSELS, PRERETINAL}:
         return 4
@@ -83,7 +91,7 @@ def retinopathy_grade(lesions: Bytes, fovea: tuple[float, float], disc_diameter:
 
 
 def oedema_grade(lesions: Bytes, fovea: tuple[float, float], disc_diameter: float) -> int:
-    """0 without hard exudates; 2 with one within a disc diameter of the fovea; otherwise 1."""
+    """Grade the risk of oedema: 0 without hard exudates, 2 if any lies within a disc diameter of the fovea, else 1."""
     rows, columns = np.nonzero(lesions == EXUDATE)
     if len(rows) == 0:
         return 0

@@ -1,4 +1,4 @@
-"""Lesions: where they are, and how they are painted. Lengths are field radii in the left-eye frame of anatomy.py."""
+"""Paint lesions into a drawn eye. Lengths are field radii in the left-eye frame of anatomy.py."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ STREAKY = 1.5
 
 @dataclass(frozen=True)
 class Look:
-    """colour: RGB of an opaque lesion, or what it lets through (`absorbs`); edge: softness against the radius."""
+    """Say what a kind of lesion looks like.
+
+    colour: RGB of an opaque lesion, or, if it `absorbs`, the share of light that passes; edge: width of the soft edge
+    against the radius; ragged: depth of the outline's waves.
+    """
 
     colour: tuple[float, float, float]
     absorbs: bool
@@ -43,7 +47,7 @@ LOOKS = {
 
 @dataclass(frozen=True)
 class Lesion:
-    """radius: half the length along `angle` (radians); stretch: length / breadth."""
+    """Place a lesion. radius: half the length along `angle` (radians); stretch: length / breadth."""
 
     kind: int
     x: float
@@ -54,7 +58,7 @@ class Lesion:
 
 
 def paint_lesion(image: Floats, mask: Bytes, lesion: Lesion, view: View, rng: np.random.Generator) -> None:
-    """Paint one lesion into the (H, W, 3) image and its kind into the (H, W) mask, in place."""
+    """Paint a lesion into the (H, W, 3) image and its kind into the (H, W) mask, in place."""
     centre = view.place(np.array([[lesion.x, lesion.y]]))[0]
     tip = view.place(np.array([[lesion.x + np.cos(lesion.angle), lesion.y + np.sin(lesion.angle)]]))[0] - centre
     radius = max(lesion.radius * view.scale, SMALLEST)
@@ -86,7 +90,7 @@ def paint_lesion(image: Floats, mask: Bytes, lesion: Lesion, view: View, rng: np
 def _blob(
     along: Floats, across: Floats, down: Floats, radius: float, lesion: Lesion, rng: np.random.Generator
 ) -> Floats:
-    """Opacity of a round or streaky spot; along, across and down are in units of its radius (pixels)."""
+    """Draw the opacity of a round or streaky spot; along, across and down are in units of its radius (pixels)."""
     look = LOOKS[lesion.kind]
     distance = np.hypot(along, across)
     angle = np.arctan2(across, along)
@@ -102,7 +106,7 @@ def _blob(
 
 
 def _tuft(shape: tuple[int, int], middle: tuple[float, float], radius: float, rng: np.random.Generator) -> Floats:
-    """Opacity of a fan of fine wandering vessels around the middle (x, y)."""
+    """Draw the opacity of a fan of fine wandering vessels around the middle (x, y)."""
     drawn = np.zeros(shape, np.uint8)
     for spoke in range(9):
         turn = 2 * np.pi * spoke / 9 + rng.normal(0, 0.3) + np.cumsum(rng.normal(0, 0.5, 14))
@@ -113,7 +117,7 @@ def _tuft(shape: tuple[int, int], middle: tuple[float, float], radius: float, rn
 
 
 def paint_dust(image: Floats, view: View, rng: np.random.Generator) -> None:
-    """Pale discs of dust on the lens, near the rim, in place. No lesion: the mask doesn't hold them."""
+    """Paint pale discs of dust on the lens, near the rim, in place. Dust is no lesion: masks don't hold it."""
     rows, columns = np.ogrid[: view.height, : view.width]
     for _ in range(int(rng.integers(3, 8))):
         angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 0.95) * view.radius

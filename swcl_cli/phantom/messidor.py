@@ -1,4 +1,4 @@
-"""Lays phantom eyes out as the Messidor download: base folders of TIFFs, a table each, its errata and duplicates."""
+"""Lay phantom eyes out as the Messidor download: base folders of TIFFs, a table each, its errata and duplicates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BASES = ("Base11", "Base12", "Base33")
 DOUBLED = "Base33"
 COLUMNS = ("Image name", "Ophthalmologic department", "Retinopathy grade", "Risk of macular edema ")
 DEPARTMENTS = {"1": "Service Ophtalmologie Lariboisiere", "3": "LaTIM - CHU de BREST"}
-ERRATUM = ("Base11", "20051020_63045_0100_PP")  # its eye is healthy, its grade in the table is not
+ERRATUM = ("Base11", "20051020_63045_0100_PP")  # its eye is healthy, but the table gives it WRONG_GRADE
 WRONG_GRADE = 1
 GRADES = (0.45, 0.15, 0.2, 0.2)
 CAMERA = Camera(aspect=1.5, field=0.475, notch=True, balance=(1.08, 0.95, 0.8), exposure=0.9, vignette=0.3)
@@ -26,7 +26,7 @@ CAMERA = Camera(aspect=1.5, field=0.475, notch=True, balance=(1.08, 0.95, 0.8), 
 
 @dataclass(frozen=True)
 class Job:
-    """One person's one eye; index counts the eyes of all bases."""
+    """Say which eye to draw, one a person; index counts the eyes of all bases."""
 
     folder: Path
     lesion_folder: Path
@@ -40,9 +40,9 @@ class Job:
 def lay_out_messidor(
     folder: Path, lesion_folder: Path, seed: int, eyes: int, size: int, workers: int = 1
 ) -> Iterator[int]:
-    """Draw `eyes` eyes of as many people, a third into each of three bases; yields a count. Tables come last.
+    """Draw `eyes` eyes of as many people, a third into each of three bases; yield a count. Tables come last.
 
-    The last base holds two photographs twice more: one pair with equal grades, one with others.
+    The last base holds copies of two photographs: the first with an equal grade, the second with another grade.
     """
     jobs = []
     for index in range(eyes):
@@ -59,7 +59,7 @@ def lay_out_messidor(
 
 
 def _draw(job: Job) -> tuple[int, int]:
-    """The grades that the table gives: of the eye, but for the one that the errata are about."""
+    """Draw an eye; return the grades that the table gives for it, which are wrong for ERRATUM."""
     chance = generator(job.seed, "phantom messidor", item=job.index)
     wrong = (job.base, job.stem) == ERRATUM
     grade = 0 if wrong else int(chance.choice(4, p=GRADES))
@@ -74,7 +74,7 @@ def _draw(job: Job) -> tuple[int, int]:
 
 
 def _double(folder: Path, rows: list[tuple[object, ...]]) -> None:
-    """Copies of the first two photographs, under other compression; the second one's grade differs."""
+    """Copy the first two photographs under other compression; the second copy gets another grade."""
     for number, (name, department, grade, oedema) in enumerate(rows[:2]):
         stem = f"20051205_{33025 + number}_0400_PP"
         assert isinstance(grade, int)

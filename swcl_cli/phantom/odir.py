@@ -1,4 +1,4 @@
-"""Lays phantom patients out as the official OIA-ODIR download: three parts, each with its images and its workbook."""
+"""Lay phantom patients out as the official OIA-ODIR download: three parts, each with its images and its workbook."""
 
 from __future__ import annotations
 
@@ -29,9 +29,15 @@ PARTS = (
     ("On-site Test Set", "on-site test annotation (English).xlsx", 0.2),
 )
 COLUMNS = (
-    "ID", "Patient Age", "Patient Sex", "Left-Fundus", "Right-Fundus", "Left-Diagnostic Keywords",
-    "Right-Diagnostic Keywords", "N", "D", "G", "C", "A", "H", "M", "O",
-)  # fmt: skip
+    "ID",
+    "Patient Age",
+    "Patient Sex",
+    "Left-Fundus",
+    "Right-Fundus",
+    "Left-Diagnostic Keywords",
+    "Right-Diagnostic Keywords",
+    *"NDGCAHMO",
+)
 ANTERIOR_SEGMENT = "anterior segment image"
 ANTERIOR_FROM = 20
 DUST = "lens dust"
@@ -39,7 +45,7 @@ DUST = "lens dust"
 
 @dataclass(frozen=True)
 class Job:
-    """One patient; outside: the side (0, 1) photographed from outside by mistake, if any."""
+    """Say which patient to draw; outside: the side (0, 1) photographed from outside by mistake, if any."""
 
     folder: Path
     lesion_folder: Path
@@ -53,9 +59,10 @@ class Job:
 def lay_out_odir(
     folder: Path, lesion_folder: Path, seed: int, patients: int, size: int, workers: int = 1
 ) -> Iterator[int]:
-    """Draw `patients` patients, ids counted through the three parts (70, 10, 20 %); yields each id once drawn.
+    """Draw `patients` patients, ids counted through the three parts (70, 10, 20 %); yield each id once drawn.
 
-    From 20 patients on, one in the training part has an "anterior segment image". Workbooks come last.
+    Where there are 20 patients or more, one patient of the training part has an "anterior segment image". Workbooks
+    come last.
     """
     first = round(patients * PARTS[0][2])
     second = first + round(patients * PARTS[1][2])
@@ -100,14 +107,14 @@ def _draw(job: Job) -> tuple[object, ...]:
 
 
 def _with_dust(keywords: str, chance: np.random.Generator) -> str:
-    """A dusty photograph of a normal eye is often called nothing but dusty."""
+    """Add the keyword of lens dust; for a normal eye it often replaces the others, as in the download."""
     if keywords == NORMAL and chance.random() < 0.4:
         return DUST
     return DUST + KEYWORD_COMMA + keywords
 
 
 def _flags(labels: list[Labels], other: bool) -> tuple[int, ...]:
-    """The patient's N, D, G, C, A, H, M, O: a few drusen are "other", many are A, as in the download."""
+    """Return the patient's N, D, G, C, A, H, M, O: a few drusen are "other", many are A, as in the download."""
     flags = {
         "D": any(eye.retinopathy > 0 for eye in labels),
         "G": any(eye.glaucoma for eye in labels),

@@ -1,4 +1,4 @@
-"""A photograph that is not of the retina: the front of the eye, as a few downloads hold by mistake."""
+"""Draw a photograph of the front of an eye, as a few downloads hold by mistake."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from swcl_cli.phantom.retina import smooth_noise
 
 
 def draw_anterior_segment(rng: np.random.Generator, height: int, width: int) -> Bytes:
-    """(height, width, 3) uint8 RGB: lids, white of the eye, iris, pupil, and the lamp's reflection."""
+    """Draw lids, white of the eye, iris, pupil, and the lamp's reflection: uint8 RGB (height, width, 3)."""
     image = np.empty((height, width, 3), np.uint8)
     image[:] = (176, 124, 102)
     middle = (width // 2, height // 2)

@@ -1,4 +1,4 @@
-"""A patient's two eyes, drawn and photographed."""
+"""Draw and photograph a patient's two eyes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ SIDES = ("left", "right")
 
 @dataclass(frozen=True)
 class Eye:
-    """image (H, W, 3) uint8 RGB; vessels, fov, disc, cup (H, W) 0/1; lesions (H, W) 0 or 1 + index into KINDS.
+    """Hold the photograph of a drawn eye, its masks and its labels.
 
-    fovea: (x, y) in pixels, disc_diameter in pixels. All masks lie within fov.
+    image (H, W, 3) uint8 RGB; vessels, fov, disc, cup (H, W) 0/1; lesions (H, W) 0 or 1 + index into KINDS. fovea:
+    (x, y) in pixels, disc_diameter in pixels. All masks lie within fov.
     """
 
     image: Bytes
@@ -37,14 +38,14 @@ class Eye:
 
 
 def draw_patient(seed: int, patient: int, size: int, findings: Findings) -> tuple[Eye, Eye]:
-    """The left and the right eye, `size` pixels high, taken by one camera."""
+    """Draw the left and the right eye, `size` pixels high, photographed by the same camera."""
     camera = choose_camera(seed, patient)
     left, right = (draw_eye(seed, patient, side, size, findings[side], camera) for side in (0, 1))
     return left, right
 
 
 def draw_eye(seed: int, patient: int, side: int, size: int, findings: EyeFindings, camera: Camera) -> Eye:
-    """One eye (side 0 left, 1 right), `size` pixels high. The disc lies on the image's left for a left eye."""
+    """Draw an eye (side 0 left, 1 right), `size` pixels high. A left eye has its disc on the image's left."""
     anatomy = draw_anatomy(seed, patient, side, findings.glaucoma)
     own = generator(seed, "phantom photograph", item=patient, view=side)
     view = aim(camera, own, side, size)
@@ -78,7 +79,7 @@ def draw_eye(seed: int, patient: int, side: int, size: int, findings: EyeFinding
 def _add_lesions(
     fundus: Floats, vessels: PaintedVessels, placed: list[Lesion], view: View, rng: np.random.Generator
 ) -> tuple[Floats, Bytes]:
-    """Drusen and exudates lie under the vessels, the others over them."""
+    """Paint vessels and lesions: drusen and exudates under the vessels, the other lesions over them."""
     mask = np.zeros(fundus.shape[:2], np.uint8)
     for lesion in placed:
         if lesion.kind in DEEP:

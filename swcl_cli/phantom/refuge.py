@@ -1,4 +1,4 @@
-"""Lays phantom eyes out as the REFUGE download: three parts, masks of disc and cup, two tables of labels."""
+"""Lay phantom eyes out as the REFUGE download: three parts, masks of disc and cup, two tables of labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from swcl_cli.phantom.disease import EyeFindings
 from swcl_cli.phantom.patient import Eye, draw_eye
 from swcl_cli.phantom.studio import FIRST_PERSON, draw_each, write_photograph, write_workbook
 
-GLAUCOMA = 0.3  # of 400 eyes 40 have it; few eyes need more, so that each part holds both
+GLAUCOMA = 0.3  # share of eyes; REFUGE has 0.1, but in a small part both classes need some eyes
 CAMERAS = {  # the training part came from another camera
     "train": Camera(aspect=2124 / 2056, field=0.49, balance=(1.12, 0.92, 0.55), exposure=0.95, vignette=0.3),
     "val": Camera(aspect=1.0, field=0.495, balance=(1.1, 1.0, 0.85), exposure=0.8, vignette=0.2, blur=1.0),
@@ -34,7 +34,10 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Job:
-    """One person's one eye; index counts the eyes of all parts, number those of its part (train: of its kind)."""
+    """Say which eye to draw, one a person.
+
+    index counts the eyes of all parts, number those of its part (train: those with, or without, glaucoma).
+    """
 
     folder: Path
     seed: int
@@ -46,7 +49,7 @@ class Job:
 
 
 def lay_out_refuge(folder: Path, seed: int, eyes: int, size: int, workers: int = 1) -> Iterator[int]:
-    """Draw `eyes` eyes into each of the three parts, of as many people; yields a count. Tables come last."""
+    """Draw `eyes` eyes into each of the three parts, of as many people; yield a count. Tables come last."""
     jobs: list[Job] = []
     for part in CAMERAS:
         ill = set(
@@ -89,5 +92,5 @@ def _names(job: Job) -> tuple[str, str]:
 
 
 def _disc_and_cup(eye: Eye) -> np.ndarray:
-    """0 in the cup, 128 in the rim, 255 elsewhere."""
+    """Return the mask as REFUGE stores it: 0 in the cup, 128 in the rim, 255 elsewhere."""
     return np.select([eye.cup > 0, eye.disc > 0], [np.uint8(0), np.uint8(128)], np.uint8(255))

@@ -1,4 +1,4 @@
-"""The healthy retina in colour: pigment, choroid, macula, optic disc, and the vessels over them."""
+"""Paint the healthy retina in colour: pigment, choroid, macula, optic disc, and the vessels over them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from swcl_cli.phantom.anatomy import Anatomy
 from swcl_cli.phantom.camera import Bytes, Floats
 from swcl_cli.phantom.vessels import PaintedVessels
 
-# What is left of red, green and blue under a vessel.
+# Shares of red, green and blue that pass through a vessel.
 ARTERY = np.array([0.88, 0.56, 0.62], dtype=np.float32)
 VEIN = np.array([0.74, 0.42, 0.52], dtype=np.float32)
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> Floats:
-    """(H, W) noise of about unit variance with about `cells` bumps along the height."""
+    """Draw noise (H, W) of about unit variance with about `cells` bumps along the height."""
     across = max(2, round(cells * shape[1] / shape[0]))
     coarse = rng.standard_normal((max(2, cells), across), dtype=np.float32)
     return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC), dtype=np.float32)
 
 
 def paint_fundus(anatomy: Anatomy, grid: tuple[Floats, Floats], rng: np.random.Generator) -> Floats:
-    """(H, W, 3): the pigmented ground with its choroidal vessels and the dark macula; no disc yet."""
+    """Paint the pigmented ground with its choroidal vessels and the dark macula, without the disc: (H, W, 3)."""
     x, y = grid
     shape = (x.shape[0], x.shape[1])
     mottle = sum(depth * smooth_noise(rng, shape, cells) for depth, cells in ((0.05, 5), (0.025, 24), (0.018, 70)))
@@ -42,7 +42,7 @@ def paint_fundus(anatomy: Anatomy, grid: tuple[Floats, Floats], rng: np.random.G
 
 
 def _choroid(grid: tuple[Floats, Floats], anatomy: Anatomy, rng: np.random.Generator) -> Floats:
-    """Bands that fan out from beyond the disc to the temple: ridges of a noise stretched along them."""
+    """Draw bands that fan out from beyond the disc to the temple: ridges of a noise stretched along them."""
     x, y = grid
     shape = (x.shape[0], x.shape[1])
     coarse = rng.standard_normal((170, 18), dtype=np.float32)
@@ -59,7 +59,10 @@ def _choroid(grid: tuple[Floats, Floats], anatomy: Anatomy, rng: np.random.Gener
 
 
 def disc_distance(anatomy: Anatomy, grid: tuple[Floats, Floats], part: float, shift: tuple[float, float]) -> Floats:
-    """(H, W): 1 on the outline of the ellipse of `part` of the disc's size, less within; `shift` in disc diameters."""
+    """Return each pixel's distance (H, W) from the centre of the disc, or of an ellipse of `part` of its size.
+
+    1 on the outline, less within. shift: of the centre, in disc diameters.
+    """
     tilt = np.deg2rad(anatomy.disc_tilt)
     dx = grid[0] - anatomy.disc[0] - shift[0] * anatomy.disc_diameter
     dy = grid[1] - anatomy.disc[1] - shift[1] * anatomy.disc_diameter
@@ -71,7 +74,7 @@ def disc_distance(anatomy: Anatomy, grid: tuple[Floats, Floats], part: float, sh
 def paint_disc(
     fundus: Floats, anatomy: Anatomy, grid: tuple[Floats, Floats], rng: np.random.Generator
 ) -> tuple[Floats, Bytes, Bytes]:
-    """The fundus with its disc, and the 0/1 masks of disc and cup."""
+    """Paint the disc into the fundus; return the image and the 0/1 masks of disc and cup."""
     outline = disc_distance(anatomy, grid, 1.0, (0.0, 0.0))
     hollow = disc_distance(anatomy, grid, anatomy.cup_ratio, anatomy.cup_shift)
     ground = np.array(anatomy.complexion, dtype=np.float32)
@@ -99,8 +102,8 @@ def _soft(distance: Floats, width: float) -> Floats:
 
 
 def add_vessels(image: Floats, vessels: PaintedVessels) -> Floats:
-    """Blood absorbs mostly green and blue; wide vessels carry a bright line along their middle."""
-    for coverage, left in ((vessels.arteries, ARTERY), (vessels.veins, VEIN)):
-        image = image * (1 - coverage[..., None] * (1 - left))
+    """Add the vessels: blood absorbs mostly green and blue, and wide vessels reflect light along their middle."""
+    for coverage, passing in ((vessels.arteries, ARTERY), (vessels.veins, VEIN)):
+        image = image * (1 - coverage[..., None] * (1 - passing))
     shine = (vessels.reflex * 0.22)[..., None]
     return np.asarray(image * (1 + shine), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Lays phantom eyes out as the STARE download: three folders of gzipped PPM, two observers' vessels."""
+"""Lay phantom eyes out as the STARE download: three folders of gzipped PPM, two observers' vessels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Job:
 
 
 def lay_out_stare(folder: Path, seed: int, train: int, test: int, workers: int = 1) -> Iterator[int]:
-    """Draw `train` + `test` (10 at most) eyes of as many people, half of them ill; yields a count."""
+    """Draw `train` + `test` (10 at most) eyes of as many people, half of them ill; yield a count."""
     jobs = [Job(folder, seed, number) for number in (*TRAINING[:train], *TEST[:test])]
     yield from draw_each(_draw, jobs, workers)
 

@@ -1,4 +1,4 @@
-"""What the layouts share: photographs written with their lesion masks, and patients drawn by several processes."""
+"""Serve all layouts: draw patients in several processes, and write photographs, lesion masks and tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIRST_PERSON = {layout: 1_000_000 * place for place, layout in enumerate(LAYOUTS
 
 
 def draw_each(draw: Callable[[Job], Drawn], jobs: Sequence[Job], workers: int) -> Iterator[Drawn]:
-    """`draw` of each job, in the order of the jobs, whatever the number of processes; 1 stays in this one."""
+    """Draw each job in up to `workers` processes, and yield the results in the order of the jobs."""
     if workers <= 1:
         yield from map(draw, jobs)
         return
@@ -54,21 +54,24 @@ def write_lesion_mask(folder: Path, name: str, lesions: Bytes) -> None:
 
 
 def write_eye(folder: Path, lesion_folder: Path, name: str, eye: Eye, inverted: bool = False) -> None:
-    """Photograph and lesion mask of one eye; inverted: both rotated by 180 degrees."""
+    """Write photograph and lesion mask of an eye; inverted: both rotated by 180 degrees."""
     turn = 2 if inverted else 0
     write_photograph(folder, name, np.ascontiguousarray(np.rot90(eye.image, turn)))
     write_lesion_mask(lesion_folder, name, np.ascontiguousarray(np.rot90(eye.lesions, turn)))
 
 
 def write_table(path: Path, rows: Sequence[Sequence[object]], ending: str = "\n", padding: int = 0) -> None:
-    """Comma-separated rows (header first) with `padding` empty columns more, as the public tables come."""
+    """Write comma-separated rows (header first) with `padding` empty columns more, as the public tables have."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [",".join(str(value) for value in row) + "," * padding + ending for row in rows]
     path.write_bytes("".join(lines).encode())
 
 
 def write_workbook(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    """One sheet. openpyxl stamps the time into the file and its archive; replaced, so equal rows give equal bytes."""
+    """Write rows as an .xlsx file of one sheet, so that equal rows give equal bytes.
+
+    openpyxl stamps the time into the file and its archive: these stamps are replaced.
+    """
     workbook = Workbook()
     sheet = workbook.active
     assert sheet is not None
@@ -84,5 +87,5 @@ def write_workbook(path: Path, rows: Sequence[Sequence[object]]) -> None:
 
 
 def black_and_white(mask: Bytes) -> Image.Image:
-    """A 0/1 mask as grey 0 and 255, as the downloads have it."""
+    """Turn a 0/1 mask into grey 0 and 255, as the downloads store masks."""
     return Image.fromarray(np.where(mask > 0, np.uint8(255), np.uint8(0)))

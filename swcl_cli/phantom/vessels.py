@@ -1,4 +1,4 @@
-"""The retinal arteries and veins: grown from the disc along the arcades, then painted."""
+"""Grow the retinal arteries and veins from the disc along the arcades, and paint them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COVERED = 110
 
 @dataclass(frozen=True)
 class Branch:
-    """points (N, 2) and widths (N,) in field radii."""
+    """Hold the course of a grown vessel: points (N, 2) and widths (N,) in field radii."""
 
     points: NDArray[np.float64]
     widths: NDArray[np.float64]
@@ -38,7 +38,10 @@ class Branch:
 
 @dataclass(frozen=True)
 class Bud:
-    """A vessel about to grow. `turning`: (arc length, heading) knots of a trunk; without them it seeks its goal."""
+    """Describe a vessel that is about to grow.
+
+    turning: knots (arc length, heading) of a trunk; without them the vessel turns to the fovea if `inward`, else away.
+    """
 
     start: tuple[float, float]
     heading: float
@@ -88,9 +91,9 @@ def _wander(rng: np.random.Generator, tortuosity: float, steps: int) -> NDArray[
 
 
 def grow(anatomy: Anatomy, both: np.random.Generator, own: np.random.Generator) -> list[Branch]:
-    """Both trees of one eye, widest vessels first. Vessels of a kind never cross; none enters the fovea.
+    """Grow both trees of an eye, widest vessels first. Vessels of a kind never cross; none enters the fovea.
 
-    both: what the two eyes of a patient share; own: this eye's.
+    both: chance that the two eyes of a patient share; own: this eye's chance.
     """
     cells = round(2 * 1.5 / CELL)
     taken = {kind: np.zeros((cells, cells), np.int32).tolist() for kind in (True, False)}
@@ -157,7 +160,7 @@ def _grow_one(
 
 @dataclass(frozen=True)
 class PaintedVessels:
-    """Coverage 0 to 1 of arteries and veins, their central light reflex, and the 0/1 mask: all (H, W)."""
+    """Hold painted vessels: coverage 0 to 1 of arteries and veins, their light reflex, and the 0/1 mask, all (H, W)."""
 
     arteries: Floats
     veins: Floats
@@ -166,7 +169,7 @@ class PaintedVessels:
 
 
 def paint(branches: list[Branch], view: View) -> PaintedVessels:
-    """Paint at three times the size, thin vessels first and fainter, then average down."""
+    """Paint vessels at three times the size, thin vessels first and fainter, then average down."""
     size = (view.height * SUPERSAMPLING, view.width * SUPERSAMPLING)
     layers = {kind: np.zeros(size, np.uint8) for kind in ("artery", "vein", "reflex")}
     for branch in sorted(branches, key=lambda branch: branch.widths[0]):
