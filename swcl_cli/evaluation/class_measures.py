@@ -1,4 +1,4 @@
-"""The measures of graded photographs: of each head, and of all heads together (paper IV; FACTS E8)."""
+"""Measure classifiers of photographs: each head, and all heads together (paper IV; FACTS E8)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from swcl_cli.evaluation.resampling import Measure, Values, Weights, quadratic_kappas, ranked_auc, share
 
 Array = NDArray[Any]
-SPECIFICITY = 0.9  # of the second threshold, on validation
+SPECIFICITY = 0.9  # on validation, of the second threshold
 
 
 def class_measures(
     truths: Mapping[str, Array], scores: Mapping[str, Array], thresholds: Mapping[str, float] | None = None
 ) -> dict[str, Measure]:
-    """truths: (N,) classes a head; scores: (N, K) probabilities; thresholds: `specific_threshold` of each head.
+    """Define the measures of each head. Where there are several, names begin with the head's name.
 
-    Where there are several heads each one's measures bear its name, and `joint_accuracy` asks all to be right. AUC,
-    sensitivity and specificity are of "any class above 0", of two classes hence of class 1.
+    truths: (N,) classes a head; scores: (N, K) probabilities; thresholds: `specific_threshold` of each head. With
+    several heads `joint_accuracy` is the share of photographs for which all heads are right. AUC, sensitivity and
+    specificity are of "any class above 0", of two classes hence of class 1.
     """
     predicted = {head: probabilities.argmax(axis=1) for head, probabilities in scores.items()}
     measures = {}
@@ -37,7 +38,10 @@ def class_measures(
 
 
 def specific_threshold(truth: ArrayLike, score: ArrayLike) -> float:
-    """The lowest score t of a negative such that 90 % of the negatives are not above t: (N,) each. NaN without any."""
+    """Return the lowest score t of a negative such that 90 % of the negatives are not above t. NaN without negatives.
+
+    truth, score: (N,) each.
+    """
     negatives = np.sort(np.asarray(score, np.float64)[~np.asarray(truth, bool)])
     if not len(negatives):
         return float("nan")
@@ -45,7 +49,7 @@ def specific_threshold(truth: ArrayLike, score: ArrayLike) -> float:
 
 
 def any_grade(probabilities: Array) -> Array:
-    """(N, K) -> (N,) how probable any class above 0 is."""
+    """Return how probable any class above 0 is: (N, K) -> (N,)."""
     above: Array = probabilities[:, 1:].sum(axis=1, dtype=np.float64)
     return above
 
@@ -72,10 +76,10 @@ def _head_measures(
     return measures
 
 
-def _rates(ill: Array, found: Array, none_ill: str, all_ill: str) -> dict[str, Measure]:
+def _rates(ill: Array, predicted: Array, none_ill: str, all_ill: str) -> dict[str, Measure]:
     return {
-        "sensitivity": Measure(lambda weights: share(found, weights, ill), none_ill),
-        "specificity": Measure(lambda weights: share(~found, weights, ~ill), all_ill),
+        "sensitivity": Measure(lambda weights: share(predicted, weights, ill), none_ill),
+        "specificity": Measure(lambda weights: share(~predicted, weights, ~ill), all_ill),
     }
 
 

@@ -1,4 +1,4 @@
-"""How embeddings lie on the sphere: whether positives are near, whether all are spread out, whether they collapsed."""
+"""Measure how embeddings lie on the sphere: whether positives are near, all are spread out, or all have collapsed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:  # the report asks for the bounds alone, and need not wait for
     from torch import Tensor
 
 COLLAPSED = 0.1  # two embeddings' mean cosine is 0.99: at temperature 0.1 negatives look like positives to the loss
-HEALTHY_ENTROPY = (0.01, 0.999)  # of DINO's teacher: below, one class has all; above, all classes are alike
+HEALTHY_ENTROPY = (0.01, 0.999)  # of DINO's teacher: below, one class holds all photographs; above, classes are alike
 
 
 def alignment(z: Tensor, labels: Tensor) -> Tensor:
-    """Mean squared distance of positive pairs (Wang & Isola 2020, arXiv 2005.10242, alpha 2); NaN where there is none.
+    """Return the mean squared distance of positive pairs (Wang & Isola 2020, arXiv 2005.10242, alpha 2); NaN if none.
 
     z: (N, D), rows of unit length; labels: (N,), equal = positive pair. 0 where positives coincide.
     """
@@ -25,7 +25,7 @@ def alignment(z: Tensor, labels: Tensor) -> Tensor:
 
 
 def uniformity(z: Tensor) -> Tensor:
-    """log of the mean of exp(-2 d^2) over distinct pairs (Wang & Isola 2020, t = 2): 0 collapsed, about -4 uniform.
+    """Return log of the mean of exp(-2 d^2) over pairs (Wang & Isola 2020, t = 2): 0 collapsed, about -4 uniform.
 
     z: (N, D), rows of unit length. NaN for one row.
     """
@@ -34,20 +34,20 @@ def uniformity(z: Tensor) -> Tensor:
 
 
 def spread(z: Tensor) -> Tensor:
-    """Mean standard deviation of a dimension, times sqrt(D): 1 uniform on the sphere, 0 collapsed (arXiv 2011.10566).
+    """Return the mean standard deviation of a dimension, times sqrt(D): 1 uniform on the sphere, 0 collapsed.
 
-    z: (N, D), rows of unit length. NaN for one row.
+    From arXiv 2011.10566. z: (N, D), rows of unit length. NaN for one row.
     """
     return z.std(dim=0).mean() * math.sqrt(z.shape[1])
 
 
 def is_collapsed(spread: float) -> bool:
-    """Whether embeddings of this spread tell (almost) nothing apart. Random networks have 0.2 to 0.5."""
+    """Return whether embeddings of this spread are almost all the same. Random networks have 0.2 to 0.5."""
     return spread < COLLAPSED
 
 
 def teacher_fault(entropy: float) -> str:
-    """What a DINO teacher whose answers have this mean entropy, of 1, does wrong; empty where that is nothing."""
+    """Say what is wrong with a DINO teacher whose answers have this mean entropy (0 to 1); empty if nothing is."""
     least, most = HEALTHY_ENTROPY
     if entropy < least:
         return "has put all photographs into one class"

@@ -1,4 +1,4 @@
-"""The measures of the paper's tasks, and intervals around them. All are shares (0 to 1), not percent."""
+"""Compute the paper's measures, and intervals around them. All are shares (0 to 1), not percent."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from swcl_cli import chance
 
 
 def auc(truth: ArrayLike, score: ArrayLike) -> float:
-    """Exact area under the ROC curve (FACTS E8): the share of pairs that the score orders rightly, a tie being half.
+    """Return the exact area under the ROC curve (FACTS E8): the share of pairs that the score orders rightly.
 
-    truth: (N,) 0 or 1; score: (N,). NaN where a class is absent. Equals scikit-learn's in a twentieth of the time at
-    600 rows, which bootstraps need. Raises ValueError where a score is NaN.
+    A tie counts as half. truth: (N,) 0 or 1; score: (N,). NaN where a class is absent. Equals scikit-learn's in a
+    twentieth of the time at 600 rows, which bootstraps need. Raises ValueError where a score is NaN.
     """
     truth, score = np.asarray(truth).astype(bool), np.asarray(score, np.float64)
     if np.isnan(score).any():
@@ -27,9 +27,10 @@ def auc(truth: ArrayLike, score: ArrayLike) -> float:
 
 
 def roc_points(truth: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(false positive rates, true positive rates) of `score >= t` for falling t, from (0, 0) to (1, 1): (T + 1,) each.
+    """Return the ROC curve: false and true positive rates of `score >= t` for falling t, (T + 1,) each.
 
-    truth: (N,) 0 or 1; score: (N,), T of which differ. The area under the points is `auc`. NaN where a class is absent.
+    From (0, 0) to (1, 1). truth: (N,) 0 or 1; score: (N,), T of which differ. The area under the points is `auc`. NaN
+    where a class is absent.
     """
     truth = np.asarray(truth).astype(bool)
     values, place = np.unique(-np.asarray(score, np.float64), return_inverse=True)
@@ -42,8 +43,9 @@ def roc_points(truth: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.float64],
 
 
 def binary_outcomes(truth: ArrayLike, score: ArrayLike, threshold: float = 0.5) -> dict[str, float]:
-    """Counts of true and false positives and negatives, where a score above the threshold is a positive (as argmax),
-    and `sensitivity` and `specificity`, NaN where their class is absent. Both (N,).
+    """Count true and false positives and negatives, where a score above the threshold is a positive (as argmax).
+
+    Also `sensitivity` and `specificity`, NaN where their class is absent. truth, score: (N,).
     """
     truth, positive = np.asarray(truth).astype(bool), np.asarray(score) > threshold
     return {
@@ -58,9 +60,10 @@ def binary_outcomes(truth: ArrayLike, score: ArrayLike, threshold: float = 0.5) 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins of equal width over the probabilities, (B,) each: rows in it, their mean score, the share of true ones.
+    """Hold a reliability diagram: bins of equal width over the probabilities, (B,) each.
 
-    Mean and share are NaN in an empty bin.
+    count: rows in each bin; score: their mean score; share: the share of them that is true. Both are NaN where a bin is
+    empty.
     """
 
     count: NDArray[np.int64]
@@ -69,16 +72,16 @@ class Reliability:
 
     @property
     def expected_calibration_error(self) -> float:
-        """The mean over rows of |share - mean score| of their bin. NaN without rows."""
-        held = self.count > 0
-        gaps = np.abs(self.share - self.score)[held]
-        return float(gaps @ self.count[held] / self.count.sum()) if held.any() else float("nan")
+        """Return the mean over rows of |share - mean score| of their bin. NaN without rows."""
+        filled = self.count > 0
+        gaps = np.abs(self.share - self.score)[filled]
+        return float(gaps @ self.count[filled] / self.count.sum()) if filled.any() else float("nan")
 
 
 def reliability(truth: ArrayLike, score: ArrayLike, bins: int = 10) -> Reliability:
-    """How often what is scored as probable is true. truth: (N,) 0 or 1; score: (N,) probabilities.
+    """Compare probabilities with how often they come true. truth: (N,) 0 or 1; score: (N,) probabilities.
 
-    Bin b holds the scores in (b / bins, (b + 1) / bins], the first 0 as well. Raises ValueError for scores outside.
+    Bin b holds the scores in (b / bins, (b + 1) / bins], the first bin 0 as well. Raises ValueError for other scores.
     """
     truth, score = np.asarray(truth).astype(bool), np.asarray(score, np.float64)
     if not ((score >= 0) & (score <= 1)).all():
@@ -90,7 +93,7 @@ def reliability(truth: ArrayLike, score: ArrayLike, bins: int = 10) -> Reliabili
 
 
 def stratified_auc(truth: ArrayLike, score: ArrayLike, stratum: ArrayLike) -> float:
-    """The share of rightly ordered pairs, as `auc`, of pairs inside a stratum: (N,) each. NaN where there is none."""
+    """Return the share of rightly ordered pairs, as `auc`, among pairs of the same stratum: (N,) each. NaN if none."""
     truth, score = np.asarray(truth).astype(bool), np.asarray(score, np.float64)
     rightly = pairs = 0.0
     for value in np.unique(np.asarray(stratum)):
@@ -108,10 +111,10 @@ def bootstrap_interval(
     resamples: int = 1000,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile interval of `statistic` when whole groups (patients) are drawn with replacement.
+    """Return the percentile interval of `statistic` when whole groups (patients) are drawn with replacement.
 
     statistic: row indices -> value; groups: (N,) the group of each row. Resamples in which the statistic is NaN
-    (a class is absent) are left out; (NaN, NaN) where none is left, or there are no rows.
+    (a class is absent) are dropped; (NaN, NaN) where all are dropped, or there are no rows.
     """
     _, codes = np.unique(np.asarray(groups), return_inverse=True)
     if not len(codes):
@@ -129,7 +132,7 @@ def bootstrap_interval(
 
 
 def _spans(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """start, start + 1, ..., start + size - 1 of each span, one after the other."""
+    """List the rows start, start + 1, ..., start + size - 1 of each span, span after span."""
     before = np.cumsum(sizes) - sizes
     rows: NDArray[np.int64] = np.arange(sizes.sum()) + np.repeat(starts - before, sizes)
     return rows

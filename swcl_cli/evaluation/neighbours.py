@@ -1,4 +1,4 @@
-"""k nearest neighbours of embeddings: what an encoder tells apart without any training on top of it."""
+"""Classify embeddings by their k nearest neighbours, to judge an encoder without any training on top of it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def knn_scores(
     neighbours: int = 20,
     temperature: float = 0.07,
 ) -> NDArray[np.float64]:
-    """(N,) share of the votes for True among the neighbours of the largest cosine similarity s, each vote
-    exp(s / temperature) (Wu et al. 2018, arXiv 1805.01978, III-D; 20 neighbours as DINO's, arXiv 2104.14294).
+    """Return the share (N,) of votes for True among the nearest neighbours by cosine similarity s.
 
-    train: (M, D), train_labels: (M,), test: (N, D). Where M is smaller than `neighbours`, all M vote.
+    A vote weighs exp(s / temperature) (Wu et al. 2018, arXiv 1805.01978, III-D; 20 neighbours as DINO's, arXiv
+    2104.14294). train: (M, D), train_labels: (M,), test: (N, D). Where M is smaller than `neighbours`, all M vote.
     """
     bank, nearest = _unit(train), min(neighbours, len(train))
     scores = np.empty(len(test))
@@ -32,7 +32,7 @@ def knn_scores(
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of unit length; rows of zeros stay, equally far from all others."""
+    """Scale rows to unit length; rows of zeros stay, equally far from all others."""
     lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
     unit: NDArray[np.float32] = (rows / lengths).astype(np.float32)
     return unit

@@ -1,4 +1,4 @@
-"""The measures of segmented photographs, made of pixel counts alone (FACTS E9, E10)."""
+"""Measure segmented photographs by counts of pixels alone (FACTS E9, E10)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from swcl_cli.evaluation.pixel_tally import Histograms
 from swcl_cli.evaluation.resampling import Measure, Values, Weights, counted_auc, ratio, share
 
-Counts = NDArray[np.int64]  # (N,), of an image each
+Counts = NDArray[np.int64]  # (N,), a number for each image
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Pixels of each image: right, false, missed, and rightly left out."""
+    """Count the pixels of each image: true positives (`hits`), false, missed, and true negatives (`left`)."""
 
     hits: Counts
     false: Counts
@@ -27,47 +27,49 @@ class Outcomes:
 
     @classmethod
     def of(cls, histograms: Histograms) -> Outcomes:
-        found, positive, negative = histograms.found, histograms.positive, histograms.negative
-        return cls(*(kind[:, bins].sum(axis=1) for bins, kind in (
-            (found, positive), (found, negative), (~found, positive), (~found, negative)
-        )))  # fmt: skip
+        predicted, positive, negative = histograms.found, histograms.positive, histograms.negative
+        cells = ((predicted, positive), (predicted, negative), (~predicted, positive), (~predicted, negative))
+        return cls(*(pixels[:, bins].sum(axis=1) for bins, pixels in cells))
 
     @property
     def f1(self) -> Numbers:
-        """2 TP / (2 TP + FP + FN) of each image, its Dice; 1 where nothing is and nothing is found."""
+        """Return 2 TP / (2 TP + FP + FN) of each image, its Dice; 1 where neither mask nor answer has any pixel."""
         return _f1(self.hits, self.false, self.missed)
 
 
 def pixel_measures(structures: Mapping[str, tuple[Histograms, float]], suffix: str = "") -> dict[str, Measure]:
-    """structures: the histograms of each one's pixels, and the exact AUC over all of them.
+    """Define the measures of each structure. Where there are several, names begin with the structure's name.
 
-    `f1` is the mean over images of F1, and over structures; `f1_pooled`, `auc`, `sensitivity` and `specificity` are
-    over the pixels of all images. Where there are several structures each one's measures bear its name.
+    structures: the histograms of a structure's pixels, and the exact AUC over all of them. `f1` is the mean over images
+    of F1, and over structures; `f1_pooled`, `auc`, `sensitivity` and `specificity` are over the pixels of all images.
     """
-    found = {name: _of_structure(name, *pixels) for name, pixels in structures.items()}
-    if len(found) == 1:
-        (measures,) = found.values()
-        return {f"{measure}{suffix}": one for measure, one in measures.items()}
-    means = [measures["f1"].of for measures in found.values()]
+    by_structure = {structure: _of_structure(structure, *pixels) for structure, pixels in structures.items()}
+    if len(by_structure) == 1:
+        (measures,) = by_structure.values()
+        return {f"{name}{suffix}": measure for name, measure in measures.items()}
+    means = [measures["f1"].of for measures in by_structure.values()]
     joined = {"f1": Measure(lambda weights: np.mean([mean(weights) for mean in means], axis=0))}
-    joined |= {f"{name}_{measure}": one for name, measures in found.items() for measure, one in measures.items()}
-    return {f"{measure}{suffix}": one for measure, one in joined.items()}
+    for structure, measures in by_structure.items():
+        joined |= {f"{structure}_{name}": measure for name, measure in measures.items()}
+    return {f"{name}{suffix}": measure for name, measure in joined.items()}
 
 
 def ratio_error(truth: ArrayLike, predicted: ArrayLike, outer: str) -> Measure:
-    """The mean over images of |predicted - truth| of ratios (N,). Where the mask holds no `outer` the true one is NaN,
-    and the image left out.
+    """Define the mean over images of |predicted - truth| of ratios (N,).
+
+    Images whose mask holds no `outer`, so that the true ratio is NaN, are left out.
     """
     error = np.abs(np.asarray(predicted, np.float64) - np.asarray(truth, np.float64))
     return Measure(partial(share, error, among=~np.isnan(error)), f"no mask holds any {outer}")
 
 
 def diameter_ratio(inner: NDArray[np.bool_], outer: NDArray[np.bool_]) -> float:
-    """Vertical diameter of `inner` by that of `outer`, masks (H, W); a diameter is the most pixels in one column, as in
-    the REFUGE challenge (Orlando et al. 2020). NaN where there is no `outer`.
+    """Divide the vertical diameter of `inner` by that of `outer`, masks (H, W). NaN where there is no `outer`.
+
+    A diameter is the largest number of pixels in a column, as in the REFUGE challenge (Orlando et al. 2020).
     """
-    across, whole = (int(np.count_nonzero(mask, axis=0).max(initial=0)) for mask in (inner, outer))
-    return across / whole if whole else float("nan")
+    part, whole = (int(np.count_nonzero(mask, axis=0).max(initial=0)) for mask in (inner, outer))
+    return part / whole if whole else float("nan")
 
 
 def _of_structure(name: str, histograms: Histograms, exact_auc: float) -> dict[str, Measure]:
@@ -85,7 +87,7 @@ def _of_structure(name: str, histograms: Histograms, exact_auc: float) -> dict[s
         ),
         "sensitivity": Measure(partial(_rate, pixels.hits, pixels.missed), nowhere),
         "specificity": Measure(partial(_rate, pixels.left, pixels.false), everywhere),
-    }  # fmt: skip
+    }
 
 
 def _auc(positive: Numbers, negative: Numbers, weights: Weights) -> Values:

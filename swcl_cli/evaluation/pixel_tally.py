@@ -1,4 +1,4 @@
-"""Log odds of the pixels of many images, counted: memory does not grow with the pixels (FACTS E9)."""
+"""Count the pixels of many images by their log odds, in memory that does not grow with the pixels (FACTS E9)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Histograms:
-    """Pixels of each image by log odds: bound (B,) is the lower end of each bin, positive and negative (N, B) count
-    pixels of the structure and others. Bins that begin above 0 hold what was found.
+    """Hold the pixels of each image by log odds.
+
+    bound (B,): the lower end of each bin; positive and negative (N, B): pixels of the structure and other pixels.
     """
 
     bound: NDArray[np.float32]
@@ -29,32 +30,35 @@ class Histograms:
 
     @property
     def found(self) -> NDArray[np.bool_]:
+        """Return which bins (B,) hold the pixels that the network takes for the structure: log odds above 0."""
         return self.bound > 0
 
 
 @dataclass
 class PixelTally:
-    """Of one structure: `add` each image; a pixel is found where its log odds are above 0."""
+    """Collect the log odds of a structure's pixels: `add` each image, then ask for the AUC or the histograms."""
 
     images: list[tuple[Counts, Counts]] = field(default_factory=list)  # codes that occur, and how often
 
     def add(self, truth: ArrayLike, log_odds: ArrayLike) -> None:
-        """Both of the same shape. Raises ValueError where the log odds are not numbers."""
+        """Count an image's pixels. truth, log_odds: of the same shape. Raises ValueError for log odds of NaN."""
         kinds = np.asarray(truth, bool).ravel().astype(np.int32) << 16
         counts = np.bincount(kinds | _codes(np.asarray(log_odds, np.float32).ravel()), minlength=2 * CODES)
-        held = np.flatnonzero(counts)
-        if not ((held % CODES >= LOWEST) & (held % CODES <= HIGHEST)).all():
+        codes = np.flatnonzero(counts)
+        if not ((codes % CODES >= LOWEST) & (codes % CODES <= HIGHEST)).all():
             raise ValueError("log odds that are not a number")
-        self.images.append((held.astype(np.uint32), counts[held].astype(np.uint32)))
+        self.images.append((codes.astype(np.uint32), counts[codes].astype(np.uint32)))
 
     def auc(self) -> float:
-        """Over the pixels of all images. NaN where all or none are of the structure."""
+        """Return the area under the ROC curve of all images' pixels. NaN where all or none are of the structure."""
         negative, positive = self._pooled()[:, None]
         return float(counted_auc(positive, negative)[0])
 
     def histograms(self) -> Histograms:
-        """In at most 256 bins. Of the pixels of either kind each holds about as many, so that an AUC of the bins is
-        that of the scores within 1e-3, wherever these lie.
+        """Return the counts in at most 256 bins.
+
+        Bins hold about equal shares of the pixels of either kind, so that an AUC of the bins is that of the scores
+        within 1e-3, wherever these lie.
         """
         pooled = self._pooled()
         mass = (pooled / np.maximum(pooled.sum(axis=1, keepdims=True), 1)).sum(axis=0)
@@ -64,28 +68,28 @@ class PixelTally:
         bin_of = np.searchsorted(starts, np.arange(CODES), side="right") - 1
         shape = (len(self.images), 2, len(starts))
         counts = np.zeros(shape, np.int64)
-        for number, (held, times) in enumerate(self.images):
-            place = bin_of[held % CODES] + len(starts) * (held // CODES)
+        for number, (codes, times) in enumerate(self.images):
+            place = bin_of[codes % CODES] + len(starts) * (codes // CODES)
             counts[number] = np.bincount(place, times, minlength=2 * len(starts)).reshape(2, -1)
         return Histograms(_values(starts), positive=counts[:, 1], negative=counts[:, 0])
 
     def _pooled(self) -> NDArray[np.float64]:
-        """(2, CODES): pixels that are not of the structure, and those that are."""
+        """Count the pixels of all images by code: (2, CODES), first those outside the structure, then those in it."""
         pooled = np.zeros(2 * CODES)
-        for held, times in self.images:
-            pooled[held] += times
+        for codes, times in self.images:
+            pooled[codes] += times
         return pooled.reshape(2, CODES)
 
 
 def _codes(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Whole numbers in the order of the numbers, which are rounded to half precision; beyond 65,504 lies infinity."""
+    """Map numbers, rounded to half precision, to whole numbers of the same order; beyond 65,504 lies infinity."""
     bits = torch.from_numpy(numbers + np.float32(0)).half().view(torch.int16).numpy()  # no -0; three times numpy's pace
     codes: NDArray[np.uint16] = (bits ^ ((bits >> 15) | np.int16(-0x8000))).view(np.uint16)
     return codes
 
 
 def _values(codes: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The least number of each code."""
+    """Return the number that each code stands for, the inverse of `_codes`."""
     bits = codes.astype(np.uint16)
     bits = np.where(bits >> 15, bits & np.uint16(0x7FFF), ~bits)
     return bits.view(np.float16).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Many measures and their intervals at once: each measure is a function of how often every row counts."""
+"""Compute many measures and their intervals at once: each measure is a function of how often every row counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBERS_AT_ONCE = 2_000_000  # of weights
 
 @dataclass(frozen=True)
 class Measure:
-    """of(weights) -> its values, NaN where it has none; `lacking` says why it may have none."""
+    """Define a measure: of(weights) returns its values, NaN where it has none; `lacking` says why it may have none."""
 
     of: Callable[[Weights], Values]
     lacking: str = ""
@@ -25,7 +25,7 @@ class Measure:
 
 
 def evaluate(measures: Mapping[str, Measure], rows: int) -> tuple[dict[str, float], dict[str, str]]:
-    """The values when each row counts once, and for those that are not a number the reason."""
+    """Compute each measure with each row counted once, and the reasons for those that are not a number."""
     once = np.ones((1, rows))
     values = {name: float(measure.of(once)[0]) for name, measure in measures.items()}
     return values, {name: measures[name].lacking for name, value in values.items() if np.isnan(value)}
@@ -34,27 +34,27 @@ def evaluate(measures: Mapping[str, Measure], rows: int) -> tuple[dict[str, floa
 def intervals(
     measures: Mapping[str, Measure], groups: ArrayLike, seed: int, resamples: int = 1000, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of the measures when whole groups (N,) are drawn with replacement.
+    """Compute percentile intervals of the measures when whole groups (N,) are drawn with replacement.
 
-    The same draws as `metrics.bootstrap_interval`. Resamples without a value are left out; a measure without any has
-    no interval.
+    The same draws as `metrics.bootstrap_interval`. Resamples without a value are dropped; a measure without any value
+    has no interval.
     """
     drawn: dict[str, list[Values]] = {name: [] for name, measure in measures.items() if measure.resampled}
     for weights in resampled(np.asarray(groups), seed, resamples):
         for name, values in drawn.items():
             values.append(measures[name].of(weights))
-    found = {}
+    bounds = {}
     for name, parts in drawn.items():
-        kept = np.concatenate(parts)
-        kept = kept[~np.isnan(kept)]
-        if len(kept):
-            low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
-            found[name] = (float(low), float(high))
-    return found
+        numbers = np.concatenate(parts)
+        numbers = numbers[~np.isnan(numbers)]
+        if len(numbers):
+            low, high = np.quantile(numbers, [(1 - level) / 2, (1 + level) / 2])
+            bounds[name] = (float(low), float(high))
+    return bounds
 
 
 def share(right: ArrayLike, weights: Weights, among: ArrayLike | None = None) -> Values:
-    """The mean of `right` (N,), over the rows `among` (N,) where it is given. NaN where no row counts."""
+    """Return the mean of `right` (N,), over the rows `among` (N,) where it is given. NaN where no row counts."""
     within = np.ones(weights.shape[1]) if among is None else np.asarray(among, np.float64)
     return ratio(weights @ (np.where(within > 0, np.asarray(right, np.float64), 0) * within), weights @ within)
 
@@ -65,7 +65,7 @@ def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> Values:
 
 
 def ranked_auc(truth: ArrayLike, score: ArrayLike, weights: Weights) -> Values:
-    """The area under the ROC curve of rows that count `weights` times: as `metrics.auc`. truth, score: (N,)."""
+    """Return the area under the ROC curve, as `metrics.auc`, of rows that count `weights` times. truth, score: (N,)."""
     truth, score = np.asarray(truth, bool), np.asarray(score, np.float64)
     order = np.argsort(score, kind="stable")
     starts = np.flatnonzero(np.diff(score[order], prepend=-np.inf))  # of equal scores
@@ -76,13 +76,13 @@ def ranked_auc(truth: ArrayLike, score: ArrayLike, weights: Weights) -> Values:
 
 
 def counted_auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> Values:
-    """The area under the ROC curve of scores in T bins, ascending: (R, T) counts each. A tie is half right."""
+    """Return the area under the ROC curve of scores in T ascending bins: (R, T) counts each. A tie is half right."""
     rightly = (positive * (np.cumsum(negative, axis=1) - negative / 2)).sum(axis=1)
     return ratio(rightly, positive.sum(axis=1) * negative.sum(axis=1))
 
 
 def quadratic_kappas(truth: ArrayLike, predicted: ArrayLike, weights: Weights) -> Values:
-    """Cohen's kappa with quadratic weights (the distance of grades). truth, predicted: (N,) grades."""
+    """Return Cohen's kappa with quadratic weights (the distance of grades). truth, predicted: (N,) grades."""
     t, p = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
     count = weights.sum(axis=1)
     by_chance = weights @ (t**2 + p**2) - ratio(2 * (weights @ t) * (weights @ p), count)
@@ -90,7 +90,7 @@ def quadratic_kappas(truth: ArrayLike, predicted: ArrayLike, weights: Weights) -
 
 
 def resampled(groups: NDArray[np.generic], seed: int, resamples: int) -> Iterator[Weights]:
-    """How often each of N rows counts, when whole groups (N,) are drawn with replacement: some resamples at a time."""
+    """Draw whole groups (N,) with replacement; yield how often each of N rows counts, some resamples at a time."""
     _, codes = np.unique(groups, return_inverse=True)
     count = int(codes.max()) + 1
     draw = chance.generator(seed, "bootstrap")

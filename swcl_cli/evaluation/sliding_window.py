@@ -1,4 +1,4 @@
-"""Prediction of whole images by a network that was trained on windows (FACTS E7)."""
+"""Predict whole images by a network that was trained on windows (FACTS E7)."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch.nn.functional import pad
 
 
 def predict_windows(network: Callable[[Tensor], Tensor], image: Tensor, window: int, batch: int = 4) -> Tensor:
-    """The mean of the logits of all windows over each pixel: (1, 3, H, W) -> (1, K, H, W), of any size.
+    """Average the logits of all windows over each pixel: (1, 3, H, W) -> (1, K, H, W), of any size.
 
     network: (B, 3, window, window) -> (B, K, window, window), called on at most `batch` windows at once. A side
     shorter than the window is continued by its edge pixels, and the logits there are cut off again.
@@ -23,17 +23,17 @@ def predict_windows(network: Callable[[Tensor], Tensor], image: Tensor, window: 
         logits = network(torch.cat([padded[..., y : y + window, x : x + window] for y, x in part]))
         if total is None:
             total = logits.new_zeros(1, logits.shape[1], *padded.shape[-2:], dtype=torch.float32)
-        for (y, x), one in zip(part, logits, strict=True):
-            total[0, :, y : y + window, x : x + window] += one
+        for (y, x), window_logits in zip(part, logits, strict=True):
+            total[0, :, y : y + window, x : x + window] += window_logits
             count[..., y : y + window, x : x + window] += 1
     assert total is not None  # an image has at least one window
     return (total / count)[..., :height, :width]
 
 
 def window_starts(length: int, window: int) -> list[int]:
-    """Where windows start along a side of `length` >= window px: each floor(length / ceil(length / window)) px.
+    """Return where windows start along a side of `length` >= window px: each floor(length / ceil(length / window)) px.
 
-    The last one ends at the edge, also where the strides alone would leave up to a few pixels uncovered.
+    The last window ends at the edge, also where the strides alone would leave up to a few pixels uncovered.
     """
     stride = length // -(-length // window)
     return sorted({*range(0, length - window, stride), length - window})

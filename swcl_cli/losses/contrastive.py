@@ -1,4 +1,4 @@
-"""The supervised contrastive loss of the paper (section III-C)."""
+"""Compute the supervised contrastive loss of the paper (section III-C)."""
 
 from typing import Any
 
@@ -24,8 +24,9 @@ def supervised_contrastive(
 
 
 class _SupervisedContrastive(torch.autograd.Function):
-    """With s_ij = z_i z_j / t, P_i the positives of i and p_i the softmax of s_i without s_ii:
+    """Compute the loss and its gradient together.
 
+    With s_ij = z_i z_j / t, P_i the positives of i and p_i the softmax of s_i without s_ii:
     L = 1/N sum_i [log sum_j e^s_ij - mean over P_i of s_ij], dL/ds_ij = (p_ij - [j in P_i] / |P_i|) / N.
     """
 
@@ -36,8 +37,8 @@ class _SupervisedContrastive(torch.autograd.Function):
             loss, gradient = rows.new_zeros(()), torch.zeros_like(rows)
             for first in range(start, stop, BLOCK):
                 block = slice(first, min(first + BLOCK, stop))
-                here = torch.arange(block.start, block.stop, device=z.device)
-                itself = (here - block.start, here)
+                anchor = torch.arange(block.start, block.stop, device=z.device)
+                itself = (anchor - block.start, anchor)
                 s = (rows[block] / temperature) @ rows.T  # (B, N)
                 s[itself] = -torch.inf
                 positive = labels[block, None] == labels

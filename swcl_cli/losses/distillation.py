@@ -1,4 +1,4 @@
-"""What a student learns from its teacher: BYOL's regression and DINO's cross-entropy (FACTS D1)."""
+"""Compute the losses of a student against its teacher: BYOL's regression and DINO's cross-entropy (FACTS D1)."""
 
 import math
 
@@ -20,9 +20,9 @@ def regression(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 def sharpened(outputs: Tensor, centre: Tensor, temperature: float) -> Tensor:
-    """softmax((outputs - centre) / temperature): the teacher's distribution (arXiv 2104.14294, 3.1).
+    """Return softmax((outputs - centre) / temperature), the teacher's distribution (arXiv 2104.14294, 3.1).
 
-    outputs: (N, K); centre: (K,), their running mean. The centre keeps one class from taking all, a low temperature
+    outputs: (N, K); centre: (K,), their running mean. The centre keeps a class from taking all views, a low temperature
     keeps the classes from being all alike.
     """
     return softmax((outputs - centre).float() / temperature, dim=1)
@@ -37,11 +37,11 @@ def soft_cross_entropy(outputs: Tensor, targets: Tensor, temperature: float) -> 
 
 
 def mean_entropy(distributions: Tensor) -> Tensor:
-    """Mean over rows of -sum_k p_k log p_k, as a share of log K: 0 where one class has all, 1 where all are alike."""
+    """Mean over rows of -sum_k p_k log p_k, as a share of log K: 0 where a class is certain, 1 where all are alike."""
     entropy: Tensor = torch.special.entr(distributions).sum(dim=1).mean()
     return entropy / math.log(distributions.shape[1])
 
 
 def of_other_view(rows: Tensor) -> Tensor:
-    """(2n, D), two views of each image one after the other -> the same rows, the two of each image exchanged."""
+    """Exchange the two views of each image: (2n, D) -> (2n, D), where the rows of an image follow each other."""
     return rows.view(-1, 2, rows.shape[1]).flip(1).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""The triplet loss of the labeler (paper III-A; FACTS B1)."""
+"""Compute the triplet loss of the labeler (paper III-A; FACTS B1)."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 Mining = Literal["semi-hard", "batch-hard"]
-ANCHORS = 256  # mined at a time: what mining needs beside the (N, N) distances is (ANCHORS, N)
+ANCHORS = 256  # mined at a time: beside the (N, N) distances mining needs memory of (ANCHORS, N)
 
 
 def triplet(z: Tensor, labels: Tensor, mining: Mining = "semi-hard", margin: float = 0.5, soft: bool = False) -> Tensor:
@@ -28,17 +28,17 @@ def triplet(z: Tensor, labels: Tensor, mining: Mining = "semi-hard", margin: flo
 
 
 def _unit(z: Tensor) -> Tensor:
-    """A row of zeros stays zero and gets no gradient: dividing it by an epsilon would make a gradient of 1e12."""
+    """Scale rows to unit length. A row of zeros stays zero and gets no gradient: an epsilon would make it 1e12."""
     length = z.norm(dim=1, keepdim=True)
     return torch.where(length > 1e-6, z / length.clamp(min=1e-6), 0.0)
 
 
 @torch.no_grad()
 def _mined(square: Tensor, product: Tensor, labels: Tensor, mining: Mining) -> Tensor:
-    """(3, T): anchors, their positives and their negatives."""
+    """Choose triplets: (3, T) rows, the anchors, their positives and their negatives."""
     distance = product.mul(-2).add_(square).add_(square[:, None])
     choose = _batch_hard if mining == "batch-hard" else _semi_hard
-    found = [torch.empty(3, 0, dtype=torch.int64, device=labels.device)]
+    triplets = [torch.empty(3, 0, dtype=torch.int64, device=labels.device)]
     for start in range(0, len(labels), ANCHORS):
         rows = slice(start, start + ANCHORS)
         same = labels[rows, None] == labels  # (R, N)
@@ -46,12 +46,12 @@ def _mined(square: Tensor, product: Tensor, labels: Tensor, mining: Mining) -> T
         positive.diagonal(start).fill_(False)  # an anchor and itself
         if not same.all():
             anchor, near, far = choose(distance[rows], same, positive)
-            found.append(torch.stack([start + anchor, near, far]))
-    return torch.cat(found, dim=1)
+            triplets.append(torch.stack([start + anchor, near, far]))
+    return torch.cat(triplets, dim=1)
 
 
 def _semi_hard(distance: Tensor, same: Tensor, positive: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """distance (R, N) -> row, positive and negative of every positive pair, (T,) each."""
+    """Choose a negative for every positive pair: distance (R, N) -> row, positive and negative, (T,) each."""
     most = int(positive.sum(dim=1).max())
     is_pair, near = positive.byte().topk(most, dim=1)  # (R, most); searching for positives alone: half the time
     ascending = distance.masked_fill(same, torch.inf).sort(dim=1)  # each anchor's negatives first
@@ -63,7 +63,10 @@ def _semi_hard(distance: Tensor, same: Tensor, positive: Tensor) -> tuple[Tensor
 
 
 def _batch_hard(distance: Tensor, same: Tensor, positive: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """distance (R, N) -> row, farthest positive and nearest negative of every anchor that has a positive, (T,) each."""
+    """Choose the hardest triplet of every anchor that has a positive: the farthest positive, the nearest negative.
+
+    distance (R, N) -> row, positive and negative, (T,) each.
+    """
     anchor = positive.any(dim=1).nonzero()[:, 0]
     farthest = distance.masked_fill(~positive, -torch.inf).argmax(dim=1)
     nearest = distance.masked_fill(same, torch.inf).argmin(dim=1)

@@ -1,4 +1,4 @@
-"""BYOL on whole photographs: a network predicts what its teacher makes of the other view (arXiv 2006.07733)."""
+"""Pretrain by BYOL on whole photographs: predict a teacher's projection of the other view (arXiv 2006.07733)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from swcl_cli.workspace import Workspace
 
 
 class Bootstrap(nn.Module):
-    """The sum over both directions of |q - z'|^2, 0 to 8: q predicted from one view, z' the target of the other.
+    """Compute the sum over both directions of |q - z'|^2, 0 to 8: q predicted from a view, z' the other view's target.
 
     Both views pass each network in one batch, so that BatchNorm sees them together; the target takes no gradient.
     """
@@ -33,7 +33,7 @@ class Bootstrap(nn.Module):
         self.target = Teacher(self.online)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """batch: views uint8 (n, 2, S, S, 3), this process's part; the loss is a mean over photographs."""
+        """Return loss and metrics. batch: views uint8 (n, 2, S, S, 3), this process's part; means over photographs."""
         views = batch["views"].flatten(0, 1)
         projections = self.online(views)  # (2n, 256)
         loss = 2 * regression(self.predictor(projections), of_other_view(self.target(views)))
@@ -41,7 +41,7 @@ class Bootstrap(nn.Module):
 
 
 def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
-    """Heads and momentum as FACTS D1, optimiser SWCL's (FACTS D0); what is kept is the online encoder.
+    """Build BYOL, which keeps the online encoder: heads and momentum as FACTS D1, optimiser SWCL's (FACTS D0).
 
     Reads all splits of the data sets, and none of their labels. Raises SwclError where a data set is not prepared, or
     there are fewer photographs than a batch has.

@@ -1,4 +1,4 @@
-"""Contrast views by their labels: the objective that SWCL, SWCL-image and SimCLR share (paper III-C)."""
+"""Contrast views by their labels, the objective that SWCL, SWCL-image and SimCLR share (paper III-C)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ MEASURED = 1024  # embeddings of a step that alignment, uniformity and spread lo
 
 
 class MultiLabelContrast(nn.Module):
-    """The loss over all views of the batch, of all processes; two views agree where all chosen labels do."""
+    """Compute the contrastive loss over the views of all processes; two views are a positive pair by equal labels."""
 
     def __init__(self, embedding: Embedding, temperature: float) -> None:
         super().__init__()
         self.embedding, self.temperature = embedding, temperature
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """batch: views uint8 (n, 2, S, S, 3), label (n,): this process's part of the batch.
+        """Return loss and metrics. batch: views uint8 (n, 2, S, S, 3), label (n,): this process's part of the batch.
 
-        Each process takes the anchors that are its own; the mean over the processes is the loss of the whole batch,
-        and so is the mean of the gradients (FACTS C8).
+        Each process takes its own anchors; the mean over the processes is the loss of the whole batch, and so is the
+        mean of the gradients (FACTS C8).
         """
         own = self.embedding(batch["views"].flatten(0, 1))  # (2n, D)
         z, anchors = gather_rows(own)
@@ -39,7 +39,7 @@ class MultiLabelContrast(nn.Module):
 
 
 def contrast(settings: PretrainSettings, initial: Initial) -> MultiLabelContrast:
-    """The objective on this encoder, with a new projector."""
+    """Build the objective on this encoder, with a new projector."""
     with keyed_weights(settings.seed, "projector weights"):
         projector = Projector(ARCHITECTURES[initial.architecture].channels, settings.projection)
     embedding = Embedding(initial.encoder, projector, initial.mean, initial.std, settings.chunk)
@@ -47,7 +47,7 @@ def contrast(settings: PretrainSettings, initial: Initial) -> MultiLabelContrast
 
 
 def _measures(own: Tensor, label: Tensor, anchors: tuple[int, int]) -> dict[str, Tensor]:
-    """Positives an anchor and the share of anchors without, in the whole batch; how this process's embeddings lie."""
+    """Measure the batch: positives an anchor and anchors without any; of this process's embeddings, how they lie."""
     _, number, count = torch.unique(label, return_inverse=True, return_counts=True)
     positives = (count - 1)[number].float()
     z, label = own[:MEASURED], label[slice(*anchors)][:MEASURED]

@@ -1,4 +1,4 @@
-"""DINO on whole photographs: a student predicts its teacher's distribution over nameless classes (arXiv 2104.14294)."""
+"""Pretrain by DINO on whole photographs: predict a teacher's distribution over learnt classes (arXiv 2104.14294)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from swcl_cli.workspace import Workspace
 
 STUDENT_TEMPERATURE = 0.1
 TEACHER_TEMPERATURE = (0.04, 0.07)  # from, to
-SHARP_EPOCHS = 30  # that it rises over
+SHARP_EPOCHS = 30  # in which this temperature rises
 CENTRE_MOMENTUM = 0.9
 FROZEN_EPOCHS = 1  # in which the student's last layer stays as it is
 
 
 class SelfDistillation(nn.Module):
-    """Cross-entropy of the student's classes of one view and the teacher's of the other (eq. 3, two views, no crops).
+    """Compute the cross-entropy of the student on a view and the teacher on the other (eq. 3, two views, no crops).
 
     Both views pass each network in one batch. `centre`, the running mean of the teacher's outputs over all processes,
     is a buffer; temperature and frozen are set for each step, and gradients of a frozen last layer are dropped.
@@ -47,7 +47,7 @@ class SelfDistillation(nn.Module):
         self.teacher_entropy = torch.tensor(torch.nan)  # of the last step
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """batch: views uint8 (n, 2, S, S, 3), this process's part; the loss is a mean over photographs."""
+        """Return loss and metrics. batch: views uint8 (n, 2, S, S, 3), this process's part; means over photographs."""
         views = batch["views"].flatten(0, 1)
         embedding, prototypes = self.student
         z = embedding(views)  # (2n, 256)
@@ -59,13 +59,13 @@ class SelfDistillation(nn.Module):
         return loss, {"embedding_spread": spread(z.detach()), "teacher_entropy": self.teacher_entropy}
 
     def drop_frozen_gradients(self) -> None:
-        """Without a gradient the optimiser leaves weights, decay and moments alone."""
+        """Drop the frozen layer's gradient: without it the optimiser changes neither weights nor moments."""
         if self.frozen:
             self.student[1].weight.grad = None
 
 
 def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
-    """Head, temperatures and momenta as FACTS D1, optimiser SWCL's (FACTS D0); what is kept is the teacher's encoder.
+    """Build DINO, which keeps the teacher's encoder: head, temperatures and momenta as FACTS D1, optimiser as FACTS D0.
 
     Reads all splits of the data sets, and none of their labels. Raises SwclError where a data set is not prepared, or
     there are fewer photographs than a batch has.

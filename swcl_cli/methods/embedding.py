@@ -1,4 +1,4 @@
-"""Views -> embeddings of unit length, in parts that fit into memory, of all processes (FACTS 5, C8)."""
+"""Embed views as vectors of unit length, in chunks that fit into memory (FACTS 5, C8)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from swcl_cli.data.colour import Colour
 
 
 class Encoding(nn.Module):
-    """An encoder with its colour constants: views uint8 (N, S, S, 3) -> features (N, C)."""
+    """Encode views by an encoder with its colour constants: uint8 (N, S, S, 3) -> features (N, C)."""
 
     mean: Tensor
     std: Tensor
@@ -26,16 +26,16 @@ class Encoding(nn.Module):
             self.register_buffer(name, torch.tensor(colour)[:, None, None] * 255, persistent=False)
 
     def forward(self, views: Tensor) -> Tensor:
-        """Bytes in the order (N, S, S, 3) are (N, 3, S, S) in the memory format that convolutions like."""
+        """Normalise and encode. Bytes (N, S, S, 3) are (N, 3, S, S) in the memory format that convolutions prefer."""
         features: Tensor = self.encoder((views.permute(0, 3, 1, 2) - self.mean) / self.std)
         return features
 
 
 class Embedding(Encoding):
-    """Encoder and projector: views uint8 (N, S, S, 3) -> (N, D), rows of unit length, fp32.
+    """Embed views by encoder and projector: uint8 (N, S, S, 3) -> (N, D), rows of unit length, fp32.
 
-    chunk: views that are encoded at a time; 0 encodes all at once. With it the batch is encoded without a graph, and
-    each chunk again when its gradient is there (gradient caching, arXiv 2101.06983), so memory is that of one chunk's
+    chunk: views that are encoded at a time; 0 encodes all at once. In chunks the batch is encoded without a graph, and
+    each chunk again once its gradient is known (gradient caching, arXiv 2101.06983), so memory is that of a chunk's
     activations, all views as bytes, and all embeddings. The gradient is that of the whole batch under GroupNorm.
     BatchNorm takes its statistics of each chunk alone; its running statistics see each chunk once.
     """
@@ -63,7 +63,7 @@ class Embedding(Encoding):
 
 @contextmanager
 def _running_statistics_kept(module: nn.Module) -> Iterator[None]:
-    """BatchNorm normalises as it did, but what it remembers stays: the second forward pass must not count."""
+    """Keep BatchNorm's running statistics as they are in this context: a second forward pass must not count."""
     layers = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     before = [(layer.momentum, layer.num_batches_tracked) for layer in layers]
     try:

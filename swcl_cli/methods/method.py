@@ -1,4 +1,4 @@
-"""What every pretraining method gives to the `pretrain` step."""
+"""Define what a pretraining method gives to the `pretrain` step."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from swcl_cli.workspace import Workspace
 
 
 def nothing(step: int) -> None:
-    """The hook of a method that has nothing to do between two steps."""
+    """Do nothing between two steps, as most methods."""
 
 
 def unchanged() -> None:
-    """The hook of a method that takes all gradients as they are."""
+    """Leave all gradients as they are, as most methods."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """objective(batch) -> (loss, metrics) trains `encoder`, which is a part of it; only the encoder is kept.
+    """Hold what the training loop needs: objective(batch) -> (loss, metrics), and its part `encoder`, which is kept.
 
     `plan` names the items of each step, items_a_step of them; `inputs` holds the fingerprints of what was read,
     image_size is the side of a view. before_step(index) sets what a schedule gives for a step, as a pure function of
     its index; before_update() may drop gradients that the optimiser shall not use; after_step(index) follows the
-    optimiser, and what it changes lies in the objective's state (a teacher).
+    optimiser, and may change only the objective's state (a teacher).
     `batch_option` is the setting that a message names where a batch is too large or can't be shared.
     """
 
@@ -57,7 +57,7 @@ class Method:
 
 
 def initial_encoder(settings: PretrainSettings, workspace: Workspace) -> Initial:
-    """The encoder that training begins with; says where its weights come from."""
+    """Load the encoder that training begins with, and print where its weights come from."""
     initial = initialise(
         settings.init, settings.architecture, colours=settings.colours, seed=settings.seed, workspace=workspace.root
     )

@@ -1,4 +1,4 @@
-"""CE-multitask: position and abnormality of patches as two classifications (paper IV-B, FACTS C12)."""
+"""Pretrain by CE-multitask: classify position and abnormality of patches (paper IV-B, FACTS C12)."""
 
 from __future__ import annotations
 
@@ -22,16 +22,20 @@ POSITION_WEIGHT = 0.1
 
 
 class Multitask(nn.Module):
-    """Mean over the views of CE(abnormality) + 0.1 CE(position), CE(y) = -log softmax(W f + b)_y of features f."""
+    """Compute the mean over the views of CE(abnormality) + 0.1 CE(position).
+
+    CE(y) = -log softmax(W f + b)_y of features f.
+    """
 
     def __init__(self, encoding: Encoding, heads: JointHeads) -> None:
         super().__init__()
         self.encoding, self.heads = encoding, heads
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """batch: views uint8 (n, 2, S, S, 3), label (n,) = 2 * position + abnormal: this process's part of the batch.
+        """Return loss and metrics. batch: views uint8 (n, 2, S, S, 3), label (n,) = 2 * position + abnormal.
 
-        Parts hold unequal numbers of patches, since some eyes have no partner: each counts by its share of the batch.
+        This process's part of the batch. Parts hold unequal numbers of patches, since some eyes have no partner: each
+        counts by its share of the batch.
         """
         features = self.encoding(batch["views"].flatten(0, 1))  # (2n, C)
         label = batch["label"].repeat_interleave(VIEWS)
@@ -48,7 +52,7 @@ class Multitask(nn.Module):
 
 
 def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
-    """Raises SwclError where there is no retinal-SWAP, or it has fewer pairs than a batch has."""
+    """Build CE-multitask. Raises SwclError where there is no retinal-SWAP, or it has fewer pairs than a batch has."""
     swap = read_swap(settings, workspace, ["position"])
     warn_of_one_kind(swap.patches, "at this threshold")
     position = swap.patches.label

@@ -1,4 +1,4 @@
-"""What the methods on whole photographs share: their batches (paper IV-B; FACTS D1, D2)."""
+"""Build the methods that train on whole photographs, in batches of photographs (paper IV-B; FACTS D1, D2)."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def image_method(
     before_step: Callable[[int], None] = nothing,
     after_step: Callable[[int], None] = nothing,
 ) -> Method:
-    """Two views of each photograph; an epoch's order is padded from its own head to full batches, as SWCL's is.
+    """Build a method on two views of each photograph. An epoch's order is padded from its start to full batches.
 
     objective: takes views uint8 (n, 2, S, S, 3) and label (n,), the photograph's number where it has no label.
-    encoder: the part of the objective that is kept, by default the one that training began with.
+    encoder: the part of the objective that is kept, by default the encoder that training began with.
     Raises SwclError where there are fewer photographs than a batch has.
     """
     batch = settings.batch_images
     if len(images) < batch:
         raise SwclError(
-            f"{_told(images)}: fewer than a batch of {batch:,}; lower --batch-images to at most {len(images):,}."
+            f"{_summary(images)}: fewer than a batch of {batch:,}; lower --batch-images to at most {len(images):,}."
         )
     plan, steps = epoch_plan(settings.seed, "image order", len(images), batch, padded=True)
     return Method(
@@ -53,14 +53,14 @@ def image_method(
         batch_option="--batch-images",
         before_step=before_step,
         after_step=after_step,
-        summary=f"{_told(images)}; a batch of {batch:,} = {VIEWS * batch:,} views",
+        summary=f"{_summary(images)}; a batch of {batch:,} = {VIEWS * batch:,} views",
     )
 
 
-def _told(images: ImageSet) -> str:
+def _summary(images: ImageSet) -> str:
     split = f"{images.split} " if images.split else ""
-    counted = f"{len(images):,} {split}photographs of {', '.join(images.inputs)}"
+    photographs = f"{len(images):,} {split}photographs of {', '.join(images.inputs)}"
     if images.positive is None:
-        return f"{counted}, without labels"
+        return f"{photographs}, without labels"
     aside = f"; {images.unlabelled:,} without a label are left out" if images.unlabelled else ""
-    return f"{counted}, {int(images.positive.sum()):,} of them positive{aside}"
+    return f"{photographs}, {int(images.positive.sum()):,} of them positive{aside}"

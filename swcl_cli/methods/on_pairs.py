@@ -1,4 +1,4 @@
-"""What the methods on retinal-SWAP share: its patches, in batches of left/right pairs (paper III-C)."""
+"""Build the methods that train on retinal-SWAP, in batches of left/right pairs of patches (paper III-C)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from swcl_cli.workspace import Workspace, fingerprint
 
 @dataclass(frozen=True)
 class Swap:
-    """Patches, the file or folder that lists them, the root of their paths, and fingerprints of what was read."""
+    """Hold patches, the file or folder that lists them, the root of their paths, and fingerprints of the inputs."""
 
     patches: Patches
     source: Path
@@ -32,7 +32,7 @@ class Swap:
 
 
 def read_swap(settings: PretrainSettings, workspace: Workspace, labels: Sequence[WeakLabel]) -> Swap:
-    """The workspace's swap.parquet, or the released folder that --swap names; `labels` make up a patch's label id."""
+    """Read the workspace's swap.parquet, or the folder that --swap names; `labels` make up a patch's label id."""
     if settings.swap:
         patches = read_released(settings.swap, labels, settings.threshold)
         return Swap(patches, settings.swap, settings.swap, {"swap": fingerprint(settings.swap / "labels.csv")})
@@ -41,7 +41,7 @@ def read_swap(settings: PretrainSettings, workspace: Workspace, labels: Sequence
 
 
 def find_swap(workspace: Workspace) -> Path:
-    """swap.parquet; warns where its inputs changed since. Raises SwclError where it is missing."""
+    """Return the path of swap.parquet; warn where its inputs changed since. Raises SwclError where it is missing."""
     path = workspace.require(workspace.swap, "swcl make-swap")
     if changed := workspace.changed_since(path):
         console.warn(f"{', '.join(changed)} changed since {path.name} was made; swcl make-swap --fresh renews it.")
@@ -49,14 +49,17 @@ def find_swap(workspace: Workspace) -> Path:
 
 
 def warn_of_one_kind(patches: Patches, where: str) -> None:
-    """Says so where all patches, or none, are abnormal."""
+    """Warn where all patches, or none, are abnormal."""
     abnormal = int(patches.abnormal.sum())
     if abnormal in (0, len(patches)):
         console.warn(f"{abnormal:,} of {len(patches):,} patches are abnormal {where}: the label separates nothing.")
 
 
 def pair_method(settings: PretrainSettings, swap: Swap, initial: Initial, objective: nn.Module) -> Method:
-    """objective: takes views uint8 (n, 2, S, S, 3) and label (n,). Raises SwclError where a batch has more pairs."""
+    """Build a method on two views of each patch. Raises SwclError where there are fewer pairs than a batch has.
+
+    objective: takes views uint8 (n, 2, S, S, 3) and label (n,).
+    """
     patches, batch = swap.patches, settings.batch_patches // 2
     if len(patches.pairs) < batch:
         raise SwclError(

@@ -1,4 +1,4 @@
-"""SimCLR on whole photographs (arXiv 2002.05709; paper IV-B, FACTS D1)."""
+"""Pretrain by SimCLR on whole photographs (arXiv 2002.05709; paper IV-B, FACTS D1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swcl_cli.workspace import Workspace
 
 
 def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
-    """NT-Xent is the contrastive loss where a photograph's number is its label: its other view is the one positive.
+    """Build SimCLR. NT-Xent is the contrastive loss with a photograph's number as label: two views are a positive pair.
 
     Reads all splits of the data sets, and none of their labels. Temperature and optimiser are SWCL's (FACTS D0).
     Raises SwclError where a data set is not prepared, or there are fewer photographs than a batch has.

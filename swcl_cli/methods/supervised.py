@@ -1,4 +1,4 @@
-"""The supervised baselines: an encoder and one linear unit, trained on photographs labelled by hand (FACTS D2)."""
+"""Pretrain the supervised baselines: an encoder and a linear unit, on photographs labelled by hand (FACTS D2)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from swcl_cli.models.encoders import ARCHITECTURES, keyed_weights
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.workspace import Workspace
 
-TRAINED = "train"  # the split; what validates and tests is not looked at
+TRAINED = "train"  # the split that is read; validation and test photographs are not
 
 
 class BinaryClassification(nn.Module):
-    """Mean over the views of -log p(label), p = sigmoid(w f + b) of a view's pooled features f."""
+    """Compute the mean over the views of -log p(label), p = sigmoid(w f + b) of a view's pooled features f."""
 
     def __init__(self, encoding: Encoding, head: nn.Linear) -> None:
         super().__init__()
         self.encoding, self.head = encoding, head
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """batch: views uint8 (n, 2, S, S, 3), label (n,) 0 or 1."""
+        """Return loss and metrics. batch: views uint8 (n, 2, S, S, 3), label (n,) 0 or 1."""
         features = self.encoding(batch["views"].flatten(0, 1))  # (2n, C)
         logit = self.head(features).squeeze(1).float()
         label = batch["label"].repeat_interleave(VIEWS)
@@ -39,17 +39,17 @@ class BinaryClassification(nn.Module):
 
 
 def prepare_odir(settings: PretrainSettings, workspace: Workspace) -> Method:
-    """Normal or abnormal, by the keywords of the training part of OIA-ODIR."""
+    """Build a classifier of normal or abnormal, by the keywords of the training part of OIA-ODIR."""
     return _prepare(settings, workspace, "odir", ABNORMAL)
 
 
 def prepare_eyepacs(settings: PretrainSettings, workspace: Workspace) -> Method:
-    """Diabetic retinopathy or none (level > 0), of the training part of Kaggle EyePACS."""
+    """Build a classifier of diabetic retinopathy (level > 0), on the training part of Kaggle EyePACS."""
     return _prepare(settings, workspace, "eyepacs", DR_GRADE)
 
 
 def _prepare(settings: PretrainSettings, workspace: Workspace, dataset: str, label: str) -> Method:
-    """Raises SwclError where the set is not prepared, or its train split has no label or one kind of it."""
+    """Build a binary classifier. Raises SwclError where data are not prepared, or `train` lacks labels or a class."""
     images = read_images(workspace, [dataset], label, TRAINED)
     positive = int(images.positive.sum()) if images.positive is not None else 0
     if positive in (0, len(images)):

@@ -1,4 +1,4 @@
-"""SWCL: multi-label supervised contrastive learning on retinal-SWAP (paper III-C)."""
+"""Pretrain by SWCL: multi-label supervised contrastive learning on retinal-SWAP (paper III-C)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from swcl_cli.workspace import Workspace
 
 
 def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
-    """Raises SwclError where there is no retinal-SWAP, or it has fewer pairs than a batch has."""
+    """Build SWCL. Raises SwclError where there is no retinal-SWAP, or it has fewer pairs than a batch has."""
     swap = read_swap(settings, workspace, settings.labels)
     if "abnormality" in settings.labels:
         warn_of_one_kind(swap.patches, "at this threshold")

@@ -1,4 +1,4 @@
-"""SWCL-image: SWCL whose abnormality label is that of the whole photograph (paper IV-B, FACTS C13)."""
+"""Pretrain by SWCL-image: SWCL with the whole photograph's label of abnormality (paper IV-B, FACTS C13)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from swcl_cli.workspace import Workspace, fingerprint
 
 
 def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
-    """Each photograph gives its label to its five patches; those of photographs without one are left out.
+    """Build SWCL-image. A photograph gives its label to its five patches; unlabelled photographs are left out.
 
-    Raises SwclError where there is no retinal-SWAP, no photograph has a label, or a batch has more pairs than are left.
+    Raises SwclError where there is no retinal-SWAP, no photograph has a label, or too few pairs remain for a batch.
     """
     path = find_swap(workspace)
     abnormal, inputs = image_labels(workspace, path)

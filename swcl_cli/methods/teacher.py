@@ -1,4 +1,4 @@
-"""A teacher: the running mean of a student's weights (arXiv 2006.07733, eq. 1; 2104.14294, 3.1)."""
+"""Keep a teacher: the running mean of a student's weights (arXiv 2006.07733, eq. 1; 2104.14294, 3.1)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ MOMENTUM = 0.996  # of the first step; it rises to 1 (FACTS D1)
 
 
 class Teacher(nn.Module):
-    """A copy of the student at its start. No gradient reaches it; a part of the objective, it is in its state.
+    """Copy the student at its start. No gradient reaches the copy; it is saved in the objective's state.
 
     It works in the student's mode, as BYOL's and DINO's do: BatchNorm takes the statistics of the batch. So its running
-    statistics are of its own activations, which are what an evaluation of its weights needs; the student's are not.
+    statistics are of its own activations, as an evaluation of its weights needs them.
     """
 
     def __init__(self, student: nn.Module) -> None:
@@ -28,5 +28,5 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def update(self, student: nn.Module, momentum: float) -> None:
-        """Each weight becomes momentum * own + (1 - momentum) * student's, in place."""
+        """Set each weight to momentum * own + (1 - momentum) * student's, in place."""
         torch._foreach_lerp_(list(self.network.parameters()), list(student.parameters()), 1 - momentum)
