@@ -1,4 +1,4 @@
-"""A download's photographs and what became of them -> jobs, the rows of the manifest, and the list of problems."""
+"""Turn a download's photographs into jobs, and their outcomes into the manifest's rows and the list of problems."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COPIED = ("split", "image_id", "patient_id", "eye")
 
 
 def job_of(settings: PrepSettings, source: Path, download: Download, photograph: Photograph) -> Job:
-    """What this photograph and its masks are read from and written to."""
+    """Return the job that prepares this photograph and its masks: the files to read and to write."""
     workspace, dataset, name = Workspace(settings.workspace), settings.prepared, photograph.image_id
     suffix = ".jpg" if settings.size else ".png"
     inputs = {"photograph": source / photograph.path}
@@ -43,8 +43,10 @@ def job_of(settings: PrepSettings, source: Path, download: Download, photograph:
 
 @dataclass(frozen=True)
 class Sorted:
-    """The photographs that can be used, in the manifest's order; all problems, the download's too; and the group of
-    each patient who shares a photograph with another.
+    """Hold the outcome of a preparation.
+
+    good: the photographs that can be used, in the manifest's order; problems: all of them, the download's too; groups:
+    the group of each patient who shares a photograph with another.
     """
 
     good: list[Photograph]
@@ -52,15 +54,18 @@ class Sorted:
     groups: dict[str, str]
 
     def group(self, photograph: Photograph) -> str:
+        """Return the group of the photograph's patient, which no split may divide."""
         return self.groups.get(photograph.patient_id, photograph.patient_id)
 
 
 def sort_out(settings: PrepSettings, download: Download, outcomes: Mapping[str, Outcome]) -> Sorted:
-    """Duplicates by pixels are used and listed, unless the download says to drop those whose labels disagree. Where no
-    validation split is published, a fifth of the groups of `train` becomes it.
+    """Divide a download's photographs into usable ones and problems, and draw the validation split.
+
+    Photographs with equal pixels are used and listed, unless the download says to drop those whose labels disagree.
+    Where no validation split is published, a fifth of the groups of `train` becomes it.
     """
     usable, problems = [], list(download.problems)
-    beginnings = array("Q")  # of the hashes of their pixels
+    beginnings = array("Q")  # the first 8 bytes of the hash of each photograph's pixels
     for photograph in sorted(download.photographs, key=lambda photograph: photograph.image_id):
         outcome = outcomes[photograph.image_id]
         if outcome.problem:
@@ -80,19 +85,19 @@ def sort_out(settings: PrepSettings, download: Download, outcomes: Mapping[str, 
             sharing.append([photograph.patient_id for photograph in (first, *others)])
             problems += [Problem(other.path, "duplicate", _compare(other, first)) for other in others]
     problems.sort()
-    found = Sorted(
+    result = Sorted(
         [photograph for photograph in usable if photograph.image_id not in dropped], problems, joined(sharing)
     )
     if download.draw_validation:
-        _draw_validation(settings, found)
-    found.good.sort(key=lambda photograph: manifest.order(photograph.split, photograph.image_id))
-    return found
+        _draw_validation(settings, result)
+    result.good.sort(key=lambda photograph: manifest.order(photograph.split, photograph.image_id))
+    return result
 
 
 def _alike(
     usable: Sequence[Photograph], beginnings: array[int], outcomes: Mapping[str, Outcome]
 ) -> list[list[Photograph]]:
-    """Photographs with equal pixels, those alone that have a twin. Eight bytes each tell which may have one."""
+    """Group the photographs that have equal pixels. Only those of equal `beginnings` are compared, to save memory."""
     values, counts = np.unique(beginnings, return_counts=True)
     by_pixels: dict[str, list[Photograph]] = defaultdict(list)
     for place in np.flatnonzero(np.isin(beginnings, values[counts > 1])).tolist():
@@ -107,21 +112,22 @@ def _compare(photograph: Photograph, twin: Photograph) -> str:
     return text if photograph.classes == twin.classes else text + ", though their labels differ"
 
 
-def _draw_validation(settings: PrepSettings, found: Sorted) -> None:
-    train = [place for place, photograph in enumerate(found.good) if photograph.split == "train"]
-    groups, labels = (found.group(found.good[place]) for place in train), (found.good[place].classes for place in train)
+def _draw_validation(settings: PrepSettings, result: Sorted) -> None:
+    good = result.good
+    train = [place for place, photograph in enumerate(good) if photograph.split == "train"]
+    groups, labels = (result.group(good[place]) for place in train), (good[place].classes for place in train)
     chosen = validation_groups(groups, labels, settings.seed, settings.dataset)
     for place in train:
-        if found.group(found.good[place]) in chosen:
-            found.good[place] = replace(found.good[place], split="val")
+        if result.group(good[place]) in chosen:
+            good[place] = replace(good[place], split="val")
 
 
 def rows_of(
-    settings: PrepSettings, source: Path, download: Download, found: Sorted, outcomes: Mapping[str, Outcome]
+    settings: PrepSettings, source: Path, download: Download, result: Sorted, outcomes: Mapping[str, Outcome]
 ) -> Iterator[dict[str, Any]]:
-    """The manifest's rows, in its order."""
+    """Yield the manifest's rows, in its order."""
     workspace = Workspace(settings.workspace)
-    for photograph in found.good:
+    for photograph in result.good:
         outcome = outcomes[photograph.image_id]
         outputs = job_of(settings, source, download, photograph).outputs
         paths = {kind: workspace.relative(path) for kind, path in outputs.items()}
@@ -129,7 +135,7 @@ def rows_of(
             "dataset": settings.prepared,
             **{name: getattr(photograph, name) for name in COPIED},
             **photograph.labels,
-            "group_id": found.group(photograph),
+            "group_id": result.group(photograph),
             "path": paths["photograph"],
             "width": outcome.width,
             "height": outcome.height,
@@ -143,7 +149,7 @@ def rows_of(
 
 
 def split_fingerprint(photographs: Sequence[Photograph]) -> str:
-    """16 hexadecimal digits that two manifests share where the same images are in the same splits."""
+    """Return 16 hexadecimal digits, equal for two manifests that have the same images in the same splits."""
     digest = hashlib.sha256()
     for line in sorted(f"{photograph.image_id},{photograph.split}\n" for photograph in photographs):
         digest.update(line.encode())
@@ -151,6 +157,7 @@ def split_fingerprint(photographs: Sequence[Photograph]) -> str:
 
 
 def write_quarantine(path: Path, problems: Sequence[Problem]) -> None:
+    """Write the list of problems, quarantine.csv."""
     with atomic(path) as partial, open(partial, "w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(("source_path", "problem", "detail"))

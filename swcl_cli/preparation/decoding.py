@@ -23,7 +23,7 @@ LARGEST_UNPACKED = 4 * LARGEST_PIXELS  # bytes
 
 
 class Unusable(Exception):
-    """An image that belongs in quarantine. `problem` is a word or two for counting, `detail` the rest."""
+    """Report an image that can't be used. `problem`: a word or two, by which they are counted; `detail`: the rest."""
 
     def __init__(self, problem: str, detail: str = "") -> None:
         super().__init__(problem, detail)
@@ -31,7 +31,7 @@ class Unusable(Exception):
 
 
 def open_image(data: bytes) -> Image.Image:
-    """The image in these bytes, gzip or not, its pixels not decoded yet. Raises Unusable."""
+    """Open the image in these bytes, gzipped or not, without decoding its pixels. Raises Unusable."""
     data = _unpacked(data)
     try:
         with warnings.catch_warnings():
@@ -49,7 +49,7 @@ def open_image(data: bytes) -> Image.Image:
 
 
 def load(image: Image.Image, data: bytes) -> None:
-    """Decodes the pixels of the image in `data`. Raises Unusable where a part is missing or wrong."""
+    """Decode the pixels of the image in `data`. Raises Unusable where a part is missing or wrong."""
     if data.startswith(JPEG_START) and not _ends(data):
         raise Unusable("truncated", "the end of the JPEG is missing")
     try:
@@ -75,8 +75,10 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def _ends(data: bytes) -> bool:
-    """Whether a JPEG's own end marker is there, past its first scan. Where a file's tail was lost and filled with
-    zeros, libjpeg decodes grey without a word; an embedded thumbnail's end marker is skipped with its segment.
+    """Return whether a JPEG has its own end marker, past its first scan.
+
+    Where a file's tail was lost and filled with zeros, libjpeg decodes grey without an error. An embedded thumbnail's
+    end marker is skipped with its segment.
     """
     position = len(JPEG_START)
     while marker := JPEG_MARKER.search(data, position):
@@ -89,6 +91,7 @@ def _ends(data: bytes) -> bool:
 
 
 def orientation_of(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where it is missing or damaged."""
     try:
         return int(image.getexif().get(ORIENTATION, 1))
     except Exception:  # damaged EXIF says nothing about the pixels
@@ -96,6 +99,7 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image of any mode to RGB: 16 bits become 8, alpha is laid over black. Raises Unusable."""
     if image.mode.startswith("I"):
         levels = np.asarray(image, dtype=np.float64)
         if levels.min() < 0 or levels.max() > 65535:

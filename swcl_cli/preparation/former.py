@@ -1,4 +1,4 @@
-"""Keeps `prep` from taking its own images in, and from replacing those that it made of other photographs."""
+"""Keep `prep` from reading its own images, and from replacing images that it made of other photographs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMED = 3  # files that a message names
 
 
 def require_apart(settings: PrepSettings, data: Path) -> None:
-    """Raises SwclError where a folder that is read holds `data`, where prepared images go, or lies in it."""
+    """Check that no input folder holds `data`, where prepared images go, or lies in it. Raises SwclError."""
     read = {"SOURCE": settings.source, "--masks": settings.masks, "--lesion-masks": settings.lesion_masks}
     for name, folder in read.items():
         if folder and folder.resolve().is_relative_to(data.resolve()):
@@ -34,9 +34,9 @@ def require_apart(settings: PrepSettings, data: Path) -> None:
 
 
 def make_way(settings: PrepSettings, download: Download) -> bool:
-    """Removes what prep made of other photographs under this name, where `fresh` asks for it; whether it did.
+    """Remove a data set that prep made of other photographs under this name, if `fresh`. Return whether it was removed.
 
-    Raises SwclError where it does not ask for it, and where files that prep did not make would be lost.
+    Raises SwclError where it is there without `fresh`, and where files that prep did not make would be lost.
     """
     workspace, name = Workspace(settings.workspace), settings.prepared
     require_own(workspace.manifest(name), "prep")
@@ -59,28 +59,29 @@ def make_way(settings: PrepSettings, download: Download) -> bool:
 
 
 def _remembered(workspace: Workspace, name: str) -> Remembered:
-    """What the journal tells of the photographs, or else the manifest; empty where nothing was prepared."""
+    """Read the prepared photographs' files from the journal, or else the manifest; empty if none were prepared."""
     journal = workspace.data(name) / JOURNAL
-    found: dict[str, tuple[str, Stamp | None]] = {}
+    files: dict[str, tuple[str, Stamp | None]] = {}
     if journal.exists():
         with open(journal, "rb") as lines:
             for line in lines:
                 with suppress(ValueError, TypeError, KeyError):  # a line that was cut off
                     fields = json.loads(line)
                     stamp = fields["stamps"].get("photograph")
-                    found[fields["image_id"]] = (fields["hashes"].get("photograph", ""), stamp and tuple(stamp))
+                    files[fields["image_id"]] = (fields["hashes"].get("photograph", ""), stamp and tuple(stamp))
     path = workspace.manifest(name)
-    if not found and path.exists():
+    if not files and path.exists():
         with suppress(SwclError):  # damaged: it is made anew
             table = manifest.read(path, columns=["image_id", "source_hash"])
-            found = {row.image_id: (row.source_hash, None) for row in table.itertuples()}
-    return found
+            files = {row.image_id: (row.source_hash, None) for row in table.itertuples()}
+    return files
 
 
 def _shares(remembered: Remembered, download: Download, needed: int) -> bool:
-    """Whether so many photographs are the same files, wherever they lie now: names like 1.jpg tell nothing.
+    """Return whether at least `needed` photographs are files that were prepared, wherever these lie now.
 
-    A file of the same name, size and time is the same; others are read, as far as a known one has their size.
+    A file of the same name, size and time is the same; other files are read where a prepared file had their size, and
+    compared by hash: names like 1.jpg prove nothing.
     """
     changed: list[tuple[Path, Stamp]] = []
     for photograph in download.photographs:
@@ -106,7 +107,7 @@ def _shares(remembered: Remembered, download: Download, needed: int) -> bool:
 
 
 def _require_no_others(workspace: Workspace, name: str, image_ids: Collection[str]) -> None:
-    """Raises SwclError where a file lies among the prepared ones that was made of none of these photographs."""
+    """Check that every file among the prepared ones was made of these photographs. Raises SwclError."""
     others = [path for path, image_id in _files(workspace, name) if image_id not in image_ids]
     if others:
         named = ", ".join(path.name for path in others[:NAMED]) + (", ..." if len(others) > NAMED else "")
@@ -116,7 +117,7 @@ def _require_no_others(workspace: Workspace, name: str, image_ids: Collection[st
 
 
 def _files(workspace: Workspace, name: str) -> Iterator[tuple[Path, str]]:
-    """All that lies among the prepared images and masks, and the image_id that its name tells."""
+    """List the files among prepared images and masks, each with the image_id in its name."""
     for folder, is_mask in ((workspace.images(name), False), (workspace.masks(name), True)):
         if folder.is_dir():
             for path in sorted(folder.iterdir()):
@@ -125,7 +126,7 @@ def _files(workspace: Workspace, name: str) -> Iterator[tuple[Path, str]]:
 
 
 def _remove(workspace: Workspace, name: str) -> None:
-    """The manifest first, since it tells of the images; the journal last, since it tells whose they are."""
+    """Remove a prepared data set: first its manifest, which lists the images, last its journal, which proves origin."""
     workspace.manifest(name).unlink(missing_ok=True)
     for path, _ in _files(workspace, name):
         path.unlink()

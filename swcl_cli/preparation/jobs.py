@@ -1,4 +1,4 @@
-"""Prepare one image as a plain function of its job, and remember what became of it."""
+"""Prepare an image as a plain function of its job, and record the outcome."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from swcl_cli.preparation.masks import MASKS, check_lesion_mask
 from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
 from swcl_cli.workspace import atomic
 
-RECIPE = 3  # raise it when the same bytes and settings are prepared into other bytes, or an outcome tells more
+RECIPE = 3  # raise it when the same bytes and settings are prepared into other bytes, or outcomes get new fields
 Stamp = tuple[int, int]  # bytes, modification time in ns
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one image is made from and into: `photograph`, and what it has of the kinds in MASKS and of `lesions`."""
+    """Name the files of an image: `photograph`, and those that it has of the kinds in MASKS and of `lesions`."""
 
     image_id: str
     size: int
@@ -31,14 +31,14 @@ class Job:
 
     @property
     def recipe(self) -> str:
-        """All that decides the result besides the inputs' bytes."""
+        """Return all that decides the result besides the inputs' bytes, as text."""
         shape = f"size-{self.size}{' square' * self.square}{' crop' * self.crop}"
         return f"{RECIPE} pillow-{pillow_version} {shape} {','.join(self.inputs)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a job: written images, or a problem. Holds what is needed to see later that nothing changed."""
+    """Record a job's result, written images or a problem, so that a later run can see whether anything changed."""
 
     image_id: str
     recipe: str
@@ -54,17 +54,18 @@ class Outcome:
     detail: str = ""
 
     def is_current(self, job: Job) -> bool:
-        """Whether the job's inputs and outputs are as they were then, by file sizes and times alone."""
+        """Return whether the job's inputs and outputs are unchanged, by file sizes and times alone."""
         return self.recipe == job.recipe and self.stamps == _stamps(job.inputs) and self.is_intact(job)
 
     def is_intact(self, job: Job) -> bool:
+        """Return whether the job's outputs are unchanged, by file sizes and times alone."""
         if self.problem:
             return not self.written
         return self.written.keys() == job.outputs.keys() and self.written == _stamps(job.outputs)
 
 
 def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
-    """Reads each input once, and writes the prepared image and its masks, each whole or not at all.
+    """Read each input once, and write the prepared image and its masks, each whole or not at all.
 
     Where `earlier` shows that only the inputs' times changed, nothing is decoded or written. An image that can't be
     used gives an outcome with a problem. Raises SwclError where a file can't be written.
@@ -91,15 +92,20 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
         with atomic(job.outputs[kind]) as path:
             path.write_bytes(data)
     return Outcome(
-        job.image_id, job.recipe, stamps, hashes, _stamps(job.outputs), *photograph.size,
+        job.image_id,
+        job.recipe,
+        stamps,
+        hashes,
+        _stamps(job.outputs),
+        *photograph.size,
         checksum=zlib.crc32(files["photograph"]),
         pixels=hashlib.sha256(photograph.tobytes()).hexdigest()[:32],
         sums=tuple(sums),
-    )  # fmt: skip
+    )
 
 
 def _stamps(paths: dict[str, Path]) -> dict[str, Stamp]:
-    """Size and time of each file that is there."""
+    """Return size and time of each file that exists."""
     stamps = {}
     for kind, path in paths.items():
         try:

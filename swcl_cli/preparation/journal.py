@@ -1,4 +1,4 @@
-"""What `prep` remembers of each image between two runs: one line an outcome, appended as soon as it is there.
+"""Remember the outcome of each image between two runs of `prep`: a line each, appended as soon as it is known.
 
 It is a cache, no artefact: it holds file times, and losing it costs time alone.
 """
@@ -23,10 +23,10 @@ NOWHERE = -1
 
 
 class Journal(Mapping[str, Outcome]):
-    """The last outcome of each image. They stay on the disk; what is held of an image is where its line begins."""
+    """Look up the last outcome of each image. Outcomes stay on the disk; memory holds only where each line begins."""
 
     def __init__(self, handle: BinaryIO, image_ids: Iterable[str]) -> None:
-        """handle: to read and append. A line that an interruption cut short is skipped, and so are other images."""
+        """Find the lines of these images. handle: to read and append. Lines that were cut short are skipped."""
         self.handle = handle
         self.image_ids = sorted(image_ids)
         self.places = array("q", [NOWHERE]) * len(self.image_ids)
@@ -66,6 +66,7 @@ class Journal(Mapping[str, Outcome]):
         return self.handle.readline()
 
     def add(self, outcome: Outcome) -> None:
+        """Append an outcome to the file."""
         line = json.dumps(asdict(outcome), sort_keys=True, separators=(",", ":"))
         self.handle.seek(0, 2)
         self._note(outcome, self.handle.tell())
@@ -73,7 +74,7 @@ class Journal(Mapping[str, Outcome]):
         self.handle.flush()  # to the kernel: it outlives a killed process
 
     def compact(self, path: Path) -> None:
-        """Writes it anew, with one line an image alone, where it has grown or images are gone."""
+        """Rewrite the file with a single line for each image, where it has more lines than images."""
         if self.lines > len(self):
             with atomic(path) as partial, open(partial, "wb") as handle:
                 handle.writelines(map(self._line, self))
@@ -81,7 +82,7 @@ class Journal(Mapping[str, Outcome]):
 
 @contextmanager
 def opened(folder: Path, image_ids: Iterable[str]) -> Iterator[Journal]:
-    """The journal of these images. Raises SwclError where the folder can't be written to, in this context as well."""
+    """Open the journal of these images. Raises SwclError where the folder can't be written to, now or in the block."""
     with _failing_clearly(folder), open(folder / JOURNAL, "a+b") as handle:
         journal = Journal(handle, image_ids)
         yield journal
@@ -90,7 +91,7 @@ def opened(folder: Path, image_ids: Iterable[str]) -> Iterator[Journal]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps a second `prep` out of this folder; the lock goes with the process, even when it is killed.
+    """Keep a second `prep` out of this folder; the lock ends with the process, even when it is killed.
 
     A record lock, since worker processes don't inherit those. Raises SwclError where another process holds it.
     """

@@ -1,4 +1,4 @@
-"""What `swcl prep list` shows: every data set, where it comes from, and what this workspace holds of it."""
+"""List the data sets for `swcl prep list`: where each comes from, and what this workspace holds of it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ COLUMNS = ("data set", "train / val / test", "download", "prepared here", "quara
 
 
 def rows(workspace: Workspace) -> list[tuple[str, ...]]:
-    """COLUMNS of each data set: images as published by split, and what this workspace holds, `-` where nothing."""
-    found: list[tuple[str, ...]] = []
+    """Return COLUMNS of each data set: images as published by split, and those in this workspace, `-` for none."""
+    table: list[tuple[str, ...]] = []
     own = [name for name in workspace.prepared() if name not in DATASETS]
     for name, source in {**DATASETS, **dict.fromkeys(own, DATASETS[OWN])}.items():
         prepared = quarantined = "-"
@@ -22,12 +22,12 @@ def rows(workspace: Workspace) -> list[tuple[str, ...]]:
             prepared = _by_split(read_provenance(workspace.manifest(name)).get("counts", {}))
             quarantined = f"{_quarantined(workspace, name):,}"
         published = _by_split(source.published) if source.published else "any"
-        found.append((name, published, source.size, prepared, quarantined))
-    return found
+        table.append((name, published, source.size, prepared, quarantined))
+    return table
 
 
 def descriptions() -> list[str]:
-    """Of each data set: what it is, where to get it, its terms, and the layout that SOURCE must have."""
+    """Describe each data set: what it is, where to get it, its terms, and the layout that SOURCE must have."""
     return [
         f"{name}: {source.about}, from {source.origin}. Terms: {source.terms}.\n  SOURCE holds {source.layout}."
         for name, source in DATASETS.items()

@@ -1,4 +1,4 @@
-"""Masks from bytes to their prepared form: lossless, at their own size, their values checked."""
+"""Prepare masks: lossless, at their own size, their values checked."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ DISC_SHARE = (0.001, 0.2)
 
 
 def prepare_mask(data: bytes, own: tuple[int, int]) -> Image.Image:
-    """The bytes of a two-valued mask -> grey 0 and 255, at its own size.
+    """Turn the bytes of a two-valued mask into grey 0 and 255, at its own size.
 
     Palettes are resolved; 0/1 counts as 0/255. Raises Unusable where it has another size than its photograph (`own`),
-    or is no mask by its values.
+    or its values are not two.
     """
     grey = _grey(data, own)
     if grey.max() == 1:
@@ -39,7 +39,7 @@ def prepare_mask(data: bytes, own: tuple[int, int]) -> Image.Image:
 
 
 def prepare_vessels(data: bytes, own: tuple[int, int]) -> Image.Image:
-    """A two-valued mask. Raises Unusable, also where its white share can't be that of vessels: inverted, or another."""
+    """Prepare a two-valued mask of vessels. Raises Unusable, also where its share of white can't be that of vessels."""
     mask = prepare_mask(data, own)
     share = mask.histogram()[255] / (mask.width * mask.height)
     if not VESSEL_SHARE[0] <= share <= VESSEL_SHARE[1]:
@@ -48,7 +48,7 @@ def prepare_vessels(data: bytes, own: tuple[int, int]) -> Image.Image:
 
 
 def prepare_disc_and_cup(data: bytes, own: tuple[int, int]) -> Image.Image:
-    """A mask of 0 cup, 128 rim and 255 background (thresholds 100 and 150, FACTS 3), with exactly these values.
+    """Prepare a mask of 0 cup, 128 rim and 255 background, with exactly these values (thresholds 100, 150, FACTS 3).
 
     Raises Unusable where it has another size than its photograph (`own`), other values, or no disc by its area.
     """
@@ -66,7 +66,7 @@ def prepare_disc_and_cup(data: bytes, own: tuple[int, int]) -> Image.Image:
 
 
 def check_lesion_mask(data: bytes, own: tuple[int, int]) -> None:
-    """Raises Unusable where the lesion mask can't be decoded, or has another size than its photograph (`own`)."""
+    """Check that a lesion mask can be decoded, and has the size of its photograph (`own`). Raises Unusable."""
     image = open_image(data)
     load(image, data)
     if image.size != own:
@@ -82,7 +82,7 @@ def _grey(data: bytes, own: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(image.convert("L"))
 
 
-# By the name that a job gives them; lesion masks are copied as they are.
+# How each kind of mask is prepared, by its name in a job. Lesion masks are not here: they are copied as they are.
 MASKS: dict[str, Callable[[bytes, tuple[int, int]], Image.Image]] = {
     "mask": prepare_mask,
     "vessels": prepare_vessels,

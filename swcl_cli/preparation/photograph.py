@@ -14,7 +14,7 @@ from swcl_cli.preparation.decoding import Unusable, load, open_image, orientatio
 JPEG_QUALITY = 95
 DARK = 15  # the field of view is where the brightest channel is above; the released code's grey of its background
 EMPTY_SHARE = 0.05
-LONGEST_VIEW = 2.0  # a field of view is round, or nearly; what there is of EyePACS 492_right is 3 : 1
+LONGEST_VIEW = 2.0  # longer : shorter side; a field of view is nearly round, but the rest of EyePACS 492_right is 3 : 1
 FIELD_SIDE = 256  # pixels: enough to find the field of view in
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -30,7 +30,7 @@ UPRIGHT = {
 def prepare_photograph(
     data: bytes, size: int, square: bool = False, crop: bool = False
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """The bytes of a photograph -> RGB with its shorter side at `size` pixels, and its own (width, height).
+    """Turn a photograph's bytes into RGB with its shorter side at `size` pixels; return also its own (width, height).
 
     Size 0 keeps its own; smaller photographs are enlarged, as in the paper. square: `size` x `size`, whatever its
     shape; crop: to its field of view first. A JPEG is decoded at the smallest scale of libjpeg's that is no smaller
@@ -42,13 +42,13 @@ def prepare_photograph(
     part = _field_box(data) if crop else (0, 0, *own)
     shape = (part[2] - part[0], part[3] - part[1])
     target = _target(shape, size, square)
-    wanted = [math.ceil(side * result / kept) for side, result, kept in zip(own, target, shape, strict=True)]
+    wanted = [math.ceil(side * result / extent) for side, result, extent in zip(own, target, shape, strict=True)]
     drafted = image.draft(None, (wanted[0], wanted[1])) if size else None
     decoded = drafted[1][2:] if drafted else own  # not whole numbers: the last pixel may lie half outside
     scale = (decoded[0] / own[0], decoded[1] / own[1])
     box = (part[0] * scale[0], part[1] * scale[1], part[2] * scale[0], part[3] * scale[1])
     load(image, data)
-    orientation = orientation_of(image)  # asked now: loading turns a TIFF, and only that, upright
+    orientation = orientation_of(image)  # read after loading, which turns a TIFF, and only that, upright
     rgb = to_rgb(image)
     if rgb.size != target or crop:
         rgb = rgb.resize(target, Image.Resampling.BILINEAR, box=box)
@@ -59,7 +59,7 @@ def prepare_photograph(
 
 
 def colour_sums(image: Image.Image) -> list[int]:
-    """[pixels, sums of R, G, B, sums of squares of R, G, B], the whole image first, then its field of view.
+    """Count pixels, and sum R, G, B and their squares, first of the whole image, then of its field of view: 14 numbers.
 
     Whole numbers, so that adding them up in any order is exact. Raises Unusable where hardly a pixel is lit, or most
     of the frame was never received.
@@ -77,7 +77,7 @@ def colour_sums(image: Image.Image) -> list[int]:
 
 
 def colour_statistics(sums: list[int]) -> dict[str, list[float]]:
-    """Mean and standard deviation of R, G, B on the scale 0 to 1, over all pixels and over the field of view."""
+    """Compute mean and standard deviation of R, G, B, 0 to 1, over all pixels and over the field of view."""
     statistics: dict[str, list[float]] = {}
     for prefix, part in (("", sums[:7]), ("fov_", sums[7:])):
         count, totals, squares = part[0], part[1:4], part[4:]
@@ -89,7 +89,7 @@ def colour_statistics(sums: list[int]) -> dict[str, list[float]]:
 
 
 def encode(image: Image.Image, lossless: bool) -> bytes:
-    """A PNG, or a JPEG at quality 95 without chroma subsampling. Equal pixels give equal bytes."""
+    """Encode as PNG, or as JPEG at quality 95 without chroma subsampling. Equal pixels give equal bytes."""
     buffer = BytesIO()
     if lossless:
         image.save(buffer, format="PNG")
@@ -99,7 +99,7 @@ def encode(image: Image.Image, lossless: bool) -> bytes:
 
 
 def _field_box(data: bytes) -> tuple[int, int, int, int]:
-    """The box around the lit pixels, in pixels of the file. Raises Unusable where there is hardly a lit one."""
+    """Return the box around the lit pixels, in pixels of the file. Raises Unusable where hardly a pixel is lit."""
     image = open_image(data)
     own = image.size
     image.draft(None, (FIELD_SIDE, FIELD_SIDE))
@@ -113,7 +113,7 @@ def _field_box(data: bytes) -> tuple[int, int, int, int]:
 
 
 def _lit(rgb: Image.Image) -> Image.Image:
-    """255 where the brightest channel is above DARK, else 0."""
+    """Return the mask of lit pixels: 255 where the brightest channel is above DARK, else 0."""
     red, green, blue = rgb.split()
     brightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     return brightest.point([0] * (DARK + 1) + [255] * (255 - DARK))

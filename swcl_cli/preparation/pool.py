@@ -18,17 +18,17 @@ from swcl_cli.errors import SwclError
 from swcl_cli.preparation.jobs import Job, Outcome, prepare
 
 CHUNK = 8
-AHEAD = 4  # chunks a worker that may wait
-Work = Iterable[tuple[Job, Outcome | None]]  # what is to be prepared, and what became of it before
+AHEAD = 4  # chunks that may wait for each worker
+Work = Iterable[tuple[Job, Outcome | None]]  # each job with its earlier outcome
 Prepare = Callable[[Work], Iterator[Outcome]]
 
 
 @contextmanager
 def preparing(workers: int) -> Iterator[Prepare]:
-    """Gives the function that prepares many: outcomes in the order of the work, from `workers` processes; 0 works in
-    this one. Raises SwclError where a process dies.
+    """Provide a function that prepares many images in `workers` processes, or in this process for 0.
 
-    Processes are forked at once: later each would keep a copy of all that this one has read by then.
+    It yields outcomes in the order of the work. Raises SwclError where a process dies. Processes are forked at once:
+    later each would keep a copy of all that this process has read by then.
     """
     if workers == 0:
         yield lambda work: (prepare(job, earlier) for job, earlier in work)
@@ -47,10 +47,10 @@ def preparing(workers: int) -> Iterator[Prepare]:
 
 
 def _prepare_all(executor: ProcessPoolExecutor, ahead: int, work: Work) -> Iterator[Outcome]:
-    """`work` is drawn as it is needed, so that memory does not grow with its length."""
+    """Prepare the work in chunks, reading it only as needed, so that memory does not grow with its length."""
     waiting: deque[Future[list[Outcome]]] = deque()
-    left = iter(work)
-    while chunk := list(islice(left, CHUNK)):
+    pairs = iter(work)
+    while chunk := list(islice(pairs, CHUNK)):
         waiting.append(executor.submit(_prepare_chunk, chunk))
         if len(waiting) >= ahead:
             yield from waiting.popleft().result()
@@ -63,7 +63,7 @@ def _prepare_chunk(chunk: list[tuple[Job, Outcome | None]]) -> list[Outcome]:
 
 
 def _start_worker() -> None:
-    """Ctrl-C is the parent's business; a worker whose parent was killed ends at once instead of waiting forever."""
+    """Leave Ctrl-C to the parent, and end at once when the parent was killed, instead of waiting forever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()

@@ -1,4 +1,4 @@
-"""Photographs of any kind, as a trained model wants them: found, prepared in memory, or set aside."""
+"""Find photographs of any kind, and prepare them in memory in the form that a trained model expects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PACKED = ".gz"
 
 @dataclass(frozen=True)
 class Form:
-    """How the photographs of a data set were prepared: shorter side, squares, cropped, kept without loss."""
+    """Say how the photographs of a data set were prepared: shorter side, squares, cropped, kept without loss."""
 
     size: int
     square: bool
@@ -32,7 +32,7 @@ class Form:
 
 
 def read_unprepared(path: Path, form: Form) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """The photograph as `prep` would have made it, its JPEG loss included, and its own width and height.
+    """Prepare a photograph as `prep` would have, its JPEG loss included; return also its own width and height.
 
     Raises Unusable where it can't be read, or is empty.
     """
@@ -44,28 +44,28 @@ def read_unprepared(path: Path, form: Form) -> tuple[NDArray[np.uint8], tuple[in
 
 
 def read_at_own_size(path: Path) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3), upright. Raises Unusable."""
+    """Read a photograph upright, at its own size: uint8 (H, W, 3). Raises Unusable."""
     return np.asarray(prepare_photograph(_content(path), 0)[0])
 
 
 def find_photographs(given: Iterable[Path], besides: Path) -> dict[str, Path]:
-    """Files, and all image files below folders but not below `besides`, by unique names: their paths below the folder
-    that holds them all, without suffixes where these are not needed to tell two apart.
+    """Find the given files and all image files below the given folders, but not below `besides`.
 
-    Hidden files are left out. Raises SwclError where one that is given does not exist, or there is none.
+    Keys are unique names: paths below the folder that holds all files, with suffixes only where two files would have
+    the same name. Hidden files are left out. Raises SwclError where a given path does not exist, or no file is found.
     """
     places = [Path(os.path.abspath(path)) for path in given]
     missing = next((str(path) for path in places if not path.exists()), None)
     if missing:
         raise SwclError(f"{missing} does not exist: IMAGES are files or folders of photographs.")
-    found = {path: None for place in places for path in _below(place, Path(os.path.abspath(besides)))}
-    if not found:
+    photographs = {path: None for place in places for path in _below(place, Path(os.path.abspath(besides)))}
+    if not photographs:
         raise SwclError(f"{', '.join(map(str, places))} holds no photographs: looked for {', '.join(SUFFIXES)}.")
     top = Path(os.path.commonpath([path if path.is_dir() else path.parent for path in places]))
-    full = {path: path.relative_to(top).as_posix() for path in found}
+    full = {path: path.relative_to(top).as_posix() for path in photographs}
     short = {path: os.path.splitext(name.removesuffix(PACKED))[0] for path, name in full.items()}
     times = Counter(short.values())
-    return {short[path] if times[short[path]] == 1 else full[path]: path for path in found}
+    return {short[path] if times[short[path]] == 1 else full[path]: path for path in photographs}
 
 
 def _below(place: Path, besides: Path) -> Iterator[Path]:

@@ -6,7 +6,7 @@ POSITIONS = ("tl", "tr", "c", "bl", "br")
 
 
 def five_crops(height: int, width: int, size: int) -> dict[str, tuple[int, int]]:
-    """(x, y) of the top left corners of the size x size squares at tl, tr, c, bl, br, in this order (paper III-B).
+    """Return the top left corners (x, y) of the size x size squares at tl, tr, c, bl, br, in this order (paper III-B).
 
     Raises SwclError where the image is smaller than the square.
     """

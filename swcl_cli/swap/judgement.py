@@ -21,15 +21,15 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class PatchScores:
-    """AUCs of the lesion score as a detector of lesions, 95 % intervals over patients; the threshold of the best F1,
-    its F1, and that of the chosen one.
+    """Hold how well lesion scores detect lesions: AUCs with 95 % intervals over patients, the threshold of the best F1,
+    its F1, and the F1 of the chosen threshold.
 
     `auc` counts all patches. Photographs known as normal score 0 by rule (FACTS A4), below all others, so it rises
     with their share, whatever the labeler has learnt; of unlabelled photographs it is the labeler's own.
 
-    `within_abnormal` counts only patches of abnormal images: knowing which images are abnormal earns nothing there.
+    `within_abnormal` counts only patches of abnormal photographs: knowing which photographs are abnormal does not help.
     `in_place` counts of these only pairs of the same position: knowing that corners hold fewer lesions, and score lower
-    for their background, earns nothing either, so that chance is exactly 0.5.
+    for their background, does not help either, so that chance is exactly 0.5.
     """
 
     auc: float
@@ -46,27 +46,27 @@ class PatchScores:
 
 
 def judge(workspace: Workspace, patches: pa.Table, names: Sequence[str], threshold: float) -> dict[str, Any] | None:
-    """How well the scores find lesions, where lesion masks of any of the data sets say what there is to find."""
+    """Judge the scores of all patches whose photograph has a lesion mask; None where no photograph has a mask."""
     columns = ["path", "lesion_mask_path", "width", "height"]
     masks = pd.concat([manifest.read(workspace.manifest(name), columns=columns) for name in names])
-    known = masks.dropna(subset=["lesion_mask_path"])
-    if not len(known):
+    masks = masks.dropna(subset=["lesion_mask_path"])
+    if not len(masks):
         return None
     columns = ["dataset", "patient_id", "position", "path", "x", "y", "size", "score"]
-    frame = patches.select(columns).to_pandas(types_mapper=pd.ArrowDtype).merge(known, on="path")
-    held = read_patch_lesions(workspace.root, frame)
-    truth = held.any(axis=1).to_numpy()
-    judged = judge_patch_scores(
+    frame = patches.select(columns).to_pandas(types_mapper=pd.ArrowDtype).merge(masks, on="path")
+    lesions = read_patch_lesions(workspace.root, frame)
+    truth = lesions.any(axis=1).to_numpy()
+    judgement = judge_patch_scores(
         truth,
         frame["score"].to_numpy(np.float32),
         pd.Series(truth).groupby(frame["path"]).transform("any").to_numpy(dtype=bool),
-        {kind: held[kind].to_numpy() for kind in held},
+        {kind: lesions[kind].to_numpy() for kind in lesions},
         frame["position"].to_numpy(dtype=str),
         label_ids(frame, ["dataset", "patient_id"]),
         threshold=threshold,
         seed=0,
     )
-    return asdict(judged)
+    return asdict(judgement)
 
 
 def judge_patch_scores(
@@ -79,15 +79,16 @@ def judge_patch_scores(
     threshold: float,
     seed: int,
 ) -> PatchScores:
-    """All arrays (N,), a patch each. truth: holds a lesion; kinds: {kind of lesion: holds one of that kind}.
+    """Compare scores of patches with the lesions in them. All arrays (N,), a value for each patch.
 
-    `by_kind` sets patches with that kind against patches without any lesion, at any position. NaN where a class is
-    absent. threshold: the chosen one.
+    truth: whether the patch holds a lesion; kinds: for each kind of lesion, whether it holds that kind; threshold: the
+    threshold of the labels. `by_kind` sets patches with that kind against patches without any lesion, at any position.
+    NaN where a class is absent.
     """
     lesion, score = np.asarray(truth, bool), np.asarray(scores, np.float64)
     inside = np.flatnonzero(np.asarray(image_abnormal, bool))
     patient, (places, place) = np.asarray(patients), np.unique(np.asarray(positions), return_inverse=True)
-    of_kind = {kind: np.asarray(held, bool) for kind, held in kinds.items()}
+    of_kind = {kind: np.asarray(present, bool) for kind, present in kinds.items()}
     best, f1 = best_threshold(lesion, score)
     anywhere = np.zeros(len(score), np.int64)
 
@@ -101,7 +102,7 @@ def judge_patch_scores(
         within_abnormal_interval=interval(inside, anywhere),
         in_place=stratified_auc(lesion[inside], score[inside], place[inside]),
         in_place_interval=interval(inside, place),
-        by_kind={kind: auc(held[held | ~lesion], score[held | ~lesion]) for kind, held in of_kind.items()},
+        by_kind={kind: auc(rows[rows | ~lesion], score[rows | ~lesion]) for kind, rows in of_kind.items()},
         by_position={
             str(name): auc(lesion[place == number], score[place == number]) for number, name in enumerate(places)
         },
@@ -119,9 +120,9 @@ def auc_interval(
     seed: int,
     resamples: int = 1000,
 ) -> Interval:
-    """The 95 % interval of `bootstrap_interval` for `stratified_auc`, all (N,); strata are numbered from 0.
+    """Return the 95 % interval of `bootstrap_interval` for `stratified_auc`, all (N,); strata are numbered from 0.
 
-    A resample counts how often each group was drawn, and weighs its rows so: scores are sorted once, not each time.
+    Each resample weighs the rows by how often their group was drawn, so that scores are sorted only once.
     """
     _, member = np.unique(group, return_inverse=True)
     _, place = np.unique(score, return_inverse=True)
@@ -150,18 +151,18 @@ def auc_interval(
 
 
 def f1_at(threshold: float, truth: NDArray[np.bool_], score: NDArray[np.float32]) -> float:
-    """F1 of `score >= threshold`, compared as labels are. NaN without a true patch."""
-    found = is_abnormal(score, threshold)
-    return float(2 * (found & truth).sum() / (found.sum() + truth.sum())) if truth.any() else float("nan")
+    """Return the F1 of `score >= threshold`, compared as labels are. NaN without a true patch."""
+    predicted = is_abnormal(score, threshold)
+    return float(2 * (predicted & truth).sum() / (predicted.sum() + truth.sum())) if truth.any() else float("nan")
 
 
 def best_threshold(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, float]:
-    """(t, F1) where `score >= t` has the highest F1; of equals the highest t. (NaN, NaN) without a true patch."""
+    """Return (t, F1) where `score >= t` has the highest F1; of equals the highest t. NaN without a true patch."""
     if not truth.any():
         return float("nan"), float("nan")
     order = np.argsort(-score, kind="stable")
     descending, hits = score[order], np.cumsum(truth[order])
     f1 = 2 * hits / (np.arange(1, len(score) + 1) + truth.sum())
-    f1[:-1][descending[:-1] == descending[1:]] = -1  # a threshold takes all of its equals
+    f1[:-1][descending[:-1] == descending[1:]] = -1  # a threshold selects all patches of an equal score
     best = int(f1.argmax())
     return float(descending[best]), float(f1[best])

@@ -1,4 +1,4 @@
-"""Masks that say where the lesions of a photograph are, and of which kind: the truth that lesion scores answer to."""
+"""Read masks that say where the lesions of a photograph are, and of which kind, to judge lesion scores against them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ KINDS = (
 
 
 def read_patch_lesions(root: Path, patches: pd.DataFrame) -> pd.DataFrame:
-    """Which kinds of lesion each patch holds: (N, kinds) bool, in the order of `patches`.
+    """Return which kinds of lesion each patch holds: (N, kinds) bool, in the order of `patches`.
 
     patches: columns lesion_mask_path, x, y, size, and width, height of the prepared photograph; masks keep their own
     size, so boxes are scaled to it. A mask holds 0 or 1 + the index into KINDS; other values count as `other`.
     """
-    held = np.zeros((len(patches), len(KINDS) + 1), bool)
+    present = np.zeros((len(patches), len(KINDS) + 1), bool)
     boxes = patches[["x", "y", "size", "width", "height"]].to_numpy(dtype=np.int64)
     for path, rows in patches.reset_index(drop=True).groupby("lesion_mask_path", sort=False).indices.items():
         mask = read_mask(root / str(path))
@@ -35,6 +35,6 @@ def read_patch_lesions(root: Path, patches: pd.DataFrame) -> pd.DataFrame:
             across, down = mask.shape[1] / width, mask.shape[0] / height
             part = mask[round(y * down) : round((y + size) * down), round(x * across) : round((x + size) * across)]
             values = np.flatnonzero(np.bincount(part.ravel(), minlength=1))
-            held[row, np.minimum(values[values > 0] - 1, len(KINDS))] = True
-    found = pd.DataFrame(held, columns=[*KINDS, "other"])
-    return found.loc[:, found.any()]
+            present[row, np.minimum(values[values > 0] - 1, len(KINDS))] = True
+    lesions = pd.DataFrame(present, columns=[*KINDS, "other"])
+    return lesions.loc[:, lesions.any()]

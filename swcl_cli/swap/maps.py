@@ -1,4 +1,4 @@
-"""Score photographs: the maps of the labeler's abnormal class, and their means over the five crops (paper III-B)."""
+"""Score photographs by the maps of the labeler's abnormal class, averaged over the five crops (paper III-B)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from swcl_cli.data.photographs import Squares
 from swcl_cli.models.cam import abnormal_probability_map
 from swcl_cli.swap.crops import five_crops
 
-GREY = 15 / 255  # what is darker counts as background (FACTS A6)
+GREY = 15 / 255  # darker pixels count as background (FACTS A6)
 
 
 def lesion_scores(maps: Tensor, images: Tensor, background: str, mean: Tensor, std: Tensor) -> Tensor:
-    """Means of the abnormal class's maps over the five crops: (N, S, S), normalised images (N, 3, S, S) -> (N, 5).
+    """Average the abnormal class's maps over the five crops: (N, S, S), normalised images (N, 3, S, S) -> (N, 5).
 
     background "released": pixels whose normalised channels sum to less than those of grey 15/255 are zeroed before,
     and still count in the mean (FACTS A6).
@@ -33,10 +33,10 @@ def lesion_scores(maps: Tensor, images: Tensor, background: str, mean: Tensor, s
 
 
 class Scorer:
-    """Normalised images (N, 3, S, S) -> maps (N, S, S) of the abnormal class and lesion scores (N, 5), on the device.
+    """Compute maps (N, S, S) of the abnormal class and lesion scores (N, 5) of normalised images (N, 3, S, S).
 
-    Only the network works in the precision of `fabric`: under bf16 scores move by less than 0.01, a mean of thousands
-    of pixels each.
+    Only the network works in the precision of `fabric`. Under bf16 scores move by less than 0.01, since each is a mean
+    of thousands of pixels.
     """
 
     def __init__(
@@ -58,5 +58,5 @@ class Scorer:
 def scored(
     scorer: Scorer, squares: Squares, batch: int, workers: int, first: int = 0
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Maps (N, S, S) and scores (N, 5) of one batch of photographs after the other, from `first` on."""
+    """Yield maps (N, S, S) and scores (N, 5) of photographs, batch after batch, from `first` on."""
     return map(scorer, make_loader(squares, squares.batches(batch, first), workers))

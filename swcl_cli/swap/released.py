@@ -1,4 +1,4 @@
-"""retinal-SWAP as files, in the layout in which its authors released theirs: patches/ and labels.csv (FACTS 4).
+"""Read and write retinal-SWAP as files, in the layout that its authors released: patches/ and labels.csv (FACTS 4).
 
 A row of labels.csv is a pair of left and right patch: id, left-patch, left-score, right-patch, right-score. A patch is
 patches/<dataset>_<patient>_<left|right>_<position>.jpg; right eyes are mirrored in the file.
@@ -30,32 +30,32 @@ from swcl_cli.swap.weak_labels import ABSENT, COLUMN_OF, UNKNOWN, Patches, is_ab
 from swcl_cli.workspace import fingerprint, read_provenance, remove_tree, write_text
 
 TABLE, PATCHES = "labels.csv", "patches"
-MARK = ".swcl.json"  # in folders of our making: which swap.parquet they hold, and its threshold
+MARK = ".swcl.json"  # in folders that make-swap wrote: which swap.parquet they hold, and its threshold
 COLUMNS = ("id", "left-patch", "left-score", "right-patch", "right-score")
 NAME = r"^(?P<patient_id>.+?)(?:~\d+)?_(?P<eye>left|right)_(?P<position>[^_.]+)\.[A-Za-z]+$"
 UNSAFE = re.compile(r"[^\w.\-]")
-THRESHOLD = 0.4  # the paper's: the authors' table holds scores alone
+THRESHOLD = 0.4  # the paper's, for the authors' table, which holds scores alone
 TURN = 8  # photographs that a worker writes at a time
 
 
 def require_ours(folder: Path) -> None:
-    """Raises SwclError where the folder holds anything that `write_released` did not write."""
+    """Check that the folder is empty, or was written by `write_released`. Raises SwclError."""
     if folder.exists() and not (folder.is_dir() and ((folder / MARK).exists() or not any(folder.iterdir()))):
         raise SwclError(f"{folder} is not empty, and make-swap did not write it: name another folder for the patches.")
 
 
 def is_written(swap: Path, folder: Path) -> bool:
-    """Whether the folder holds the patches of just this swap.parquet, all of them."""
+    """Return whether the folder holds all patches of exactly this swap.parquet."""
     return (folder / TABLE).exists() and (folder / MARK).read_text(encoding="utf-8") == _mark(swap)
 
 
 def write_released(root: Path, swap: Path, folder: Path, workers: int, advance: Callable[[int], None]) -> None:
-    """Writes the patches of swap.parquet as JPEG (quality 95, 4:4:4; the authors' are at 75, FACTS A9) and labels.csv.
+    """Write the patches of swap.parquet as JPEG (quality 95, 4:4:4; the authors' are at 75, FACTS A9) and labels.csv.
 
-    The patient stands where the authors have the image, which is the same in their data sets; further photographs of
-    an eye are <patient>~1, ~2, ...; an eye of unknown side is called left. Singles leave the other cells empty.
-    labels.csv comes last. advance: is told the patches done. Raises SwclError where the folder is not ours, or a
-    photograph is not the one that was scored.
+    File names hold the patient where the authors' hold the image, which is the same in their data sets; further
+    photographs of an eye are <patient>~1, ~2, ...; an eye of unknown side is called left. A patch without a partner
+    leaves the other cells empty. labels.csv comes last. advance: is called with the number of patches written. Raises
+    SwclError where the folder is not ours, or a photograph has changed since it was scored.
     """
     require_ours(folder)
     (folder / TABLE).unlink(missing_ok=True)
@@ -79,7 +79,7 @@ def _mark(swap: Path) -> str:
 
 
 def read_released(folder: Path, labels: Sequence[str], threshold: float | None) -> Patches:
-    """The authors' download, or what `write_released` wrote, as it is; paths are relative to the folder.
+    """Read the authors' download, or a folder of `write_released`; paths are relative to the folder.
 
     A row is a pair; its patient (with data set) and position are those in the patches' names. threshold: by default
     that with which the folder was written, or the paper's 0.4. Only the first image is opened. Raises SwclError that
@@ -87,27 +87,34 @@ def read_released(folder: Path, labels: Sequence[str], threshold: float | None) 
     """
     path = folder / TABLE
     cells = _cells(path)
-    held = _checked(path, cells)
+    table = _checked(path, cells)
     pairs = np.full(len(cells), ABSENT, np.int64)
-    pairs[held.index] = np.arange(len(held))
+    pairs[table.index] = np.arange(len(table))
     mark = folder / MARK
     if threshold is None:
         threshold = json.loads(mark.read_text(encoding="utf-8"))["threshold"] if mark.exists() else THRESHOLD
-    held["abnormal"] = is_abnormal(held["score"].to_numpy(np.float32), threshold)
-    count, zeros = len(held), np.zeros(len(held), np.int32)
-    paths = pa.array(f"{PATCHES}/" + held["patch"], pa.string())
+    table["abnormal"] = is_abnormal(table["score"].to_numpy(np.float32), threshold)
+    count, zeros = len(table), np.zeros(len(table), np.int32)
+    paths = pa.array(f"{PATCHES}/" + table["patch"], pa.string())
     height, width = read_image(folder / paths[0].as_py(), remedy="unpack the download again").shape[:2]
     if height != width:
         raise SwclError(f"{folder / paths[0].as_py()} is {width} x {height} px: patches are square.")
     return Patches(
-        paths.dictionary_encode(), zeros, zeros, np.zeros(count, bool), np.zeros(count, bool),
-        label_ids(held, [column for label in labels for column in COLUMN_OF[label]]), held["abnormal"].to_numpy(),
-        np.full(count, UNKNOWN, np.int64), pairs.reshape(-1, 2), width,
-    )  # fmt: skip
+        paths.dictionary_encode(),
+        zeros,
+        zeros,
+        np.zeros(count, bool),
+        np.zeros(count, bool),
+        label_ids(table, [column for label in labels for column in COLUMN_OF[label]]),
+        table["abnormal"].to_numpy(),
+        np.full(count, UNKNOWN, np.int64),
+        pairs.reshape(-1, 2),
+        width,
+    )
 
 
 def _cells(path: Path) -> pd.DataFrame:
-    """`patch` and `score` as text, left before right, with the `row` that they stand in. Patches without folders."""
+    """Read labels.csv: `patch` (without folder) and `score` as text, left before right, and the `row` of each."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError:
@@ -130,7 +137,7 @@ def _cells(path: Path) -> pd.DataFrame:
 
 
 def _checked(path: Path, cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells that hold a patch, with its score as a number, and dataset, patient_id and position out of its name."""
+    """Check the cells, and return those that hold a patch, its score as a number, with the parts of its name."""
 
     def require(good: pd.Series, problem: str) -> None:
         if not good.all():
@@ -142,29 +149,29 @@ def _checked(path: Path, cells: pd.DataFrame) -> pd.DataFrame:
     require(empty == (cells["score"] == ""), "has a score without a patch, or a patch without a score")
     both = empty.to_numpy().reshape(-1, 2).all(axis=1)
     require(pd.Series(~np.repeat(both, 2)), "is empty, and so is the other of its row")
-    held = cells[~empty].copy()
-    number = pd.to_numeric(held["score"], errors="coerce")
+    table = cells[~empty].copy()
+    number = pd.to_numeric(table["score"], errors="coerce")
     require((number >= 0) & (number <= 1), "has a score that is no number from 0 to 1")
-    held["score"] = number.astype(np.float32)
-    parts = pc.extract_regex(pa.array(held["patch"], pa.string()), NAME)
+    table["score"] = number.astype(np.float32)
+    parts = pc.extract_regex(pa.array(table["patch"], pa.string()), NAME)
     for column in ("patient_id", "position"):
-        held[column] = pc.struct_field(parts, column).to_numpy(zero_copy_only=False)
-    require(held["position"].notna(), "is not called <dataset>_<image>_<left|right>_<position>.jpg")
-    require(~held["patch"].duplicated(), "stands in an earlier row already")
+        table[column] = pc.struct_field(parts, column).to_numpy(zero_copy_only=False)
+    require(table["position"].notna(), "is not called <dataset>_<image>_<left|right>_<position>.jpg")
+    require(~table["patch"].duplicated(), "stands in an earlier row already")
     place = np.full(len(cells), ABSENT)
-    place[held.index] = label_ids(held, ["patient_id", "position"])
+    place[table.index] = label_ids(table, ["patient_id", "position"])
     left, right = place.reshape(-1, 2).T
     differ = (left != right) & (left != ABSENT) & (right != ABSENT)
-    one = np.stack([np.ones(len(left), bool), ~differ], axis=1).ravel()
-    require(pd.Series(one), "is of another patient or position than the other of its row")
+    alike = np.stack([np.ones(len(left), bool), ~differ], axis=1).ravel()
+    require(pd.Series(alike), "is of another patient or position than the other of its row")
     folder = path.parent / PATCHES
-    there = set(os.listdir(folder)) if folder.is_dir() else set()
-    require(pd.Series([patch in there for patch in held["patch"].to_list()], held.index), f"is missing in {folder}")
-    return held.assign(dataset="")
+    files = set(os.listdir(folder)) if folder.is_dir() else set()
+    require(pd.Series([patch in files for patch in table["patch"].to_list()], table.index), f"is missing in {folder}")
+    return table.assign(dataset="")
 
 
 def _rows(table: pd.DataFrame, patches: Patches) -> pd.DataFrame:
-    """labels.csv: a row a pair. table: dataset, patient_id, position and score of the patches."""
+    """Make the rows of labels.csv, a row a pair. table: dataset, patient_id, position and score of the patches."""
     left, right = patches.pairs.T
     named = table.iloc[np.where(left == ABSENT, right, left)].reset_index(drop=True)
     turn = named.groupby(["dataset", "patient_id", "position"]).cumcount()
@@ -172,19 +179,19 @@ def _rows(table: pd.DataFrame, patches: Patches) -> pd.DataFrame:
     place = named["dataset"] + "_" + named["patient_id"].map(_safe) + further
     columns: dict[str, Any] = {"id": place + "_" + named["position"]}
     for side, rows in (("left", left), ("right", right)):
-        there = pd.Series(rows != ABSENT)
-        columns[f"{side}-patch"] = (place + f"_{side}_" + named["position"] + ".jpg").where(there, "")
-        columns[f"{side}-score"] = pd.Series(table["score"].to_numpy()[rows]).astype(str).where(there, "")
+        present = pd.Series(rows != ABSENT)
+        columns[f"{side}-patch"] = (place + f"_{side}_" + named["position"] + ".jpg").where(present, "")
+        columns[f"{side}-score"] = pd.Series(table["score"].to_numpy()[rows]).astype(str).where(present, "")
     return pd.DataFrame(columns)
 
 
 def _safe(patient: str) -> str:
-    """Fit for a file name; different patients stay different."""
-    return UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), patient)
+    """Write a patient's id as a part of a file name; different ids stay different."""
+    return UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), patient)
 
 
 class _Files(Dataset[int]):
-    """(0, item) -> writes all patches of a photograph, which is read once; their number."""
+    """Write all patches of a photograph, which is read once: (0, item) -> their number. A data set, to use workers."""
 
     def __init__(self, root: Path, folder: Path, patches: Patches, names: pa.StringArray) -> None:
         self.root, self.folder, self.patches, self.names = root, folder, patches, names

@@ -1,4 +1,4 @@
-"""From photographs and their lesion scores to the rows of retinal-SWAP (paper III-B)."""
+"""Turn photographs and their lesion scores into the rows of retinal-SWAP (paper III-B)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from swcl_cli.swap.weak_labels import are_single, is_abnormal
 
 
 def patch_rows(table: pd.DataFrame, scores: NDArray[np.float32], threshold: float) -> pd.DataFrame:
-    """Five rows a photograph, in the order of POSITIONS.
+    """Make five rows a photograph, in the order of POSITIONS.
 
     table: manifest columns dataset, patient_id, image_id, eye, path, width, height, checksum, and image_abnormal (null
     where unknown). scores: (N, 5) of the mirrored central square; photographs known as normal score 0 (paper III-B).
-    The box is that of the stored photograph: the tl of a right eye lies at its stored tr.
+    Boxes are in the stored photograph: the tl of a right eye lies at its stored tr.
     """
     width, height = (table[side].to_numpy(dtype=np.int64) for side in ("width", "height"))
     side = np.minimum(width, height)

@@ -1,4 +1,4 @@
-"""Patches cut out of prepared photographs, and the augmented views of left/right pairs of them."""
+"""Cut patches out of prepared photographs, and make augmented views of left/right pairs of them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from swcl_cli.swap.weak_labels import ABSENT, UNKNOWN, Patches
 def cut_patch(
     image: NDArray[np.uint8], x: int, y: int, size: int, mirrored: bool, rotated: bool = False
 ) -> NDArray[np.uint8]:
-    """The box (x, y, size) of the stored photograph, turned by 180 degrees and mirrored where the flags say so."""
+    """Cut the box (x, y, size) out of the stored photograph, turned by 180 degrees and mirrored as the flags say."""
     patch = image[y : y + size, x : x + size]
     patch = patch[::-1, ::-1] if rotated else patch
     return np.ascontiguousarray(patch[:, ::-1] if mirrored else patch)
 
 
 def read_file(root: Path, patches: Patches, row: int) -> NDArray[np.uint8]:
-    """The file that holds this patch: uint8 (H, W, 3). Raises SwclError where it is not the one that was scored."""
+    """Read the file that holds this patch: uint8 (H, W, 3). Raises SwclError where it changed since it was scored."""
     path, checksum = root / patches.path[row].as_py(), int(patches.checksum[row])
     if checksum != UNKNOWN:
         return images.read_image(path, checksum, f"{images.PREPARE_AGAIN}, then run `swcl make-swap --fresh`")
@@ -43,15 +43,13 @@ def read_file(root: Path, patches: Patches, row: int) -> NDArray[np.uint8]:
 
 
 def patch_of(image: NDArray[np.uint8], patches: Patches, row: int) -> NDArray[np.uint8]:
-    """This patch, uint8 (S, S, 3), out of the file that holds it."""
-    return cut_patch(
-        image, int(patches.x[row]), int(patches.y[row]), patches.size, bool(patches.mirrored[row]),
-        bool(patches.rotated[row]),
-    )  # fmt: skip
+    """Cut this patch, uint8 (S, S, 3), out of the file that holds it."""
+    x, y = int(patches.x[row]), int(patches.y[row])
+    return cut_patch(image, x, y, patches.size, bool(patches.mirrored[row]), bool(patches.rotated[row]))
 
 
 class PairViews(Dataset[dict[str, Any]]):
-    """(epoch, pair) -> two views of each patch of a pair: uint8 (P, 2, S, S, 3), P = 2, or 1 for a single eye.
+    """Make two views of each patch of a pair: (epoch, pair) -> uint8 (P, 2, S, S, 3), P = 2, or 1 for a single eye.
 
     flip, smallest: as `augment.contrastive_pixels` takes them.
     """
@@ -74,5 +72,5 @@ class PairViews(Dataset[dict[str, Any]]):
 
 
 def join_pairs(pairs: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Pairs and singles in one batch: views (N, 2, S, S, 3), label (N,)."""
+    """Join pairs and patches without a partner into a batch: views (N, 2, S, S, 3), label (N,)."""
     return {name: torch.cat([pair[name] for pair in pairs]) for name in ("views", "label")}

@@ -1,4 +1,4 @@
-"""retinal-SWAP as a table: its schema, its threshold rule, and the labels and pairs that pretraining makes of it."""
+"""Read retinal-SWAP as a table: its schema, its threshold rule, and the labels and pairs that pretraining uses."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ SCHEMA = pa.schema(
 UNREAD = ("image_id", "image_abnormal", "single")
 REPEATED = ("dataset", "patient_id", "eye", "position", "path")
 ABSENT = -1
-UNKNOWN = -1  # checksum of a file of which none is known
-UNLABELLED = -1  # of a patch that nobody calls normal or abnormal
+UNKNOWN = -1  # in place of a checksum that is not known
+UNLABELLED = -1  # of a patch that is not known as normal or abnormal
 COLUMN_OF = {"position": ["position"], "abnormality": ["abnormal"], "patient": ["dataset", "patient_id"]}
 RENEW = "Make it again with: swcl make-swap --fresh"
 
 
 def is_abnormal(score: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
-    """A patch is abnormal where its lesion score is t or more (paper III-C). Compared in fp32, as scores are stored."""
+    """Return whether each patch's lesion score is t or more (paper III-C). Compared in fp32, as scores are stored."""
     return score >= np.float32(threshold)
 
 
 @dataclass(frozen=True)
 class Patches:
-    """Patches as columns, all (N,): path below a root, box, mirror flags, weak-label id, checksum, and their pairs.
+    """Hold patches as columns, all (N,): path below a root, box, mirror flags, weak-label id, checksum, and pairs.
 
     path: text, dictionary-encoded, since five patches share a photograph. checksum: CRC-32 of the file; where it is
-    UNKNOWN the file is a patch and nothing else. pairs: (P, 2) rows of left and right patch of one patient and
+    UNKNOWN the file holds just this patch. pairs: (P, 2) rows of left and right patch of one patient and
     position, ABSENT where a patient has one eye.
     """
 
@@ -65,7 +65,7 @@ class Patches:
 def read_patches(
     path: Path, labels: Sequence[str], threshold: float | None = None, abnormal: NDArray[np.int8] | None = None
 ) -> Patches:
-    """Reads swap.parquet; two patches have one label id if and only if they agree in all of `labels` (FACTS C3).
+    """Read swap.parquet. Two patches have the same label id if and only if they agree in all of `labels` (FACTS C3).
 
     threshold: overrides the stored abnormality, and so does `abnormal`: (N,) 1, 0, or UNLABELLED for rows that are to
     be left out. Raises SwclError where the file is damaged, of another version, or the patches are not all of one size.
@@ -82,28 +82,35 @@ def read_patches(
     if threshold is not None:
         frame["abnormal"] = is_abnormal(frame["score"].to_numpy(), threshold)
     if abnormal is not None:
-        kept = abnormal != UNLABELLED
-        frame = frame.assign(abnormal=abnormal == 1)[kept].reset_index(drop=True)
-        paths = paths.filter(pa.array(kept))
+        labelled = abnormal != UNLABELLED
+        frame = frame.assign(abnormal=abnormal == 1)[labelled].reset_index(drop=True)
+        paths = paths.filter(pa.array(labelled))
     sizes = frame["size"].unique().tolist()
     if len(sizes) != 1:
         raise SwclError(f"{path}: patches of several sizes ({sorted(sizes)}); prepare the data sets with one --size.")
     columns = [column for label in labels for column in COLUMN_OF[label]]
     return Patches(
-        paths, frame["x"].to_numpy(), frame["y"].to_numpy(), frame["mirrored"].to_numpy(),
-        frame["rotated"].to_numpy(), label_ids(frame, columns), frame["abnormal"].to_numpy(),
-        frame["checksum"].to_numpy(), left_right_pairs(frame), sizes[0],
-    )  # fmt: skip
+        paths,
+        frame["x"].to_numpy(),
+        frame["y"].to_numpy(),
+        frame["mirrored"].to_numpy(),
+        frame["rotated"].to_numpy(),
+        label_ids(frame, columns),
+        frame["abnormal"].to_numpy(),
+        frame["checksum"].to_numpy(),
+        left_right_pairs(frame),
+        sizes[0],
+    )
 
 
 def _column(path: Path, name: str) -> pa.ChunkedArray:
-    """One column: read one by one, they need a third of the memory that they need together."""
+    """Read a column. Columns that are read one after another need a third of the memory that they need together."""
     column = pq.read_table(path, columns=[name])[name]
     return column.dictionary_encode() if name in REPEATED else column
 
 
 def label_ids(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
-    """(N,) ids, equal where rows agree in all columns. Not consecutive: that would cost seconds at millions of rows."""
+    """Return ids (N,), equal where rows agree in all columns; not consecutive, which would cost seconds at millions."""
     ids = np.zeros(len(frame), np.int64)
     for name in columns:
         numbers, values = pd.factorize(frame[name], use_na_sentinel=False)
@@ -112,10 +119,10 @@ def label_ids(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
 
 
 def left_right_pairs(frame: pd.DataFrame) -> NDArray[np.int64]:
-    """(P, 2) row numbers: left with right patch of the same data set, patient and position; else a single.
+    """Pair the left with the right patch of the same data set, patient and position: (P, 2) row numbers.
 
-    An eye of which the side is not known is a single.
-    A patient with several photographs of an eye gives several pairs, in the order of the rows.
+    A patch without a partner, or of an eye whose side is not known, stands beside ABSENT. A patient with several
+    photographs of an eye gives several pairs, in the order of the rows.
     """
     group = label_ids(frame, ["dataset", "patient_id", "position"])
     right, unknown = ((frame["eye"] == eye).to_numpy(dtype=np.int64) for eye in ("right", "unknown"))
@@ -128,7 +135,7 @@ def left_right_pairs(frame: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def _turns(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) how many rows of the same id come before."""
+    """Count for each row (N,) how many rows of the same id come before it."""
     order = np.argsort(ids, kind="stable")
     starts = np.flatnonzero(np.diff(ids[order], prepend=-1))
     turns = np.empty(len(ids), np.int64)
@@ -137,7 +144,7 @@ def _turns(ids: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def are_single(frame: pd.DataFrame) -> NDArray[np.bool_]:
-    """(N,) whether a patch has no partner among `left_right_pairs`."""
+    """Return whether each patch (N,) has no partner among `left_right_pairs`."""
     pairs = left_right_pairs(frame)
     single = np.zeros(len(frame), bool)
     single[pairs[(pairs == ABSENT).any(axis=1)].max(axis=1)] = True
