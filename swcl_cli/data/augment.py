@@ -1,4 +1,4 @@
-"""Views of a photograph: random ones to train on, fixed ones to evaluate on.
+"""Make views of a photograph: random views for training, fixed views for evaluation.
 
 uint8 RGB (H, W, 3) in, float32 (3, size, size) out, normalised. `rng` comes from `chance.generator`, keyed by
 (seed, purpose, epoch, item, view), so a view does not depend on which worker makes it.
@@ -15,9 +15,15 @@ from swcl_cli.data.colour import MEAN, STD, Colour
 from swcl_cli.data.pixels import Image, center_crop_box, normalise
 
 __all__ = [
-    "IGNORED", "center_view", "classification_view", "contrastive_pixels", "contrastive_view", "labeler_view",
-    "normalise", "segmentation_view",
-]  # fmt: skip
+    "IGNORED",
+    "center_view",
+    "classification_view",
+    "contrastive_pixels",
+    "contrastive_view",
+    "labeler_view",
+    "normalise",
+    "segmentation_view",
+]
 
 View = NDArray[np.float32]
 
@@ -36,7 +42,7 @@ def contrastive_view(
     flip: bool = True,
     smallest: float = SMALLEST,
 ) -> View:
-    """The view of `contrastive_pixels`, normalised."""
+    """Make the view of `contrastive_pixels`, normalised."""
     return normalise(contrastive_pixels(image, size, rng, flip, smallest), mean, std)
 
 
@@ -58,7 +64,7 @@ def contrastive_pixels(
 
 
 def labeler_view(image: Image, size: int, rng: np.random.Generator, mean: Colour = MEAN, std: Colour = STD) -> View:
-    """Crop, flip, jitter (p .8) (FACTS B3)."""
+    """Crop, flip (p .5), jitter (p .8) (FACTS B3)."""
     view = _resized_crop(image, size, rng)
     view = _randomly(0.5, rng, pixels.flip, view)
     return normalise(_jitter(view, rng), mean, std)
@@ -67,7 +73,7 @@ def labeler_view(image: Image, size: int, rng: np.random.Generator, mean: Colour
 def classification_view(
     image: Image, size: int, rng: np.random.Generator, mean: Colour = MEAN, std: Colour = STD
 ) -> View:
-    """Crop, flip, grey (p .2) (FACTS E4)."""
+    """Crop, flip (p .5), grey (p .2) (FACTS E4)."""
     view = _resized_crop(image, size, rng)
     view = _randomly(0.5, rng, pixels.flip, view)
     return normalise(_randomly(0.2, rng, pixels.to_grey, view), mean, std)
@@ -81,7 +87,7 @@ def segmentation_view(
     mean: Colour = MEAN,
     std: Colour = STD,
 ) -> tuple[View, NDArray[np.int64]]:
-    """Plain crop and flip, the same of image and mask, then grey of the image (p .2) (FACTS E5).
+    """Crop and flip (p .5) image and mask alike, without resizing, then grey the image (p .2) (FACTS E5).
 
     mask: (H, W) class indices, out as int64 (size, size). A side shorter than `size` is put at a random place and
     surrounded by black, as a photograph's own background is; the mask is IGNORED there.
@@ -98,7 +104,7 @@ def segmentation_view(
 
 
 def center_view(image: Image, resize: int, crop: int, mean: Colour = MEAN, std: Colour = STD) -> View:
-    """Shorter side to `resize` px, then the central square of `crop` px (paper IV; torchvision's rounding)."""
+    """Resize the shorter side to `resize` px, then crop the central `crop` px (paper IV; torchvision's rounding)."""
     height, width = image.shape[:2]
     shorter = min(height, width)
     if shorter != resize:
@@ -111,10 +117,10 @@ def center_view(image: Image, resize: int, crop: int, mean: Colour = MEAN, std: 
 def crop_box(
     height: int, width: int, rng: np.random.Generator, smallest: float = SMALLEST
 ) -> tuple[int, int, int, int]:
-    """(x, y, width, height) of a random crop, as torchvision's RandomResizedCrop draws it.
+    """Draw a random crop (x, y, width, height), as torchvision's RandomResizedCrop does.
 
     It has a share of `smallest` to 1 of the area, and an aspect of 3/4 to 4/3. After ten boxes that don't fit: the
-    largest central one of a permitted aspect.
+    largest central box of a permitted aspect.
     """
     for _ in range(ATTEMPTS):
         area = height * width * rng.uniform(smallest, 1.0)
@@ -132,7 +138,7 @@ def _resized_crop(image: Image, size: int, rng: np.random.Generator, smallest: f
 
 
 def _jitter(image: Image, rng: np.random.Generator) -> Image:
-    """torchvision's ColorJitter(.4, .4, .4, .1) with p = .8: four adjustments in random order."""
+    """Jitter colours as torchvision's ColorJitter(.4, .4, .4, .1), p .8: four adjustments in random order."""
     if rng.random() >= 0.8:
         return image
     brightness, contrast, saturation = rng.uniform(0.6, 1.4, size=3)
@@ -153,6 +159,6 @@ def _randomly(probability: float, rng: np.random.Generator, operation: Callable[
 
 
 def _random_span(length: int, size: int, rng: np.random.Generator) -> tuple[int, int, int]:
-    """(start in the image, extent, start in the view) along one side, at random where either is the longer."""
+    """Draw (start in the image, extent, start in the view) along a side, random where one is longer than the other."""
     extent = min(length, size)
     return int(rng.integers(length - extent + 1)), extent, int(rng.integers(size - extent + 1))

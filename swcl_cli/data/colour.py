@@ -1,4 +1,4 @@
-"""Colour statistics of Kaggle EyePACS in RGB order, on the scale 0 to 1 (FACTS A11)."""
+"""Hold the colour statistics of Kaggle EyePACS in RGB order, on the scale 0 to 1 (FACTS A11)."""
 
 from typing import Literal
 
@@ -9,5 +9,5 @@ STD: Colour = (0.3038, 0.2195, 0.1756)
 
 
 def constants(order: Literal["rgb", "released"]) -> tuple[Colour, Colour]:
-    """Mean and standard deviation; "released" is the order in which the released code applies them to RGB images."""
+    """Return mean and standard deviation; "released": in the order in which the released code applies them to RGB."""
     return (MEAN, STD) if order == "rgb" else (MEAN[::-1], STD[::-1])

@@ -1,4 +1,4 @@
-"""Whole prepared photographs, and the augmented views of them that image-level methods train on (FACTS D1, D2)."""
+"""Make augmented views of whole prepared photographs, for the methods that train on images (FACTS D1, D2)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ VIEWS = 2  # of a photograph or patch in a step
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Photographs of one or more data sets, one after the other, of one split or of all (None).
+    """Hold the photographs of some data sets in a row, of a split or of all splits (None).
 
-    positive: (N,) bool, whether the label is above 0, or None where none was asked for. size: shorter side in pixels.
+    positive: (N,) bool, whether the label is above 0, or None without a label column. size: shorter side in pixels.
     unlabelled: how many photographs were left out, since their label is not known.
     """
 
@@ -43,17 +43,17 @@ class ImageSet:
 
     @property
     def view_size(self) -> int:
-        """Half of the prepared size, as a patch's is: all methods train encoders at one input size."""
+        """Return half of the prepared size, a patch's size, so that all methods train encoders at the same size."""
         return self.size // 2
 
 
 def read_images(
     workspace: Workspace, names: Sequence[str], label: str | None = None, split: str | None = None
 ) -> ImageSet:
-    """Reads the manifests of these data sets: one split or all. No label column is read but the one asked for.
+    """Read the manifests of these data sets, of a split or of all splits. No label column is read but `label`.
 
-    Raises SwclError where a set is named twice or not prepared, the sets were not prepared at one size, no photograph
-    is in the split, or none has the label.
+    Raises SwclError where a set is named twice or not prepared, the sets were prepared at different sizes, no
+    photograph is in the split, or none has the label.
     """
     if len(set(names)) < len(names):
         raise SwclError(f"A data set is named twice: --data {','.join(names)}.")
@@ -66,24 +66,24 @@ def read_images(
     table = table[table["split"] == split] if split else table
     if not len(table):
         raise SwclError(f"{', '.join(names)} has no photograph{f' in its {split} split' if split else ''}.")
-    known = table[table[label].notna()] if label else table
-    if not len(known):
+    usable = table[table[label].notna()] if label else table
+    if not len(usable):
         raise SwclError(
             f"None of the {len(table):,} photographs of {', '.join(names)} has the label {label}: "
             "prepare a download that comes with its labels."
         )
     return ImageSet(
-        photographs=Photographs.of(workspace, known),
-        positive=known[label].to_numpy(dtype=np.int64) > 0 if label else None,
+        photographs=Photographs.of(workspace, usable),
+        positive=usable[label].to_numpy(dtype=np.int64) > 0 if label else None,
         size=sizes[names[0]],
         split=split,
         inputs={name: fingerprint(path) for name, path in paths.items()},
-        unlabelled=len(table) - len(known),
+        unlabelled=len(table) - len(usable),
     )
 
 
 class ImageViews(Dataset[dict[str, Any]]):
-    """(epoch, item) -> two views of a photograph, uint8 (2, S, S, 3), and its label, or, without any, its number.
+    """Make two views of a photograph: (epoch, item) -> uint8 (2, S, S, 3), and its label, or its number without labels.
 
     flip, smallest: as `augment.contrastive_pixels` takes them.
     """

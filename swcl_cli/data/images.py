@@ -1,4 +1,4 @@
-"""Read prepared images and masks, and notice where one is no longer what was prepared."""
+"""Read prepared images and masks, and notice where a file changed since it was prepared."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ PREPARE_AGAIN = "make it again with `swcl prep`"
 
 
 def read_image(path: Path, checksum: int | None = None, remedy: str = PREPARE_AGAIN) -> NDArray[np.uint8]:
-    """A prepared image as uint8 (H, W, 3), RGB. checksum: the manifest's, of the file as it was prepared.
+    """Read a prepared image as uint8 (H, W, 3), RGB. checksum: the manifest's, of the file as it was prepared.
 
-    Raises SwclError, which names the remedy, where it is missing, damaged, or another one.
+    Raises SwclError, which names the remedy, where the file is missing, damaged, or replaced.
     """
     return np.asarray(_read(path, "RGB", checksum, remedy))
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """A prepared mask as uint8 (H, W), values as stored. Raises SwclError where it is missing or damaged."""
+    """Read a prepared mask as uint8 (H, W), values as stored. Raises SwclError where it is missing or damaged."""
     return np.asarray(_read(path, "L"))
 
 

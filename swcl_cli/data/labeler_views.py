@@ -1,4 +1,4 @@
-"""What the labeler sees: labelled and unlabelled photographs, joined in batches that are functions of the step."""
+"""Make the labeler's batches of labelled and unlabelled photographs, each a function of the step alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ VALIDATED = ["dataset", "image_id", "patient_id", "abnormal"]
 
 @dataclass(frozen=True)
 class LabelerData:
-    """abnormal: (N,) bool, of the labelled ones; validated: rows beside `validation`, with VALIDATED's columns."""
+    """Hold the photographs that the labeler learns from.
+
+    abnormal: (N,) bool, the labels of `labelled`; validated: VALIDATED's columns of the photographs in `validation`.
+    """
 
     labelled: Photographs
     abnormal: NDArray[np.bool_]
@@ -38,15 +41,18 @@ class LabelerData:
     std: colour.Colour
 
     def description(self, settings: TrainLabelerSettings) -> dict[str, Any]:
-        """What a consumer of the labeler has to know."""
+        """Describe the labeler for the commands that use it."""
         return {
-            "architecture": settings.architecture, "image_size": self.size, "mean": self.mean, "std": self.std,
+            "architecture": settings.architecture,
+            "image_size": self.size,
+            "mean": self.mean,
+            "std": self.std,
             "classes": ["normal", "abnormal"],
-        }  # fmt: skip
+        }
 
 
 def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> LabelerData:
-    """Reads the manifests. Of an unlabelled set no label column is ever read (FACTS B9).
+    """Read the photographs of all data sets from their manifests. No label of an unlabelled set is read (FACTS B9).
 
     Raises SwclError where a set is not prepared, has no normal/abnormal labels, or was prepared at another size.
     """
@@ -64,9 +70,9 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
     train, validation = (labelled[labelled["split"] == split] for split in ("train", "val"))
     for split, rows in (("train", train), ("val", validation)):
         if rows["abnormal"].nunique() < 2:
-            held = f"are all {'abnormal' if rows['abnormal'].iloc[0] else 'normal'}" if len(rows) else "are none"
+            state = f"are all {'abnormal' if rows['abnormal'].iloc[0] else 'normal'}" if len(rows) else "are none"
             raise SwclError(
-                f"The {split} photographs of {', '.join(settings.labelled)} {held}; normal and abnormal ones are "
+                f"The {split} photographs of {', '.join(settings.labelled)} {state}; normal and abnormal ones are "
                 "needed. Name data sets that have both (--labelled), or split anew: swcl prep --split-file."
             )
     size = next(iter(sizes.values()))
@@ -88,18 +94,18 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
 
 def _labelled(workspace: Workspace, name: str) -> pd.DataFrame:
     table = manifest.read(workspace.manifest(name), columns=["split", "path", "checksum", *VALIDATED])
-    known = table[table["abnormal"].notna()]
-    if not len(known):
+    labelled = table[table["abnormal"].notna()]
+    if not len(labelled):
         raise SwclError(f"{name} has no normal/abnormal labels; name a data set that has: --labelled odir")
-    return known
+    return labelled
 
 
 def labeler_plan(settings: TrainLabelerSettings, labelled: int, unlabelled: int) -> tuple[Plan, int]:
-    """The plan of joint batches, and the steps an epoch: a pass over the labelled photographs (FACTS B4).
+    """Plan joint batches; return the plan and the steps of an epoch, a pass over the labelled photographs (FACTS B4).
 
-    Items 0 ... labelled - 1 are labelled, those above are not. A step has up to `accumulate` micro-batches; an epoch's
-    left-over ones are a step of their own. Unlabelled photographs come in an endless sequence of keyed permutations,
-    of which each micro-batch takes the next part.
+    Items 0 to labelled - 1 are labelled, those above are not. A step has up to `accumulate` micro-batches, the last
+    step of an epoch perhaps fewer. Unlabelled photographs come in an endless sequence of keyed permutations, of which
+    each micro-batch takes the next part.
     """
     micros = -(-labelled // settings.batch_labelled)
     steps = -(-micros // settings.accumulate)
@@ -125,7 +131,7 @@ def labeler_plan(settings: TrainLabelerSettings, labelled: int, unlabelled: int)
 
 
 class LabelerViews(Dataset[dict[str, Any]]):
-    """(epoch, item) -> views float32 (V, 3, S, S), label 0 normal, 1 abnormal, -1 unlabelled, and the item."""
+    """Make views of a photograph: (epoch, item) -> float32 (V, 3, S, S), its label (-1 unlabelled), and its item."""
 
     def __init__(self, data: LabelerData, settings: TrainLabelerSettings) -> None:
         self.data, self.settings = data, settings

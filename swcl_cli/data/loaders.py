@@ -1,4 +1,4 @@
-"""Batches from keys: the sampler yields (epoch, item), so workers persist and a run can start at any step."""
+"""Load batches by keys (epoch, item), so that workers live as long as a run, and a run can start at any step."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Plan: TypeAlias = Callable[[int], list[list[Key]]]
 
 
 def remembered_order(seed: int, purpose: str, count: int) -> Callable[[int], NDArray[np.int64]]:
-    """epoch -> the permutation of range(count) in which it visits its items.
+    """Return a function that gives the order of each epoch: a permutation of range(count), drawn by the epoch's key.
 
-    Only the last one is kept: an epoch's order may hold millions of numbers.
+    It remembers only the last epoch: an order may hold millions of numbers.
     """
     last: dict[int, NDArray[np.int64]] = {}
 
@@ -36,9 +36,9 @@ def remembered_order(seed: int, purpose: str, count: int) -> Callable[[int], NDA
 
 
 def epoch_plan(seed: int, purpose: str, count: int, batch: int, padded: bool) -> tuple[Plan, int]:
-    """The plan of an ordinary training, and its steps an epoch.
+    """Plan an ordinary training; return the plan and the steps of an epoch.
 
-    The last batch of an epoch is smaller, or `padded` from the head of the epoch's own permutation (FACTS C7b).
+    The last batch of an epoch is smaller, or `padded` from the start of the epoch's own permutation (FACTS C7b).
     """
     steps = -(-count // batch)
     order = remembered_order(seed, purpose, count)
@@ -69,9 +69,9 @@ def step_batches(
     workers: int,
     collate: Callable[[list[Any]], Any] | None = None,
 ) -> Iterator[Sequence[Any]]:
-    """For each step in [first, total): its micro-batches, loaded by `workers` processes that live as long as the run.
+    """Yield the micro-batches of each step in [first, total), loaded by `workers` processes that live as long.
 
-    plan(step) names the (epoch, item) keys of each micro-batch. What is loaded depends on the keys alone.
+    plan(step) names the (epoch, item) keys of each micro-batch. The contents depend on the keys alone.
     """
     batches = make_loader(dataset, _MicroBatches(plan, first, total), workers, collate)
     for step in range(first, total):
@@ -81,14 +81,18 @@ def step_batches(
 def make_loader(
     dataset: Dataset[Any], batches: Any, workers: int, collate: Callable[[list[Any]], Any] | None = None
 ) -> Iterator[Any]:
-    """Batches of the items that each list of keys names, in their order. A worker's SwclError keeps its own words.
+    """Yield a batch for each list of keys, in their order. A worker's SwclError keeps its own words.
 
-    Workers end with the generator, or with the program: they ignore the SIGTERM by which Python ends forgotten ones.
+    Workers end with the generator, or with the program: they ignore the SIGTERM by which Python ends stray workers.
     """
     loader: DataLoader[Any] = DataLoader(
-        dataset, batch_sampler=batches, num_workers=workers, collate_fn=collate,
-        worker_init_fn=_start_worker, pin_memory=torch.cuda.is_available(),
-    )  # fmt: skip
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_start_worker,
+        pin_memory=torch.cuda.is_available(),
+    )
     iterator: Any = iter(loader)
     end_workers = iterator._shutdown_workers if workers else lambda: None
     atexit.register(end_workers)
@@ -102,7 +106,7 @@ def make_loader(
 
 
 def _start_worker(_: int) -> None:
-    """Ctrl-C and a scheduler's SIGTERM reach the whole process group; the parent alone decides when to stop."""
+    """Ignore Ctrl-C and a scheduler's SIGTERM, which reach all processes: the parent alone decides when to stop."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The manifest: one row an image of a prepared data set. Null where a data set does not say."""
+"""Read and write a prepared data set's manifest: a row for each image, null where a value is not known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCHEMA = pa.schema(
         ("split", pa.string()),  # train, val, test
         ("image_id", pa.string()),  # unique in its data set
         ("patient_id", pa.string()),
-        ("group_id", pa.string()),  # patients who share an image, byte for byte, are one group: no split parts them
+        ("group_id", pa.string()),  # patients who share an image, byte for byte, are a group, which no split divides
         ("eye", pa.string()),  # left, right, unknown
         ("path", pa.string()),  # paths: POSIX, relative to the workspace
         ("width", pa.int32()),  # of the prepared image
@@ -45,28 +45,37 @@ SCHEMA = pa.schema(
     ]
 )
 REQUIRED = (
-    "dataset", "split", "image_id", "patient_id", "group_id", "eye", "path", "width", "height",
-    "checksum", "source_path", "source_hash",
-)  # fmt: skip
+    "dataset",
+    "split",
+    "image_id",
+    "patient_id",
+    "group_id",
+    "eye",
+    "path",
+    "width",
+    "height",
+    "checksum",
+    "source_path",
+    "source_hash",
+)
 
 
 def order(split: str, image_id: str) -> tuple[int, bytes]:
-    """What the rows of a manifest are sorted by."""
+    """Return the key that a manifest's rows are sorted by."""
     return SPLITS.index(split), image_id.encode()
 
 
 def write(path: Path, rows: Iterable[Mapping[str, Any]], provenance: Mapping[str, Any]) -> None:
-    """Writes the rows, which come in the manifest's order; ROWS_AT_ONCE of them are in memory. Nullable columns may be
-    left out.
+    """Write the rows, which come in the manifest's order, with ROWS_AT_ONCE in memory. Nullable columns may be missing.
 
-    Raises ValueError where a required value is missing, a name is none of the allowed ones, a column is not the
-    schema's, the rows are not in `order`, or an image_id is doubled in its split.
+    Raises ValueError where a required value is missing, a split or eye has another name, a column is not in the schema,
+    the rows are not in `order`, or an image_id stands twice in its split.
     """
     write_row_groups(path, SCHEMA, _tables(rows), provenance)
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """The rows, or these columns of them, with arrow dtypes. Raises SwclError where the file is missing or damaged."""
+    """Read all columns, or these, with arrow dtypes. Raises SwclError where the file is missing or damaged."""
     wanted = list(columns or SCHEMA.names)
     try:
         if lacking := sorted(set(wanted) - set(pq.read_schema(path).names)):
@@ -84,8 +93,8 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
 
 
 def _tables(rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
-    left, last = iter(rows), (-1, b"")
-    while chunk := list(islice(left, ROWS_AT_ONCE)):
+    remaining, last = iter(rows), (-1, b"")
+    while chunk := list(islice(remaining, ROWS_AT_ONCE)):
         table = _table(chunk)
         for row in chunk:
             if (key := order(row["split"], row["image_id"])) <= last:

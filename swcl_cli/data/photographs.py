@@ -1,4 +1,4 @@
-"""Prepared photographs as a column of paths, and the central squares that the labeler looks at."""
+"""Read prepared photographs by a column of their paths, whole or as the central squares that the labeler scores."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from swcl_cli.workspace import Workspace
 
 @dataclass(frozen=True)
 class Photographs:
-    """Paths below `root` as one arrow column: no Python object per photograph. `mirrored`: (N,) right eyes.
+    """Hold paths below `root` as an arrow column, without a Python object for each photograph.
 
-    checksum: (N,) CRC-32 of the files as prepared, or None where the caller did not read it: nothing is checked then.
+    mirrored: (N,) whether the eye is a right eye. checksum: (N,) CRC-32 of the files as prepared; None: not checked.
     """
 
     root: Path
@@ -36,7 +36,7 @@ class Photographs:
 
     @classmethod
     def of(cls, workspace: Workspace, table: pd.DataFrame) -> Photographs:
-        """table: a manifest's `path`; `eye` where right eyes are to be mirrored (FACTS A8); `checksum`."""
+        """Take the photographs of a manifest: its `path`, `checksum`, and `eye` to mirror right eyes (FACTS A8)."""
         mirrored = (table["eye"] == "right").to_numpy(dtype=bool) if "eye" in table else np.zeros(len(table), bool)
         checksum = table["checksum"].to_numpy(dtype=np.int64) if "checksum" in table else None
         return cls(workspace.root, pa.array(table["path"], pa.string()), mirrored, checksum)
@@ -45,19 +45,19 @@ class Photographs:
         return len(self.path)
 
     def read(self, item: int) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) as stored. Raises SwclError where it is missing, damaged, or not what was prepared."""
+        """Read a photograph as stored: uint8 (H, W, 3). Raises SwclError where it is missing, damaged, or replaced."""
         checksum = None if self.checksum is None else int(self.checksum[item])
         return read_image(self.root / self.path[item].as_py(), checksum)
 
 
 class Squares(Dataset[View]):
-    """(0, item) -> the largest central square of a photograph, mirrored where it says so: float32 (3, S, S)."""
+    """Cut the largest central square out of a photograph, mirrored for right eyes: (0, item) -> float32 (3, S, S)."""
 
     def __init__(self, photographs: Photographs, mean: Colour, std: Colour) -> None:
         self.photographs, self.mean, self.std = photographs, mean, std
 
     def batches(self, size: int, first: int = 0) -> Iterator[list[Key]]:
-        """All photographs from `first` on, in their order. Made as they are needed: a list would hold them all."""
+        """Yield the keys of all photographs from `first` on, in batches; made as needed, since a list would be long."""
         count = len(self.photographs)
         return ([(0, item) for item in range(start, min(start + size, count))] for start in range(first, count, size))
 
@@ -72,5 +72,5 @@ class Squares(Dataset[View]):
 
 
 def manifest_of(workspace: Workspace, dataset: str) -> Any:
-    """The manifest's path. Raises SwclError that names the command where the data set is not prepared."""
+    """Return the manifest's path. Raises SwclError, which names the command, where the data set is not prepared."""
     return workspace.require(workspace.manifest(dataset), prep_command(dataset))

@@ -1,4 +1,4 @@
-"""Operations on RGB photographs, uint8 (H, W, 3) in and out, each as torchvision's of the same name on uint8.
+"""Change RGB photographs, uint8 (H, W, 3) in and out, by operations that equal torchvision's of the same name on uint8.
 
 They agree within a grey level on average, also on real photographs; OpenCV does them in a tenth of the time (FACTS 6).
 """
@@ -21,11 +21,11 @@ cv2.setNumThreads(0)  # workers are processes: OpenCV's own threads would only f
 HUES = np.arange(256) / 256  # of the colour circle
 LUMA = np.array([0.2989, 0.587, 0.114], np.float32)
 SAME = np.eye(3, dtype=np.float32)
-FLOOR = -0.499  # OpenCV rounds where torchvision floors; whole numbers must stay what they are
+FLOOR = -0.499  # OpenCV rounds where torchvision floors; whole numbers must not change
 
 
 def resize(image: Image, width: int, height: int) -> Image:
-    """Bilinear with antialiasing: what torchvision's triangle filter spreads beyond plain bilinear is blurred first.
+    """Resize bilinearly with antialiasing: first blur by what torchvision's triangle filter spreads more than bilinear.
 
     The triangle over s pixels has the variance s^2 / 6, plain bilinear 1 / 6 on average. Three taps reach s = 2.2; they
     are closer to torchvision than OpenCV's area mean, in half of its time.
@@ -40,26 +40,27 @@ def resize(image: Image, width: int, height: int) -> Image:
 
 
 def flip(image: Image) -> Image:
-    """Left and right exchanged."""
+    """Exchange left and right."""
     return cv2.flip(image, 1)
 
 
 def adjust_brightness(image: Image, factor: float) -> Image:
+    """Move all levels away from black, or towards it."""
     return _affine(image, factor * SAME)
 
 
 def adjust_contrast(image: Image, factor: float) -> Image:
-    """Away from, or towards, the image's mean grey."""
+    """Move all levels away from the image's mean grey, or towards it."""
     return _affine(image, factor * SAME, (1 - factor) * float(np.dot(cv2.mean(image)[:3], LUMA)))
 
 
 def adjust_saturation(image: Image, factor: float) -> Image:
-    """Away from, or towards, each pixel's grey."""
+    """Move each pixel away from its own grey, or towards it."""
     return _affine(image, factor * SAME + (1 - factor) * LUMA)
 
 
 def adjust_hue(image: Image, shift: float) -> Image:
-    """shift: -0.5 to 0.5 of the colour circle. OpenCV's full range counts 256 hues one way and 255 back."""
+    """Shift hues by -0.5 to 0.5 of the colour circle. OpenCV's full range has 256 hues from RGB, and 255 back to it."""
     table = np.rint((HUES + shift) % 1 * 255).astype(np.uint8)
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
     cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, 0), table), hsv, 0)
@@ -67,23 +68,23 @@ def adjust_hue(image: Image, shift: float) -> Image:
 
 
 def to_grey(image: Image) -> Image:
-    """Three equal channels."""
+    """Turn the image grey: three equal channels."""
     return _affine(image, np.tile(LUMA, (3, 1)))
 
 
 def gaussian_blur(image: Image, sigma: float) -> Image:
-    """sigma in pixels; the kernel ends at 3 sigma, where its weights fall below a grey level."""
+    """Blur by sigma pixels; the kernel ends at 3 sigma, where its weights fall below a grey level."""
     kernel = _gaussian(sigma)
     return _separable(image, kernel, kernel, cv2.BORDER_REFLECT_101)
 
 
 def solarize(image: Image) -> Image:
-    """Inverts all levels from 0.5 up."""
+    """Invert all levels from 0.5 up."""
     return cv2.min(image, cv2.bitwise_not(image))
 
 
 def normalise(image: Image, mean: Colour, std: Colour) -> NDArray[np.float32]:
-    """uint8 (H, W, 3) -> float32 (3, H, W): (level / 255 - mean) / std of each channel."""
+    """Normalise each channel to (level / 255 - mean) / std: uint8 (H, W, 3) -> float32 (3, H, W)."""
     normalised = np.empty((3, *image.shape[:2]), np.float32)
     for channel, center, spread, plane in zip(cv2.split(image), mean, std, normalised, strict=True):
         np.multiply(channel, np.float32(1 / (255 * spread)), out=plane)
@@ -92,12 +93,12 @@ def normalise(image: Image, mean: Colour, std: Colour) -> NDArray[np.float32]:
 
 
 def _affine(image: Image, matrix: NDArray[np.float32], offset: float = 0.0) -> Image:
-    """Each pixel's colour times `matrix` (3, 3), plus `offset` levels, floored."""
+    """Multiply each pixel's colour by `matrix` (3, 3), add `offset` levels, and round down."""
     return cv2.transform(image, np.hstack([matrix, np.full((3, 1), offset + FLOOR, np.float32)]))
 
 
 def _separable(image: Image, across: Kernel, down: Kernel, border: int) -> Image:
-    """In half of the time of cv2.GaussianBlur, which is bit-exact at that price."""
+    """Filter rows and columns, in half of the time of cv2.GaussianBlur, which pays for being bit-exact."""
     return cv2.sepFilter2D(image, -1, across, down, borderType=border)
 
 
@@ -110,7 +111,7 @@ def _three_taps(variance: float) -> Kernel:
 
 
 def center_crop_box(height: int, width: int, size: int) -> tuple[int, int]:
-    """(x, y) of the top left corner of the central size x size square, rounded half to even as torchvision does.
+    """Return the top left corner (x, y) of the central size x size square, rounded half to even as torchvision does.
 
     Raises SwclError where the image is smaller than the square.
     """

@@ -1,4 +1,4 @@
-"""Who belongs together, which fifth of them validates, in which fold each is tested, and parts of them."""
+"""Divide patients into groups, validation split, folds and nested parts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ VALIDATION_SHARE = Fraction(1, 5)  # FACTS 1, protocol
 
 
 def joined(sharing: Iterable[Sequence[str]]) -> dict[str, str]:
-    """Patients who share an image are one group, named after the first: the group of each who stands in `sharing`, of
-    which each entry holds the patients of one image.
+    """Join patients who share an image into groups, named after the first patient; return the group of each patient.
+
+    sharing: the patients of each shared image.
     """
     parent: dict[str, str] = {}
 
@@ -31,10 +32,10 @@ def joined(sharing: Iterable[Sequence[str]]) -> dict[str, str]:
 
 
 def validation_groups(groups: Iterable[str], labels: Iterable[Hashable], seed: int, dataset: str) -> set[str]:
-    """The groups of the fifth that validates, stratified on the labels of all images of a group (FACTS E2).
+    """Choose the fifth of the groups that validates, stratified on the labels of all images of a group (FACTS E2).
 
-    groups, labels: one an image. Each group draws a number of its own, keyed by its name, and the lowest of each
-    stratum are taken: a group that is not there changes little for the others. Shares go by largest remainder.
+    groups, labels: of each image. Each group draws a number of its own, keyed by its name, and the lowest of each
+    stratum are taken, so that a missing group changes little for the others. Shares go by largest remainder.
     """
     strata = _strata(groups, labels, seed, f"validation split of {dataset}")
     takes = _shares({stratum: len(members) for stratum, members in strata.items()})
@@ -42,9 +43,9 @@ def validation_groups(groups: Iterable[str], labels: Iterable[Hashable], seed: i
 
 
 def folds(groups: Iterable[str], labels: Iterable[Hashable], count: int, seed: int, dataset: str) -> dict[str, int]:
-    """The fold, 0 to count - 1, of each group, stratified as in `validation_groups` (FACTS E3).
+    """Assign a fold, 0 to count - 1, to each group, stratified as in `validation_groups` (FACTS E3).
 
-    Each stratum is shuffled and dealt to the folds in turn, going on where the one before ended: no two folds differ by
+    Each stratum is shuffled and dealt to the folds in turn, from where the last stratum ended: no two folds differ by
     more than a group, neither within a stratum nor in all.
     """
     strata = _strata(groups, labels, seed, f"folds of {dataset}")
@@ -53,9 +54,10 @@ def folds(groups: Iterable[str], labels: Iterable[Hashable], count: int, seed: i
 
 
 def nested_part(groups: Iterable[str], labels: Iterable[Hashable], share: float, seed: int, dataset: str) -> set[str]:
-    """A share of the groups, stratified as in `validation_groups`; a smaller share is a part of each larger one.
+    """Choose a share of the groups, stratified as in `validation_groups`; a larger share contains each smaller share.
 
-    Places go to the strata by Webster's rule, under which none loses one as the whole grows. At least one is taken.
+    Places go to the strata by Webster's rule, under which no stratum loses a place as the share grows. At least one
+    group is chosen.
     """
     purpose = f"part of {dataset}"
     order = sorted(
@@ -69,7 +71,7 @@ def nested_part(groups: Iterable[str], labels: Iterable[Hashable], share: float,
 def _strata(
     groups: Iterable[str], labels: Iterable[Hashable], seed: int, purpose: str
 ) -> dict[tuple[str, ...], list[str]]:
-    """The labels of all images of a group -> the groups that have these, in the order of their keyed numbers."""
+    """List the groups by the labels of all their images, in the order of their keyed numbers."""
     labels_of: dict[str, list[str]] = defaultdict(list)
     for group, label in zip(groups, labels, strict=True):
         labels_of[group].append(sys.intern(repr(label)))
@@ -87,8 +89,8 @@ def _number(group: str, seed: int, purpose: str) -> float:
 def _shares(sizes: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], int]:
     exact = {stratum: size * VALIDATION_SHARE for stratum, size in sizes.items()}
     shares = {stratum: int(share) for stratum, share in exact.items()}
-    left = round(sum(sizes.values()) * VALIDATION_SHARE) - sum(shares.values())
+    remaining = round(sum(sizes.values()) * VALIDATION_SHARE) - sum(shares.values())
     by_remainder = sorted(exact, key=lambda stratum: (shares[stratum] - exact[stratum], -sizes[stratum], stratum))
-    for stratum in by_remainder[:left]:
+    for stratum in by_remainder[:remaining]:
         shares[stratum] += 1
     return shares
