@@ -138,7 +138,7 @@ Example:
 
 
 class Steps(TyperGroup):
-    """Make a step's command when it is called: to list them needs neither settings nor options."""
+    """Make a step's command only when it is called: listing the commands needs neither settings nor options."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -146,7 +146,7 @@ class Steps(TyperGroup):
         self.commands.update(shown)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Make the command that is called, with its options."""
+        """Return the command that is called, with its options."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, _whole(str(name)), rest
 

@@ -26,14 +26,17 @@ def only_errors() -> None:
 
 
 def say(text: str) -> None:
+    """Print a line of text to standard output."""
     out.print(_shown(text))
 
 
 def warn(text: str) -> None:
+    """Print a warning to standard error."""
     warnings.print(f"[yellow]warning:[/] {_shown(text)}")
 
 
 def fail(text: str) -> None:
+    """Print the error that ends the command, to standard error."""
     err.print(f"[red]error:[/] {_shown(text)}")
 
 
@@ -97,6 +100,7 @@ class Ticker:
             self.bar.start()
 
     def advance(self, amount: int = 1, note: str | None = None) -> None:
+        """Count `amount` more as done, and show it: at once on a terminal, every PLAIN_LINE_SECONDS in a file."""
         self.done += amount
         self.note = self.note if note is None else note
         if self.bar is not None:
@@ -105,6 +109,7 @@ class Ticker:
             self._line()
 
     def close(self, finished: bool) -> None:
+        """Stop the bar; in a file, print a last line if the work finished and took two seconds or more."""
         if self.bar is not None:
             self.bar.stop()
         elif finished and self.printed < self.done and time.monotonic() - self.started_at >= 2:

@@ -120,6 +120,7 @@ class Download:
     label_names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)  # each once, in memory
 
     def relative(self, path: Path) -> str:
+        """Return a path relative to the source, in POSIX form."""
         return path.relative_to(self.source).as_posix()
 
     def labels(self, path: Path) -> Path:
@@ -157,6 +158,7 @@ class Download:
         return False
 
     def problem(self, path: str, problem: str, detail: str) -> None:
+        """Record a problem, a line of `quarantine.csv`."""
         self.problems.append(Problem(path, problem, detail))
 
 
@@ -192,4 +194,5 @@ def check_source(source: Path) -> None:
 
 
 def wrong_layout(source: Path, name: str, expected: str) -> SwclError:
+    """Return the error of a folder that is not a download of this data set."""
     return SwclError(f"{source} does not look like a download of {name}.\nLooked for: {expected}")

@@ -68,6 +68,7 @@ class Images:
             self.paths[stem] = path
 
     def problem(self, path: str, problem: str, detail: str) -> None:
+        """Record a problem with a file of this folder."""
         self.download.problem(path, problem, detail)
 
     def take(self, stem: str) -> str | None:

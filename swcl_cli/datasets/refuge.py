@@ -45,6 +45,7 @@ class Contents:
 
 
 def split_of(stem: str) -> str:
+    """Return the split of an image, by the first letter of its name."""
     return PARTS[stem[0]]
 
 

@@ -28,6 +28,7 @@ class Row:
         return f"{self.file.name}, row {self.number}"
 
     def wrong(self, column: str, why: str) -> SwclError:
+        """Return an error about a cell, which names file, row and column."""
         return SwclError(f"{self.file}, row {self.number}, column '{column}': {why}.")
 
     def optional(self, column: str) -> str | None:

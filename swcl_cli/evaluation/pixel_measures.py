@@ -27,6 +27,7 @@ class Outcomes:
 
     @classmethod
     def of(cls, histograms: Histograms) -> Outcomes:
+        """Count the pixels of histograms, with log odds above 0 as positive."""
         predicted, positive, negative = histograms.found, histograms.positive, histograms.negative
         cells = ((predicted, positive), (predicted, negative), (~predicted, positive), (~predicted, negative))
         return cls(*(pixels[:, bins].sum(axis=1) for bins, pixels in cells))

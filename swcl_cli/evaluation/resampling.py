@@ -60,6 +60,7 @@ def share(right: ArrayLike, weights: Weights, among: ArrayLike | None = None) ->
 
 
 def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> Values:
+    """Divide part by whole; NaN where the whole is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(whole > 0, part / whole, np.nan)
 

@@ -45,6 +45,7 @@ class Embedding(Encoding):
         self.projector, self.chunk = projector, chunk
 
     def forward(self, views: Tensor) -> Tensor:
+        """Embed all views at once, or chunk by chunk with gradient caching."""
         if not self.chunk or len(views) <= self.chunk:
             return self._embed(views)
         return torch.cat(

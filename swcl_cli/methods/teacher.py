@@ -23,6 +23,7 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, views: Tensor) -> Tensor:
+        """Return the teacher's outputs, without a gradient."""
         outputs: Tensor = self.network(views)
         return outputs
 

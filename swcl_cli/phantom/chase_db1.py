@@ -22,6 +22,8 @@ CAMERA = Camera(aspect=WIDTH / HEIGHT, field=0.475, exposure=0.8, balance=(1.1, 
 
 @dataclass(frozen=True)
 class Job:
+    """Say which child to draw, both eyes, by the number in the file names."""
+
     folder: Path
     seed: int
     child: int

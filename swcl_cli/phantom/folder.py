@@ -19,6 +19,8 @@ COLUMNS = ("image", "patient", "eye", ABNORMAL, DR_GRADE, "age", "sex")
 
 @dataclass(frozen=True)
 class Job:
+    """Say which patient to draw, both eyes, at `size` pixels."""
+
     folder: Path
     lesion_folder: Path
     seed: int

@@ -38,6 +38,7 @@ class Labels:
 
     @property
     def glaucoma(self) -> bool:
+        """Return whether the cup is so large against the disc that the eye counts as glaucomatous."""
         return self.cup_ratio > GLAUCOMA_CUP_RATIO
 
     @property
@@ -47,6 +48,7 @@ class Labels:
 
     @property
     def abnormal(self) -> bool:
+        """Return whether the eye has retinopathy, drusen or glaucoma."""
         return self.retinopathy > 0 or self.drusen > 0 or self.glaucoma
 
     @property

@@ -26,6 +26,8 @@ CAMERA = Camera(aspect=WIDTH / HEIGHT, field=0.55, exposure=1.1, balance=(1.15, 
 
 @dataclass(frozen=True)
 class Job:
+    """Say which eye to draw, by the number in the file names."""
+
     folder: Path
     seed: int
     number: str

@@ -1,4 +1,4 @@
-"""One model a step: the only place where an option has a name, a type, a default, a range and a description."""
+"""Define the options of each step, once: name, type, default, range and description, as a model for each step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of `finetune`."""
+"""Define the settings of `finetune`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from swcl_cli.settings.step import Names, TrainingSettings, setting
 
 
 class FinetuneSettings(TrainingSettings):
-    """`swcl finetune`: an encoder -> a model and a score for a public task (paper IV)."""
+    """Set how `swcl finetune` makes a model and a score for a public task of an encoder (paper IV)."""
 
     step: ClassVar[str] = "finetune"
 

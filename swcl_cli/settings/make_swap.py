@@ -1,4 +1,4 @@
-"""Settings of `make-swap`."""
+"""Define the settings of `make-swap`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swcl_cli.settings.step import StepSettings, setting
 
 
 class MakeSwapSettings(StepSettings):
-    """`swcl make-swap`: class activation maps -> five weakly labelled patches an eye (paper III-B)."""
+    """Set how `swcl make-swap` makes five weakly labelled patches an eye of class activation maps (paper III-B)."""
 
     step: ClassVar[str] = "make-swap"
 

@@ -1,4 +1,4 @@
-"""Typer options generated from a settings model, so that `--help`, presets and validation can't disagree."""
+"""Generate Typer's options from a settings model, so that `--help`, presets and validation can't disagree."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ PANELS = ("Data", "Phantom eyes", "Model", "Labels", "Training", "Chance", "Prob
 
 
 def command_for(model: type[StepSettings], arguments: tuple[str, ...], act: Callable[..., None]) -> Callable[..., None]:
-    """A function with the signature that Typer turns into the options of `model`.
+    """Make a function with the signature that Typer turns into the options of `model`.
 
     `arguments` names the fields that are positional. `act(model, given, environment, preset, dry_run)` receives only
-    what was typed or set outside, so that presets and rows can fill in the rest. The context's object holds what stood
-    before the command, by its source.
+    the options that were typed or set in the environment, so that presets and rows can fill in the rest. The context's
+    object holds the options before the command, by their source.
     """
     parameters = [
         _parameter(model, name, model.model_fields[name], name in arguments) for name in _order(model, arguments)
@@ -77,7 +77,7 @@ def _parameter(model: type[StepSettings], name: str, field: FieldInfo, positiona
 
 
 def _help(model: type[StepSettings], name: str, field: FieldInfo) -> str:
-    """The description, behind the choices that alone have this setting."""
+    """Return the setting's description, after the names of the choices that it belongs to, if not to all."""
     text = str(field.description)
     chosen = owners(model.step, name)
     return f"{', '.join(chosen)}: {text[0].lower()}{text[1:]}" if chosen else text
@@ -90,7 +90,7 @@ def _keyword(name: str, kind: Any, default: Any, declared: Any) -> inspect.Param
 
 
 def _typer_type(field: FieldInfo) -> tuple[Any, dict[str, Any]]:
-    """The annotation and metavar that Typer shows: a list is comma-separated text; ranges are pydantic's to check."""
+    """Return annotation and metavar for Typer: a list is comma-separated text; pydantic checks ranges."""
     annotation = field.annotation
     optional = get_origin(annotation) in (Union, UnionType)
     if optional:

@@ -1,4 +1,4 @@
-"""The rule for names that become a part of a path, and the types of the settings that hold such names."""
+"""Check names that become a part of a path, and define the types of the settings that hold such names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALLOWED = (
 
 
 def plain_part(name: str) -> str:
-    """The name itself. Raises ValueError, which says what is allowed, where it could lead to another folder."""
+    """Check a name, and return it. Raises ValueError, which says what is allowed, if it could lead elsewhere."""
     plain = name.isprintable() and not set("/\\,") & set(name) and not name.startswith(".") and name == name.strip()
     if not (name and plain and len(name.encode()) <= LONGEST):
         raise ValueError(ALLOWED)

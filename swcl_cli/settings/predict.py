@@ -1,4 +1,4 @@
-"""Settings of `predict`."""
+"""Define the settings of `predict`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from swcl_cli.settings.step import StepSettings, setting
 
 
 class PredictSettings(StepSettings):
-    """`swcl predict`: a model of a task, photographs of any kind -> what the model says of them."""
+    """Set how `swcl predict` applies a model of a task to photographs of any kind."""
 
     step: ClassVar[str] = "predict"
 

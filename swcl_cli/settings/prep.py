@@ -1,4 +1,4 @@
-"""Settings of `prep`."""
+"""Define the settings of `prep`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from swcl_cli.settings.step import Names, SeededSettings, setting
 
 
 class PrepSettings(SeededSettings):
-    """`swcl prep`: a raw download -> prepared images, masks and a manifest."""
+    """Set how `swcl prep` makes prepared images, masks and a manifest of a raw download."""
 
     step: ClassVar[str] = "prep"
 
@@ -84,7 +84,7 @@ class PrepSettings(SeededSettings):
 
     @property
     def prepared(self) -> str:
-        """The name of the prepared set: the folder below `data`, and the column `dataset` of the manifest."""
+        """Return the name of the prepared set: the folder below `data`, and the manifest's column `dataset`."""
         return self.name or self.dataset
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Settings of `pretrain`."""
+"""Define the settings of `pretrain`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from swcl_cli.settings.step import TrainingSettings, WeakLabels, setting
 
 
 class PretrainSettings(TrainingSettings):
-    """`swcl pretrain`: an encoder, by SWCL (paper III-C) or one of the methods that it is compared with (IV-B)."""
+    """Set how `swcl pretrain` trains an encoder, by SWCL (paper III-C) or a method that it is compared with (IV-B)."""
 
     step: ClassVar[str] = "pretrain"
 

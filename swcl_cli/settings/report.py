@@ -1,4 +1,4 @@
-"""Settings of `report`."""
+"""Define the settings of `report`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from swcl_cli.settings.step import StepSettings, setting
 
 
 class ReportSettings(StepSettings):
-    """`swcl report`: tables, figures and one page from all that the workspace holds."""
+    """Set how `swcl report` makes tables, figures and a page from all that the workspace holds."""
 
     step: ClassVar[str] = "report"
 

@@ -1,4 +1,4 @@
-"""Merges the layers of settings, remembering where each value came from, and validates once.
+"""Merge the layers of settings, remember where each value came from, and validate once.
 
 Order: defaults < the data set's, method's or task's own row < preset table < preset sub-table < environment < command
 line.
@@ -25,29 +25,32 @@ PACKAGE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Resolved(Generic[S]):
+    """Hold the settings of a run, and for each setting where its value came from."""
+
     settings: S
     origins: dict[str, str]
 
 
 def preset_folder() -> Path:
-    """`presets/` beside the package in a checkout, inside it in a wheel."""
+    """Return the folder `presets/`: beside the package in a checkout, inside it in a wheel."""
     shipped = PACKAGE / "presets"
     return shipped if shipped.is_dir() else PACKAGE.parent / "presets"
 
 
 def preset_names() -> list[str]:
+    """List the shipped presets."""
     return sorted(path.stem for path in preset_folder().glob("*.toml"))
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """`did you mean 'x'?`, or the valid names where none is near."""
+    """Return the end of a message about a wrong name: `did you mean 'x'?`, or all valid names if none is similar."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(names)}."
 
 
 def read_preset(preset: str) -> dict[str, Any]:
-    """The tables of a shipped preset, or of a TOML file. Raises UsageError that names file, key and nearest key."""
+    """Read a shipped preset, or a TOML file. Raises UsageError that names file, key and nearest key."""
     path = preset_folder() / f"{preset}.toml" if preset in preset_names() else Path(preset)
     if not path.is_file():
         raise UsageError(f"Preset '{preset}' is neither a shipped one nor a file; {nearest(preset, preset_names())}")
@@ -83,9 +86,9 @@ def _check_table(path: Path, step: str, table: object) -> None:
 def resolve(
     model: type[S], given: Mapping[str, Any], preset: str | None = None, environment: Mapping[str, Any] | None = None
 ) -> Resolved[S]:
-    """The settings of one run. `given`: what the command line set; `environment`: what SWCL_WORKSPACE did.
+    """Merge the settings of a run. given: values from the command line; environment: from SWCL_WORKSPACE.
 
-    Raises UsageError, one line a wrong value.
+    Raises UsageError, with a line for each wrong value.
     """
     table = read_preset(preset).get(model.step, {}) if preset else {}
     layers = [("preset " + str(preset), {key: value for key, value in table.items() if not isinstance(value, dict)})]
@@ -111,7 +114,7 @@ def resolve(
 def resolve_each(
     model: type[S], given: Mapping[str, Any], preset: str | None = None, environment: Mapping[str, Any] | None = None
 ) -> list[Resolved[S]]:
-    """`resolve`; where `all` is asked for, once for each row that has no options of its own: a public task."""
+    """Resolve the settings of each run: a single run, or, for the task `all`, a run of each public task."""
     key = ROW_KEY.get(model.step, "")
     if given.get(key) != ALL:
         return [resolve(model, given, preset, environment)]

@@ -1,4 +1,4 @@
-"""Say which choice of a step has which settings of its own, and with which values: from the catalogue and data sets."""
+"""List which choices of a step (data set, method, task) have settings or values of their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from swcl_cli.catalogue.tasks import ALL, TASKS
 from swcl_cli.datasets import DATASETS, OWN
 
 LIST, PHANTOM = "list", "phantom"  # what `prep` does besides preparing a data set
-ARTEFACTS = ("labeler", "swap", "init")  # what an artefact calls those that it was made from, data sets beside them
+ARTEFACTS = ("labeler", "swap", "init")  # an artefact's names for its inputs, besides data sets
 
 ROW_KEY = {"prep": "dataset", "pretrain": "method", "finetune": "task"}  # the setting that names the choice
 ROWS: dict[str, dict[str, dict[str, Any]]] = {
@@ -46,10 +46,10 @@ WeakLabel = Literal["position", "abnormality", "patient"]
 
 
 def owners(step: str, name: str) -> list[str]:
-    """The choices of the step that have this setting, where not all have it."""
+    """Return the choices of the step that have this setting; none where all have it."""
     return [choice for choice, names in OPTIONS.get(step, {}).items() if name in names]
 
 
 def prep_command(prepared: str) -> str:
-    """The command that prepares data/PREPARED."""
+    """Return the command that prepares data/PREPARED."""
     return f"swcl prep {prepared} SOURCE" if prepared in DATASETS else f"swcl prep {OWN} SOURCE --name {prepared}"

@@ -1,4 +1,4 @@
-"""What the settings of all steps share."""
+"""Define the settings that steps share, and how a setting is declared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swcl_cli.settings.rows import OPTIONS, ROW_KEY, Precision, WeakLabel, owner
 
 
 def split_at_commas(value: object) -> object:
-    """The parts of a text, as the command line gives a list; a list of a preset stays as it is."""
+    """Split a text at its commas, as the command line gives a list; a list from a preset stays as it is."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
@@ -28,15 +28,16 @@ WeakLabels = Annotated[
 def setting(
     default: Any, help: str, *, panel: str, runtime: bool = False, short: str | None = None, **limits: Any
 ) -> Any:
-    """A field whose description is its `--help` text. `runtime`: it can't change a byte of the result. `short`: another
-    name of its option.
+    """Declare a setting, whose description is its `--help` text.
+
+    runtime: it can't change a byte of the result. short: a second, short name of its option.
     """
     extra: dict[str, Any] = {"panel": panel, "runtime": runtime, "short": short}
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
 class StepSettings(BaseModel):
-    """What all steps share."""
+    """Hold the settings that all steps share."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     step: ClassVar[str]
@@ -45,12 +46,12 @@ class StepSettings(BaseModel):
 
     @classmethod
     def runtime_fields(cls) -> frozenset[str]:
-        """Fields that can't change the result, hence stand in no artefact."""
+        """Return the settings that can't change the result, and hence are stored in no artefact."""
         extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
         return frozenset(name for name, extra in extras.items() if isinstance(extra, dict) and extra["runtime"])
 
     def foreign(self) -> dict[str, list[str]]:
-        """Settings that the chosen data set, method or task does not have, and those that do: OPTIONS."""
+        """Return the settings that the chosen data set, method or task does not have, each with the choices that do."""
         options = OPTIONS.get(self.step, {})
         own = options.get(getattr(self, ROW_KEY[self.step]), ()) if options else ()
         shared_out = dict.fromkeys(name for names in options.values() for name in names if name not in own)
@@ -69,11 +70,13 @@ class StepSettings(BaseModel):
         return self
 
     def defining(self) -> dict[str, Any]:
-        """The settings that define the result, as JSON values."""
+        """Return the settings that define the result, as JSON values."""
         return self.model_dump(mode="json", exclude={*self.runtime_fields(), *self.foreign()})
 
 
 class SeededSettings(StepSettings):
+    """Hold the settings of steps that draw at random."""
+
     seed: int = setting(
         0, "Key of every random draw; the same seed gives the same bytes.", panel="Chance", ge=0, le=1_000_000_000
     )
@@ -81,6 +84,8 @@ class SeededSettings(StepSettings):
 
 
 class TrainingSettings(SeededSettings):
+    """Hold the settings of steps that train a network."""
+
     epochs: int = setting(1, "Passes over the training images.", panel="Training", ge=1)
     learning_rate: float = setting(0.1, "Base learning rate.", panel="Training", gt=0)
     weight_decay: float = setting(0.0, "Weight decay; norms and biases have none.", panel="Training", ge=0)

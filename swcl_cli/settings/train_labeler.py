@@ -1,4 +1,4 @@
-"""Settings of `train-labeler`."""
+"""Define the settings of `train-labeler`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from swcl_cli.settings.step import Integers, TrainingSettings, setting
 
 
 class TrainLabelerSettings(TrainingSettings):
-    """`swcl train-labeler`: the semi-supervised classifier (S4L) that propagates labels (paper III-A)."""
+    """Set how `swcl train-labeler` trains the semi-supervised classifier (S4L) that labels patches (paper III-A)."""
 
     step: ClassVar[str] = "train-labeler"
 

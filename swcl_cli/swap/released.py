@@ -201,6 +201,7 @@ class _Files(Dataset[int]):
         self.bounds = np.append(starts, len(patches))
 
     def batches(self) -> Iterator[list[Key]]:
+        """Yield the keys of all photographs, TURN at a time."""
         count = len(self.bounds) - 1
         return ([(0, item) for item in range(first, min(first + TURN, count))] for first in range(0, count, TURN))
 
