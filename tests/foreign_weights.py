@@ -38,7 +38,8 @@ def photographs() -> Tensor:
 def features(encoder: Any) -> Tensor:
     """Pooled features of the photographs, (2, C), evaluation mode."""
     encoder.eval()
-    return encoder.forward_head(encoder.forward_features(photographs()), pre_logits=True)
+    pooled: Tensor = encoder.forward_head(encoder.forward_features(photographs()), pre_logits=True)
+    return pooled
 
 
 def released_bit(model: Any) -> dict[str, Tensor]:
@@ -87,9 +88,7 @@ def first_bit(model: Any) -> dict[str, Any]:
 
 def units(model: Any) -> dict[tuple[int, int], Any]:
     """The blocks of BiT by stage and place, both from 1."""
-    return {
-        (i, j): block for i, stage in enumerate(model.stages, 1) for j, block in enumerate(stage.blocks, 1)
-    }  # fmt: skip
+    return {(i, j): block for i, stage in enumerate(model.stages, 1) for j, block in enumerate(stage.blocks, 1)}
 
 
 @torch.inference_mode()

@@ -17,7 +17,7 @@ KEY = {"seed": 5, "epoch": 6, "item": 7, "view": 8}
 def words(**key: int) -> list[int]:
     seed = key.pop("seed", 0)
     purpose = "other" if key.pop("purpose", 0) else "test"
-    return generator(seed, purpose, **key).integers(0, 2**63, 4).tolist()
+    return [int(word) for word in generator(seed, purpose, **key).integers(0, 2**63, 4)]
 
 
 @pytest.mark.parametrize("part", ["seed", "purpose", "epoch", "item", "view"])

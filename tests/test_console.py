@@ -83,10 +83,11 @@ def test_a_file_gets_a_table_as_wide_as_it_is(
 
 
 def test_a_narrow_terminal_gets_the_columns_below_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
+    written = io.StringIO()
+    terminal = Console(file=written, width=60, force_terminal=True, color_system=None)
     monkeypatch.setattr(console, "out", terminal)
     console.table("title", ["name", *"abcde"], [["first", *["50.0 ± 1.0 (n = 5)"] * 5], ["second", *"12345"]])
-    lines = terminal.file.getvalue().splitlines()
+    lines = written.getvalue().splitlines()
     assert max(map(len, lines)) <= 60
     assert [line.count("50.0 ± 1.0 (n = 5)") for line in lines if "first" in line] == [2, 2, 1]
     assert sum("second" in line for line in lines) == 3 and sum("title" in line for line in lines) == 1

@@ -20,7 +20,7 @@ from swcl_cli.steps import make_swap, pretrain
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
 from tests.commands import CALL, environment
-from tests.steps.test_make_swap import options as swap_options
+from tests.swap_runs import options as swap_options
 
 pytestmark = pytest.mark.slow
 VALUES = {
@@ -77,7 +77,7 @@ def half(root: Path) -> str:
         patched.setattr(
             pretrain, "_own_part", lambda method, _: lambda step: [keys[: len(keys) // 2] for keys in method.plan(step)]
         )
-        pretrain.run(PretrainSettings(workspace=root, name="half", **VALUES))
+        pretrain.run(PretrainSettings.model_validate({"workspace": root, "name": "half", **VALUES}))
     return "half"
 
 

@@ -7,6 +7,8 @@ with shuffled labels the advantage must vanish.
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,14 +23,17 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def phantom_eyes(tmp_path_factory):
+def phantom_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("phantom")
-    drawn = {"drawn": ["odir", "eyepacs"], "patients": 360, "drawn_size": 320, "size": 160}
-    prep.run(PrepSettings(workspace=root, dataset="phantom", **drawn))
+    prep.run(
+        PrepSettings(
+            workspace=root, dataset="phantom", drawn=["odir", "eyepacs"], patients=360, drawn_size=320, size=160
+        )
+    )
     return root
 
 
-def _judged(phantom_eyes, root, shuffled):
+def _judged(phantom_eyes: Path, root: Path, shuffled: bool) -> dict[str, Any]:
     shutil.copytree(phantom_eyes / "data", root / "data")
     workspace = Workspace(root)
     if shuffled:
@@ -42,18 +47,18 @@ def _judged(phantom_eyes, root, shuffled):
         )
     )  # fmt: skip
     make_swap.run(MakeSwapSettings(workspace=root))
-    judgement = read_provenance(workspace.swap)["judgement"]
+    judgement: dict[str, Any] = read_provenance(workspace.swap)["judgement"]
     print("shuffled labels" if shuffled else "true labels", judgement)
     return judgement
 
 
-def test_patch_scores_find_lesions(phantom_eyes, tmp_path):
+def test_patch_scores_find_lesions(phantom_eyes: Path, tmp_path: Path) -> None:
     judgement = _judged(phantom_eyes, tmp_path, shuffled=False)
     assert judgement["in_place"] >= 0.75
     assert judgement["in_place_interval"][0] > 0.7 and judgement["within_abnormal_interval"][0] > 0.7
 
 
-def test_shuffled_labels_find_nothing(phantom_eyes, tmp_path):
+def test_shuffled_labels_find_nothing(phantom_eyes: Path, tmp_path: Path) -> None:
     """Patches in the same place, where chance is 0.5: corners, with their background and few lesions, earn nothing."""
     judgement = _judged(phantom_eyes, tmp_path, shuffled=True)
     low, high = judgement["in_place_interval"]

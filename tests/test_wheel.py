@@ -21,7 +21,7 @@ CHOICES = {step: [name for name in rows if name != "list"] for step, rows in ROW
 def swcl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program in an environment of its own, which borrows the packages it depends on from this one."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     venv = folder / "venv"
@@ -32,11 +32,11 @@ def swcl(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-m",
         "pip",
         "--python",
-        venv / "bin/python",
+        str(venv / "bin/python"),
         "install",
         "--no-deps",
         "--no-index",
-        wheel,
+        str(wheel),
     ]
     subprocess.run(install, check=True, capture_output=True)
     (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
+import torch
+from torch import nn
+
+from swcl_cli.training.loop import Step, parameter_groups, training_steps
+from swcl_cli.training.processes import make_fabric
 
 REPEATS = 5
+Row = Callable[..., None]
 
 
 def median_seconds(act: Callable[[], object], repeats: int = REPEATS, warm_up: int = 1) -> float:
@@ -35,9 +41,16 @@ def in_turn(*ways: Iterator[object], rounds: int = 3, steps: int = 8) -> list[fl
     return [statistics.median(seconds) for seconds in taken]
 
 
+def sgd_steps(objective: nn.Module, batches: Iterable[Sequence[object]], precision: str = "fp32") -> Iterator[Step]:
+    """Trains on the CPU with the program's loop and plain SGD."""
+    fabric = make_fabric("cpu", precision)
+    optimizer = torch.optim.SGD(parameter_groups(objective, 0.0), lr=1e-3)
+    return training_steps(fabric, fabric.setup_module(objective), optimizer, batches, lambda _: 1e-3, seed=0)
+
+
 @pytest.fixture
-def row(capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
-    """row(name, "loader", 0.91): one printed line of named figures."""
+def row(capsys: pytest.CaptureFixture[str]) -> Row:
+    """row(name, loader=0.91): one printed line of named figures."""
 
     def show(name: str, **figures: float | str) -> None:
         cells = ", ".join(

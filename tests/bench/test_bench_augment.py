@@ -19,6 +19,7 @@ from swcl_cli.data import pixels
 from swcl_cli.data.augment import contrastive_view
 from swcl_cli.data.colour import MEAN, STD
 from tests import prepared
+from tests.bench.conftest import Row
 
 pytestmark = pytest.mark.bench
 SIZE, ROUNDS = 224, 5
@@ -88,7 +89,7 @@ def milliseconds(views: dict[str, View], count: int = 60) -> dict[str, float]:
     return {name: statistics.median(times) for name, times in taken.items()}
 
 
-def compare(row: Callable[..., None], title: str, others: dict[str, View]) -> list[float]:
+def compare(row: Row, title: str, others: dict[str, View]) -> list[float]:
     """How many times as long as ours each of the others takes."""
     took = milliseconds({"ours": ours, **others})
     row(f"{title}, {SIZE} px: ours", ms=took["ours"], views_a_second=1e3 / took["ours"])
@@ -97,19 +98,19 @@ def compare(row: Callable[..., None], title: str, others: dict[str, View]) -> li
     return [took[name] / took["ours"] for name in others]
 
 
-def test_view_beside_torchvision(row):
+def test_view_beside_torchvision(row: Row) -> None:
     others = {"torchvision v2, uint8": torchvision_v2(blur=True), "torchvision v1, Pillow": torchvision_v1(blur=True)}
     assert min(compare(row, "a view of the paper's augmentation", others)) >= 6
 
 
-def test_view_beside_torchvision_where_nobody_blurs(row, monkeypatch):
+def test_view_beside_torchvision_where_nobody_blurs(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     """torchvision's blur with 23 x 23 taps is most of its time, and that time differs between its versions."""
     monkeypatch.setattr(pixels, "gaussian_blur", lambda image, _: image)
     others = {"torchvision v2, uint8": torchvision_v2(blur=False), "torchvision v1, Pillow": torchvision_v1(blur=False)}
     compare(row, "a view without blur", others)
 
 
-def test_view_beside_lightly(row):
+def test_view_beside_lightly(row: Row) -> None:
     others = {
         "lightly's SimCLRTransform, its defaults": lightly(),
         "lightly's, with the paper's crops and jitter": lightly(

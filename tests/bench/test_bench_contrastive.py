@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
+
+from tests.bench.conftest import Row
 
 pytestmark = pytest.mark.bench
 pytest.importorskip("pytorch_metric_learning")
@@ -57,7 +58,7 @@ print(json.dumps([statistics.median(seconds[1:]), peak() - base, loss.item(), ro
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("count", [992, 4096])
-def test_loss_and_gradient(count: int, row: Callable[..., None]) -> None:
+def test_loss_and_gradient(count: int, row: Row) -> None:
     found = {}
     for way in ("ours", "supcontrast", "metric_learning"):
         done = subprocess.run([sys.executable, "-c", WAYS, way, str(count)], capture_output=True, check=True, text=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 import timm
@@ -12,12 +13,12 @@ import torch
 from swcl_cli import methods
 from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.data.loaders import step_batches
-from swcl_cli.settings import MakeSwapSettings, PrepSettings, PretrainSettings, TrainLabelerSettings
-from swcl_cli.steps import make_swap, prep, train_labeler
-from swcl_cli.training.loop import parameter_groups, training_steps
-from swcl_cli.training.processes import make_fabric
+from swcl_cli.methods.method import Method
+from swcl_cli.settings import PretrainSettings
+from swcl_cli.training.loop import Step
 from swcl_cli.workspace import Workspace
-from tests.bench.conftest import in_turn
+from tests.bench.conftest import Row, in_turn, sgd_steps
+from tests.bench.phantoms import make_phantom_swap
 
 pytestmark = pytest.mark.bench
 SIZE = 192  # prepared; a view is half of it
@@ -26,36 +27,28 @@ BUSY = 1.5  # load above which a loader has no core of its own
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    root = tmp_path_factory.mktemp("bench")
-    prep.run(PrepSettings(workspace=root, dataset="phantom", patients=40, drawn_size=SIZE, size=SIZE))
-    small = {"architecture": "resnet18", "crop": 64, "views": 2, "accumulate": 1, "epochs": 1, "milestones": []}
-    train_labeler.run(TrainLabelerSettings(workspace=root, **small))
-    make_swap.run(MakeSwapSettings(workspace=root))
-    return Workspace(root)
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return make_phantom_swap(tmp_path_factory.mktemp("bench"), patients=40, size=SIZE)
 
 
-def prepared(workspace, name):
+def prepared(workspace: Workspace, name: str) -> Method:
     batch = "batch_images" if "batch_images" in METHODS[name].options else "batch_patches"
-    named = {"workspace": workspace.root, "method": name, "architecture": "resnet18"}
-    method = methods.prepare(PretrainSettings(**named, **{batch: BATCH}), workspace)
+    named = {"workspace": workspace.root, "method": name, "architecture": "resnet18", batch: BATCH}
+    method = methods.prepare(PretrainSettings.model_validate(named), workspace)
     method.objective.to(memory_format=torch.channels_last)
     return method
 
 
-def steps(method, batches):
+def steps(method: Method, batches: Iterable[Sequence[object]]) -> Iterator[Step]:
     """The loop's steps, with what the method does before and after each."""
-    fabric = make_fabric("cpu", "fp32")
-    optimizer = torch.optim.SGD(parameter_groups(method.objective, 0.0), lr=1e-3)
-    trained = training_steps(fabric, fabric.setup_module(method.objective), optimizer, batches, lambda _: 1e-3, seed=0)
     method.before_step(0)
-    for step in trained:
+    for step in sgd_steps(method.objective, batches):
         method.after_step(step.index)
         yield step
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_step_with_and_without_loader(name, workspace, row):
+def test_step_with_and_without_loader(name: str, workspace: Workspace, row: Row) -> None:
     """ResNet-18, fp32, 96 px, 16 photographs or patches a step = 32 views; one worker."""
     method = prepared(workspace, name)
     memory = next(step_batches(method.dataset, method.plan, 0, 1, 0, method.collate))
@@ -69,7 +62,7 @@ def test_step_with_and_without_loader(name, workspace, row):
     assert share >= 0.92 or os.getloadavg()[0] > BUSY, "the loader costs more than 8 % of the step"
 
 
-def test_simclr_beside_lightlys_modules(workspace, row):
+def test_simclr_beside_lightlys_modules(workspace: Workspace, row: Row) -> None:
     """The step on tensors in memory: the same encoder, size, precision, memory format and optimiser."""
     loss = pytest.importorskip("lightly.loss")
     modules = pytest.importorskip("lightly.models.modules")
@@ -81,7 +74,7 @@ def test_simclr_beside_lightlys_modules(workspace, row):
     criterion = loss.NTXentLoss(temperature=0.1)
     views = [torch.randn(BATCH, 3, SIZE // 2, SIZE // 2) for _ in range(2)]
 
-    def theirs():
+    def theirs() -> Iterator[None]:
         while True:
             value = criterion(network(views[0]), network(views[1]))
             optimizer.zero_grad()

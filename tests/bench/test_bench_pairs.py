@@ -1,6 +1,6 @@
 """From swap.parquet to batches of pairs: memory and start with 5,000,000 rows, and views a second of one core.
 
-`python -m bench.test_bench_pairs WORKSPACE`, in tests/, prints the seconds from nothing read to the first batch, of
+`python -m tests.bench.test_bench_pairs WORKSPACE` prints the seconds from nothing read to the first batch, of
 the clock and of the processor, then waits for a line: its memory, and its worker's, is looked at from outside.
 """
 
@@ -27,6 +27,7 @@ from swcl_cli.swap.views import PairViews, join_pairs
 from swcl_cli.swap.weak_labels import SCHEMA, read_patches
 from swcl_cli.workspace import Workspace, write_parquet
 from tests import prepared
+from tests.bench.conftest import Row
 
 pytestmark = pytest.mark.bench
 ROWS, FEW_ROWS, PAIRS = 5_000_000, 1_000, 16
@@ -113,7 +114,7 @@ def start(root: Path) -> dict[str, float]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is read from Linux's /proc")
-def test_five_million_rows(row, tmp_path):
+def test_five_million_rows(row: Row, tmp_path: Path) -> None:
     """The parent and one worker, against the same with 1,000 rows."""
     taken = {}
     for rows in (FEW_ROWS, ROWS):
@@ -129,7 +130,7 @@ def test_five_million_rows(row, tmp_path):
 
 
 @pytest.mark.parametrize("size", [96, 224])
-def test_views_a_second_of_one_core(row, tmp_path, size):
+def test_views_a_second_of_one_core(row: Row, tmp_path: Path, size: int) -> None:
     """Reading, checking, decoding, cutting and augmenting, in one process; by processor time."""
     write_swap(tmp_path, 10, size)
     patches = read_patches(Workspace(tmp_path).swap, LABELS, None)

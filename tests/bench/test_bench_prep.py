@@ -10,6 +10,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from swcl_cli.chance import generator
 from swcl_cli.data import manifest
 from swcl_cli.preparation.jobs import Job, prepare
 from swcl_cli.preparation.photograph import prepare_photograph
-from swcl_cli.preparation.pool import preparing
+from swcl_cli.preparation.pool import Prepare, Work, preparing
+from tests.bench.conftest import Row
 from tests.downloads import encoded, field, write_csv
 
 pytestmark = pytest.mark.bench
@@ -90,12 +92,16 @@ def _fastest(act: Callable[[], object], repeats: int = 7) -> tuple[float, float]
     return min(wall), min(core)
 
 
-def test_photographs_a_second(photographs: list[Path], tmp_path: Path, row: Callable[..., None]) -> None:
+def test_photographs_a_second(photographs: list[Path], tmp_path: Path, row: Row) -> None:
     jobs = _jobs(photographs, tmp_path)
+
+    def each(act: Callable[[Path, Path], object], target: Path) -> Callable[[], object]:
+        return lambda: [act(path, target) for path in photographs]
+
     ways: dict[str, Callable[[], object]] = {
         "prep, all of it": lambda: [prepare(job) for job in jobs],
-        "decode fully, resize, save": lambda: [_fully(path, tmp_path / "full.jpg") for path in photographs],
-        "scaled decode, resize, encode alone": lambda: [_bare(path, tmp_path / "bare.jpg") for path in photographs],
+        "decode fully, resize, save": each(_fully, tmp_path / "full.jpg"),
+        "scaled decode, resize, encode alone": each(_bare, tmp_path / "bare.jpg"),
     }
     taken = {name: _fastest(way) for name, way in ways.items()}
     ours = taken["prep, all of it"]
@@ -108,7 +114,7 @@ def test_photographs_a_second(photographs: list[Path], tmp_path: Path, row: Call
     assert taken["decode fully, resize, save"][1] / ours[1] >= LEAST_RATIO
 
 
-def test_likeness_to_decoding_fully(photographs: list[Path], row: Callable[..., None]) -> None:
+def test_likeness_to_decoding_fully(photographs: list[Path], row: Row) -> None:
     for path in photographs:
         ours = np.asarray(prepare_photograph(path.read_bytes(), SIZE)[0], float)
         full = Image.open(BytesIO(path.read_bytes())).convert("RGB")
@@ -119,14 +125,14 @@ def test_likeness_to_decoding_fully(photographs: list[Path], row: Callable[..., 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_two_cores(photographs: list[Path], tmp_path: Path, row: Callable[..., None]) -> None:
+def test_two_cores(photographs: list[Path], tmp_path: Path, row: Row) -> None:
     """Asserted where two cores are there and nobody else uses them; the workers start before the clock does."""
-    work = [(job, None) for job in _jobs(photographs, tmp_path, repeats=32)]
+    work: list[tuple[Job, None]] = [(job, None) for job in _jobs(photographs, tmp_path, repeats=32)]
     free = [_free_cores()]
     seconds = {}
     for workers in (1, 2):
         with preparing(workers) as prepare_each:
-            seconds[workers] = _fastest(lambda each=prepare_each: deque(each(work), maxlen=0), repeats=3)[0]
+            seconds[workers] = _fastest(partial(_prepare_all, prepare_each, work), repeats=3)[0]
     free.append(_free_cores())
     ratio, judged = seconds[1] / seconds[2], min(free) >= FREE_CORES
     row(
@@ -134,6 +140,10 @@ def test_two_cores(photographs: list[Path], tmp_path: Path, row: Callable[..., N
         times_as_fast=ratio, free_cores=min(free), verdict="judged" if judged else "not judged: the cores are not free",
     )  # fmt: skip
     assert ratio >= LEAST_GAIN or not judged
+
+
+def _prepare_all(prepare_each: Prepare, work: Work) -> None:
+    deque(prepare_each(work), maxlen=0)
 
 
 def _free_cores(seconds: float = 1.0) -> float:
@@ -167,7 +177,7 @@ print(json.dumps([base, peak(), 1024 * resource.getrusage(resource.RUSAGE_CHILDR
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_does_not_grow_with_the_photographs(tmp_path: Path, row: Callable[..., None]) -> None:
+def test_memory_does_not_grow_with_the_photographs(tmp_path: Path, row: Row) -> None:
     """A made-up EyePACS of 5,000 and of 50,000 photographs of 64 x 64: the peak of the parent and of its worker."""
     peaks = {}
     for count in (FEW, MANY):
@@ -224,7 +234,7 @@ print(json.dumps([time.process_time() - worked, time.perf_counter() - started, b
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_manifest_of_a_million_rows(tmp_path: Path, row: Callable[..., None]) -> None:
+def test_a_manifest_of_a_million_rows(tmp_path: Path, row: Row) -> None:
     rows = 1_000_000
     path = tmp_path / "manifest.parquet"
     manifest.write(path, map(_made_up, range(rows)), {})

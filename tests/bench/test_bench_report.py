@@ -8,11 +8,13 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from swcl_cli.workspace import Workspace
+from tests.bench.conftest import Row
 from tests.commands import environment
 from tests.reporting import large
 from tests.reporting.large_logs import PAPER, falling_loss, write_log
@@ -52,14 +54,14 @@ print(json.dumps({"seconds": seconds, "wall": wall, "peak": int(peak) / 1024, "t
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     made = large.build(tmp_path_factory.mktemp("large"), PAPER)
     for number in range(BROKEN_OFF):
-        rates = {"validation": falling_loss(5, 0, 1.0)["learning_rate"]}
+        rates = {"validation": np.linspace(0.001, 0, 5)}
         write_log(made, f"finetune-idrid-try{number}-seed0", falling_loss(200, number, 1.5), rates)
     yield made
     shutil.rmtree(made.root)  # a gigabyte
 
 
 @pytest.mark.parametrize("photographs", ["with", "no"])
-def test_the_papers_report(workspace: Workspace, row: Callable[..., None], photographs: str) -> None:
+def test_the_papers_report(workspace: Workspace, row: Row, photographs: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", REPORT, str(workspace.root), photographs],
         env=environment(), capture_output=True, text=True, check=True,

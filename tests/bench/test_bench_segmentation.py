@@ -5,31 +5,32 @@ from __future__ import annotations
 import itertools
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.loaders import step_batches
 from swcl_cli.evaluation.class_measures import class_measures
 from swcl_cli.evaluation.pixel_measures import pixel_measures
-from swcl_cli.evaluation.pixel_tally import PixelTally
+from swcl_cli.evaluation.pixel_tally import Histograms, PixelTally
 from swcl_cli.evaluation.resampling import intervals
 from swcl_cli.evaluation.sliding_window import predict_windows
 from swcl_cli.models.deeplab import DeepLabV3Plus
 from swcl_cli.models.encoders import create_encoder
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks.runs import KINDS
-from swcl_cli.training.loop import parameter_groups, training_steps
-from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace
 from tests import prepared
+from tests.bench.conftest import Row, in_turn, median_seconds, sgd_steps
 
 pytestmark = pytest.mark.bench
 MEMORY = """
@@ -50,7 +51,7 @@ print(took[-1], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 
 @pytest.mark.parametrize(("height", "width"), [(584, 565), (1634, 1634)])
-def test_windows_beside_monai(height, width, row):
+def test_windows_beside_monai(height: int, width: int, row: Row) -> None:
     """The same network on as many windows of the same size, in turn."""
     inferers = pytest.importorskip("monai.inferers")
     network = DeepLabV3Plus(create_encoder("resnet18", output_stride=16), {"vessel": 2}).eval()
@@ -58,37 +59,42 @@ def test_windows_beside_monai(height, width, row):
     stride = height // -(-height // 384)
     calls: list[int] = []
 
-    def logits(windows):
+    def logits(windows: Tensor) -> Tensor:
         calls.append(len(windows))
-        return network(windows)["vessel"]
+        vessels: Tensor = network(windows)["vessel"]
+        return vessels
 
-    def ours():
-        return predict_windows(logits, image, 384)
+    def ours() -> Iterator[Tensor]:
+        while True:
+            yield predict_windows(logits, image, 384)
 
-    def theirs():
-        return inferers.sliding_window_inference(image, (384, 384), 4, logits, overlap=1 - stride / 384)
+    def theirs() -> Iterator[Tensor]:
+        while True:
+            yield inferers.sliding_window_inference(image, (384, 384), 4, logits, overlap=1 - stride / 384)
 
     with torch.inference_mode():
         counts = []
-        for act in (ours, theirs):
+        for way in (ours, theirs):
             calls.clear()
-            act()
+            next(way())
             counts.append(sum(calls))
-        ours_s, theirs_s = _in_turn(ours, theirs, rounds=5 if height < 1000 else 1)
+        ours_s, theirs_s = in_turn(ours(), theirs(), rounds=5 if height < 1000 else 1, steps=1)
     assert counts[0] == counts[1]
     row(f"sliding windows, {height} x {width}", seconds=ours_s, windows=str(counts[0]), times_monai=theirs_s / ours_s)
     assert ours_s <= 1.05 * theirs_s or os.getloadavg()[0] > 1.5
 
 
 @pytest.mark.parametrize("task", ["drive", "idrid"])
-def test_training_step_with_and_without_loader(task, tmp_path, row):
+def test_training_step_with_and_without_loader(task: str, tmp_path: Path, row: Row) -> None:
     """ResNet-18 at a crop of 192 px, one worker process."""
     rows = []
     for item in range(16):
         image = prepared.photograph(item, 565, 584) if task == "drive" else prepared.photograph(item, 420, 350)
-        labels = {"dr_grade": item % 5, "dme_grade": item % 3}
-        labels = labels if task == "idrid" else {"mask": ((image[..., 0] > 150) * 255).astype(np.uint8)}
-        rows.append({"split": "val" if item == 0 else "train", "image": image, **labels})
+        row_of = {"split": "val" if item == 0 else "train", "image": image}
+        if task == "idrid":
+            rows.append({**row_of, "dr_grade": item % 5, "dme_grade": item % 3})
+        else:
+            rows.append({**row_of, "mask": ((image[..., 0] > 150) * 255).astype(np.uint8)})
     prepared.write(tmp_path, task, rows, size=350 if task == "idrid" else 0)
     settings = FinetuneSettings(workspace=tmp_path, task=task, crop=192, batch=8, output_stride=16)
     encoder = create_encoder("resnet18", 0, 32 if task == "idrid" else 16)
@@ -96,8 +102,8 @@ def test_training_step_with_and_without_loader(task, tmp_path, row):
     trial.objective.to(memory_format=torch.channels_last)
     memory = next(step_batches(trial.dataset, trial.plan, 0, 1, 0))
     loaded = step_batches(trial.dataset, trial.plan, 0, 1000, 1)
-    with_loader, without = _in_turn(
-        *(_stepper(trial.objective, batches) for batches in (loaded, itertools.repeat(memory)))
+    with_loader, without = in_turn(
+        *(sgd_steps(trial.objective, batches) for batches in (loaded, itertools.repeat(memory))), steps=3
     )
     share = without / with_loader
     row(f"{task} training step, ResNet-18, 192 px", images_a_second=8 / with_loader, of_tensors_in_memory=share)
@@ -105,7 +111,7 @@ def test_training_step_with_and_without_loader(task, tmp_path, row):
 
 
 @pytest.mark.parametrize("stride", [8, 16])
-def test_memory_of_a_bit_50_segmentation_step(stride, row):
+def test_memory_of_a_bit_50_segmentation_step(stride: int, row: Row) -> None:
     """Batch 8 at 384 px, in a process of its own: two training steps."""
     if _free_gib() < 13:
         pytest.skip("less than 13 GiB are free")
@@ -117,14 +123,14 @@ def test_memory_of_a_bit_50_segmentation_step(stride, row):
     assert gib < 12
 
 
-def test_intervals(row):
+def test_intervals(row: Row) -> None:
     """All measures, 1,000 resamples: of Messidor as a whole, REFUGE's discs and cups, DRIVE's pixels."""
     rng = np.random.default_rng(0)
     truths = {"dr_grade": rng.integers(0, 2, 1196), "dme_grade": rng.integers(0, 3, 1196)}
     scores = {name: rng.dirichlet(np.ones(truth.max() + 1), 1196) for name, truth in truths.items()}
     graded = class_measures(truths, scores, dict.fromkeys(truths, 0.5))
 
-    def tallied(count, side):
+    def tallied(count: int, side: int) -> tuple[Histograms, float]:
         tally = PixelTally()
         for _ in range(count):
             odds = rng.normal(-3, 3, (side, side)).astype(np.float32)
@@ -141,37 +147,14 @@ def test_intervals(row):
         assert seconds < 10
 
 
-def test_counting_pixels(row):
+def test_counting_pixels(row: Row) -> None:
     """What judging costs besides the network."""
     odds = np.random.default_rng(0).normal(-3, 3, (1634, 1634)).astype(np.float32)
     truth = odds > 1
 
-    def count():
-        PixelTally().add(truth, odds)
-
-    (seconds,) = _in_turn(count, rounds=5)
+    seconds = median_seconds(lambda: PixelTally().add(truth, odds))
     row("pixels counted for F1 and AUC", megapixels_a_second=odds.size / 1e6 / seconds)
 
 
-def _stepper(objective, batches):
-    fabric = make_fabric("cpu", "fp32")
-    optimizer = torch.optim.SGD(parameter_groups(objective, 0.0), lr=1e-3)
-    steps = training_steps(fabric, fabric.setup_module(objective), optimizer, batches, lambda _: 1e-3, seed=0)
-    return lambda: [next(steps) for _ in range(3)]
-
-
-def _in_turn(*ways, rounds=3):
-    """Median seconds of each way, run in turn, so that a busy machine slows all alike."""
-    taken = [[] for _ in ways]
-    for way in ways:
-        way()
-    for _ in range(rounds):
-        for way, seconds in zip(ways, taken, strict=True):
-            started = time.perf_counter()
-            way()
-            seconds.append(time.perf_counter() - started)
-    return [statistics.median(seconds) for seconds in taken]
-
-
-def _free_gib():
+def _free_gib() -> float:
     return os.sysconf("SC_AVPHYS_PAGES") * resource.getpagesize() / 2**30

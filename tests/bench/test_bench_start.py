@@ -10,7 +10,7 @@ from resource import RUSAGE_CHILDREN, getrusage
 import pytest
 
 from swcl_cli.settings import STEPS
-from tests.bench.conftest import median_seconds
+from tests.bench.conftest import Row, median_seconds
 
 pytestmark = pytest.mark.bench
 
@@ -41,14 +41,14 @@ def least_in_turn(*ways: Callable[[], float]) -> list[float]:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["pretrain", "--help"], ["pretrain", "--dry-run"]])
-def test_answers_at_once(arguments: list[str], row: Callable[..., None]) -> None:
+def test_answers_at_once(arguments: list[str], row: Row) -> None:
     command = [sys.executable, "-c", SWCL, *arguments]
     seconds = median_seconds(lambda: subprocess.run(command, check=True, capture_output=True))
     row(f"swcl {' '.join(arguments)}", seconds=seconds)
     assert seconds < 0.5
 
 
-def test_help_beside_a_program_of_two_commands(row: Callable[..., None]) -> None:
+def test_help_beside_a_program_of_two_commands(row: Row) -> None:
     ours, theirs = least_in_turn(
         lambda: processor_seconds(SWCL, "--help"), lambda: processor_seconds(TWO_COMMANDS, "--help")
     )
@@ -57,7 +57,7 @@ def test_help_beside_a_program_of_two_commands(row: Callable[..., None]) -> None
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_starts_as_fast_as_timm(step: str, row: Callable[..., None]) -> None:
+def test_a_step_starts_as_fast_as_timm(step: str, row: Row) -> None:
     ours, theirs = least_in_turn(
         lambda: processor_seconds(f"import swcl_cli.steps.{step.replace('-', '_')}"),
         lambda: processor_seconds("import timm"),

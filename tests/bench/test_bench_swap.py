@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from swcl_cli.swap.weak_labels import SCHEMA, read_patches
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import write_parquet
 from tests import prepared
+from tests.bench.conftest import Row
 from tests.commands import environment
 
 pytestmark = pytest.mark.bench
@@ -45,7 +45,7 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"
 """
 
 
-def test_scoring_beside_the_bare_forward_pass(tmp_path: Path, row: Callable[..., None]) -> None:
+def test_scoring_beside_the_bare_forward_pass(tmp_path: Path, row: Row) -> None:
     """ResNet-34 of stride 16 on JPEGs of 448 px from the disk, one worker; against decoded tensors in memory."""
     for item in range(COUNT):
         image = Image.fromarray(prepared.photograph(item, SIDE + 90, SIDE))
@@ -82,7 +82,7 @@ def test_scoring_beside_the_bare_forward_pass(tmp_path: Path, row: Callable[...,
     assert COUNT / loading > 5 * pace  # the turns of the bare pass give the loader time; it needs little
 
 
-def test_memory_does_not_grow_with_the_number_of_photographs(tmp_path: Path, row: Callable[..., None]) -> None:
+def test_memory_does_not_grow_with_the_number_of_photographs(tmp_path: Path, row: Row) -> None:
     """Peak of a process that does nothing else. Five rows of the table take some kB; a photograph as numbers would take
     48 kB, a map 16 kB.
     """
@@ -118,9 +118,7 @@ def scores() -> np.ndarray:
     return np.random.default_rng(0).random((PHOTOGRAPHS, 5), np.float32)
 
 
-def test_the_papers_table(
-    photographs: pd.DataFrame, scores: np.ndarray, tmp_path: Path, row: Callable[..., None]
-) -> None:
+def test_the_papers_table(photographs: pd.DataFrame, scores: np.ndarray, tmp_path: Path, row: Row) -> None:
     """493,470 rows of made-up SWAP, from photographs to the file on the disk, and opened again for pretraining."""
     started = time.perf_counter()
     rows = pa.Table.from_pandas(patch_rows(photographs, scores, 0.4), SCHEMA, preserve_index=False)
@@ -138,7 +136,7 @@ def test_the_papers_table(
     assert min(opened) < 1
 
 
-def test_the_papers_judgement(photographs: pd.DataFrame, scores: np.ndarray, row: Callable[..., None]) -> None:
+def test_the_papers_judgement(photographs: pd.DataFrame, scores: np.ndarray, row: Row) -> None:
     """As if there were a lesion mask of each photograph."""
     rng = np.random.default_rng(1)
     lesion = rng.random(scores.size) < 0.1 + 0.3 * scores.ravel()

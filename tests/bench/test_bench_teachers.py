@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -18,18 +19,19 @@ from swcl_cli.methods.embedding import Embedding, Encoding
 from swcl_cli.methods.teacher import Teacher
 from swcl_cli.models.encoders import create_encoder
 from swcl_cli.models.self_distillation_heads import EMBEDDING, BatchFreeMLP, Bottleneck, Prototypes
-from swcl_cli.training.loop import parameter_groups, training_steps
+from swcl_cli.training.loop import Step, parameter_groups, training_steps
 from swcl_cli.training.processes import make_fabric
-from tests.bench.conftest import in_turn, median_seconds
+from tests.bench.conftest import Row, in_turn, median_seconds
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("ignore::FutureWarning")]
 SIZE, BATCH, MOMENTUM = 96, 32, 0.996
 BUSY = 1.5  # load above which the two can't be compared to 5 %
 
 
-def ours(name, precision):
+def ours(name: str, precision: str) -> Iterator[Step]:
     """Bytes in memory -> the program's loop, AdamW, teacher's update."""
     encoder = create_encoder("resnet18")
+    objective: Bootstrap | SelfDistillation
     if name == "byol":
         objective = Bootstrap(Encoding(encoder, MEAN, STD), BatchFreeMLP(512), BatchFreeMLP(EMBEDDING))
         teacher, student = objective.target, objective.online
@@ -46,7 +48,7 @@ def ours(name, precision):
         yield step
 
 
-def lightlys(name, precision):
+def lightlys(name: str, precision: str) -> Iterator[None]:
     """Normalised views in memory -> a step as its documentation writes it, with the same encoder and optimiser."""
     modules = pytest.importorskip("lightly.models.modules")
     update = pytest.importorskip("lightly.models.utils").update_momentum
@@ -81,7 +83,7 @@ def lightlys(name, precision):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", ["byol", "dino"])
-def test_step_beside_lightlys_modules(name, precision, row):
+def test_step_beside_lightlys_modules(name: str, precision: str, row: Row) -> None:
     """ResNet-18, 96 px, 32 photographs = 64 views. BYOL's heads differ: ours standardise weights, theirs BatchNorm."""
     pytest.importorskip("lightly")
     seconds, theirs = in_turn(ours(name, precision), lightlys(name, precision), steps=4)
@@ -93,7 +95,7 @@ def test_step_beside_lightlys_modules(name, precision, row):
 
 
 @pytest.mark.parametrize("architecture", ["resnet18", "resnetv2_50x1_bit"])
-def test_teachers_update(architecture, row):
+def test_teachers_update(architecture: str, row: Row) -> None:
     """Beside lightly's; and the memory that an update asks for, as a share of the network's."""
     student = create_encoder(architecture)
     teacher = Teacher(student)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from swcl_cli.losses.triplet import Mining, triplet
-from tests.bench.conftest import median_seconds
+from tests.bench.conftest import Row, median_seconds
 
 pytestmark = pytest.mark.bench
 MARGIN, VIEWS, WIDTH = 0.5, 4, 512
@@ -95,7 +95,7 @@ def memory(name: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("mining", ["semi-hard", "batch-hard"])
 @pytest.mark.parametrize("count", SIZES)
-def test_time_and_memory(mining: Mining, count: int, row: Callable[..., None]) -> None:
+def test_time_and_memory(mining: Mining, count: int, row: Row) -> None:
     pytest.importorskip("pytorch_metric_learning", reason="make bench installs it")
     found = {}
     for form in FORMS:

@@ -104,8 +104,8 @@ def test_jitter_draws_what_color_jitter_draws(monkeypatch: pytest.MonkeyPatch) -
     assert {len(order) for order in orders} == {0, 4}
     counts = Counter(order for order in orders if order)
     assert len(counts) == 24
-    expected = counts.total() / 24
-    assert sum((count - expected) ** 2 / expected for count in counts.values()) < 49.7  # chi-square, p = 0.001
+    mean = counts.total() / 24
+    assert sum((count - mean) ** 2 / mean for count in counts.values()) < 49.7  # chi-square, p = 0.001
 
 
 def largest_gap(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
@@ -113,6 +113,11 @@ def largest_gap(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     points = np.sort(np.concatenate([a, b]))
     return float(np.abs(np.searchsorted(np.sort(a), points, "right") / len(a)
                         - np.searchsorted(np.sort(b), points, "right") / len(b)).max())  # fmt: skip
+
+
+def drawn_values(boxes: NDArray[np.int64]) -> list[NDArray[np.floating]]:
+    """boxes: (N, 4), left, top, width and height -> these, areas and aspect ratios, (N,) each."""
+    return [*boxes.T.astype(float), boxes[:, 2:].prod(axis=1).astype(float), boxes[:, 2] / boxes[:, 3]]
 
 
 @pytest.mark.parametrize("smallest", [0.8, 0.08])
@@ -125,9 +130,8 @@ def test_crops_are_drawn_as_random_resized_crop_draws_them(height: int, width: i
     params = [crop.make_params([torch.empty(3, height, width)]) for _ in range(3000)]
     theirs = np.array([[drawn["left"], drawn["top"], drawn["width"], drawn["height"]] for drawn in params])
     assert (ours[:, :2] >= 0).all() and (ours[:, :2] + ours[:, 2:] <= (width, height)).all()
-    for of in (lambda box: box, lambda box: box[:, 2:].prod(axis=1), lambda box: box[:, 2] / box[:, 3]):
-        for mine, other in zip(np.atleast_2d(of(ours).T), np.atleast_2d(of(theirs).T), strict=True):
-            assert largest_gap(mine, other) < 0.05
+    for mine, other in zip(drawn_values(ours), drawn_values(theirs), strict=True):
+        assert largest_gap(mine, other) < 0.05
     assert ours[:, 2:].prod(axis=1).min() >= 0.97 * smallest * height * width
 
 
@@ -208,8 +212,13 @@ def test_whole_views_are_torchvisions_of_the_same_draws(monkeypatch: pytest.Monk
     calls: list[tuple[NDArray[np.uint8], str, tuple[float, ...]]] = []
 
     def recording(name: str) -> Callable[..., NDArray[np.uint8]]:
-        operation = getattr(pixels, name)
-        return lambda image, *amounts: (calls.append((image, name, amounts)), operation(image, *amounts))[1]
+        operation: Callable[..., NDArray[np.uint8]] = getattr(pixels, name)
+
+        def recorded(image: NDArray[np.uint8], *amounts: float) -> NDArray[np.uint8]:
+            calls.append((image, name, amounts))
+            return operation(image, *amounts)
+
+        return recorded
 
     for name in TORCHVISION:
         monkeypatch.setattr(pixels, name, recording(name))

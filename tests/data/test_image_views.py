@@ -39,6 +39,7 @@ def test_all_splits_of_the_sets_one_after_the_other(workspace: Workspace) -> Non
     tables = listed(workspace, "odir", "eyepacs")
     paths = [path for table in tables for path in table["path"]]
     assert len(images) == 12 and images.photographs.path.to_pylist() == paths
+    assert images.photographs.checksum is not None
     assert images.photographs.checksum.tolist() == [value for table in tables for value in table["checksum"]]
     assert {split for table in tables for split in table["split"]} == {"train", "val", "test"}
     assert images.positive is None and images.split is None and images.unlabelled == 0
@@ -59,6 +60,7 @@ def test_without_a_label_no_label_column_is_read(workspace: Workspace) -> None:
 def test_a_label_is_positive_above_0_and_rows_without_are_left_out(workspace: Workspace) -> None:
     prepared.change(workspace.root, "eyepacs", dr_grade=[0, None, 1, 4])
     images = read_images(workspace, ["eyepacs"], "dr_grade")
+    assert images.positive is not None
     assert images.positive.tolist() == [False, True, True] and images.unlabelled == 1
     (table,) = listed(workspace, "eyepacs")
     assert images.photographs.path.to_pylist() == [table["path"][row] for row in (0, 2, 3)]
@@ -70,6 +72,7 @@ def test_one_split(workspace: Workspace) -> None:
     images = read_images(workspace, ["odir"], "abnormal", "train")
     rows = table[table["split"] == "train"]
     assert images.photographs.path.to_pylist() == rows["path"].tolist() and images.split == "train"
+    assert images.positive is not None
     assert images.positive.tolist() == rows["abnormal"].tolist()
 
 
@@ -84,7 +87,7 @@ def test_a_view_is_a_function_of_seed_epoch_photograph_and_view(workspace: Works
         ]
         assert got["views"].dtype == torch.uint8 and got["views"].shape == (2, 32, 32, 3)
         assert np.array_equal(got["views"].numpy(), np.stack(expected)) and got["label"] == item
-        assert not np.array_equal(*expected)
+        assert not np.array_equal(expected[0], expected[1])
     seen = [ImageViews(images, seed, True, 0.8)[epoch, 0]["views"] for seed, epoch in ((0, 0), (0, 1), (1, 0))]
     assert not torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
 

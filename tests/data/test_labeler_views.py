@@ -15,7 +15,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from swcl_cli import chance
-from swcl_cli.data import colour, labeler_views, photographs
+from swcl_cli.data import colour, labeler_views, manifest, photographs
+from swcl_cli.data.images import read_image
 from swcl_cli.data.labeler_views import UNLABELLED, LabelerViews, labeler_plan, read_photographs
 from swcl_cli.data.loaders import Key
 from swcl_cli.errors import SwclError
@@ -97,7 +98,7 @@ def test_without_unlabelled_photographs_it_is_plain_supervised() -> None:
 def test_photographs(workspace: Workspace) -> None:
     data = read_photographs(workspace, options())
     assert (len(data.labelled), len(data.validation), len(data.unlabelled)) == (8, 4, 8)
-    table = prepared.manifest.read(workspace.manifest("odir")).set_index("path")
+    table = manifest.read(workspace.manifest("odir")).set_index("path")
     for photos, labels, split in (
         (data.labelled, data.abnormal, "train"),
         (data.validation, data.validated["abnormal"], "val"),
@@ -113,7 +114,7 @@ def test_photographs(workspace: Workspace) -> None:
 
 
 def test_eyes_without_a_label_are_left_out(workspace: Workspace) -> None:
-    table = prepared.manifest.read(workspace.manifest("odir"))
+    table = manifest.read(workspace.manifest("odir"))
     labels = table["abnormal"].mask(table["image_id"].isin(["0_left", "1_right"]))
     prepared.change(workspace.root, "odir", abnormal=labels)
     data = read_photographs(workspace, options())
@@ -140,7 +141,7 @@ def test_a_labelled_set_needs_its_label(workspace: Workspace) -> None:
 @pytest.mark.parametrize("split", ["train", "val"])
 @pytest.mark.parametrize(("label", "word"), [(False, "all normal"), (True, "all abnormal"), (None, "none")])
 def test_one_class_only_is_an_error(workspace: Workspace, split: str, label: bool | None, word: str) -> None:
-    table = prepared.manifest.read(workspace.manifest("odir"))
+    table = manifest.read(workspace.manifest("odir"))
     prepared.change(workspace.root, "odir", abnormal=table["abnormal"].mask(table["split"] == split, label))
     with pytest.raises(SwclError, match=f"The {split} photographs of odir are {word}; .*--labelled.*--split-file"):
         read_photographs(workspace, options())
@@ -177,7 +178,7 @@ def test_each_item_shows_its_own_photograph(workspace: Workspace, monkeypatch: p
     data = read_photographs(workspace, options())
     views = LabelerViews(data, options())
     for item, path in enumerate([*data.labelled.path.to_pylist(), *data.unlabelled.path.to_pylist()]):
-        np.testing.assert_array_equal(views[(0, item)]["views"][0], photographs.read_image(workspace.root / path))
+        np.testing.assert_array_equal(views[(0, item)]["views"][0], read_image(workspace.root / path))
 
 
 def test_validation_photographs_are_never_trained_on(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,9 +186,8 @@ def test_validation_photographs_are_never_trained_on(workspace: Workspace, monke
 
     def noting(path: Path, checksum: int) -> Any:
         opened.add(workspace.relative(path))
-        return original(path, checksum)
+        return read_image(path, checksum)
 
-    original = photographs.read_image
     monkeypatch.setattr(photographs, "read_image", noting)
     settings = options(batch_labelled=3, batch_unlabelled=5)
     data = read_photographs(workspace, settings)
@@ -196,6 +196,6 @@ def test_validation_photographs_are_never_trained_on(workspace: Workspace, monke
     keys: list[Key] = [key for step in range(2 * steps) for micro in plan(step) for key in micro]
     for key in keys:
         views[key]
-    table = prepared.manifest.read(workspace.manifest("odir"))
+    table = manifest.read(workspace.manifest("odir"))
     assert {path for path in opened if "/odir/" in path} == set(table["path"][table["split"] == "train"])
     assert sum("/eyepacs/" in path for path in opened) == 8

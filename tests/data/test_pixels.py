@@ -21,7 +21,8 @@ def photograph(height: int, width: int, seed: int = 0) -> Image:
         start, end = rng.integers(0, (width, height), (2, 2)).tolist()
         cv2.line(image, start, end, rng.uniform(0, 255, 3).tolist(), int(rng.integers(1, 4)), cv2.LINE_AA)
     disc = np.hypot(*np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]) < 1.1
-    return (image * disc[..., None] + rng.normal(0, 2, image.shape)).clip(0, 255).astype(np.uint8)
+    noisy: NDArray[np.float64] = image * disc[..., None] + rng.normal(0, 2, image.shape)
+    return noisy.clip(0, 255).astype(np.uint8)
 
 
 PHOTOGRAPHS = {"even": photograph(224, 224, 0), "odd": photograph(201, 223, 1)}

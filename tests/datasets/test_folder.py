@@ -67,7 +67,7 @@ def test_bad_patterns_stop(source: Path, pattern: str, error: type[SwclError], m
 
 
 def test_with_a_table(source: Path) -> None:
-    rows = [
+    rows: list[list[object]] = [
         ["Image", "Patient", "eye", "split", "abnormal", "dr_grade", "dme_grade", "glaucoma", "age", "sex"],
         ["north/P1_L.jpg", "one", "OS", "train", 1, 3, 1, 0, 61, "F"],
         ["north/P1_R", "one", "r", "val", 0, 0, 0, 0, 61, "female"],

@@ -91,7 +91,7 @@ def test_reliability_against_loops(seed: int) -> None:
         assert found.count[place] == len(rows) > 0
         assert found.score[place] == pytest.approx(np.mean(score[rows]))
         assert found.share[place] == pytest.approx(np.mean(truth[rows]))
-        error += len(rows) / 200 * abs(np.mean(truth[rows]) - np.mean(score[rows]))
+        error += len(rows) / 200 * abs(float(np.mean(truth[rows]) - np.mean(score[rows])))
     assert found.expected_calibration_error == pytest.approx(error)
     share, mean = calibration_curve(truth, score, n_bins=10)
     np.testing.assert_allclose((found.share, found.score), (share, mean))

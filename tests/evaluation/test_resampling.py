@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -13,27 +14,29 @@ from swcl_cli.evaluation import resampling
 from swcl_cli.evaluation.metrics import auc, bootstrap_interval
 from swcl_cli.evaluation.resampling import Measure, evaluate, intervals, quadratic_kappas, ranked_auc, share
 
+Number = TypeVar("Number", np.int64, np.float64)
 ROWS = 40
 RNG = np.random.default_rng(0)
 TRUTH, SCORE = RNG.integers(0, 2, ROWS), RNG.integers(0, 9, ROWS) / 9  # with ties
 GRADE, ANSWER = RNG.integers(0, 4, (2, ROWS))
 TIMES = RNG.integers(0, 4, (12, ROWS))
+WEIGHTS = TIMES.astype(np.float64)
 
 
-def repeated(values: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int64]:
+def repeated(values: NDArray[Number], times: NDArray[np.int64]) -> NDArray[Number]:
     return np.repeat(values, times)
 
 
 def test_auc_of_weights_is_scikit_learns_of_repeated_rows() -> None:
     expected = [roc_auc_score(repeated(TRUTH, times), repeated(SCORE, times)) for times in TIMES]
-    np.testing.assert_allclose(ranked_auc(TRUTH, SCORE, TIMES), expected, atol=1e-12)
+    np.testing.assert_allclose(ranked_auc(TRUTH, SCORE, WEIGHTS), expected, atol=1e-12)
 
 
 def test_kappa_of_weights_is_scikit_learns_of_repeated_rows() -> None:
     expected = [
         cohen_kappa_score(repeated(GRADE, times), repeated(ANSWER, times), weights="quadratic") for times in TIMES
     ]
-    np.testing.assert_allclose(quadratic_kappas(GRADE, ANSWER, TIMES), expected, atol=1e-12)
+    np.testing.assert_allclose(quadratic_kappas(GRADE, ANSWER, WEIGHTS), expected, atol=1e-12)
 
 
 def test_kappa_weighs_the_distance_of_grades_where_one_between_is_absent() -> None:
@@ -46,8 +49,8 @@ def test_kappa_weighs_the_distance_of_grades_where_one_between_is_absent() -> No
 def test_share_of_weights_is_the_mean_of_repeated_rows() -> None:
     among = GRADE > 0
     expected = [repeated(SCORE[among], times[among]).mean() for times in TIMES]
-    np.testing.assert_allclose(share(SCORE, TIMES, among), expected)
-    np.testing.assert_allclose(share(SCORE, TIMES), [repeated(SCORE, times).mean() for times in TIMES])
+    np.testing.assert_allclose(share(SCORE, WEIGHTS, among), expected)
+    np.testing.assert_allclose(share(SCORE, WEIGHTS), [repeated(SCORE, times).mean() for times in TIMES])
 
 
 def test_by_hand() -> None:
@@ -103,7 +106,8 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def noted(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         seen.append(weights.shape)
-        return weights.sum(axis=1)
+        sums: NDArray[np.float64] = weights.sum(axis=1)
+        return sums
 
     intervals({"noted": Measure(noted)}, np.arange(ROWS), seed=0, resamples=11)
     assert seen == [(2, ROWS)] * 5 + [(1, ROWS)]

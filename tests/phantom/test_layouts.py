@@ -84,7 +84,7 @@ def test_odir_has_three_parts_with_ids_of_their_own(odir: Path) -> None:
 
 
 def test_odir_words_agree_with_the_lesion_masks(odir: Path) -> None:
-    seen = Counter()
+    seen: Counter[str] = Counter()
     for part, table in workbooks(odir / "raw").items():
         for row in table.itertuples(index=False):
             for photograph, words in ((row[3], row[5]), (row[4], row[6])):

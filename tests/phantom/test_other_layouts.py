@@ -82,7 +82,7 @@ def test_refuge_masks_agree_with_the_labels(tmp_path: Path) -> None:
     photographs = {path.stem: path for path in tmp_path.rglob("*.jpg")}
     assert masks.keys() == photographs.keys()
     assert {stem for stem in masks if stem[0] in "gn"} == {"g0001", "n0001", "n0002", "n0003"}
-    labels = {}
+    labels: dict[str, int] = {}
     for table, column in (
         ("REFUGE-Validation400-GT/Fovea_locations.xlsx", "Glaucoma Label"),
         ("REFUGE-Test-GT/Glaucoma_label_and_Fovea_location.xlsx", "Label(Glaucoma=1)"),

@@ -14,12 +14,12 @@ from swcl_cli.phantom.lesions import (
     DRUSEN,
     EXUDATE,
     HAEMORRHAGE,
-    KINDS,
     MICROANEURYSM,
     NEW_VESSELS,
     PRERETINAL,
 )
 from swcl_cli.phantom.patient import Eye, draw_patient
+from swcl_cli.swap.lesion_masks import KINDS
 
 SIZE = 128
 CLINIC = range(8)

@@ -127,7 +127,7 @@ def test_a_seed_fits_a_key(step: str) -> None:
 
 def test_settings_can_not_change() -> None:
     with pytest.raises(ValidationError):
-        PretrainSettings().seed = 1  # type: ignore[misc]
+        PretrainSettings().seed = 1
     with pytest.raises(ValidationError):
         PretrainSettings(epoch=3)  # type: ignore[call-arg]
 

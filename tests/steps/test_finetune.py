@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
+from swcl_cli.data import manifest
 from swcl_cli.data.images import read_mask
 from swcl_cli.errors import SwclError
 from swcl_cli.steps import finetune
@@ -141,7 +142,7 @@ def test_predictions_give_the_results_again_for_vessels(drive: Workspace) -> Non
 
 
 def other_test_truth(root: Path, task: str) -> None:
-    table = prepared.manifest.read(Workspace(root).manifest(task))
+    table = manifest.read(Workspace(root).manifest(task))
     test = (table["split"] == "test").to_numpy()
     if task == "idrid":
         grade = table["dme_grade"].to_numpy(dtype=np.int8).copy()

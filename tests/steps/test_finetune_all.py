@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def call(root: Path, *words: object) -> Finished:
     return swcl("--workspace", root, "finetune", *words, "--preset", root / "tiny.toml")
 
 
-def write_folder(root: Path, name: str, **labels: list[object]) -> pd.DataFrame:
+def write_folder(root: Path, name: str, **labels: Sequence[object]) -> pd.DataFrame:
     rows = [
         {
             "split": ("train", "train", "val", "test")[item % 4], "image": prepared.photograph(item, 40, 40),

@@ -20,8 +20,10 @@ from swcl_cli.chance import generator
 from swcl_cli.errors import Diverged, Interrupted, SwclError
 from swcl_cli.steps import finetune
 from swcl_cli.tasks import fitting, grid, runs
+from swcl_cli.tasks.fitting import fit
 from swcl_cli.tasks.grid import GRID, best
 from swcl_cli.tasks.trial import Judgement, Trial
+from swcl_cli.training.loop import training_steps
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
 from tests.light import judged, light, lighten, pressed, same, state
@@ -191,11 +193,10 @@ def test_broken_off_in_a_training_it_goes_on(
         with pytest.raises(Interrupted, match="Stopped after .*; the same command goes on from there"):
             finetune.run(options(root, IDRID, **SEARCH, seeds=2))
     began: list[int] = []
-    original = fitting.training_steps
 
     def counted(*given: Any) -> Any:
         began.append(given[-1])
-        return original(*given)
+        return training_steps(*given)
 
     monkeypatch.setattr(fitting, "training_steps", counted)
     finetune.run(options(root, IDRID, **SEARCH, seeds=2, workers=len(first) == 1))
@@ -234,7 +235,6 @@ def test_killed_between_trainings_it_goes_on(
         with pytest.raises(Killed):
             finetune.run(options(root, IDRID, **SEARCH))
     trained: list[Any] = []
-    fit = runs.fit
 
     def counted(*given: Any) -> Any:
         trained.append(given)
@@ -250,12 +250,10 @@ def test_killed_between_trainings_it_goes_on(
 def test_a_point_that_diverges_is_out(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    original = fitting.training_steps
-
     def diverging(*given: Any) -> Any:
         if given[4](0) == 0.1:
             raise Diverged("The loss is not finite at step 0 (learning rate 0.1).")
-        return original(*given)
+        return training_steps(*given)
 
     monkeypatch.setattr(fitting, "training_steps", diverging)
     finetune.run(options(root, IDRID, **SEARCH))

@@ -86,7 +86,8 @@ def test_permuted_test_labels_change_the_test_score_and_no_other_byte(refuge_cls
     }  # fmt: skip
     assert weights(first["model.safetensors"]) == weights(second["model.safetensors"])
     tables = [pd.read_parquet(folder / "predictions.parquet") for folder in folders]
-    np.testing.assert_array_equal(*(np.stack(table["probabilities"].to_list()) for table in tables))
+    probabilities, expected = (np.stack(table["probabilities"].to_list()) for table in tables)
+    np.testing.assert_array_equal(probabilities, expected)
     assert tables[0].drop(columns=["truth", "probabilities"]).equals(tables[1].drop(columns=["truth", "probabilities"]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -61,9 +62,7 @@ def test_own_files_that_are_damaged_may_be_replaced(tmp_path: Path) -> None:
     """Where a step made them, or nothing is in them: a full disk and a crash leave such files."""
     weights, table = tmp_path / "a.safetensors", tmp_path / "a.parquet"
     prepared.encoder(weights)
-    prepared.swap(
-        tmp_path, prepared.pd.DataFrame({"patient_id": ["1"], "eye": ["left"], "position": ["fovea"]})
-    ).rename(table)
+    prepared.swap(tmp_path, pd.DataFrame({"patient_id": ["1"], "eye": ["left"], "position": ["fovea"]})).rename(table)
     for path, step in ((weights, "pretrain"), (table, "make-swap")):
         data = path.read_bytes()
         for kept in (len(data), len(data) - 9, 0):

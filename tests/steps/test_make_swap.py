@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from swcl_cli.steps import make_swap
+from swcl_cli.swap.maps import scored
 from swcl_cli.swap.views import patch_of, read_file
 from swcl_cli.swap.weak_labels import SCHEMA, left_right_pairs, read_patches
 from swcl_cli.workspace import Workspace, read_provenance, write_safetensors
@@ -220,7 +221,6 @@ class TestResuming:
             raise KeyboardInterrupt
 
         make_swap.run(options(unscored, background="none"))
-        scored = make_swap.scored
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr(make_swap, "SAVE_SECONDS", 0)
             patched.setattr(make_swap, "scored", two_batches)
@@ -246,8 +246,10 @@ def test_batch_and_workers_do_not_matter(made: tuple[Workspace, Any], unscored: 
     make_swap.run(options(unscored, workers=2))
     assert Workspace(unscored).swap.read_bytes() == made[0].swap.read_bytes()
     make_swap.run(options(unscored, batch=20, fresh=True))
-    scores = [pq.read_table(workspace.swap)["score"].to_numpy() for workspace in (Workspace(unscored), made[0])]
-    np.testing.assert_allclose(*scores, atol=1e-5)
+    scores, expected = (
+        pq.read_table(workspace.swap)["score"].to_numpy() for workspace in (Workspace(unscored), made[0])
+    )
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 def test_nothing_changed_is_nothing_done(made: tuple[Workspace, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ def test_judgement_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """
     masks = [np.zeros((128, 128), np.uint8) for _ in range(3)]
     masks[0][10, 100] = masks[1][10, 100] = 1 + KINDS.index("hard exudate")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "eye": eye,
             "image": prepared.photograph(item),

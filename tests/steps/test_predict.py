@@ -137,8 +137,8 @@ def test_upright_and_in_any_format(drive: Path, tmp_path: Path) -> None:
     lying.save(tmp_path / "in/lying.tif", exif=exif)
     assert ImageOps.exif_transpose(Image.open(tmp_path / "in/lying.tif")).size == image.size
     out = run(drive, tmp_path / "out", tmp_path / "in")
-    masks = [np.asarray(Image.open(out / f"masks/{name}.png")) for name in ("upright", "lying")]
-    np.testing.assert_array_equal(*masks)
+    upright, turned = (np.asarray(Image.open(out / f"masks/{name}.png")) for name in ("upright", "lying"))
+    np.testing.assert_array_equal(upright, turned)
 
 
 def test_unreadable_photographs_are_set_aside(idrid: Path, tmp_path: Path) -> None:

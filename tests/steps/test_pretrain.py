@@ -17,7 +17,7 @@ from swcl_cli.settings import PretrainSettings
 from swcl_cli.steps import make_swap, pretrain
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
-from tests.steps.test_make_swap import options as swap_options
+from tests.swap_runs import options as swap_options
 
 
 def options(root: Path, **values: Any) -> PretrainSettings:

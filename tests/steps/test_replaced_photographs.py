@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from swcl_cli.data import manifest
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings
 from swcl_cli.steps import finetune, make_swap, train_labeler
@@ -17,8 +18,18 @@ from tests import planted, prepared
 
 def train(root: Path) -> Callable[[], object]:
     prepared.labelled_eyes(root, "odir", 8)
-    small = {"architecture": "resnet18", "crop": 32, "views": 2, "batch_labelled": 8, "epochs": 1, "milestones": []}
-    options = TrainLabelerSettings(workspace=root, labelled=["odir"], unlabelled=[], workers=1, **small)
+    options = TrainLabelerSettings(
+        workspace=root,
+        labelled=["odir"],
+        unlabelled=[],
+        workers=1,
+        architecture="resnet18",
+        crop=32,
+        views=2,
+        batch_labelled=8,
+        epochs=1,
+        milestones=[],
+    )
     return lambda: train_labeler.run(options)
 
 
@@ -44,7 +55,7 @@ def segment(root: Path) -> Callable[[], object]:
 )
 def test_is_named(tmp_path: Path, dataset: str, step: Callable[[Path], Callable[[], object]], split: str) -> None:
     run = step(tmp_path)
-    table = prepared.manifest.read(Workspace(tmp_path).manifest(dataset))
+    table = manifest.read(Workspace(tmp_path).manifest(dataset))
     path = tmp_path / table[table["split"] == split].iloc[-1]["path"]
     with Image.open(path) as image:
         other = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
@@ -179,7 +180,7 @@ def test_validation_is_the_auc_of_central_squares(trained: Workspace) -> None:
     network.eval()
     scores = []
     for path in data.validation.path.to_pylist():
-        image = np.asarray(prepared.Image.open(trained.root / path).convert("RGB")) / 255
+        image = np.asarray(Image.open(trained.root / path).convert("RGB")) / 255
         height, width = image.shape[:2]
         left = round((width - height) / 2)
         square = (image[:, left : left + height] - np.array(data.mean)) / np.array(data.std)
@@ -290,7 +291,7 @@ def test_training_sees_the_validation_split_nowhere(trained: Workspace, tmp_path
     table = read_manifest(Workspace(tmp_path).manifest("odir"))
     for path in table["path"][table["split"] != "train"]:
         noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-        prepared.Image.fromarray(noise).save(tmp_path / path)
+        Image.fromarray(noise).save(tmp_path / path)
     prepared.change(tmp_path, "odir", checksum=[zlib.crc32((tmp_path / path).read_bytes()) for path in table["path"]])
     train_labeler.run(options(tmp_path))
     first, second = load_file(trained.labeler), load_file(Workspace(tmp_path).labeler)

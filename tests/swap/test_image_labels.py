@@ -50,9 +50,9 @@ def test_grades_come_from_the_manifest_by_path_not_by_order(tmp_path: Path) -> N
     grades = dict(table.set_index("path")["dr_grade"])
     known = {path: -1 if pd.isna(grade) else int(grade > 0) for path, grade in grades.items()}
     known |= dict(other.set_index("path")["abnormal"].astype(int))
-    rows = [("eyepacs", path, None) for path in table["path"]] + [("folder", path, None) for path in other["path"]]
-    rows += [("odir", "a", True), ("eyepacs", "gone", None)]
-    swap = patches(tmp_path, rows)
+    paths = {"eyepacs": [*table["path"], "gone"], "folder": other["path"]}
+    unlabelled = [(dataset, path, None) for dataset, listed in paths.items() for path in listed]
+    swap = patches(tmp_path, [*unlabelled, ("odir", "a", True)])
     assert by_path(tmp_path, swap) == {path: {value} for path, value in {**known, "a": 1, "gone": -1}.items()}
     assert sorted(known.values()) == [-1, 0, 0, 0, 1, 1, 1, 1]
     _, inputs = image_labels(Workspace(tmp_path), swap)

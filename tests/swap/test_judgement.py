@@ -1,9 +1,11 @@
 """Lesion scores against known lesions."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from swcl_cli.evaluation.metrics import auc, bootstrap_interval, stratified_auc
@@ -23,7 +25,7 @@ def test_values_by_hand() -> None:
     assert found.by_position["x"] == 1 and found.by_position["y"] == 1 and math.isnan(found.by_position["z"])
     assert found.by_kind["haemorrhage"] == 1 and found.by_kind["exudate"] == pytest.approx(9 / 10)
     assert math.isnan(found.by_kind["drusen"])
-    assert (found.threshold, found.f1) == (0.5, pytest.approx(6 / 7))
+    assert found.threshold == 0.5 and found.f1 == pytest.approx(6 / 7)
     assert found.f1_chosen == pytest.approx(6 / 8)  # 0.4 and above: five patches, all three true ones among them
     assert found.auc_interval[0] <= found.auc <= found.auc_interval[1] == 1
 
@@ -64,6 +66,12 @@ def test_intervals_are_over_patients() -> None:
     assert grouped.within_abnormal_interval == grouped.auc_interval  # all images are abnormal here
 
 
+def auc_of_rows(
+    truth: NDArray[np.bool_], score: NDArray[np.float64], stratum: NDArray[np.int64], rows: NDArray[np.int64]
+) -> float:
+    return stratified_auc(truth[rows], score[rows], stratum[rows])
+
+
 @pytest.mark.parametrize("strata", [1, 3])
 def test_intervals_are_those_of_drawing_the_rows(strata: int) -> None:
     """Rows of the drawn patients one after the other, each resample sorted anew: the same draws, the same values."""
@@ -71,9 +79,7 @@ def test_intervals_are_those_of_drawing_the_rows(strata: int) -> None:
         rng = np.random.default_rng(seed)
         truth, score = rng.random(120) < 0.2, rng.integers(0, 15, 120) / 14
         stratum, group = rng.integers(0, strata, 120), rng.integers(0, 25, 120).astype(str)
-        expected = bootstrap_interval(
-            lambda rows, t=truth, s=score, p=stratum: stratified_auc(t[rows], s[rows], p[rows]), group, seed, 200
-        )
+        expected = bootstrap_interval(partial(auc_of_rows, truth, score, stratum), group, seed, 200)
         assert auc_interval(truth, score, stratum, group, seed, 200) == pytest.approx(expected, abs=1e-12)
 
 

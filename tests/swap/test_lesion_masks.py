@@ -32,7 +32,7 @@ def save(path: Path, mask: NDArray[np.uint8]) -> str:
 
 
 def holding(found: pd.DataFrame, table: pd.DataFrame, kind: str) -> list[str]:
-    return table["position"][found[kind].to_numpy()].tolist()
+    return list(table["position"][found[kind].to_numpy()])
 
 
 def test_a_mask_of_twice_the_size(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_the_raw_tl_of_a_right_eye_is_its_tr(width: int, height: int) -> None:
 
 def test_rows() -> None:
     table = photographs(image_id=["1_left", "1_right"], eye=["left", "right"], path=["a.png", "b.png"])
-    scores = np.arange(10, dtype=np.float32).reshape(2, 5) / 10
+    scores = np.arange(10, dtype=np.float32).reshape(2, 5) / np.float32(10)
     rows = patch_rows(table, scores, 0.4)
     assert set(rows.columns) == set(SCHEMA.names)
     assert rows["position"].tolist() == 2 * list(POSITIONS) and POSITIONS == ("tl", "tr", "c", "bl", "br")

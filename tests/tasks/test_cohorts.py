@@ -145,8 +145,8 @@ def test_a_fraction_is_of_train_alone_stratified_grouped_and_nested(tmp_path: Pa
         found, of = (Counter(part["dr_grade"]) for part in (train, whole["train"]))
         assert all(abs(found[grade] - fraction * of[grade]) <= 2 for grade in of)
         before = names(train)
-    parts = [split(settings(tmp_path, "idrid", fraction=0.1), seed=seed) for seed in (0, 1)]
-    assert names(parts[0]["train"]) != names(parts[1]["train"])
+    first, second = (split(settings(tmp_path, "idrid", fraction=0.1), seed=seed)["train"] for seed in (0, 1))
+    assert names(first) != names(second)
 
 
 def test_a_fraction_of_a_fold(tmp_path: Path) -> None:

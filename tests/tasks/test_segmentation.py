@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from swcl_cli.catalogue.tasks import TASKS
+from swcl_cli.data import manifest
 from swcl_cli.data.augment import IGNORED
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.errors import SwclError
@@ -68,9 +69,9 @@ def test_the_decoder_asked_for_stands_on_the_encoder_given(
 ) -> None:
     write(tmp_path)
     trial = prepare(tmp_path, decoder=decoder)
-    network_made: Any = trial.network
-    assert isinstance(network_made, network)
-    assert network_made.encoder.feature_info[-1]["reduction"] == stride
+    assert isinstance(trial.network, network)
+    encoder: Any = trial.network.encoder
+    assert encoder.feature_info[-1]["reduction"] == stride
     assert 0 <= trial.judge(FABRIC, "val", None).measures["f1"] <= 1
 
 
@@ -162,6 +163,6 @@ def test_photographs_that_were_cropped_do_not_fit_their_masks(tmp_path: Path) ->
     path = Workspace(tmp_path).manifest("drive")
     work = read_provenance(path)
     work["settings"]["crop_to_field"] = True
-    prepared.manifest.write(path, prepared.manifest_rows(rows), work)
+    manifest.write(path, prepared.manifest_rows(rows), work)
     with pytest.raises(SwclError, match="drive was prepared with --crop-to-field"):
         prepare(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from swcl_cli.errors import SwclError
 from swcl_cli.training import processes
@@ -40,7 +41,7 @@ def test_one_process_gathers_its_own_rows() -> None:
 
 
 def test_a_step_for_one_process_refuses_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes.TorchElasticEnvironment, "detect", lambda: True)
+    monkeypatch.setattr(TorchElasticEnvironment, "detect", lambda: True)
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(SwclError, match="works in one process, but torchrun has started 4"):
         make_fabric("cpu", "fp32")

@@ -35,7 +35,7 @@ def steps(state: TrainState, total: int = 5) -> Iterator[Step]:
     """Counts in the weight: it holds the number of steps that were done."""
     for index in range(state.step, total):
         with torch.no_grad():
-            state.module.weight.add_(1.0)  # type: ignore[operator, union-attr]
+            state.module.get_parameter("weight").add_(1.0)
         yield Step(
             index,
             loss=10.0 - index,
@@ -47,7 +47,7 @@ def steps(state: TrainState, total: int = 5) -> Iterator[Step]:
 
 
 def weight(state: TrainState) -> float:
-    return float(state.module.weight.detach())  # type: ignore[operator, union-attr]
+    return float(state.module.get_parameter("weight").detach())
 
 
 def records(folder: Path) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from swcl_cli.methods.embedding import Embedding
 from swcl_cli.models.heads import Projector
 from swcl_cli.training.loop import training_steps
 from swcl_cli.training.processes import make_fabric
+from tests.gradients import gradient
 
 PATCHES_OF_PAIRS = (2, 1, 2, 2, 1, 2)  # pairs and singles: parts of a batch hold unequal numbers of views
 LABELS = (0, 0, 1, 0, 2, 3, 4, 5, 5, 0)
@@ -41,7 +42,7 @@ def step(chunk: int) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
     batches = [[part(fabric.global_rank, fabric.world_size)]]
     (done,) = training_steps(fabric, wrapped, optimizer, batches, lambda _: 0.0, seed=0)
-    gradients = {name: weight.grad.clone() for name, weight in network.named_parameters()}
+    gradients = {name: gradient(weight).clone() for name, weight in network.named_parameters()}
     return gradients, {"loss": done.loss, **done.metrics}
 
 
