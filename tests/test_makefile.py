@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from swcl_cli.reporting.findings.configurations import SWCL, Configuration
-from swcl_cli.reporting.findings.published import TABLE_THREE
+from swcl_cli.catalogue.paper import TABLE_THREE
+from swcl_cli.reporting.findings.configurations import Configuration
+from swcl_cli.reporting.findings.names import SWCL
 from swcl_cli.settings import FinetuneSettings, PretrainSettings
 from swcl_cli.settings.resolve import resolve
 

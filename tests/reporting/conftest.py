@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from swcl_cli.reporting.evidence.contents import Contents, read_contents
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.workspace import Workspace
 from tests.reporting import golden
 

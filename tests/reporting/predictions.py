@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from swcl_cli.reporting.evidence.contents import LIKELIHOOD, POSITIVE, Contents
+from swcl_cli.reporting.evidence.columns import LIKELIHOOD, POSITIVE
+from swcl_cli.reporting.evidence.contents import Contents
 
 
 def classified(

@@ -13,7 +13,8 @@ from PIL import Image
 
 from swcl_cli import console
 from swcl_cli.errors import SwclError
-from swcl_cli.reporting.figures.style import Picture, Rendered
+from swcl_cli.reporting.figures.style import Figure
+from swcl_cli.reporting.page.rendering import Rendered
 from swcl_cli.settings import ReportSettings
 from swcl_cli.steps import report
 from tests.reporting import golden
@@ -74,7 +75,7 @@ def test_exactly_these_files_are_written(root: Path) -> None:
     assert written == {"index.html"} | tables | figures
 
 
-def test_pictures_show_something(root: Path) -> None:
+def test_figures_show_something(root: Path) -> None:
     for path in (root / "report" / "figures").glob("*.png"):
         pixels = np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("L"))
         assert min(pixels.shape) > 150, path.name
@@ -93,7 +94,7 @@ def test_the_page_asks_no_other_host_and_runs_no_script(
             assert value is None or value.startswith(("data:", "#")), (tag, value)
 
 
-def test_pictures_have_alternative_texts(tags: list[tuple[str, dict[str, str | None]]]) -> None:
+def test_figures_have_alternative_texts(tags: list[tuple[str, dict[str, str | None]]]) -> None:
     images = [attributes for tag, attributes in tags if tag == "img"]
     assert len(images) == 2 * len(FIGURES)  # for light and for dark windows
     assert all(len(image["alt"] or "") > 40 for image in images)
@@ -139,7 +140,7 @@ def test_damage_is_said_and_the_rest_reported(tmp_path: Path, capsys: pytest.Cap
 def test_table_two_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[list[list[str]]] = []
     monkeypatch.setattr(console, "table", lambda title, columns, rows: shown.append(rows))
-    monkeypatch.setattr(report, "render", _blank)
+    monkeypatch.setattr("swcl_cli.reporting.page.report.render", _blank)
     golden.build(tmp_path)
     report.run(ReportSettings(workspace=tmp_path))
     assert shown == [
@@ -156,7 +157,7 @@ def test_broken_off_it_leaves_the_old_page_and_all_of_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
     workspace = golden.build(tmp_path)
-    monkeypatch.setattr(report, "render", _blank)
+    monkeypatch.setattr("swcl_cli.reporting.page.report.render", _blank)
     page = report.run(ReportSettings(workspace=tmp_path))
     before = {path: path.read_bytes() for path in workspace.report.rglob("*") if path.is_file()}
     golden.add_initialisation(workspace, "another")
@@ -187,7 +188,7 @@ def test_what_an_earlier_report_left_goes(tmp_path: Path, monkeypatch: pytest.Mo
     left.parent.mkdir(parents=True)
     for path in (left, kept):
         path.write_text("x")
-    monkeypatch.setattr(report, "render", _blank)
+    monkeypatch.setattr("swcl_cli.reporting.page.report.render", _blank)
     report.run(ReportSettings(workspace=tmp_path))
     assert kept.exists() and not left.parent.exists()
 
@@ -195,21 +196,21 @@ def test_what_an_earlier_report_left_goes(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_figure_that_cannot_be_made_hides_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(picture: Picture, named: object) -> Rendered:
-        if picture.name == "lesion-scores":
+    def broken(figure: Figure, named: object) -> Rendered:
+        if figure.name == "lesion-scores":
             raise ValueError("no room")
-        return _blank(picture, named)
+        return _blank(figure, named)
 
     golden.build(tmp_path)
-    monkeypatch.setattr(report, "render", broken)
+    monkeypatch.setattr("swcl_cli.reporting.page.report.render", broken)
     page = report.run(ReportSettings(workspace=tmp_path)).read_text(encoding="utf-8")
     assert "lesion-scores" not in page and "labeler-roc" in page
     assert "left out" in page and "no room" in capsys.readouterr().err
 
 
-def _blank(picture: Picture, named: object) -> Rendered:
+def _blank(figure: Figure, named: object) -> Rendered:
     """In no time, for tests of all else."""
-    return Rendered(picture, b"png", b"svg", "data:,", "data:,", (1, 1))
+    return Rendered(figure, b"png", b"svg", "data:,", "data:,", (1, 1))
 
 
 def test_an_empty_workspace(tmp_path: Path) -> None:

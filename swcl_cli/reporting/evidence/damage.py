@@ -1,4 +1,4 @@
-"""What is wrong with a file that can't be used, and what to do, in one line that is the same each time."""
+"""Says what is wrong with a file that can't be used, and what to do, in one line that is the same each time."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ REMEDIES = {  # by the file's path in the workspace; {0}, {1} are what its group
 
 
 def unusable(name: str, error: Exception, root: Path) -> str:
-    """`name` is the file's path in the workspace, `root`."""
+    """What is wrong with a file. `name` is its path in the workspace, `root`."""
     return f"{name}{UNUSABLE}{_reason(name, error, root)}. {remedy(name)}".rstrip()
 
 
 def failed(error: Exception, root: Path) -> str:
-    """The same of any other failure. Where a reader's error names the file, it becomes `unusable`."""
+    """What went wrong elsewhere. Where a reader's error names a file, the line is that of `unusable`."""
     name, named, _ = str(error).partition(" can't be read: ")
     if isinstance(error, SwclError) and named:
         return unusable(name.replace(f"{root}/", ""), error, root)
@@ -43,8 +43,8 @@ def remedy(name: str) -> str:
     if found := re.fullmatch(r"data/([^/]+)/.*", name):
         return f"Make it again with: {prep_command(found[1])}"
     for pattern, words in REMEDIES.items():
-        if found := re.fullmatch(pattern, name):
-            return words.format(*found.groups())
+        if match := re.fullmatch(pattern, name):
+            return words.format(*match.groups())
     return ""
 
 
@@ -70,14 +70,14 @@ def _first_line(error: Exception, root: Path) -> str:
 
 
 def grouped(lines: Sequence[str]) -> list[str]:
-    """Of many files of one folder the first is named, the others are counted."""
+    """The lines, but of many images in one folder the first alone, with the number of the others."""
     folders: dict[str, list[str]] = {}
     for line in lines:
         name, _, reason = line.partition(UNUSABLE)
         is_image = reason and Path(name).suffix.lower() in IMAGES
         folders.setdefault(name.rpartition("/")[0] if is_image else line, []).append(line)
-    found = []
+    shown = []
     for folder, of_folder in folders.items():
         more = f" The same holds for {len(of_folder) - 1:,} more in {folder}." if len(of_folder) > MOST else ""
-        found += [f"{of_folder[0]}{more}"] if more else of_folder
-    return found
+        shown += [f"{of_folder[0]}{more}"] if more else of_folder
+    return shown

@@ -1,4 +1,4 @@
-"""The log of a run, `log.jsonl`: a record a line, a row each. A line that can't be read costs itself only."""
+"""Reads `log.jsonl`, the log of a training: each line is a record and becomes a row; damaged lines are left out."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def read_log(path: Path) -> Log:
 
 def _line_by_line(data: bytes) -> Log:
     lines = data.decode("utf-8", errors="replace").split("\n")
-    found = [_record(line) for line in lines]
-    records = [record for record in found if record]
+    parsed = [_record(line) for line in lines]
+    records = [record for record in parsed if record]
     whole = [bool(line.strip()) for line in lines]
     whole[-1] = False  # nothing, or cut off
-    lost = sum(whole) - len(records) + bool(found[-1])
+    lost = sum(whole) - len(records) + bool(parsed[-1])
     return Log(pd.DataFrame(records), lost) if records else Log(EMPTY, max(lost, 1))
 
 

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from swcl_cli.workspace import JOURNAL, LOG, MODEL, RESUME, Workspace
+from swcl_cli.reporting.evidence.runs import FINETUNE, Training, finetuned_folders, grid_points, training_folders
+from swcl_cli.workspace import JOURNAL, MODEL, RESUME, Workspace
 
-RUN = re.compile(r"(fold\d+-)?seed\d+")
+Runs = Mapping[str, Path]  # the folder of each run of one task and initialisation
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Where it lies in the workspace, and how far it is."""
+    """A place in the workspace, and how far the work there is; `training` where it is a single one."""
 
     place: str
     words: str
-
-    @property
-    def name(self) -> str:
-        return self.place.rpartition("/")[2]
+    training: Training | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What is known of one task and initialisation: the runs in its results.parquet, and how many that is to hold.
+    """The runs in the results.parquet of one task and initialisation, and how many that is to hold.
 
     None where that file is not there, or can't be read.
     """
@@ -39,71 +36,86 @@ class Tuned:
 
 
 class Progress:
-    """read_settings: the settings that a resume state remembers, empty where it can't be read."""
+    """Tells how far trainings are.
+
+    read_settings: the settings that a resume state remembers, empty where it can't be read.
+    """
 
     def __init__(
-        self, workspace: Workspace, logs: Mapping[str, pd.DataFrame], read_settings: Callable[[Path], Mapping[str, Any]]
+        self,
+        workspace: Workspace,
+        logs: Mapping[Training, pd.DataFrame],
+        read_settings: Callable[[Path], Mapping[str, Any]],
     ) -> None:
         self.workspace, self.logs, self.read_settings = workspace, logs, read_settings
 
-    def found(self, done: Set[str], tuned: Mapping[tuple[str, str], Tuned]) -> list[Unfinished]:
-        """done: the folders under runs/ whose artefact is there."""
+    def unfinished(self, done: Set[Training], tuned: Mapping[tuple[str, str], Tuned]) -> list[Unfinished]:
+        """Data sets, then single trainings, then fine-tunings by task and name. done: those whose artefact is there."""
         root = self.workspace.root
         prepared = [
             Unfinished(f"data/{path.parent.name}", "broken off, or still being prepared")
             for path in sorted(root.glob(f"data/*/{JOURNAL}"))
             if not self.workspace.manifest(path.parent.name).exists()
         ]
-        folders = [path for path in sorted(root.glob("runs/*")) if self._is_left(path, done)]
-        groups, grouped = [], set()
-        for path in sorted(root.glob("finetune/*/*/")):
-            task, name = path.parent.name, path.name
-            prefix = f"finetune-{task}-{name}-"
-            begun = [
-                each for each in folders if each.name.startswith(prefix) and RUN.fullmatch(each.name[len(prefix) :])
-            ]
-            words = self._of_task(path, tuned.get((task, name), Tuned()), begun, len(prefix))
-            groups += [Unfinished(f"finetune/{task}/{name}", words)] if words else []
-            grouped |= {each.name for each in begun}
-        alone = [Unfinished(f"runs/{path.name}", self._words(path)) for path in folders if path.name not in grouped]
-        return [*prepared, *alone, *groups]
+        begun = {
+            training: folder
+            for training, folder in training_folders(self.workspace).items()
+            if self._is_begun(training, folder, done)
+        }
+        single = [
+            Unfinished(self.workspace.relative(folder), self._words(training, folder), training)
+            for training, folder in begun.items()
+            if not training.task
+        ]
+        finetuned = []
+        for folder in finetuned_folders(self.workspace):
+            place = (folder.parent.name, folder.name)
+            runs = {training.run: path for training, path in begun.items() if training[1:3] == place}
+            if words := self._of_task(folder, tuned.get(place, Tuned()), runs):
+                finetuned.append(Unfinished(self.workspace.relative(folder), words))
+        return [*prepared, *single, *finetuned]
 
-    def _is_left(self, folder: Path, done: Set[str]) -> bool:
-        """Logged by a training, and not done, or begun again."""
+    def _is_begun(self, training: Training, folder: Path, done: Set[Training]) -> bool:
+        """Whether it was logged, and is not done or was begun again."""
         if (folder / RESUME).exists():
             return True
-        return folder.name not in done and (folder.name in self.logs or any(folder.glob(f"*/{LOG}")))
+        return training not in done and (training in self.logs or bool(grid_points(folder)))
 
-    def _of_task(self, folder: Path, known: Tuned, begun: Sequence[Path], prefix: int) -> str:
-        """What is left of one task and initialisation; empty where nothing is."""
+    def _of_task(self, folder: Path, tuned: Tuned, begun: Runs) -> str:
+        """What remains to be done for one task and initialisation; empty where nothing does."""
         complete = {path.parent.name for path in folder.glob(f"*/{MODEL}")}
         has_results = (folder / "results.parquet").exists()
-        if has_results and known.runs is None:
-            begun = [path for path in begun if (path / RESUME).exists()]  # which of the others are in it can't be told
-        held = known.runs or set()
+        if has_results and tuned.runs is None:  # which of the others are in it can't be told
+            begun = {run: path for run, path in begun.items() if (path / RESUME).exists()}
+        held = tuned.runs or set()
         waiting = complete - held
         parts = []
         if waiting and not has_results:
             parts.append(f"{_runs(len(waiting))} done, to be averaged once all are")
-        elif waiting and known.runs is not None:
+        elif waiting and tuned.runs is not None:
             parts.append(f"{_runs(len(waiting))} done that results.parquet does not hold yet")
-        elif known.wanted is not None and len(held) < known.wanted:
-            parts.append(f"results.parquet holds {len(held)} of {known.wanted} runs")
-        parts += [f"{path.name[prefix:]}: {self._words(path)}" for path in begun if path.name[prefix:] not in waiting]
+        elif tuned.wanted is not None and len(held) < tuned.wanted:
+            parts.append(f"results.parquet holds {len(held)} of {tuned.wanted} runs")
+        task, name = folder.parent.name, folder.name
+        parts += [
+            f"{run}: {self._words(Training(FINETUNE, task, name, run), path)}"
+            for run, path in begun.items()
+            if run not in waiting
+        ]
         return "; ".join(parts)
 
-    def _words(self, folder: Path) -> str:
-        grid = [path.parent for path in sorted(folder.glob(f"*/{LOG}"))]
-        if not grid:
-            return self._steps(folder)
-        tried = [point for point in grid if not (point / RESUME).exists()]
-        return f"{len(tried)} {'point' if len(tried) == 1 else 'points'} of the grid tried"
+    def _words(self, training: Training, folder: Path) -> str:
+        points = grid_points(folder)
+        if not points:
+            return self._steps(training, folder)
+        tried = sum(not (point / RESUME).exists() for point in points)
+        return f"{tried} {'point' if tried == 1 else 'points'} of the grid tried"
 
-    def _steps(self, folder: Path) -> str:
+    def _steps(self, training: Training, folder: Path) -> str:
         """`30 of at most 720 steps done`: measured epochs tell how many steps one has, the resume state how many are to
         be done.
         """
-        log = self.logs.get(folder.name)
+        log = self.logs.get(training)
         if log is None or not len(log):
             return "no step done yet"
         done, most = int(log["step"].max()) + 1, 0

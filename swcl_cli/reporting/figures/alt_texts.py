@@ -1,16 +1,17 @@
-"""What stands in for a picture where it can't be seen: short enough to be listened to."""
+"""Writes what stands in for a figure where it can't be seen: short enough to be listened to."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from swcl_cli.catalogue.encoders import UNTRAINED
+
 LONGEST = 600  # characters
 MOST_NAMED = 4
-REFERENCE = "random"
 
 
-class Told(NamedTuple):
+class Entry(NamedTuple):
     """What one initialisation reached, and how that reads."""
 
     name: str
@@ -18,15 +19,15 @@ class Told(NamedTuple):
     text: str
 
 
-def summary(found: Sequence[Told]) -> str:
+def summary(entries: Sequence[Entry]) -> str:
     """`name text` each; of more than MOST_NAMED the highest, the lowest and random only."""
-    if len(found) <= MOST_NAMED:
-        return "; ".join(f"{one.name} {one.text}" for one in found)
-    highest, lowest = max(found, key=lambda one: one.value), min(found, key=lambda one: one.value)
-    reference = [one for one in found if one.name == REFERENCE and one not in (highest, lowest)]
+    if len(entries) <= MOST_NAMED:
+        return "; ".join(f"{entry.name} {entry.text}" for entry in entries)
+    highest, lowest = max(entries, key=lambda entry: entry.value), min(entries, key=lambda entry: entry.value)
+    reference = [entry for entry in entries if entry.name == UNTRAINED and entry not in (highest, lowest)]
     named = [f"highest {highest.name} {highest.text}", f"lowest {lowest.name} {lowest.text}"]
-    named += [f"{one.name} {one.text}" for one in reference]
-    return "; ".join([*named, f"{len(found) - len(named)} others between"])
+    named += [f"{entry.name} {entry.text}" for entry in reference]
+    return "; ".join([*named, f"{len(entries) - len(named)} others between"])
 
 
 def shortened(text: str) -> str:

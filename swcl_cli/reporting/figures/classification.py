@@ -1,67 +1,53 @@
-"""ROC curves and reliability of the classification tasks: any grade above 0 against grade 0, a picture a label."""
+"""ROC curves and reliability of the classification tasks: any grade above 0 against grade 0, for each label."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from swcl_cli.evaluation.metrics import auc
-from swcl_cli.reporting.evidence.contents import POSITIVE, Contents
-from swcl_cli.reporting.figures.probabilities import Run, Scored, reliability_chart, roc_chart
+from swcl_cli.reporting.evidence.columns import POSITIVE
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.figures.reliability import reliability_figure
+from swcl_cli.reporting.figures.roc import roc_figure
 from swcl_cli.reporting.figures.strokes import initialisations
-from swcl_cli.reporting.figures.style import Picture
-from swcl_cli.reporting.findings import names
-from swcl_cli.reporting.findings.judged import average, caution_of, judged, kind_of
-from swcl_cli.reporting.findings.names import slug, title
+from swcl_cli.reporting.figures.style import Figure
+from swcl_cli.reporting.findings.grouping import by_head, by_initialisation, file_name
+from swcl_cli.reporting.findings.names import title
+from swcl_cli.reporting.findings.percentages import with_deviation, with_interval
+from swcl_cli.reporting.findings.probabilities import Probabilities, Scored
 from swcl_cli.reporting.findings.questions import question_of
-from swcl_cli.reporting.tables.table import with_interval
+from swcl_cli.reporting.findings.splits import caution_of, shown_rows, split_word
 
 
-def task_curves(contents: Contents) -> list[Picture]:
-    """Two pictures a task and label, over all runs: a ROC curve an initialisation, and how reliable each is."""
-    table, order, pictures = judged(contents.classified), initialisations(contents), []
-    for task in names.in_paper_order(list(table["task"]), names.TASKS):
-        of_task = table[table["task"] == task]
-        heads = list(of_task["head"].unique())
-        for head in heads:
-            several = len(heads) > 1
-            rows = of_task[of_task["head"] == head]
-            scored = [
-                _scored(contents.results, of_name, f"{head}_auc" if several else "auc") for of_name in _split(rows)
-            ]
-            place = f"{slug(task)}-{slug(head)}" if several else slug(task)
-            pictures += _pictures(place, rows, scored, order)
-    return pictures
+def classification_figures(contents: Contents) -> list[Figure]:
+    """Two figures for each task and label, over all runs: a ROC curve an initialisation, and how reliable each is."""
+    order, figures = initialisations(contents), []
+    for task, head, only, rows in by_head(shown_rows(contents.classified)):
+        measure = "auc" if only else f"{head}_auc"
+        scored = [_scored(contents.results, of_name, measure) for _, of_name in by_initialisation(rows)]
+        question, photographs = question_of(task, head), rows.drop_duplicates("image_id")
+        words = f"{title(task)}: {question.noun}"
+        cases = int((photographs["truth"] > 0).sum())
+        sentence = (
+            f"On {len(photographs):,} {split_word(rows)} photographs: {cases:,} {question.cases} and "
+            f"{len(photographs) - cases:,} {question.others}.{caution_of(rows)}"
+        )
+        curves = [_with_both(each) for each in scored if any(run.has_both for run in each.runs)]
+        missing = [each.label for each in scored if not any(run.has_both for run in each.runs)]
+        if missing:
+            sentence += f" No ROC curve of {', '.join(missing)}: no run had both kinds to tell apart."
+        if curves:
+            name = file_name("roc", task, head, only)
+            figures.append(roc_figure(name, f"ROC curves, {words}", sentence, curves, question, order))
+        name = file_name("reliability", task, head, only)
+        reliable = f"Whether the probabilities can be taken at their word. {sentence}"
+        figures.append(reliability_figure(name, f"Reliability, {words}", reliable, scored, question, order))
+    return figures
 
 
-def _pictures(place: str, rows: pd.DataFrame, scored: list[Scored], order: list[str]) -> list[Picture]:
-    task, head = rows["task"].iloc[0], rows["head"].iloc[0]
-    question = question_of(task, head)
-    words = f"{title(task)}: {question.noun}"
-    photographs = rows.drop_duplicates("image_id")
-    cases = int((photographs["truth"] > 0).sum())
-    counted = (
-        f"On {len(photographs):,} {kind_of(rows)} photographs: {cases:,} {question.cases} and "
-        f"{len(photographs) - cases:,} {question.others}.{caution_of(rows)}"
-    )
-    drawn = [one for one in scored if any(run.has_both for run in one.runs)]
-    undrawn = [one.label for one in scored if one not in drawn]
-    sentence = counted
-    if undrawn:
-        sentence += f" No ROC curve of {', '.join(undrawn)}: no run had both kinds to tell apart."
-    reliable = reliability_chart(
-        f"reliability-{place}", f"Reliability, {words}",
-        f"Whether the probabilities can be taken at their word. {sentence}", scored, question, order,
-    )  # fmt: skip
-    if not drawn:
-        return [reliable]
-    runs = [Scored(one.label, tuple(run for run in one.runs if run.has_both), one.auc) for one in drawn]
-    return [roc_chart(f"roc-{place}", f"ROC curves, {words}", sentence, runs, question, order), reliable]
-
-
-def _split(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    found = names.in_paper_order(list(rows["name"]), names.INITIALISATIONS)
-    return [rows[rows["name"] == name] for name in found]
+def _with_both(scored: Scored) -> Scored:
+    """Its runs that had both kinds of photographs."""
+    return Scored(scored.label, tuple(run for run in scored.runs if run.has_both), scored.auc)
 
 
 def _scored(results: pd.DataFrame, rows: pd.DataFrame, measure: str) -> Scored:
@@ -69,13 +55,13 @@ def _scored(results: pd.DataFrame, rows: pd.DataFrame, measure: str) -> Scored:
     over patients, which is that of results.parquet.
     """
     runs = [
-        Run(of_run["truth"].to_numpy() > 0, of_run[POSITIVE].to_numpy(dtype=np.float64))
+        Probabilities(of_run["truth"].to_numpy() > 0, of_run[POSITIVE].to_numpy(dtype="float64"))
         for _, of_run in rows.groupby("run", sort=True)
     ]
     values = [auc(run.truth, run.score) for run in runs if run.has_both]
     name = str(rows["name"].iloc[0])
     if len(values) != 1:
-        return Scored(name, tuple(runs), average(values) if values else "")
+        return Scored(name, tuple(runs), with_deviation(values) if values else "")
     keys = {"task": rows["task"].iloc[0], "name": name, "split": rows["split"].iloc[0], "measure": measure}
     (place,) = (number for number, run in enumerate(runs) if run.has_both)
     keys["run"] = sorted(rows["run"].unique())[place]

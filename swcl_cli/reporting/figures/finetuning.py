@@ -1,4 +1,4 @@
-"""Learning curves of fine-tuning: a line a run where they are few, else an average and a band an initialisation."""
+"""Figures of how fine-tunings learn: a line a run where they are few, else an average and a band an initialisation."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.figures.alt_texts import Told, shortened, summary
-from swcl_cli.reporting.figures.learning import course, running_mean, smoothed
+from swcl_cli.reporting.evidence.runs import FINETUNE, Training
+from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
+from swcl_cli.reporting.figures.axes import count_steps
+from swcl_cli.reporting.figures.smoothing import course, draw_smoothed, running_mean
 from swcl_cli.reporting.figures.strokes import initialisations, label, strokes
-from swcl_cli.reporting.figures.style import Picture, Theme, new_figure
+from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.figures.thinning import Line
-from swcl_cli.reporting.findings import names
+from swcl_cli.reporting.findings.grouping import by_initialisation, by_task
 from swcl_cli.reporting.findings.names import slug, title
-from swcl_cli.reporting.tables.table import percent
+from swcl_cli.reporting.findings.percentages import percent
 
 MOST_LINES = 6
 MOST_BANDS = 4  # more hide each other
@@ -29,38 +29,38 @@ Logs = Mapping[str, Sequence[pd.DataFrame]]  # of the runs of each initialisatio
 Band = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
-def finetuning_curves(contents: Contents) -> list[Picture]:
-    """A picture a task: the training loss, and the task's own measure on validation."""
-    pictures, order = [], initialisations(contents)
+def finetuning_learning(contents: Contents) -> list[Figure]:
+    """A figure a task: the training loss, and the task's own measure on validation."""
+    figures, order = [], initialisations(contents)
     runs = contents.results[["task", "name", "run"]].drop_duplicates().sort_values(["task", "name", "run"])
-    for task in names.in_paper_order(list(runs["task"]), names.TASKS):
-        of_task = runs[runs["task"] == task]
-        logs = {name: _logs(contents, task, name, list(of_task.loc[of_task["name"] == name, "run"])) for name in order}
-        found = {name: several for name, several in logs.items() if several}
-        if found:
-            pictures.append(_picture(task, found, order))
-    return pictures
+    for task, of_task in by_task(runs):
+        logs = {name: _logs(contents, task, name, rows["run"]) for name, rows in by_initialisation(of_task)}
+        logged = {name: of_runs for name, of_runs in logs.items() if of_runs}
+        if logged:
+            figures.append(_figure(task, logged, order))
+    return figures
 
 
-def _logs(contents: Contents, task: str, name: str, runs: list[str]) -> list[pd.DataFrame]:
-    found = [contents.logs.get(f"finetune-{task}-{name}-{run}") for run in runs]
-    return [log for log in found if log is not None and "loss" in log]
+def _logs(contents: Contents, task: str, name: str, runs: pd.Series) -> list[pd.DataFrame]:
+    logs = [contents.logs.get(Training(FINETUNE, task, name, run)) for run in runs]
+    return [log for log in logs if log is not None and "loss" in log]
 
 
-def _picture(task: str, logs: Logs, order: list[str]) -> Picture:
-    count = sum(len(several) for several in logs.values())
+def _figure(task: str, logs: Logs, order: list[str]) -> Figure:
+    count = sum(len(of_runs) for of_runs in logs.values())
     if count <= MOST_LINES:
         how = "a line each run."
     else:
         band = " and the band between its lowest and highest" if len(logs) <= MOST_BANDS else ""
         how = f"the average of each initialisation's runs{band}, drawn as far as half of its runs go."
     best = {
-        name: [float(log["validation"].max()) for log in several if "validation" in log]
-        for name, several in logs.items()
+        name: [float(log["validation"].max()) for log in of_runs if "validation" in log]
+        for name, of_runs in logs.items()
     }
-    told = [Told(name, float(np.mean(of)), f"{percent(float(np.mean(of)))} at best") for name, of in best.items() if of]
-    measured = f" Measure on validation, percent: {summary(told)}." if told else ""
-    return Picture(
+    means = {name: float(np.mean(values)) for name, values in best.items() if values}
+    entries = [Entry(name, mean, f"{percent(mean)} at best") for name, mean in means.items()]
+    measured = f" Measure on validation, percent: {summary(entries)}." if entries else ""
+    return Figure(
         f"finetuning-{slug(task)}",
         f"Learning of {title(task)}",
         f"Training loss and the task's own measure on the validation photographs: {how}",
@@ -71,33 +71,32 @@ def _picture(task: str, logs: Logs, order: list[str]) -> Picture:
     )
 
 
-def _draw(logs: Logs, order: list[str], count: int, theme: Theme) -> Figure:
-    figure = new_figure(theme, 8.2, 5)
-    above, below = figure.subplots(2, 1, sharex=True)
+def _draw(logs: Logs, order: list[str], count: int, theme: Theme) -> Drawing:
+    drawing = new_drawing(theme, 8.2, 5)
+    above, below = drawing.subplots(2, 1, sharex=True)
     look = strokes(order, theme)
-    for name, several in logs.items():
+    for name, of_runs in logs.items():
         stroke = look[name]
-        line = {"color": stroke.colour, "linestyle": stroke.dashes}
+        measures = [course(log, "validation") for log in of_runs]
         if count <= MOST_LINES:
-            for number, log in enumerate(several):
-                smoothed(above, log, "loss", stroke, None if number else label(name))
-                below.plot(*course(log, "validation"), marker="o", markersize=3, linewidth=1.2, **line)
+            for number, (log, measure) in enumerate(zip(of_runs, measures, strict=True)):
+                draw_smoothed(above, log, "loss", stroke, None if number else label(name))
+                below.plot(*measure, marker="o", markersize=3, linewidth=1.2, **stroke.line)
             continue
-        losses = [(x, running_mean(y)) for x, y in (course(log, "loss") for log in several)]
-        for axes, lines in ((above, losses), (below, [course(log, "validation") for log in several])):
+        losses = [(x, running_mean(y)) for x, y in (course(log, "loss") for log in of_runs)]
+        for axes, lines in ((above, losses), (below, measures)):
             x, middle, low, high = mean_band(lines)
-            axes.plot(x, middle, linewidth=1.5, label=label(name) if axes is above else None, **line)
+            axes.plot(x, middle, linewidth=1.5, label=label(name) if axes is above else None, **stroke.line)
             if len(logs) <= MOST_BANDS:
                 axes.fill_between(x, low, high, color=stroke.colour, alpha=0.15, linewidth=0)
     above.set_ylabel("training loss")
     below.set_ylabel("measure on validation")
     below.set_xlabel("optimiser steps")
-    below.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    below.xaxis.set_major_formatter("{x:,.0f}")
+    count_steps(below)
     for axes in (above, below):
         axes.grid(axis="y")
-    figure.legend(*above.get_legend_handles_labels(), loc="outside right upper")
-    return figure
+    drawing.legend(*above.get_legend_handles_labels(), loc="outside right upper")
+    return drawing
 
 
 def mean_band(lines: Sequence[Line]) -> Band:
@@ -105,14 +104,14 @@ def mean_band(lines: Sequence[Line]) -> Band:
 
     Lines may have points at different places; between its points each is straight. (P,) each, P <= POINTS.
     """
-    there = [line for line in lines if len(line[0])]
-    if not there:
+    drawn = [line for line in lines if len(line[0])]
+    if not drawn:
         return (np.empty(0),) * 4
-    ends = sorted((float(x[-1]) for x, _ in there), reverse=True)
+    ends = sorted((float(x[-1]) for x, _ in drawn), reverse=True)
     end = ends[math.ceil(len(ends) / 2) - 1]
-    places = np.unique(np.concatenate([x for x, _ in there]))
+    places = np.unique(np.concatenate([x for x, _ in drawn]))
     places = places[places <= end]
     if len(places) > POINTS:
         places = places[np.unique(np.linspace(0, len(places) - 1, POINTS).astype(np.int64))]
-    values = np.array([np.interp(places, x, y, left=np.nan, right=np.nan) for x, y in there])
+    values = np.array([np.interp(places, x, y, left=np.nan, right=np.nan) for x, y in drawn])
     return places, np.nanmean(values, axis=0), np.nanmin(values, axis=0), np.nanmax(values, axis=0)

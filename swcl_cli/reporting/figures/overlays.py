@@ -1,4 +1,4 @@
-"""Found structures over their photograph."""
+"""Draws the structures that a model segmented over their photograph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of weak labels: how patches are cut and scored (Fig. 1), and what the labeler looks at (Fig. 3)."""
+"""Figures of weak labels: how patches are cut and scored (Fig. 1), and where the labeler sees disease (Fig. 3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
@@ -22,7 +21,7 @@ from swcl_cli.data.images import read_image
 from swcl_cli.data.pixels import center_crop_box
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.photographs import show
-from swcl_cli.reporting.figures.style import ABNORMAL, NORMAL, Picture, Theme, new_figure
+from swcl_cli.reporting.figures.style import ABNORMAL, NORMAL, Drawing, Figure, Theme, new_drawing
 from swcl_cli.swap.crops import POSITIONS
 
 COLOURMAP = "viridis"
@@ -33,7 +32,7 @@ WORDS = {None: "no label", False: "labelled normal", True: "labelled abnormal"}
 
 @dataclass(frozen=True)
 class Box:
-    """A patch: where it lies in its example's square, in pixels, and what it got."""
+    """A patch: where it lies in its example's square, in pixels, with its lesion score and weak label."""
 
     position: str
     x: int
@@ -60,15 +59,15 @@ class Example:
 
 
 def read_examples(contents: Contents) -> list[Example]:
-    """The photographs whose maps were kept. One that can't be read is named among the damaged files."""
+    """The photographs whose maps were kept. Those that can't be read are named among the damaged files."""
     if contents.patches is None:
         return []
     kept = contents.patches[contents.patches["path"].isin(list(contents.cams))]
-    found = [
-        contents.tried(partial(_example, contents, str(path), rows.to_dict("records")))
+    examples = [
+        contents.attempt(partial(_example, contents, str(path), rows.to_dict("records")))
         for path, rows in kept.groupby("path", sort=True)
     ]
-    return [example for example in found if example is not None]
+    return [example for example in examples if example is not None]
 
 
 def _example(contents: Contents, path: str, rows: Sequence[dict[Any, Any]]) -> Example:
@@ -86,27 +85,27 @@ def _example(contents: Contents, path: str, rows: Sequence[dict[Any, Any]]) -> E
     return Example(path, square[:, ::-1] if mirrored else square, contents.cams[path], boxes, rows[0]["image_abnormal"])
 
 
-def patch_construction(contents: Contents, examples: Sequence[Example]) -> Picture | None:
+def patch_construction(contents: Contents, examples: Sequence[Example]) -> Figure | None:
     """Fig. 1, with the photograph whose five scores differ most."""
     if not examples or contents.swap is None:
         return None
     example = max(examples, key=lambda example: (example.spread, example.path))
-    said = ", ".join(f"{box.position} {box.score:.2f}" for box in example.boxes)
+    scores = ", ".join(f"{box.position} {box.score:.2f}" for box in example.boxes)
     zeroed = ", background counting as zero" if contents.swap.settings.get("background") == "released" else ""
-    return Picture(
+    return Figure(
         "patch-construction",
         "How patches are cut and scored",
         "A photograph and its class activation map are cut into the same five patches; a patch's lesion score is the "
         f"mean of the map inside it{zeroed}.",
-        f"A photograph, its class activation map, and its five patches with their lesion scores: {said}.",
+        f"A photograph, its class activation map, and its five patches with their lesion scores: {scores}.",
         partial(_draw_construction, example),
         photographic=True,
     )
 
 
-def _draw_construction(example: Example, theme: Theme) -> Figure:
-    figure = new_figure(theme, 7.2, 5.5)
-    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.3, 1))[:, 0]
+def _draw_construction(example: Example, theme: Theme) -> Drawing:
+    drawing = new_drawing(theme, 7.2, 5.5)
+    above, below = drawing.subfigures(2, 1, squeeze=False, height_ratios=(2.3, 1))[:, 0]
     photograph, cam = above.subplots(1, 2)
     show(photograph, example.square, "photograph", size=10)
     show(cam, under_its_map(example, 0.7), "class activation map", size=10)
@@ -120,10 +119,10 @@ def _draw_construction(example: Example, theme: Theme) -> Figure:
         colour, style = _outline(box)
         for spine in axes.spines.values():
             spine.set(visible=True, color=colour, linestyle=style, linewidth=2.5)
-    return figure
+    return drawing
 
 
-def cam_overlays(contents: Contents, examples: Sequence[Example]) -> Picture | None:
+def cam_overlays(contents: Contents, examples: Sequence[Example]) -> Figure | None:
     """Fig. 3: photographs without and with an image label, each with its map and boxes below it."""
     rows = [[example for example in examples if (example.label is None) == unlabelled] for unlabelled in (True, False)]
     rows = [row[:COLUMNS] for row in rows if row]
@@ -131,7 +130,7 @@ def cam_overlays(contents: Contents, examples: Sequence[Example]) -> Picture | N
         return None
     threshold = f"t = {contents.swap.settings['threshold']:g}"
     boxes = [box for row in rows for example in row for box in example.boxes]
-    return Picture(
+    return Figure(
         "cam-overlays",
         "Where the labeler sees disease",
         "Photographs, and below each its class activation map with the five patches and their lesion scores: solid "
@@ -144,11 +143,11 @@ def cam_overlays(contents: Contents, examples: Sequence[Example]) -> Picture | N
     )
 
 
-def _draw_overlays(rows: Sequence[Sequence[Example]], threshold: str, theme: Theme) -> Figure:
+def _draw_overlays(rows: Sequence[Sequence[Example]], threshold: str, theme: Theme) -> Drawing:
     columns = max(len(row) for row in rows)
     side = 9.6 / COLUMNS
-    figure = new_figure(theme, max(side * columns, 4.8), 0.9 + len(rows) * (0.25 + 2 * side))
-    panels = figure.subplots(2 * len(rows), columns, squeeze=False)
+    drawing = new_drawing(theme, max(side * columns, 4.8), 0.9 + len(rows) * (0.25 + 2 * side))
+    panels = drawing.subplots(2 * len(rows), columns, squeeze=False)
     for axes in panels.ravel():
         axes.set_axis_off()
     for place, row in enumerate(rows):
@@ -161,10 +160,10 @@ def _draw_overlays(rows: Sequence[Sequence[Example]], threshold: str, theme: The
         Line2D([], [], color=NORMAL, label=f"below {threshold}"),
         Line2D([], [], color=ABNORMAL, linestyle="--", label=f"{threshold} and above"),
     ]
-    figure.legend(handles=marks, loc="outside lower left", ncols=2)
+    drawing.legend(handles=marks, loc="outside lower left", ncols=2)
     scale = ScalarMappable(cmap=COLOURMAP)
-    figure.colorbar(scale, ax=panels, location="bottom", shrink=0.5, aspect=50, label="probability of abnormal")
-    return figure
+    drawing.colorbar(scale, ax=panels, location="bottom", shrink=0.5, aspect=50, label="probability of abnormal")
+    return drawing
 
 
 def under_its_map(example: Example, alpha: float) -> NDArray[np.uint8]:

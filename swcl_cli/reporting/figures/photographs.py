@@ -1,4 +1,4 @@
-"""How a photograph stands in a figure: small, without axes, in its own coordinates."""
+"""Shows a photograph in a figure: small, without axes, in its own coordinates."""
 
 from __future__ import annotations
 

@@ -11,30 +11,30 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from swcl_cli.catalogue.encoders import UNTRAINED
 from swcl_cli.data.images import read_image, read_mask
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import shortened
 from swcl_cli.reporting.figures.photographs import show
-from swcl_cli.reporting.figures.strokes import OWN, RANDOM, label
-from swcl_cli.reporting.figures.style import FALSE_ALARM, HIT, MISS, Picture, Theme, new_figure
-from swcl_cli.reporting.findings import names
-from swcl_cli.reporting.findings.judged import judged, kind_of
-from swcl_cli.reporting.findings.names import slug, title
+from swcl_cli.reporting.figures.strokes import label
+from swcl_cli.reporting.figures.style import FALSE_ALARM, HIT, MISS, Drawing, Figure, Theme, new_drawing
+from swcl_cli.reporting.findings.grouping import by_task
+from swcl_cli.reporting.findings.names import SWCL, ordered_initialisations, slug, title
+from swcl_cli.reporting.findings.splits import shown_rows, split_word
 
-MOST_INITIALISATIONS = 4  # more would make a picture too tall to look at
+MOST_INITIALISATIONS = 4  # more would make a figure too tall to look at
 AROUND = 0.5  # of the structures' own size: shown on each side of them
 Mask = NDArray[np.bool_]
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Case:
-    """A segmented photograph, or the part of it around its structures: `words` for its title, itself, and of each
-    structure its F1 and its outcomes. Pixels are (H, W, 3).
+class Segmented:
+    """A photograph, or the part of it around its structures, with its title and, for each structure, the colours of
+    its outcomes and its F1. Pixels are (H, W, 3).
     """
 
     words: str
@@ -43,51 +43,54 @@ class Case:
     f1: dict[str, float]
 
 
-def segmentations(contents: Contents) -> list[Picture]:
-    """A picture a task, from the first run of each initialisation. What can't be read is named among the damaged."""
-    table = judged(contents.segmented)
+def segmentations(contents: Contents) -> list[Figure]:
+    """A figure for each task, of the first run of each initialisation. Photographs that can't be read are named among
+    the damaged files.
+    """
+    table = shown_rows(contents.segmented)
     table = table[table["map_path"].notna() & table["f1"].notna()]
-    pictures = []
-    for task in names.in_paper_order(list(table["task"]), names.TASKS):
-        of_task = table[table["task"] == task]
-        found = chosen(of_task)
-        rows = [contents.tried(partial(_pair, contents.root, name, of_task[of_task["name"] == name])) for name in found]
+    figures = []
+    for task, of_task in by_task(table):
+        names = chosen(of_task)
+        rows = [
+            contents.attempt(partial(_pair, contents.root, name, of_task[of_task["name"] == name])) for name in names
+        ]
         pairs = [row for row in rows if row is not None]
         if pairs:
-            left_out = of_task["name"].nunique() - len(found)
-            others = f" Shown are {' and '.join(found)}; the maps of {left_out} others are under finetune/{task}/."
-            said = "; ".join(f"{case.words} {_told(case)}" for pair in pairs for case in pair)
-            pictures.append(
-                Picture(
+            left_out = of_task["name"].nunique() - len(names)
+            others = f" Shown are {' and '.join(names)}; the maps of {left_out} others are under finetune/{task}/."
+            scores = "; ".join(f"{each.words} {_f1(each)}" for pair in pairs for each in pair)
+            figures.append(
+                Figure(
                     f"segmentation-{slug(task)}",
                     f"Segmentations of {title(task)}",
-                    f"The {kind_of(of_task)} photographs that each initialisation segments worst and best in its first "
-                    "run, by F1: yellow is right, orange is false, light blue is missed."
+                    f"The {split_word(of_task)} photographs that each initialisation segments worst and best in its "
+                    "first run, by F1: yellow is right, orange is false, light blue is missed."
                     + (others if left_out else ""),
-                    shortened(f"Segmentations of {title(task)} with their F1 in percent: {said}."),
+                    shortened(f"Segmentations of {title(task)} with their F1 in percent: {scores}."),
                     partial(_draw, pairs),
                     photographic=True,
                 )
             )
-    return pictures
+    return figures
 
 
 def chosen(rows: pd.DataFrame) -> list[str]:
     """At most MOST_INITIALISATIONS, in the paper's order: random weights, the paper's method, then by their mean F1."""
     f1 = rows.groupby("name")["f1"].mean()
-    ranked = sorted(f1.index, key=lambda name: (name not in (RANDOM, OWN), -f1[name], name))
-    return names.in_paper_order(ranked[:MOST_INITIALISATIONS], names.INITIALISATIONS)
+    ranked = sorted(f1.index, key=lambda name: (name not in (UNTRAINED, SWCL), -f1[name], name))
+    return ordered_initialisations(ranked[:MOST_INITIALISATIONS])
 
 
-def _pair(root: Path, name: str, table: pd.DataFrame) -> tuple[Case, Case]:
+def _pair(root: Path, name: str, table: pd.DataFrame) -> tuple[Segmented, Segmented]:
     """Worst and best by the mean F1 of the structures."""
     first = table[table["run"] == min(table["run"])]
     f1 = first.groupby("image_id")["f1"].mean().reset_index().sort_values(["f1", "image_id"])["image_id"]
     worst, best = (first[first["image_id"] == image].to_dict("records") for image in (f1.iloc[0], f1.iloc[-1]))
-    return _case(root, f"{label(name)}, worst", worst), _case(root, f"{label(name)}, best", best)
+    return _read(root, f"{label(name)}, worst", worst), _read(root, f"{label(name)}, best", best)
 
 
-def _case(root: Path, words: str, rows: list[dict[Any, Any]]) -> Case:
+def _read(root: Path, words: str, rows: list[dict[Any, Any]]) -> Segmented:
     photograph, drawn = read_image(root / rows[0]["path"]), {}
     for row in rows:
         predicted = read_mask(root / row["map_path"]) > 127
@@ -98,8 +101,10 @@ def _case(root: Path, words: str, rows: list[dict[Any, Any]]) -> Case:
     part = part_around(np.logical_or.reduce([either for both in drawn.values() for either in both]))
     if photograph.shape[:2] != shape:
         photograph = np.asarray(cv2.resize(photograph, shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
-    outcomes = {structure: outcome_colours(truth[part], found[part]) for structure, (truth, found) in drawn.items()}
-    return Case(words, photograph[part], outcomes, {row["structure"]: float(row["f1"]) for row in rows})
+    outcomes = {
+        structure: outcome_colours(truth[part], predicted[part]) for structure, (truth, predicted) in drawn.items()
+    }
+    return Segmented(words, photograph[part], outcomes, {row["structure"]: float(row["f1"]) for row in rows})
 
 
 def part_around(structures: Mask) -> tuple[slice, slice]:
@@ -125,29 +130,29 @@ def outcome_colours(truth: Mask, predicted: Mask) -> Pixels:
     return coloured
 
 
-def _told(case: Case) -> str:
-    several = len(case.f1) > 1
+def _f1(segmented: Segmented) -> str:
+    several = len(segmented.f1) > 1
     return ", ".join(
-        f"{structure} {100 * f1:.1f}" if several else f"{100 * f1:.1f}" for structure, f1 in case.f1.items()
+        f"{structure} {100 * f1:.1f}" if several else f"{100 * f1:.1f}" for structure, f1 in segmented.f1.items()
     )
 
 
-def _draw(pairs: list[tuple[Case, Case]], theme: Theme) -> Figure:
-    columns = 2 * max(1 + len(case.outcomes) for pair in pairs for case in pair)
+def _draw(pairs: list[tuple[Segmented, Segmented]], theme: Theme) -> Drawing:
+    columns = 2 * max(1 + len(each.outcomes) for pair in pairs for each in pair)
     height, width = pairs[0][0].photograph.shape[:2]
-    figure = new_figure(theme, 9, 0.6 + (0.3 + 8.6 / columns * height / width) * len(pairs))
-    panels = figure.subplots(len(pairs), columns, squeeze=False)
+    drawing = new_drawing(theme, 9, 0.6 + (0.3 + 8.6 / columns * height / width) * len(pairs))
+    panels = drawing.subplots(len(pairs), columns, squeeze=False)
     for axes in panels.flat:
         axes.set_axis_off()
     for row, pair in zip(panels, pairs, strict=True):
-        for axes, case in zip((row[: columns // 2], row[columns // 2 :]), pair, strict=True):
-            show(axes[0], case.photograph, case.words)
-            for place, (structure, outcomes) in enumerate(case.outcomes.items(), 1):
-                of = f"{structure}: " if len(case.outcomes) > 1 else ""
-                show(axes[place], outcomes, f"{of}F1 {100 * case.f1[structure]:.1f}")
+        for axes, each in zip((row[: columns // 2], row[columns // 2 :]), pair, strict=True):
+            show(axes[0], each.photograph, each.words)
+            for place, (structure, outcomes) in enumerate(each.outcomes.items(), 1):
+                of = f"{structure}: " if len(each.outcomes) > 1 else ""
+                show(axes[place], outcomes, f"{of}F1 {100 * each.f1[structure]:.1f}")
     words: Mapping[str, tuple[int, int, int]] = {"right": HIT, "false": FALSE_ALARM, "missed": MISS}
     marks = [
         Patch(facecolor=f"#{bytes(colour).hex()}", edgecolor=theme.ink, label=word) for word, colour in words.items()
     ]
-    figure.legend(handles=marks, loc="outside lower center", ncols=3)
-    return figure
+    drawing.legend(handles=marks, loc="outside lower center", ncols=3)
+    return drawing

@@ -1,4 +1,4 @@
-"""How each initialisation is drawn: in all figures of a report by the same colour and stroke."""
+"""Gives each initialisation its colour and stroke, the same in all figures of a report."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
+from swcl_cli.catalogue.encoders import UNTRAINED
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.style import COLOURS, Theme
 from swcl_cli.reporting.figures.texts import shortened
-from swcl_cli.reporting.findings import names
+from swcl_cli.reporting.findings.names import SWCL, ordered_initialisations
 
-BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1)}  # where a legend covers nothing
-OWN, RANDOM = "swcl", "random"
 STROKES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))  # after all colours, the next stroke
 LONGEST_NAME = 26  # letters
 FAINT, STRONG = 1.2, 2.4  # line widths
@@ -23,11 +24,21 @@ class Stroke:
     colour: str
     dashes: Any
 
+    @property
+    def line(self) -> dict[str, Any]:
+        """As matplotlib's keywords."""
+        return {"color": self.colour, "linestyle": self.dashes}
+
 
 def initialisations(contents: Contents) -> list[str]:
     """All that were pretrained or fine-tuned, in the paper's order."""
-    pretrained = [name.removeprefix("pretrain-") for name in contents.logs if name.startswith("pretrain-")]
-    return names.in_paper_order([*contents.results["name"], *contents.encoders, *pretrained], names.INITIALISATIONS)
+    return ordered_initialisations([*contents.results["name"], *contents.encoders, *contents.pretraining_logs()])
+
+
+def pretraining_logs(contents: Contents) -> dict[str, pd.DataFrame]:
+    """By the encoder's name, in the paper's order."""
+    logs = contents.pretraining_logs()
+    return {name: logs[name] for name in ordered_initialisations(logs)}
 
 
 def label(name: str) -> str:
@@ -37,9 +48,9 @@ def label(name: str) -> str:
 
 def strokes(order: Sequence[str], theme: Theme) -> dict[str, Stroke]:
     """Random initial weights in the ink of the text, the paper's own method in the first colour, then by order."""
-    coloured = sorted((name for name in order if name != RANDOM), key=lambda name: (name != OWN, order.index(name)))
-    found = {
+    coloured = sorted((name for name in order if name != UNTRAINED), key=lambda name: (name != SWCL, order.index(name)))
+    by_name = {
         name: Stroke(COLOURS[place % len(COLOURS)], STROKES[place // len(COLOURS) % len(STROKES)])
         for place, name in enumerate(coloured)
     }
-    return {name: found.get(name, Stroke(theme.ink, "-")) for name in order}
+    return {name: by_name.get(name, Stroke(theme.ink, "-")) for name in order}

@@ -1,11 +1,11 @@
-"""What is written in a figure, whatever names its data hold: legible, and short enough to leave room for the data."""
+"""Rewords the text of a figure, so that names in its data stay legible and leave room for the data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
 
@@ -15,17 +15,17 @@ LONGEST, LONGEST_LABEL = 96, 36  # letters of a line, and of a label at an axis
 Change = Callable[[str], str]
 
 
-def reword(figure: Figure, named: Change | None = None) -> None:
-    """Changes all text of the figure, `named` first. Lines that are too long lose their middle."""
+def reword(drawing: Drawing, named: Change | None = None) -> None:
+    """Changes all text of a figure, by `named` first. Lines that are too long lose their middle."""
 
     def change(text: str, longest: int = LONGEST) -> str:
         lines = legible(named(text) if named else text).split("\n")
         return "\n".join(shortened(line, longest) for line in lines)
 
-    for written in figure.findobj(Text):
+    for written in drawing.findobj(Text):
         if isinstance(written, Text):
             written.set_text(change(written.get_text()))
-    for axes in figure.axes:
+    for axes in drawing.axes:
         for axis in (axes.xaxis, axes.yaxis):
             _reword_ticks(axis, lambda text: change(text, LONGEST_LABEL))
 

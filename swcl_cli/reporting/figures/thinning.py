@@ -1,4 +1,4 @@
-"""Fewer points for the same line: what a figure can't show would only weigh on the page."""
+"""Draws the same line with fewer points, since what a figure can't show would only weigh on the page."""
 
 from __future__ import annotations
 

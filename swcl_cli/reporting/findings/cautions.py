@@ -1,7 +1,8 @@
-"""What a reader must know before the numbers: the warnings at the top of the page."""
+"""Warns the reader, at the top of the page, of what weakens the numbers below."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,9 @@ from swcl_cli.reporting.evidence.damage import grouped
 from swcl_cli.reporting.findings.consistency import inconsistencies
 from swcl_cli.reporting.findings.health import ailments
 from swcl_cli.reporting.findings.names import title
-from swcl_cli.reporting.tables.results import primary
-from swcl_cli.reporting.tables.table import percent
+from swcl_cli.reporting.findings.percentages import percent
+from swcl_cli.reporting.findings.scores import primary
+from swcl_cli.reporting.findings.splits import TEST
 
 FEW_RUNS = 3
 WIDE = 0.10  # an interval as wide as the gaps between the methods of the paper's Table II
@@ -21,19 +23,26 @@ WIDE = 0.10  # an interval as wide as the gaps between the methods of the paper'
 
 @dataclass(frozen=True)
 class Caution:
-    """`text` is the warning in one line, `details` what it is about, an item each."""
+    """A warning in one line, and its details, an item each."""
 
     text: str
     details: tuple[str, ...] = ()
 
 
 def cautions(contents: Contents) -> list[Caution]:
-    """The gravest first."""
-    found = [_phantom(contents), _damaged(contents)]
-    found += [Caution(*one) for one in (*ailments(contents), *inconsistencies(contents))]
-    found += [_stale(contents), _undefined(contents), _few_runs(contents), _wide(contents), _unfinished(contents)]
-    found += [_set_aside(contents)]
-    return [caution for caution in found if caution]
+    """All that apply, the gravest first."""
+    possible = [
+        *(_phantom(contents), _damaged(contents)),
+        *(Caution(text, details) for text, details in (*ailments(contents), *inconsistencies(contents))),
+        *(_stale(contents), _undefined(contents), _few_runs(contents), _wide(contents), _unfinished(contents)),
+        _set_aside(contents),
+    ]
+    return [caution for caution in possible if caution]
+
+
+def _if_any(text: str, details: Iterable[str]) -> Caution | None:
+    """None where there is nothing to warn of."""
+    return Caution(text, kept) if (kept := tuple(details)) else None
 
 
 def _phantom(contents: Contents) -> Caution | None:
@@ -46,14 +55,12 @@ def _phantom(contents: Contents) -> Caution | None:
 
 
 def _damaged(contents: Contents) -> Caution | None:
-    details = tuple(grouped(contents.damaged))
-    return Caution("Files that could not be used; all else is reported.", details) if details else None
+    return _if_any("Files that could not be used; all else is reported.", grouped(contents.damaged))
 
 
 def _unfinished(contents: Contents) -> Caution | None:
-    details = tuple(f"{work.place}: {work.words}" for work in contents.unfinished)
     text = "Unfinished work: what is not done is in no table. The same command that began it goes on."
-    return Caution(text, details) if details else None
+    return _if_any(text, (f"{work.place}: {work.words}" for work in contents.unfinished))
 
 
 def _stale(contents: Contents) -> Caution | None:
@@ -70,13 +77,12 @@ def _stale(contents: Contents) -> Caution | None:
         for name, used in sorted(_inputs(artefact).items())
         if name in now and now[name].fingerprint != used
     ]
-    return Caution("Made from inputs that have changed since.", tuple(details)) if details else None
+    return _if_any("Made from inputs that have changed since.", details)
 
 
 def _inputs(artefact: Artefact) -> dict[str, str]:
-    """But for those from outside the workspace, which nothing here can be compared with."""
-    inputs: dict[str, str] = artefact.provenance.get("inputs", {})
-    return {name: used for name, used in inputs.items() if name not in artefact.provenance.get("outside", [])}
+    """Without those from outside the workspace, which nothing here can be compared with."""
+    return {name: used for name, used in artefact.inputs.items() if name not in artefact.provenance.get("outside", [])}
 
 
 def _undefined(contents: Contents) -> Caution | None:
@@ -86,17 +92,17 @@ def _undefined(contents: Contents) -> Caution | None:
         for (task, measure, split), rows in wanted[wanted["value"].isna()].groupby(["task", "measure", "split"])
     ]
     text = "Measures without a value (a class is absent); they are in no average."
-    return Caution(text, tuple(details)) if details else None
+    return _if_any(text, details)
 
 
 def _few_runs(contents: Contents) -> Caution | None:
-    runs = primary(contents.results, "test").groupby(["task", "name"]).size().rename("runs").reset_index()
+    runs = primary(contents.results, TEST).groupby(["task", "name"]).size().rename("runs").reset_index()
     details = [
         f"{title(str(task))}: {_listed(rows['name'] + ' (n = ' + rows['runs'].astype(str) + ')')}"
         for task, rows in runs[runs["runs"] < FEW_RUNS].groupby("task")
     ]
     text = f"Fewer than {FEW_RUNS} runs: chance between runs is not averaged out, and its size is unknown."
-    return Caution(text, tuple(details)) if details else None
+    return _if_any(text, details)
 
 
 def _listed(items: pd.Series) -> str:
@@ -104,14 +110,14 @@ def _listed(items: pd.Series) -> str:
 
 
 def _wide(contents: Contents) -> Caution | None:
-    rows = primary(contents.results, "test")
+    rows = primary(contents.results, TEST)
     wide = rows.assign(width=(rows["high"] - rows["low"]).astype(np.float64)).groupby("task")["width"].mean()
     details = [f"{title(str(task))}: ±{percent(width / 2)} points" for task, width in wide[wide > WIDE].items()]
-    measured = contents.labeler.provenance.get("validation", {}) if contents.labeler else {}
+    measured = contents.labeler_validation
     width = measured.get("auc_high", 0.0) - measured.get("auc_low", 0.0)
     details += [f"labeler: ±{percent(width / 2)} points"] if width > WIDE else []
     text = "Wide intervals: few patients were tested, so differences below these say nothing."
-    return Caution(text, tuple(details)) if details else None
+    return _if_any(text, details)
 
 
 def _set_aside(contents: Contents) -> Caution | None:
@@ -120,8 +126,4 @@ def _set_aside(contents: Contents) -> Caution | None:
         if dataset.problems:
             listed = ", ".join(f"{problem} ({number:,})" for problem, number in sorted(dataset.problems.items()))
             details.append(f"{title(dataset.name)}: {listed}")
-    return (
-        Caution("Listed in data/DATASET/quarantine.csv: set aside, doubled, or without a label.", tuple(details))
-        if details
-        else None
-    )
+    return _if_any("Listed in data/DATASET/quarantine.csv: set aside, doubled, or without a label.", details)

@@ -1,4 +1,4 @@
-"""Which fine-tunings make up Table III: SWCL encoders that differ in weak labels or threshold, and their baselines."""
+"""Finds the fine-tunings of Table III: SWCL encoders that differ in weak labels or threshold, and their baselines."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import json
 from dataclasses import dataclass
 from typing import get_args
 
+from swcl_cli.catalogue.encoders import UNTRAINED
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
-from swcl_cli.reporting.findings import names
 from swcl_cli.reporting.findings.initialisations import Initialisation, initialisation
+from swcl_cli.reporting.findings.names import ILSVRC, SWCL
 from swcl_cli.reporting.findings.recipes import recipe
 from swcl_cli.settings.rows import WeakLabel
 
 WEAK_LABELS: tuple[str, ...] = get_args(WeakLabel)
 DEFAULT_THRESHOLD = 0.4  # the paper's
-SWCL, ILSVRC = "swcl", "imagenet"
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """`method`: swcl, or a baseline; labels: in the order of WEAK_LABELS; threshold: None where nothing tells."""
+    """A row of Table III. method: swcl, or a baseline; labels: in the order of WEAK_LABELS; threshold: None where
+    nothing tells.
+    """
 
     method: str
     labels: tuple[str, ...] = ()
@@ -33,7 +35,7 @@ class Configuration:
     def place(self) -> tuple[int, tuple[int, ...], float]:
         """In the paper's order: random, ILSVRC-2012, all labels by threshold, then one label removed, then two."""
         if self.method != SWCL:
-            return (-2 if self.method == names.UNTRAINED else -1), (), 0.0
+            return (-2 if self.method == UNTRAINED else -1), (), 0.0
         return len(self.removed), tuple(map(WEAK_LABELS.index, self.removed)), self.threshold or 0.0
 
     def __str__(self) -> str:
@@ -52,30 +54,30 @@ class Family:
     task: str
     members: dict[str, Configuration]
 
+    @property
+    def swcl_count(self) -> int:
+        return len({member for member in self.members.values() if member.method == SWCL})
+
 
 def families(contents: Contents) -> list[Family]:
-    """Those with several configurations of SWCL, by task."""
-    found: dict[tuple[str, str], dict[str, Configuration]] = {}
+    """The families with several configurations of SWCL, by task."""
+    alike: dict[tuple[str, str], dict[str, Configuration]] = {}
     for (task, name), artefact in contents.finetuned.items():
         configuration = _configuration(contents, initialisation(contents, task, name))
         if configuration is not None:
-            alike = {key: value for key, value in recipe(artefact.provenance).items() if key != "eval"}
-            found.setdefault((task, json.dumps(alike)), {})[name] = configuration
-    several = [Family(task, members) for (task, _), members in sorted(found.items())]
-    return [family for family in several if _swcl_count(family) > 1]
-
-
-def _swcl_count(family: Family) -> int:
-    return len({one for one in family.members.values() if one.method == SWCL})
+            settings = {key: value for key, value in recipe(artefact.provenance).items() if key != "eval"}
+            alike.setdefault((task, json.dumps(settings)), {})[name] = configuration
+    all_families = [Family(task, members) for (task, _), members in sorted(alike.items())]
+    return [family for family in all_families if family.swcl_count > 1]
 
 
 def _configuration(contents: Contents, initial: Initialisation) -> Configuration | None:
-    """None for what has no place in Table III."""
+    """None for a method that is not in Table III."""
     if initial.encoder is not None and initial.method == SWCL:
         settings = initial.encoder.settings
         labels = tuple(label for label in WEAK_LABELS if label in settings.get("labels", WEAK_LABELS))
         return Configuration(SWCL, labels, _threshold(contents, initial.encoder))
-    if initial.method in (names.UNTRAINED, ILSVRC):
+    if initial.method in (UNTRAINED, ILSVRC):
         return Configuration(initial.method)
     return None
 
@@ -83,6 +85,6 @@ def _configuration(contents: Contents, initial: Initialisation) -> Configuration
 def _threshold(contents: Contents, encoder: Artefact) -> float | None:
     """Its own, else that of the patches that it saw, where they are still here."""
     own, swap = encoder.settings.get("threshold"), contents.swap
-    if own is None and swap is not None and encoder.provenance.get("inputs", {}).get("swap") == swap.fingerprint:
+    if own is None and swap is not None and encoder.inputs.get("swap") == swap.fingerprint:
         own = swap.settings.get("threshold")
     return None if own is None else float(own)

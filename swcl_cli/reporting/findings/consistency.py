@@ -1,4 +1,4 @@
-"""Results that can't be averaged or compared as they lie: stored twice, or made differently under one name."""
+"""Straightens results that can't be averaged as they are: stored twice, or made differently under one name."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from swcl_cli.catalogue.encoders import UNTRAINED
+from swcl_cli.catalogue.paper import TASK_ORDER
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
-from swcl_cli.reporting.findings import names
-from swcl_cli.reporting.findings.names import title
-from swcl_cli.reporting.findings.recipes import Recipe, differing, recipe, text
+from swcl_cli.reporting.findings.names import ordered_initialisations, title
+from swcl_cli.reporting.findings.recipes import Recipe, differing, in_words, recipe, text
 
 PHOTOGRAPHS, WEIGHTS = "photographs", "initial weights"  # beside the settings: the fingerprints of what went in
 ONE_RUN = ["task", "name", "seed", "fold"]
 PREDICTED = ["task", "name", "run", "split", "image_id"]
 MOST_FIELDS = 2  # in a name
 FRAMES = ("results", "classified", "segmented", "grids")
+Run = tuple[str, str, str]  # task, name and run
 
 
 def straightened(contents: Contents) -> Contents:
-    """Each run counts once, and runs of one name that were made differently get rows of their own.
+    """The contents with each run once, and a row of its own for each kind of runs that were made differently.
 
-    What was found is told by `mixed` and `repeated`. Runs are told apart by what their own files remember.
+    `mixed` and `repeated` say what was changed. Runs are told apart by the provenance of their own files.
     """
-    return _separated(_once(contents))
+    return _separated(_without_copies(contents))
 
 
-def _once(contents: Contents) -> Contents:
+def _without_copies(contents: Contents) -> Contents:
     """Without the second copy of a run; without either where their values differ, since nobody knows which is right."""
     results = contents.results.assign(fold=contents.results["fold"].fillna(-1).astype(np.int64))
     twice = results.duplicated([*ONE_RUN, "split", "measure"], keep=False)
@@ -48,14 +50,14 @@ def _once(contents: Contents) -> Contents:
     return replace(
         contents,
         results=single.reset_index(drop=True),
-        classified=_predicted_once(contents.classified, "head", here),
-        segmented=_predicted_once(contents.segmented, "structure", here),
+        classified=_predictions(contents.classified, "head", here),
+        segmented=_predictions(contents.segmented, "structure", here),
         repeated=repeated,
     )
 
 
-def _predicted_once(predictions: pd.DataFrame, part: str, here: set[tuple[str, str, str]] | None) -> pd.DataFrame:
-    """`here`: the runs that are left, or None where all are."""
+def _predictions(predictions: pd.DataFrame, part: str, here: set[Run] | None) -> pd.DataFrame:
+    """Each once. here: the runs that are kept, or None where all are."""
     kept = ~predictions.duplicated([*PREDICTED, part]).to_numpy()
     if here is not None:
         kept &= [run in here for run in predictions[["task", "name", "run"]].itertuples(index=False, name=None)]
@@ -63,43 +65,43 @@ def _predicted_once(predictions: pd.DataFrame, part: str, here: set[tuple[str, s
 
 
 def _separated(contents: Contents) -> Contents:
-    renamed: dict[tuple[str, str, str], str] = {}
+    """With a name of its own for each kind of runs of one name."""
+    renamed: dict[Run, str] = {}
     finetuned, mixed = dict(contents.finetuned), []
     for (task, name), whole in sorted(contents.finetuned.items()):
         of_task = contents.results[(contents.results["task"] == task) & (contents.results["name"] == name)]
         runs = {run: contents.runs.get((task, name, run), whole) for run in sorted(set(of_task["run"]))}
         kinds = _kinds(runs)
-        fields = differing([made(one[0][1]) for one in kinds])
+        recipes = [made(kind[0][1]) for kind in kinds]
+        fields = differing(recipes)
         if len(kinds) > 1:
             del finetuned[task, name]
-            for number, kind in enumerate(kinds, 1):
-                new = _variant(name, made(kind[0][1]), fields, number)
+            for number, (kind, settings) in enumerate(zip(kinds, recipes, strict=True), 1):
+                new = _variant(name, settings, fields, number)
                 finetuned[task, new] = kind[0][1]
                 renamed |= {(task, name, run): new for run, _ in kind}
                 listed = ", ".join(run for run, _ in kind)
-                mixed.append(f"{title(task)}, {new}: {_told(made(kind[0][1]), fields)} ({listed})")
-        elif kinds and (stray := differing([made(kinds[0][0][1]), made(whole)])):
+                mixed.append(f"{title(task)}, {new}: {_values(settings, fields)} ({listed})")
+        elif kinds and (stray := differing([recipes[0], made(whole)])):
             finetuned[task, name] = kinds[0][0][1]
             mixed.append(f"{title(task)}, {name}: {whole.path} tells other {', '.join(stray)} than its runs")
     if not renamed:
         return replace(contents, finetuned=finetuned, mixed=mixed)
     frames = {key: _named_anew(getattr(contents, key), renamed) for key in FRAMES}
-    logs = {f"finetune-{'-'.join(run)}": f"finetune-{run[0]}-{new}-{run[2]}" for run, new in renamed.items()}
     return replace(
         contents,
         **frames,
         finetuned=dict(sorted(finetuned.items())),
-        runs={(key[0], renamed.get(key, key[1]), key[2]): one for key, one in contents.runs.items()},
-        logs={logs.get(key, key): log for key, log in contents.logs.items()},
+        runs={(key[0], renamed.get(key, key[1]), key[2]): artefact for key, artefact in contents.runs.items()},
+        logs={key._replace(name=renamed.get(key[1:], key.name)): log for key, log in contents.logs.items()},
         mixed=mixed,
     )
 
 
 def made(artefact: Artefact) -> Recipe:
     """Its recipe, with the fingerprints of photographs and initial weights."""
-    inputs = artefact.provenance.get("inputs", {})
-    photographs = [str(mark) for name, mark in sorted(inputs.items()) if name != "init"]
-    marks = {PHOTOGRAPHS: ",".join(photographs), WEIGHTS: str(inputs.get("init", names.UNTRAINED))}
+    photographs = [str(mark) for name, mark in sorted(artefact.inputs.items()) if name != "init"]
+    marks = {PHOTOGRAPHS: ",".join(photographs), WEIGHTS: str(artefact.inputs.get("init", UNTRAINED))}
     return recipe(artefact.provenance) | marks
 
 
@@ -112,23 +114,23 @@ def _kinds(runs: Mapping[str, Artefact]) -> list[list[tuple[str, Artefact]]]:
     return list(kinds.values())
 
 
-def _variant(name: str, one: Recipe, fields: Sequence[str], number: int) -> str:
-    about = _told(one, fields) if len(fields) <= MOST_FIELDS else f"variant {number}"
+def _variant(name: str, settings: Recipe, fields: Sequence[str], number: int) -> str:
+    about = _values(settings, fields) if len(fields) <= MOST_FIELDS else f"variant {number}"
     return f"{name} ({about})"
 
 
-def _told(one: Mapping[str, Any], fields: Sequence[str]) -> str:
-    return ", ".join(f"{field.replace('_', ' ')} {text(one.get(field))}" for field in fields)
+def _values(settings: Mapping[str, Any], fields: Sequence[str]) -> str:
+    return ", ".join(f"{in_words(field)} {text(settings.get(field))}" for field in fields)
 
 
-def _named_anew(frame: pd.DataFrame, renamed: Mapping[tuple[str, str, str], str]) -> pd.DataFrame:
+def _named_anew(frame: pd.DataFrame, renamed: Mapping[Run, str]) -> pd.DataFrame:
     keys = frame[["task", "name", "run"]].itertuples(index=False, name=None)
     return frame.assign(name=[renamed.get(key, key[1]) for key in keys])
 
 
 def inconsistencies(contents: Contents) -> list[tuple[str, tuple[str, ...]]]:
-    """Warnings with their items, the gravest first, of contents that were straightened."""
-    found = (
+    """Warnings with their items, the gravest first. contents: straightened ones."""
+    warnings = (
         ("Runs under one name were made differently: each kind has a row of its own.", contents.mixed),
         ("Runs that are stored twice with different values: they are left out.", contents.repeated),
         (
@@ -137,13 +139,13 @@ def inconsistencies(contents: Contents) -> list[tuple[str, tuple[str, ...]]]:
         ),
         ("Compared under different settings: what differs below may explain the gap.", unlike_settings(contents)),
     )
-    return [(words, tuple(items)) for words, items in found if items]
+    return [(words, tuple(items)) for words, items in warnings if items]
 
 
 def unlike_settings(contents: Contents) -> list[str]:
-    """Of initialisations that stand side by side for a task, the settings in which they differ, an item each."""
+    """The settings in which initialisations differ that are compared on a task, an item each."""
     return [
-        f"{title(task)}, {field.replace('_', ' ')}: {_sides(recipes, field)}"
+        f"{title(task)}, {in_words(field)}: {_sides(recipes, field)}"
         for task, recipes in _side_by_side(contents)
         for field in differing(recipes.values())
         if field not in (PHOTOGRAPHS, WEIGHTS)
@@ -160,19 +162,19 @@ def unlike_photographs(contents: Contents) -> list[str]:
 
 
 def _side_by_side(contents: Contents) -> list[tuple[str, dict[str, Recipe]]]:
-    """Task and recipes by name. What was scored on validation is not compared with what was on test."""
-    found: dict[tuple[int, str, str], dict[str, Recipe]] = {}
+    """Each task with the recipes by name. What was scored on validation is not compared with what was on test."""
+    compared: dict[tuple[int, str, str], dict[str, Recipe]] = {}
     for (task, name), artefact in sorted(contents.finetuned.items()):
-        one = made(artefact)
-        place = names.TASKS.index(task) if task in names.TASKS else len(names.TASKS)
-        found.setdefault((place, task, str(one.get("eval"))), {})[name] = one
-    return [(task, recipes) for (_, task, _), recipes in sorted(found.items(), key=lambda item: item[0])]
+        settings = made(artefact)
+        place = TASK_ORDER.index(task) if task in TASK_ORDER else len(TASK_ORDER)
+        compared.setdefault((place, task, str(settings.get("eval"))), {})[name] = settings
+    return [(task, recipes) for (_, task, _), recipes in sorted(compared.items(), key=lambda item: item[0])]
 
 
 def _sides(recipes: Mapping[str, Recipe], field: str) -> str:
     """`120 (random, swcl); 40 (dino)`, the most frequent value first."""
     sides: dict[str, list[str]] = {}
-    for name in names.in_paper_order(list(recipes), names.INITIALISATIONS):
+    for name in ordered_initialisations(recipes):
         sides.setdefault(text(recipes[name].get(field)), []).append(name)
     ordered = sorted(sides.items(), key=lambda side: (-len(side[1]), side[0]))
     return "; ".join(f"{value} ({', '.join(of)})" for value, of in ordered)

@@ -1,4 +1,4 @@
-"""Trainings that taught nothing, whatever their scores: collapsed embeddings, divergence, a labeler at chance."""
+"""Finds trainings that taught nothing, whatever their scores: collapsed embeddings, divergence, a labeler at chance."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import pandas as pd
 
 from swcl_cli.evaluation.embeddings import is_collapsed, teacher_fault
 from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.runs import PRETRAIN
 from swcl_cli.reporting.findings.names import title
-from swcl_cli.reporting.tables.table import with_interval
+from swcl_cli.reporting.findings.percentages import with_interval
 
 CHANCE = 0.5
 MUST_BE_FINITE = ("loss", "gradient_norm", "knn_auc")
 
 
 def ailments(contents: Contents) -> list[tuple[str, tuple[str, ...]]]:
-    """The gravest first: a sentence, and what it is about."""
-    found = [_collapsed(contents), _diverged(contents), _at_chance(contents)]
-    return [(text, tuple(details)) for text, details in found if details]
+    """A sentence and its details each, the gravest first."""
+    ailments = [_collapsed(contents), _diverged(contents), _at_chance(contents)]
+    return [(text, tuple(details)) for text, details in ailments if details]
 
 
 def _collapsed(contents: Contents) -> tuple[str, list[str]]:
     """By the bounds that `pretrain` warns at, at the last step that is logged."""
     details = []
-    for name, log in _pretrained(contents).items():
+    for name, log in _pretrainings(contents):
         spread, entropy = _last(log, "embedding_spread"), _last(log, "teacher_entropy")
         if is_collapsed(spread):
             details.append(f"{name}: spread {spread:.2f}, where 1 is uniform on the sphere")
@@ -34,7 +35,7 @@ def _collapsed(contents: Contents) -> tuple[str, list[str]]:
 
 def _diverged(contents: Contents) -> tuple[str, list[str]]:
     details = []
-    for name, log in _pretrained(contents).items():
+    for name, log in _pretrainings(contents):
         lost = [column for column in MUST_BE_FINITE if column in log and not _finite(log, column)]
         details += [f"{name}: {', '.join(lost)} not finite"] if lost else []
     for (task, name), points in contents.grids.groupby(["task", "name"]):
@@ -47,7 +48,7 @@ def _diverged(contents: Contents) -> tuple[str, list[str]]:
 
 
 def _at_chance(contents: Contents) -> tuple[str, list[str]]:
-    measured = contents.labeler.provenance.get("validation", {}) if contents.labeler else {}
+    measured = contents.labeler_validation
     auc, low, high = (float(measured.get(key, np.nan)) for key in ("auc", "auc_low", "auc_high"))
     details = [f"AUC {with_interval(auc, low, high)} on its validation photographs"] if low <= CHANCE else []
     return (
@@ -57,8 +58,8 @@ def _at_chance(contents: Contents) -> tuple[str, list[str]]:
     )
 
 
-def _pretrained(contents: Contents) -> dict[str, pd.DataFrame]:
-    return {name: log for name, log in contents.logs.items() if name.startswith("pretrain-")}
+def _pretrainings(contents: Contents) -> list[tuple[str, pd.DataFrame]]:
+    return [(f"{PRETRAIN}-{name}", log) for name, log in contents.pretraining_logs().items()]
 
 
 def _last(log: pd.DataFrame, column: str) -> float:

@@ -1,4 +1,4 @@
-"""What the rows of Table II began with, as their artefacts tell; their names count only where nothing else does."""
+"""Finds out what each row of Table II began with: from its artefacts, and from its name only where they don't tell."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from swcl_cli.catalogue.encoders import NATURAL, UNTRAINED
+from swcl_cli.catalogue.paper import INITIALISATIONS
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
-from swcl_cli.reporting.findings import names
+from swcl_cli.reporting.findings.names import ILSVRC, base
 
 Domain = Literal["none", "retina", "natural", "unknown"]
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")  # any other mark is a tag of timm, whose weights come of natural images
@@ -16,7 +18,7 @@ IMAGENET_21K = "in21k"
 
 @dataclass(frozen=True)
 class Initialisation:
-    """`method`: one of names.INITIALISATIONS, or None where nothing tells; `domain`: what it was pretrained on."""
+    """method: one of INITIALISATIONS, or None where nothing tells; domain: what it was pretrained on."""
 
     method: str | None
     domain: Domain
@@ -29,20 +31,20 @@ class Initialisation:
 
 
 def initialisation(contents: Contents, task: str, name: str) -> Initialisation:
-    """Of a row of Table II. A file of unknown origin is what its name says, if that is one of names.INITIALISATIONS."""
+    """Of a row of Table II. A file of unknown origin is what its name says, if that is one of INITIALISATIONS."""
     artefact = contents.finetuned.get((task, name))
     if artefact is None:
-        is_random = names.base(name, names.INITIALISATIONS) == names.UNTRAINED
-        return Initialisation(names.UNTRAINED, "none") if is_random else _named(name)
-    init = artefact.provenance.get("inputs", {}).get("init")
+        is_random = base(name, INITIALISATIONS) == UNTRAINED
+        return Initialisation(UNTRAINED, "none") if is_random else _named(name)
+    init = artefact.inputs.get("init")
     if init is None:
-        return Initialisation(names.UNTRAINED, "none")
+        return Initialisation(UNTRAINED, "none")
     encoder = _encoder(contents, init)
     if encoder is not None:
         method = encoder.settings.get("method")
-        return Initialisation(method, _domain(contents, encoder.provenance.get("inputs", {}).get("init")), encoder)
+        return Initialisation(method, _domain(contents, encoder.inputs.get("init")), encoder)
     if not FINGERPRINT.fullmatch(init):
-        return Initialisation("bit-m" if IMAGENET_21K in init else "imagenet", "natural")
+        return Initialisation("bit-m" if IMAGENET_21K in init else ILSVRC, "natural")
     if contents.labeler is not None and contents.labeler.fingerprint == init:
         return Initialisation(None, "retina")
     return _named(name)
@@ -59,11 +61,11 @@ def _domain(contents: Contents, init: str | None) -> Domain:
     if not FINGERPRINT.fullmatch(init):
         return "natural"
     first = _encoder(contents, init)
-    return "unknown" if first is None else _domain(contents, first.provenance.get("inputs", {}).get("init"))
+    return "unknown" if first is None else _domain(contents, first.inputs.get("init"))
 
 
 def _named(name: str) -> Initialisation:
-    method = names.base(name, names.INITIALISATIONS)
-    if method is None or method == names.UNTRAINED:  # weights from a file are not random, whatever it is called
+    method = base(name, INITIALISATIONS)
+    if method is None or method == UNTRAINED:  # weights from a file are not random, whatever it is called
         return Initialisation(None, "unknown")
-    return Initialisation(method, "natural" if method in names.NATURAL else "retina")
+    return Initialisation(method, "natural" if method in NATURAL else "retina")

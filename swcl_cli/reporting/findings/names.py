@@ -1,33 +1,19 @@
-"""How tasks, initialisations and measures are called and ordered: as in the paper. What it lacks keeps its own name."""
+"""Gives tasks, initialisations and measures their titles and the paper's order; others keep their own names."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-TASKS = ("messidor", "idrid", "refuge-cls", "drive", "chase-db1", "stare", "refuge-seg")
-UNTRAINED = "random"
-NATURAL = ("imagenet", "bit-s", "bit-m")  # pretrained on natural images
-INITIALISATIONS = (
-    UNTRAINED, "simclr", "byol", "dino", "supervised-odir", "supervised-eyepacs", *NATURAL, "multitask", "swcl-image",
-    "swcl",
-)  # fmt: skip
+from swcl_cli.catalogue.labels import LABELS
+from swcl_cli.catalogue.paper import INITIALISATIONS, TASK_ORDER
+from swcl_cli.catalogue.tasks import TASKS
+from swcl_cli.datasets import DATASETS
+
+SWCL, ILSVRC = "swcl", "imagenet"
 TITLES = {
-    "odir": "OIA-ODIR",
-    "eyepacs": "Kaggle EyePACS",
-    "messidor": "Messidor",
-    "idrid": "IDRiD",
-    "refuge-cls": "REFUGE-cls",
-    "refuge-seg": "REFUGE-seg",
-    "drive": "DRIVE",
-    "chase-db1": "CHASE_DB1",
-    "stare": "STARE",
-    "joint_accuracy": "joint accuracy",
-    "f1": "F1",
-    "auc": "AUC",
-    "dr": "DR grade",
-    "dme": "DME grade",
-    "dr_grade": "DR grade",
-    "dme_grade": "DME grade",
+    **{name: each.title for several in (DATASETS, TASKS, LABELS) for name, each in several.items()},
+    **{"joint_accuracy": "joint accuracy", "f1": "F1", "auc": "AUC"},
 }
 
 
@@ -38,18 +24,26 @@ def title(name: str) -> str:
 def base(name: str, known: tuple[str, ...]) -> str | None:
     """The known name that this is, or begins with: `swcl-image-0.1` is a swcl-image, `BiT-S-R50x1` a bit-s."""
     plain = name.lower().replace("_", "-")
-    found = [one for one in known if plain.startswith(one) and not plain[len(one) : len(one) + 1].isalnum()]
-    return max(found, key=len, default=None)
+    bases = [each for each in known if plain.startswith(each) and not plain[len(each) : len(each) + 1].isalnum()]
+    return max(bases, key=len, default=None)
 
 
-def in_paper_order(found: list[str], order: tuple[str, ...]) -> list[str]:
-    """The paper's first, in its order, each with its variants, then the others by name."""
+def ordered_tasks(names: Iterable[str]) -> list[str]:
+    return _in_paper_order(names, TASK_ORDER)
+
+
+def ordered_initialisations(names: Iterable[str]) -> list[str]:
+    return _in_paper_order(names, INITIALISATIONS)
+
+
+def _in_paper_order(names: Iterable[str], order: tuple[str, ...]) -> list[str]:
+    """Each once: the paper's first, in its order, each with its variants, then the others by name."""
 
     def place(name: str) -> tuple[int, bool, str]:
         known = base(name, order)
         return len(order) if known is None else order.index(known), name != known, name
 
-    return sorted(set(found), key=place)
+    return sorted(set(names), key=place)
 
 
 def slug(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Behind each number: the command that made it, its settings, versions and fingerprints."""
+"""Names the command, settings, versions and fingerprints behind each artefact."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Origin:
 
 
 def origins(contents: Contents) -> list[Origin]:
-    """One an artefact, in the order of the steps."""
+    """One for each artefact, in the order of the steps."""
     commands = _commands(contents)
     return [
         Origin(
@@ -54,13 +54,15 @@ def _commands(contents: Contents) -> dict[str, str]:
         commands[encoder.path] = _command(encoder, name=name)
     paths = {encoder.fingerprint: encoder.path for encoder in contents.encoders.values()}
     for (_, name), artefact in contents.finetuned.items():
-        init = artefact.provenance.get("inputs", {}).get("init")
+        init = artefact.inputs.get("init")
         commands[artefact.path] = _command(artefact, init=paths.get(init, "FILE") if init else "random", name=name)
     return commands
 
 
 def _command(artefact: Artefact, **runtime: str) -> str:
-    """As it could be typed: every setting that is not the default, or the row's. SOURCE stands for the download."""
+    """The command as it could be typed, with every setting that is not the default or the row's. SOURCE stands for the
+    download.
+    """
     step = str(artefact.provenance.get("step"))
     if step not in STEPS:
         return step

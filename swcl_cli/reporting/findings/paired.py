@@ -1,4 +1,4 @@
-"""A paired bootstrap over patients and runs, of a measure of several initialisations on the same photographs."""
+"""Compares initialisations on the same photographs by a paired bootstrap over patients and runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from swcl_cli import chance
 from swcl_cli.evaluation.resampling import Values, Weights, ranked_auc, ratio, resampled
-from swcl_cli.reporting.evidence.contents import POSITIVE
+from swcl_cli.reporting.evidence.columns import POSITIVE
 
 RESAMPLES = 1000
 SEED = 0
@@ -71,28 +71,28 @@ def sample(rows: pd.DataFrame, measure: str, resamples: int = RESAMPLES) -> dict
     measured = (_aucs if measure == AUC else _means)(rows, patient, run, len(patients))
     drawn = chain([np.ones((1, len(patients)))], resampled(np.arange(len(patients)), SEED, resamples))
     values = np.concatenate([measured(weights) for weights in drawn])  # (R + 1, U)
-    found = {}
+    sampled = {}
     for name, of_name in runs.groupby("name", sort=True):
         seen = np.unique(photograph[(rows["name"] == name).to_numpy()])
-        found[str(name)] = Sampled(of_name["seed"].to_numpy(dtype=np.int64), values[:, of_name.index], seen)
-    return found
+        sampled[str(name)] = Sampled(of_name["seed"].to_numpy(dtype=np.int64), values[:, of_name.index], seen)
+    return sampled
 
 
-def difference(one: Sampled, other: Sampled) -> Difference:
-    """`one` minus `other`. Runs are drawn by their seeds, which both share where both have them; a seed's folds stay
+def difference(first: Sampled, second: Sampled) -> Difference:
+    """`first` minus `second`. Runs are drawn by their seeds, which both share where both have them; a seed's folds stay
     together. Where either has one seed alone, nobody knows how much runs differ: patients alone are drawn.
     """
-    with_runs = min(len(np.unique(each.seeds)) for each in (one, other)) > 1
-    seeds, rows = np.union1d(one.seeds, other.seeds), len(one.values)
+    with_runs = min(len(np.unique(each.seeds)) for each in (first, second)) > 1
+    seeds, rows = np.union1d(first.seeds, second.seeds), len(first.values)
     times = _times(len(seeds), rows - 1) if with_runs else np.ones((rows, len(seeds)))
-    gaps = np.round(_mean(one, seeds, times) - _mean(other, seeds, times), DIGITS) + 0.0  # no minus before a zero
+    gaps = np.round(_mean(first, seeds, times) - _mean(second, seeds, times), DIGITS) + 0.0  # no minus before a zero
     kept = gaps[1:][~np.isnan(gaps[1:])]
     ends = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(kept) else (np.nan, np.nan)
     return Difference(float(gaps[0]), float(ends[0]), float(ends[1]), with_runs)
 
 
 def _times(seeds: int, resamples: int) -> Numbers:
-    """(R + 1, seeds): how often each counts; in the first row once. One fewer is drawn than there are: then the
+    """(R + 1, seeds): how often each seed counts; in the first row once. One fewer is drawn than there are: then the
     variance of the mean of a few is right, which a draw of all would make too small by one in that many.
     """
     draws = chance.generator(SEED, "bootstrap of runs").integers(seeds, size=(resamples, seeds - 1))
@@ -101,10 +101,10 @@ def _times(seeds: int, resamples: int) -> Numbers:
     return np.concatenate([np.ones((1, seeds)), times.astype(np.float64)])
 
 
-def _mean(one: Sampled, seeds: Codes, times: Numbers) -> Values:
+def _mean(sampled: Sampled, seeds: Codes, times: Numbers) -> Values:
     """The mean over its runs in each resample: NaN where none of them was drawn."""
-    own = times[:, np.searchsorted(seeds, one.seeds)]  # (R + 1, U)
-    return ratio((own * one.values).sum(axis=1), own.sum(axis=1))
+    own = times[:, np.searchsorted(seeds, sampled.seeds)]  # (R + 1, U)
+    return ratio((own * sampled.values).sum(axis=1), own.sum(axis=1))
 
 
 def _means(rows: pd.DataFrame, patient: Codes, run: Codes, patients: int) -> Measured:
@@ -141,5 +141,5 @@ def best_other(sampled: Mapping[str, Sampled], name: str, order: Sequence[str]) 
     return max(others, key=lambda other: round(sampled[other].mean, DIGITS), default=None)
 
 
-def comparable(one: Sampled, other: Sampled) -> bool:
-    return np.array_equal(one.photographs, other.photographs)
+def comparable(first: Sampled, second: Sampled) -> bool:
+    return np.array_equal(first.photographs, second.photographs)

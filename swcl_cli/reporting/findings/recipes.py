@@ -1,4 +1,4 @@
-"""What defines a result: its settings, and how they differ between results, or from a preset."""
+"""Compares the settings that define results, with each other and with a preset."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from swcl_cli.catalogue import encoders
 from swcl_cli.errors import UsageError
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.settings import OPTIONS, ROW_KEY, ROWS, STEPS
@@ -14,7 +15,6 @@ from swcl_cli.settings.resolve import resolve
 
 SEEDS = frozenset({"seed", "seeds", "grid_seed", "fold"})  # what tells runs of one kind apart
 RATES = ("learning_rate", "weight_decay")
-ARCHITECTURE = "resnetv2_50x1_bit"  # where `architecture` is left open and no weights tell (the paper's)
 ABSENT = "nothing"
 FILLED_IN = ("labelled", "unlabelled")  # by the step, where the preset leaves them open
 
@@ -22,9 +22,9 @@ Recipe = dict[str, Any]
 
 
 def recipe(provenance: Mapping[str, Any]) -> Recipe:
-    """The settings that define the result, but for seeds, and for rates that a grid search chose.
+    """The settings that define a result, but for seeds, and for rates that a grid search chose.
 
-    What an older version did not know is at its default.
+    A setting that an older version did not know is at its default.
     """
     settings = dict(provenance.get("settings", {}))
     step = STEPS.get(str(provenance.get("step")))
@@ -44,32 +44,31 @@ def differing(recipes: Iterable[Mapping[str, Any]]) -> list[str]:
     """The names of the settings in which they are not all alike. Where one searched a grid and another did not, that
     is the difference, not the rates.
     """
-    several = list(recipes)
-    fields = sorted({name for one in several for name in one})
-    found = [name for name in fields if len({text(one.get(name)) for one in several}) > 1]
-    return [name for name in found if "grid" not in found or name not in RATES]
+    recipes = list(recipes)
+    names = sorted({name for recipe in recipes for name in recipe})
+    unlike = [name for name in names if len({text(recipe.get(name)) for recipe in recipes}) > 1]
+    return [name for name in unlike if "grid" not in unlike or name not in RATES]
 
 
 def unlike_preset(
     contents: Contents, artefact: Artefact, preset: str, asked: Mapping[str, Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    """`step: setting` of whatever is not as the preset says, `asked` of a step put on top, in the artefact and, as far
-    as they are here, in all that it was made from.
+    """`step: setting` of whatever is not as the preset says, with `asked` of a step put on top, in the artefact and, as
+    far as they are here, in all that it was made from.
     """
-    found: list[str] = []
-    for one in _made_from(contents, artefact):
-        step = str(one.provenance.get("step"))
+    reasons: list[str] = []
+    for source in _made_from(contents, artefact):
+        step = str(source.provenance.get("step"))
         try:
-            wanted = preset_recipe(
-                preset, step, str(one.settings.get(ROW_KEY.get(step, ""), "")), **asked.get(step, {})
-            )
+            chosen = str(source.settings.get(ROW_KEY.get(step, ""), ""))
+            wanted = preset_recipe(preset, step, chosen, **asked.get(step, {}))
         except UsageError:  # a data set or task of the user's own
-            found.append(f"{step}: {ROW_KEY.get(step, step)}")
+            reasons.append(f"{step}: {ROW_KEY.get(step, step)}")
             continue
-        unlike = differing([recipe(one.provenance), wanted])
-        open_ones = {name for name in FILLED_IN if wanted.get(name) is None}
-        found += [f"{step}: {name.replace('_', ' ')}" for name in unlike if name not in open_ones]
-    return tuple(sorted(set(found)))
+        unlike = differing([recipe(source.provenance), wanted])
+        filled_in = {name for name in FILLED_IN if wanted.get(name) is None}
+        reasons += [f"{step}: {in_words(name)}" for name in unlike if name not in filled_in]
+    return tuple(sorted(set(reasons)))
 
 
 def preset_recipe(preset: str, step: str, chosen: str, **asked: Any) -> Recipe:
@@ -84,12 +83,16 @@ def _preset_recipe(preset: str, step: str, chosen: str, asked: str) -> Recipe:
     key = ROW_KEY.get(step)
     settings = resolve(STEPS[step], {**({key: chosen} if key else {}), **json.loads(asked)}, preset).settings.defining()
     if "architecture" in settings and settings["architecture"] is None:
-        settings["architecture"] = ARCHITECTURE
+        settings["architecture"] = encoders.DEFAULT  # no weights tell it
     return recipe({"step": step, "settings": settings})
 
 
+def in_words(setting: str) -> str:
+    return setting.replace("_", " ")
+
+
 def text(value: Any) -> str:
-    """As it is written on the command line."""
+    """A setting's value as it is written on the command line."""
     if value is None:
         return ABSENT
     if isinstance(value, str):
@@ -100,12 +103,12 @@ def text(value: Any) -> str:
 
 
 def _made_from(contents: Contents, artefact: Artefact) -> Iterator[Artefact]:
-    """The artefact, and all that it goes back to, of what is in the workspace."""
-    here = {one.fingerprint: one for one in contents.artefacts()}
-    left, met = [artefact], set()
-    while left:
-        one = left.pop()
-        if one.fingerprint not in met:
-            met.add(one.fingerprint)
-            yield one
-            left += [here[mark] for mark in one.provenance.get("inputs", {}).values() if mark in here]
+    """The artefact, and all in the workspace that it was made from."""
+    here = {each.fingerprint: each for each in contents.artefacts()}
+    waiting, visited = [artefact], set()
+    while waiting:
+        source = waiting.pop()
+        if source.fingerprint not in visited:
+            visited.add(source.fingerprint)
+            yield source
+            waiting += [here[mark] for mark in source.inputs.values() if mark in here]

@@ -1,39 +1,23 @@
-"""Names that stand for patients and photographs where a report is to be passed on."""
+"""Replaces the ids of patients and photographs by numbers, so that a report can be passed on."""
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow.parquet as pq
-
 from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.identities import OTHER, identities
 from swcl_cli.reporting.findings.names import TITLES
 from swcl_cli.workspace import Workspace
 
 T = TypeVar("T")
-PHOTOGRAPH, PATIENT, OTHER = "photograph {}", "patient {}", "file {}"
-IDS = {"image_id": PHOTOGRAPH, "patient_id": PATIENT, "group_id": PATIENT}
-PATHS = {
-    "path": PHOTOGRAPH,
-    "source_path": PHOTOGRAPH,
-    "mask_path": "mask of photograph {}",
-    "fov_path": "field of view of photograph {}",
-    "lesion_mask_path": "lesion mask of photograph {}",
-    "map_path": "map of photograph {}",
-}
-HOLDERS = ("data/*/manifest.parquet", "swap.parquet", "runs/*/*.parquet", "finetune/*/*/predictions.parquet")
 LETTER, DIGIT = re.compile(r"[^\W\d_]"), re.compile(r"\d")
 CHOSEN_TABLES = {"labels", "split_file"}  # what `prep folder` calls the tables that it is given
 WORD = re.compile(r"[\w-]+(?:\.[\w-]+)*")
-PROBLEM = re.compile(r"[a-z, ]*")  # as this program words them
 FOLDERS = re.compile(r"[^\s:'\"]*/(?=(?:(?:mask|map|field of view|lesion mask) of )?(?:photograph|file) \d)")
-PICTURE = re.compile(
+IMAGE = re.compile(
     r"(?:data|finetune|runs)/[^\n:]*?\.(?:png|jpe?g|tiff?|gif|ppm|bmp|webp)(?![\w.])", flags=re.IGNORECASE
 )
 
@@ -53,18 +37,18 @@ class Pseudonyms:
         self._numbers: dict[tuple[str, str], int] = {}
         self._last: Counter[str] = Counter()
         self._chosen = _chosen(contents)
-        prepared = [dataset.artefact.provenance for dataset in contents.datasets.values()]
-        self._label_files = {str(name) for made in prepared for name in made.get("inputs", {})} - CHOSEN_TABLES
-        for name, pattern, about in _names(Workspace(contents.root)):
+        prepared = [dataset.artefact for dataset in contents.datasets.values()]
+        self._label_files = {str(name) for artefact in prepared for name in artefact.inputs} - CHOSEN_TABLES
+        for name, pattern, about in identities(Workspace(contents.root)):
             self._learn(name, pattern, about)
         for names in self._starts.values():
             names.sort(key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """The text with each known name replaced. A picture's path is replaced even where no table holds it."""
+        """The text with each known name replaced. An image's path is replaced even where no table holds it."""
         if text in self._label_files:
             return self._number("label file {}", text)
-        text = PICTURE.sub(lambda path: self._number(*self._means.get(path[0].split("/")[-1], (OTHER, path[0]))), text)
+        text = IMAGE.sub(lambda path: self._number(*self._means.get(path[0].split("/")[-1], (OTHER, path[0]))), text)
         parts, done = [], 0
         for word in WORD.finditer(text):
             if word.start() < done:
@@ -77,7 +61,7 @@ class Pseudonyms:
         return FOLDERS.sub("", "".join([*parts, text[done:]]))
 
     def all_of(self, thing: T) -> T:
-        """The same, for every text in dataclasses and sequences."""
+        """A copy in which every text of dataclasses and sequences is replaced."""
         changed: Any = thing
         if isinstance(thing, str):
             changed = self(thing)
@@ -108,55 +92,12 @@ class Pseudonyms:
         return pattern.format(self._numbers[kind, about])
 
 
-def _names(workspace: Workspace) -> Iterator[tuple[str, str, str]]:
-    """name, pattern, whom or what it is about: of ids, and of file names with and without their ending."""
-    for holder in HOLDERS:
-        for path in sorted(workspace.root.glob(holder)):
-            columns = _columns(path)
-            for key, values in columns.items():
-                for value, image in zip(values, columns.get("image_id", values), strict=True):
-                    if value and key in IDS:
-                        yield value, IDS[key], value
-                    elif value:
-                        yield from _file(value, PATHS[key], image or "")
-    for name in workspace.prepared():
-        for source, problem in _quarantined(workspace.quarantine(name)):
-            yield from _file(source, PHOTOGRAPH, "")
-            if not PROBLEM.fullmatch(problem):
-                yield problem, OTHER, problem
-
-
-def _file(path: str, pattern: str, about: str) -> Iterable[tuple[str, str, str]]:
-    name = path.rpartition("/")[2]
-    stem = name.rpartition(".")[0] or name
-    return ((each, pattern, about or stem) for each in (name, stem) if each)
-
-
-def _columns(path: Path) -> dict[str, list[str | None]]:
-    """Each combination of names once. A damaged table has none: the report shows nothing of it either."""
-    try:
-        names = [name for name in pq.read_schema(path).names if name in (*IDS, *PATHS)]
-        found = pq.read_table(path, columns=names).to_pandas().astype(object).drop_duplicates()
-        return {name: [value if isinstance(value, str) else None for value in found[name]] for name in names}
-    except Exception:
-        return {}
-
-
-def _quarantined(path: Path) -> list[tuple[str, str]]:
-    """Where each file came from, and its problem, which in a list that was written by hand may be anything."""
-    try:
-        with path.open(encoding="utf-8", newline="", errors="replace") as handle:
-            return [(row[0], row[1]) for row in csv.reader(handle) if len(row) > 1][1:]
-    except (OSError, csv.Error):
-        return []
-
-
 def _chosen(contents: Contents) -> set[str]:
     """What users and the program call runs, encoders, tasks and data sets."""
-    found = {*TITLES, *TITLES.values(), *contents.datasets, *contents.encoders, *contents.logs}
-    found |= {name for pair in contents.finetuned for name in pair}
-    found |= {str(name) for key in ("task", "name", "run") for name in contents.results[key].unique()}
-    return found
+    names = {*TITLES, *TITLES.values(), *contents.datasets, *contents.encoders}
+    names |= {name for several in (contents.finetuned, contents.logs) for parts in several for name in parts}
+    names |= {str(name) for key in ("task", "name", "run") for name in contents.results[key].unique()}
+    return names
 
 
 def _stands_out(name: str) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from swcl_cli.catalogue.paper import TABLE_THREE
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.findings.configurations import SWCL, Configuration, Family, families
+from swcl_cli.reporting.findings.configurations import Configuration, Family, families
 from swcl_cli.reporting.findings.initialisations import initialisation
-from swcl_cli.reporting.findings.names import title
-from swcl_cli.reporting.findings.published import TABLE_THREE, Asked, listed, withheld
-from swcl_cli.reporting.findings.recipes import differing, recipe
-from swcl_cli.reporting.tables.results import Score, scores
-from swcl_cli.reporting.tables.table import Cell, Table, Value
+from swcl_cli.reporting.findings.names import SWCL, title
+from swcl_cli.reporting.findings.published import Asked, listed, withheld
+from swcl_cli.reporting.findings.recipes import differing, in_words, recipe
+from swcl_cli.reporting.findings.scores import Score, scores
+from swcl_cli.reporting.findings.splits import VALIDATION
+from swcl_cli.reporting.tables.table import Cell, Table, Value, finite, share
 
 TASK = "refuge-cls"  # the paper's
 PRESET = "ablation"
@@ -22,21 +24,21 @@ BATCHES = (
 
 def ablation_table(contents: Contents) -> Table | None:
     """Where several SWCL encoders that differ in weak labels or threshold were fine-tuned on one task."""
-    found = {(score.task, score.name): score for score in scores(contents.results, "val")}
+    scored = {(score.task, score.name): score for score in scores(contents.results, VALIDATION)}
     rows, records, notes = [], [], [BATCHES]
     for family in families(contents):
         members = sorted(family.members.items(), key=lambda member: (member[1].place, member[0]))
-        shown = [(name, one, found[family.task, name]) for name, one in members if (family.task, name) in found]
-        papers = {name: _paper(contents, family, name) for name, _, _ in shown}
-        rows += [_row(name, one, score, papers[name]) for name, one, score in shown]
-        records += [_record(name, one, score, papers[name]) for name, one, score in shown]
+        shown = [(row, scored[family.task, name]) for name, row in members if (family.task, name) in scored]
+        papers = {score.name: _paper(contents, family, score.name) for _, score in shown}
+        rows += [_row(row, score, papers[score.name]) for row, score in shown]
+        records += [_record(row, score, papers[score.name]) for row, score in shown]
         notes += _notes(contents, family, papers)
     if not rows:
         return None
     header = (
-        "configuration", "initialisation", "task", "measure", "mean", "standard_deviation", "runs", "removed",
-        "threshold", "paper_mean",
-    )  # fmt: skip
+        *("configuration", "initialisation", "task", "measure", "mean", "standard_deviation", "runs"),
+        *("removed", "threshold", "paper_mean"),
+    )
     return Table(
         name="ablation",
         title="Thresholds and weak labels",
@@ -49,18 +51,17 @@ def ablation_table(contents: Contents) -> Table | None:
     )
 
 
-def _row(name: str, one: Configuration, score: Score, paper: float | None) -> tuple[Cell, ...]:
+def _row(configuration: Configuration, score: Score, paper: float | None) -> tuple[Cell, ...]:
     measured = f"{title(score.task)} ({title(score.measure)})"
     beside = "" if paper is None else f"{paper:.2f}"
     shown = Cell(score.text().removesuffix(", validation"), score.mean, published=beside)
-    return Cell(str(one)), Cell(name), Cell(measured, score.task), shown
+    return Cell(str(configuration)), Cell(score.name), Cell(measured, score.task), shown
 
 
-def _record(name: str, one: Configuration, score: Score, paper: float | None) -> tuple[Value, ...]:
-    spread = score.spread if score.runs > 1 else None
-    share = None if paper is None else round(paper / 100, 4)
-    about = (" ".join(one.removed), one.threshold)
-    return str(one), name, score.task, score.measure, score.mean, spread, score.runs, *about, share
+def _record(configuration: Configuration, score: Score, paper: float | None) -> tuple[Value, ...]:
+    measured = (score.task, score.measure, score.mean, finite(score.spread), score.runs)
+    removed = " ".join(configuration.removed)
+    return str(configuration), score.name, *measured, removed, configuration.threshold, share(paper)
 
 
 def _paper(contents: Contents, family: Family, name: str) -> float | None:
@@ -73,27 +74,28 @@ def _paper(contents: Contents, family: Family, name: str) -> float | None:
 
 
 def _unlike(contents: Contents, family: Family, name: str) -> tuple[str, ...]:
-    one = family.members[name]
-    varied = {"labels": list(one.labels), "threshold": one.threshold} if one.method == SWCL else {}
+    """The settings in which a row differs from the preset."""
+    row = family.members[name]
+    varied = {"labels": list(row.labels), "threshold": row.threshold} if row.method == SWCL else {}
     asked: Asked = {"finetune": {"eval": "val"}, "pretrain": varied}
     return withheld(contents, family.task, name, PRESET, asked)
 
 
 def _notes(contents: Contents, family: Family, papers: dict[str, float | None]) -> list[str]:
     notes = []
-    encoders = [
-        found.encoder
-        for name in family.members
-        if (found := initialisation(contents, family.task, name)).encoder is not None
-    ]
-    unlike = [field for field in differing([recipe(one.provenance) for one in encoders if one]) if field not in VARIED]
+    encoders = [initialisation(contents, family.task, name).encoder for name in family.members]
+    recipes = [recipe(encoder.provenance) for encoder in encoders if encoder]
+    unlike = [in_words(setting) for setting in differing(recipes) if setting not in VARIED]
     if unlike:
-        told = ", ".join(field.replace("_", " ") for field in unlike)
-        notes.append(f"The encoders compared on {title(family.task)} differ in more than labels and threshold: {told}.")
+        notes.append(
+            f"The encoders compared on {title(family.task)} differ in more than labels and threshold: "
+            f"{', '.join(unlike)}."
+        )
     if any(papers.values()):
         notes.append("Marked paper, in grey: the paper's own AUC on these photographs (its Table III).")
     elif family.task == TASK:
         reasons = sorted({reason for name in papers for reason in _unlike(contents, family, name)})
-        told = f"not made as the preset {PRESET} says, in the settings of {listed(reasons)}"
-        notes.append(f"The paper's own numbers are left out: {'these are phantom eyes' if contents.phantom else told}.")
+        unlike_preset = f"not made as the preset {PRESET} says, in the settings of {listed(reasons)}"
+        reason = "these are phantom eyes" if contents.phantom else unlike_preset
+        notes.append(f"The paper's own numbers are left out: {reason}.")
     return notes

@@ -1,4 +1,4 @@
-"""A table as Markdown, CSV and LaTeX. Whatever a name holds, it is shown as it is and runs nowhere."""
+"""Writes a table as Markdown, CSV and LaTeX, so that no name in it is taken as markup or run as a formula."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from swcl_cli.legible import legible
 from swcl_cli.reporting.tables.table import Cell, Table, Value
 
 LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
-    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "\n": " ", "\r": " ",
-}  # fmt: skip
+    **{letter: f"\\{letter}" for letter in "{}$&#_%"},
+    **{"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "|": r"\textbar{}"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "\n": " ", "\r": " "},
+}
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 DASHES = re.compile(r"-(?=-)")  # two would become one long one
 QUOTE = "'"

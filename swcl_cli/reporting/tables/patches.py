@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-import pandas as pd
 
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.names import title
-from swcl_cli.reporting.tables.table import Cell, Table, Value, count, percent, with_interval
-from swcl_cli.swap.weak_labels import is_abnormal
-
-THRESHOLDS = (0.3, 0.4, 0.5)  # those of the paper's ablation
-
-
-def abnormal_counts(score: pd.Series, thresholds: Sequence[float]) -> list[int]:
-    """How many scores are abnormal at each threshold, compared in fp32 as they are stored."""
-    return [int(is_abnormal(score.to_numpy(dtype=np.float32), threshold).sum()) for threshold in thresholds]
+from swcl_cli.reporting.findings.patches import THRESHOLDS, abnormal_counts, judgement
+from swcl_cli.reporting.findings.percentages import percent
+from swcl_cli.reporting.tables.table import Cell, Table, Value, count, score_cell
 
 
 def swap_table(contents: Contents) -> Table | None:
@@ -35,20 +25,14 @@ def swap_table(contents: Contents) -> Table | None:
         cells = [Cell(f"{number:,} ({percent(share)} %)") for number, share in zip(abnormal, shares, strict=True)]
         rows.append((Cell(name), count(photographs), count(patches), *cells))
         records.append((name, photographs, patches, *abnormal, *shares))
-    header: tuple[Value, ...] = (
-        "dataset", "photographs", "patches",
-        *(f"{kind}_at_{threshold:g}" for kind in ("abnormal", "share") for threshold in thresholds),
-    )  # fmt: skip
+    numbers = (f"{kind}_at_{threshold:g}" for kind in ("abnormal", "share") for threshold in thresholds)
+    header: tuple[Value, ...] = ("dataset", "photographs", "patches", *numbers)
+    columns = (f"t = {t:g}{' (chosen)' if t == chosen else ''}" for t in thresholds)
     return Table(
         name="retinal-swap",
         title="Patches and thresholds",
         sentence="Patches cut from the photographs, and how many of them count as abnormal at each threshold t.",
-        columns=(
-            "data set",
-            "photographs",
-            "patches",
-            *(f"t = {t:g}{' (chosen)' if t == chosen else ''}" for t in thresholds),
-        ),
+        columns=("data set", "photographs", "patches", *columns),
         rows=tuple(rows),
         notes=("The paper has 493,470 patches; 142,957 (29.0 %) of them are abnormal at t = 0.4.",),
         records=(header, *records),
@@ -57,22 +41,21 @@ def swap_table(contents: Contents) -> Table | None:
 
 def judgement_table(contents: Contents) -> Table | None:
     """The lesion scores against lesion masks, where there are masks."""
-    judgement = _judgement(contents)
-    if not judgement:
+    judged = judgement(contents)
+    if not judged:
         return None
+    among = {
+        "all patches": "auc",
+        "patches of photographs with lesions": "within_abnormal",
+        "of these, in the same place": "in_place",
+    }
     return Table(
         name="patch-scores",
         title="Lesion scores against lesion masks",
         sentence="How well the lesion score finds the patches that really hold a lesion: AUC in percent, 50 is chance.",
         columns=("among", "AUC, 95 % interval"),
-        rows=(
-            _judged("all patches", judgement.get("auc"), judgement.get("auc_interval")),
-            _judged(
-                "patches of photographs with lesions",
-                judgement.get("within_abnormal"),
-                judgement.get("within_abnormal_interval"),
-            ),
-            _judged("of these, in the same place", judgement.get("in_place"), judgement.get("in_place_interval")),
+        rows=tuple(
+            (Cell(words), score_cell(judged.get(key), judged.get(f"{key}_interval"))) for words, key in among.items()
         ),
         notes=(
             "Within photographs that hold lesions, knowing which photograph is abnormal earns nothing: only finding "
@@ -83,10 +66,10 @@ def judgement_table(contents: Contents) -> Table | None:
 
 def judged_thresholds_table(contents: Contents) -> Table | None:
     """The chosen threshold beside the one that finds lesions best."""
-    judgement = _judgement(contents)
-    if contents.swap is None or not np.isfinite(judgement.get("f1", np.nan)):
+    judged = judgement(contents)
+    if contents.swap is None or not np.isfinite(judged.get("f1", np.nan)):
         return None
-    chosen, best = float(contents.swap.settings["threshold"]), float(judgement["threshold"])
+    chosen, best = float(contents.swap.settings["threshold"]), float(judged["threshold"])
     return Table(
         name="patch-thresholds",
         title="The threshold, judged",
@@ -94,18 +77,19 @@ def judged_thresholds_table(contents: Contents) -> Table | None:
         "chosen and at the best one: F1 in percent.",
         columns=("threshold", "t", "F1"),
         rows=(
-            (Cell("chosen"), Cell(f"{chosen:g}", chosen), _share(judgement.get("f1_chosen"))),
-            (Cell("best by F1"), Cell(f"{best:.2f}", best), _share(judgement["f1"])),
+            (Cell("chosen"), Cell(f"{chosen:g}", chosen), score_cell(judged.get("f1_chosen"))),
+            (Cell("best by F1"), Cell(f"{best:.2f}", best), score_cell(judged["f1"])),
         ),
     )
 
 
 def judgement_parts_table(contents: Contents) -> Table | None:
     """The same by kind of lesion and by position of the patch."""
-    judgement = _judgement(contents)
+    judged = judgement(contents)
     rows = [
-        *(_judged(f"lesion: {kind}", value) for kind, value in _sorted(judgement.get("by_kind"))),
-        *(_judged(f"position: {position}", value) for position, value in _sorted(judgement.get("by_position"))),
+        (Cell(f"{words}: {part}"), score_cell(value))
+        for words, key in (("lesion", "by_kind"), ("position", "by_position"))
+        for part, value in sorted((judged.get(key) or {}).items())
     ]
     if not rows:
         return None
@@ -116,22 +100,3 @@ def judgement_parts_table(contents: Contents) -> Table | None:
         columns=("among", "AUC"),
         rows=tuple(rows),
     )
-
-
-def _judgement(contents: Contents) -> dict[str, Any]:
-    return (contents.swap.provenance.get("judgement") if contents.swap else None) or {}
-
-
-def _sorted(values: dict[str, float] | None) -> list[tuple[str, float]]:
-    return sorted((values or {}).items())
-
-
-def _share(value: float | None) -> Cell:
-    return Cell("-", "") if value is None or not np.isfinite(value) else Cell(percent(value), value)
-
-
-def _judged(among: str, value: float | None, interval: Sequence[float] | None = None) -> tuple[Cell, ...]:
-    if value is None or not np.isfinite(value):
-        return Cell(among), Cell("-", "")
-    low, high = interval or (float("nan"), float("nan"))
-    return Cell(among), Cell(with_interval(value, low, high), value)

@@ -6,10 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from swcl_cli.errors import SwclError
-from swcl_cli.reporting.evidence.contents import Contents, read_contents
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.reading import read_contents
+from swcl_cli.reporting.evidence.runs import LABELER, Training
 from swcl_cli.reporting.evidence.unfinished import Unfinished
 from swcl_cli.reporting.findings.cautions import cautions
-from swcl_cli.reporting.tables.results import scores
+from swcl_cli.reporting.findings.scores import scores
 from swcl_cli.workspace import Workspace, read_provenance, write_parquet
 from tests.reporting import golden
 
@@ -90,7 +92,7 @@ def test_a_log_whose_last_line_is_being_written(workspace: Workspace) -> None:
     log.write_text(log.read_text() + '{"step": 100, "lo')
     contents = read_contents(workspace)
     assert not contents.damaged
-    assert contents.logs["train-labeler"]["step"].max() == 99
+    assert contents.logs[Training(LABELER)]["step"].max() == 99
 
 
 def test_foreign_safetensors_are_no_encoders(workspace: Workspace) -> None:

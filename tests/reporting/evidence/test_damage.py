@@ -15,15 +15,16 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
-from swcl_cli.reporting.evidence.contents import Contents, read_contents
+from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.evidence.damage import failed, grouped
+from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.reporting.figures.patches import read_examples
 from swcl_cli.reporting.figures.segmentations import segmentations
 from swcl_cli.reporting.findings.cautions import cautions
 from swcl_cli.reporting.findings.consistency import straightened
 from swcl_cli.reporting.findings.glance import facts
 from swcl_cli.reporting.findings.origins import origins
-from swcl_cli.reporting.tables.results import scores
+from swcl_cli.reporting.findings.scores import scores
 from swcl_cli.workspace import Workspace, provenance, read_provenance, write_parquet, write_safetensors
 
 RESULTS = "finetune/idrid/random/results.parquet"

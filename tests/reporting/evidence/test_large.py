@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from swcl_cli.reporting.evidence.contents import Contents, read_contents
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.reporting.findings.cautions import cautions
 from swcl_cli.reporting.findings.consistency import straightened
-from swcl_cli.reporting.tables.results import scores
+from swcl_cli.reporting.findings.scores import scores
 from tests.reporting import large
 from tests.reporting.large_logs import SMALL
 

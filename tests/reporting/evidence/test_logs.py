@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from swcl_cli.reporting.evidence.contents import read_contents
 from swcl_cli.reporting.evidence.logs import read_log
+from swcl_cli.reporting.evidence.reading import read_contents
+from swcl_cli.reporting.evidence.runs import PRETRAIN, Training
 from swcl_cli.workspace import Workspace
 from tests.reporting.large_logs import falling_loss, write_log
 
@@ -98,4 +99,4 @@ def test_lost_lines_are_told(workspace: Workspace) -> None:
     assert contents.damaged == [
         "runs/pretrain-swcl/log.jsonl: 2 lines are damaged and left out. Curves lack what it held; no table does."
     ]
-    assert len(contents.logs["pretrain-swcl"]) == 100
+    assert len(contents.logs[Training(PRETRAIN, name="swcl")]) == 100

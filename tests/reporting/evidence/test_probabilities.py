@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from swcl_cli.reporting.evidence.contents import LIKELIHOOD, POSITIVE, read_contents
+from swcl_cli.reporting.evidence.columns import LIKELIHOOD, POSITIVE
+from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.workspace import Workspace, read_provenance, write_parquet
 
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from swcl_cli.reporting.evidence.contents import read_contents
-from swcl_cli.reporting.figures.style import LIGHT, Picture, Rendered
-from swcl_cli.steps import report
+from swcl_cli.reporting.evidence.reading import read_contents
+from swcl_cli.reporting.figures.style import LIGHT, Figure
+from swcl_cli.reporting.page.rendering import Rendered
 from swcl_cli.workspace import Workspace, read_provenance, write_parquet
 from tests.commands import swcl
 from tests.reporting import golden
@@ -23,15 +23,15 @@ RESULTS, MANIFEST, SWAP = "finetune/idrid/random/results.parquet", "data/odir/ma
 
 @pytest.fixture(autouse=True)
 def small_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    def render(picture: Picture, named: Callable[[str], str] | None = None) -> Rendered:
-        figure = picture.draw(LIGHT)
-        figure.set_layout_engine("none")
-        figure.set_dpi(15)
-        canvas = FigureCanvasAgg(figure)
+    def render(figure: Figure, named: Callable[[str], str] | None = None) -> Rendered:
+        drawing = figure.draw(LIGHT)
+        drawing.set_layout_engine("none")
+        drawing.set_dpi(15)
+        canvas = FigureCanvasAgg(drawing)
         canvas.draw()
-        return Rendered(picture, bytes(canvas.buffer_rgba()), b"", "data:,", "data:,", (1, 1))
+        return Rendered(figure, bytes(canvas.buffer_rgba()), b"", "data:,", "data:,", (1, 1))
 
-    monkeypatch.setattr(report, "render", render)
+    monkeypatch.setattr("swcl_cli.reporting.page.report.render", render)
 
 
 # --- numbers that are none ---

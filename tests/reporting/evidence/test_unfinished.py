@@ -6,10 +6,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from swcl_cli.reporting.evidence.contents import read_contents
+from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.reporting.evidence.unfinished import Unfinished
 from swcl_cli.reporting.findings.cautions import cautions
-from swcl_cli.reporting.tables.results import scores
+from swcl_cli.reporting.findings.scores import scores
 from swcl_cli.workspace import JOURNAL, Workspace, provenance, read_provenance, write_parquet, write_safetensors
 from tests.reporting import golden
 

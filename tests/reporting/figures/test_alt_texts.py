@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from swcl_cli.reporting.figures.alt_texts import LONGEST, Told, shortened, summary
+from swcl_cli.reporting.figures.alt_texts import LONGEST, Entry, shortened, summary
 
 
-def _told(values: dict[str, float]) -> list[Told]:
-    return [Told(name, value, f"{value:g} %") for name, value in values.items()]
+def _told(values: dict[str, float]) -> list[Entry]:
+    return [Entry(name, value, f"{value:g} %") for name, value in values.items()]
 
 
 def test_few_are_all_told() -> None:

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.figures.finetuning import POINTS, finetuning_curves, mean_band
+from swcl_cli.reporting.evidence.runs import FINETUNE, Training
+from swcl_cli.reporting.figures.finetuning import POINTS, finetuning_learning, mean_band
 from swcl_cli.reporting.figures.style import LIGHT
 from tests.reporting.predictions import results
 
@@ -44,13 +45,14 @@ def _contents(contents: Contents, names: tuple[str, ...], seeds: int) -> Content
             measured.append(results("idrid", name, f"seed{seed}", "joint_accuracy", 0.5))
             steps = pd.DataFrame({"step": range(20), "loss": 1.0})
             epochs = pd.DataFrame({"step": [9, 19], "epoch": [0, 1], "validation": [0.25, 0.5 + 0.1 * seed]})
-            contents.logs[f"finetune-idrid-{name}-seed{seed}"] = pd.concat([steps, epochs], ignore_index=True)
+            training = Training(FINETUNE, "idrid", name, f"seed{seed}")
+            contents.logs[training] = pd.concat([steps, epochs], ignore_index=True)
     contents.results = pd.concat(measured, ignore_index=True)
     return contents
 
 
 def test_few_runs_have_a_line_each(contents: Contents) -> None:
-    (picture,) = finetuning_curves(_contents(contents, ("random", "swcl"), 3))
+    (picture,) = finetuning_learning(_contents(contents, ("random", "swcl"), 3))
     assert "a line each run" in picture.sentence
     assert "6 runs of 2 initialisations" in picture.alt and "random 60.0 at best; swcl 60.0 at best" in picture.alt
     _, below = picture.draw(LIGHT).get_axes()
@@ -58,7 +60,7 @@ def test_few_runs_have_a_line_each(contents: Contents) -> None:
 
 
 def test_many_runs_are_averaged(contents: Contents) -> None:
-    (picture,) = finetuning_curves(_contents(contents, ("random", "swcl"), 4))
+    (picture,) = finetuning_learning(_contents(contents, ("random", "swcl"), 4))
     assert "the average of each initialisation's runs and the band" in picture.sentence
     _, below = picture.draw(LIGHT).get_axes()
     assert [line.get_ydata() for line in below.lines] == [pytest.approx([0.25, 0.65])] * 2
@@ -66,7 +68,7 @@ def test_many_runs_are_averaged(contents: Contents) -> None:
 
 
 def test_many_initialisations_have_no_bands(contents: Contents) -> None:
-    (picture,) = finetuning_curves(_contents(contents, tuple("abcdefg"), 2))
+    (picture,) = finetuning_learning(_contents(contents, tuple("abcdefg"), 2))
     assert "band" not in picture.sentence
     above, below = picture.draw(LIGHT).get_axes()
     assert len(above.lines) == len(below.lines) == 7 and not below.collections
@@ -74,7 +76,7 @@ def test_many_initialisations_have_no_bands(contents: Contents) -> None:
 
 def test_a_log_without_a_measure_shows_its_loss(contents: Contents) -> None:
     """As that of drive in the golden workspace."""
-    idrid, drive = finetuning_curves(contents)
+    idrid, drive = finetuning_learning(contents)
     assert idrid.name == "finetuning-idrid" and "9 runs of 3" in idrid.alt
     above, below = drive.draw(LIGHT).get_axes()
     assert len(above.lines) > 0 and all(not len(line.get_xdata()) for line in below.lines)

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.figures.hard_and_easy import ranking, told, worst_and_best
-from swcl_cli.reporting.figures.style import LIGHT, render
+from swcl_cli.reporting.figures.hard_and_easy import answers, ranking, worst_and_best
+from swcl_cli.reporting.figures.style import LIGHT
+from swcl_cli.reporting.page.rendering import render
 from tests.reporting.predictions import classified, contents_of
 
 TRUTH = (0, 0, 1, 1)
@@ -56,8 +57,8 @@ def test_a_sure_mistake_of_one_run_counts_no_more_than_another(tmp_path: Path) -
 
 def test_what_is_told_of_a_photograph(tmp_path: Path) -> None:
     rows = _contents(tmp_path).classified
-    assert told(rows[rows["image_id"] == "3"]) == ["glaucoma 1, said 0; 0/2 right"]
-    assert told(rows[rows["image_id"] == "0"]) == ["glaucoma 0, said 0; 2/2 right"]
+    assert answers(rows[rows["image_id"] == "3"]) == ["glaucoma 1, said 0; 0/2 right"]
+    assert answers(rows[rows["image_id"] == "0"]) == ["glaucoma 0, said 0; 2/2 right"]
 
 
 def test_the_sheet_shows_as_many_worst_as_best_ones(tmp_path: Path) -> None:

@@ -6,35 +6,25 @@ import re
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
 from swcl_cli.data.images import read_image
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.figures.learning import running_mean
 from swcl_cli.reporting.figures.patches import cam_overlays, read_examples
-from swcl_cli.reporting.figures.style import (
-    ABNORMAL,
-    DARK,
-    LIGHT,
-    NORMAL,
-    Picture,
-    Theme,
-    new_figure,
-    render,
-    slim,
-)
+from swcl_cli.reporting.figures.smoothing import running_mean
+from swcl_cli.reporting.figures.style import ABNORMAL, DARK, LIGHT, NORMAL, Drawing, Figure, Theme, new_drawing
+from swcl_cli.reporting.page.rendering import render, slim
 
 
-def _plain(theme: Theme) -> Figure:
-    figure = new_figure(theme, 2, 1)
+def _plain(theme: Theme) -> Drawing:
+    figure = new_drawing(theme, 2, 1)
     figure.subplots().set_title("<b>$\\frac{</b> & _x^y")
     return figure
 
 
 def test_a_figure_is_the_same_bytes_each_time() -> None:
-    picture = Picture("p", "t", "s", "a", _plain)
+    picture = Figure("p", "t", "s", "a", _plain)
     first, second = render(picture), render(picture)
     assert (first.png, first.svg, first.light, first.dark) == (second.png, second.svg, second.light, second.dark)
     assert first.size == (300, 150) == Image.open(io.BytesIO(first.png)).size
@@ -44,7 +34,7 @@ def test_a_figure_is_the_same_bytes_each_time() -> None:
 
 @pytest.mark.parametrize("photographic", [False, True])
 def test_the_dark_form_has_dark_paper(photographic: bool) -> None:
-    drawn = render(Picture("p", "t", "s", "a", _plain, photographic))
+    drawn = render(Figure("p", "t", "s", "a", _plain, photographic))
     kind = "data:image/webp;base64," if photographic else "data:image/svg+xml;base64,"
     assert drawn.light.startswith(kind) and drawn.dark.startswith(kind)
     assert drawn.light != drawn.dark
@@ -87,7 +77,7 @@ def test_an_unreadable_photograph_is_named_and_left_out(contents: Contents) -> N
     assert len(contents.damaged) == 1 and path in contents.damaged[0] and str(contents.root) not in contents.damaged[0]
 
 
-def _rectangles(picture: Picture) -> list[list[Rectangle]]:
+def _rectangles(picture: Figure) -> list[list[Rectangle]]:
     """The boxes on each map of a figure, in the order of its panels."""
     panels = picture.draw(LIGHT).get_axes()
     boxes = [[patch for patch in axes.patches if isinstance(patch, Rectangle)] for axes in panels]

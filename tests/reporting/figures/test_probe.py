@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
-from swcl_cli.reporting.figures.probe import health_chart, probe_chart
+from swcl_cli.reporting.evidence.runs import PRETRAIN, Training
+from swcl_cli.reporting.figures.embeddings import embeddings_figure
+from swcl_cli.reporting.figures.probe import probe_figure
 from swcl_cli.reporting.figures.style import LIGHT
 
 
@@ -32,8 +34,8 @@ def _encoder(settings: dict[str, int]) -> Artefact:
 def test_encoders_are_compared_by_the_views_they_saw(contents: Contents) -> None:
     """Two views of each of 64 patches, or of 32 photographs, a step."""
     contents.encoders = {"swcl": _encoder({"batch_patches": 64}), "byol": _encoder({"batch_images": 32})}
-    contents.logs = {"pretrain-swcl": _log(0.6), "pretrain-byol": _log(0.5)}
-    picture = probe_chart(contents)
+    contents.logs = {Training(PRETRAIN, name="swcl"): _log(0.6), Training(PRETRAIN, name="byol"): _log(0.5)}
+    picture = probe_figure(contents)
     assert picture is not None
     assert "byol 60.0 at last; swcl 70.0 at last" in picture.alt
     assert "is no score on new photographs: by default SWCL and the multi-task baseline train on" in picture.sentence
@@ -47,8 +49,8 @@ def test_encoders_are_compared_by_the_views_they_saw(contents: Contents) -> None
 def test_where_views_are_unknown_steps_are_counted(contents: Contents) -> None:
     """Of a run that goes on, the encoder with its settings is not there yet."""
     contents.encoders = {"swcl": _encoder({"batch_patches": 64})}
-    contents.logs = {"pretrain-swcl": _log(0.6), "pretrain-byol": _log(0.5)}
-    picture = probe_chart(contents)
+    contents.logs = {Training(PRETRAIN, name="swcl"): _log(0.6), Training(PRETRAIN, name="byol"): _log(0.5)}
+    picture = probe_figure(contents)
     assert picture is not None
     (axes,) = picture.draw(LIGHT).get_axes()
     assert axes.get_xlabel() == "optimiser steps"
@@ -56,16 +58,19 @@ def test_where_views_are_unknown_steps_are_counted(contents: Contents) -> None:
 
 
 def test_many_intervals_are_told_and_not_drawn(contents: Contents) -> None:
-    contents.logs = {f"pretrain-{name}": _log(0.5) for name in "abcdef"}
-    picture = probe_chart(contents)
+    contents.logs = {Training(PRETRAIN, name=name): _log(0.5) for name in "abcdef"}
+    picture = probe_figure(contents)
     assert picture is not None and "not shown: about ±20.0 points" in picture.sentence
     (axes,) = picture.draw(LIGHT).get_axes()
     assert not axes.collections
 
 
 def test_embeddings_have_a_panel_a_measure(contents: Contents) -> None:
-    contents.logs = {"pretrain-swcl": _log(0.5, 0.8), "pretrain-byol": _log(0.5, 0.2).drop(columns="alignment")}
-    picture = health_chart(contents)
+    contents.logs = {
+        Training(PRETRAIN, name="swcl"): _log(0.5, 0.8),
+        Training(PRETRAIN, name="byol"): _log(0.5, 0.2).drop(columns="alignment"),
+    }
+    picture = embeddings_figure(contents)
     assert picture is not None and "byol 0.20; swcl 0.80" in picture.alt
     spread, distance = (axes for axes in picture.draw(LIGHT).get_axes() if axes.get_visible())
     assert [line.get_label() for line in spread.lines] == ["byol", "swcl"]
@@ -75,4 +80,4 @@ def test_embeddings_have_a_panel_a_measure(contents: Contents) -> None:
 
 def test_logs_without_probes_or_embeddings_give_nothing(contents: Contents) -> None:
     """As in the golden workspace, whose log holds the loss alone."""
-    assert probe_chart(contents) is None and health_chart(contents) is None
+    assert probe_figure(contents) is None and embeddings_figure(contents) is None

@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.figures.results import TALLEST, confusion, confusion_matrices, results_charts, score_histogram
+from swcl_cli.reporting.figures.confusions import confusion, confusion_matrices
+from swcl_cli.reporting.figures.lesion_scores import lesion_scores
+from swcl_cli.reporting.figures.results import TALLEST, results_figures
 from swcl_cli.reporting.figures.style import DARK, LIGHT
 from tests.reporting.predictions import classified, contents_of, results
 
@@ -18,7 +20,7 @@ def _title(axes: Axes) -> str:
 
 
 def test_each_run_is_a_dot_and_their_mean_a_bar(contents: Contents) -> None:
-    (picture,) = results_charts(contents)
+    (picture,) = results_figures(contents)
     assert picture.name == "results"
     assert "IDRiD: random 50.0; imagenet 100.0; swcl 83.3. DRIVE: random 75.0; swcl 75.0." in picture.alt
     idrid, drive = picture.draw(LIGHT).get_axes()
@@ -32,16 +34,16 @@ def test_many_tasks_and_initialisations_have_a_picture_a_task(tmp_path: Path) ->
         for task in ("drive", "stare", "chase-db1")
         for place in range(11)
     ]
-    pictures = results_charts(contents_of(tmp_path, [], measured))
+    pictures = results_figures(contents_of(tmp_path, [], measured))
     assert [picture.name for picture in pictures] == ["results-drive", "results-chase-db1", "results-stare"]
     assert all(picture.draw(LIGHT).get_figheight() <= TALLEST for picture in pictures)
     assert all(len(picture.alt) <= 600 for picture in pictures)
 
 
 def test_without_a_test_score_there_is_no_chart(tmp_path: Path) -> None:
-    assert results_charts(contents_of(tmp_path, [])) == []
+    assert results_figures(contents_of(tmp_path, [])) == []
     validated = results("drive", "swcl", "seed0", "f1", 0.5, split="val")
-    assert results_charts(contents_of(tmp_path, [], [validated])) == []
+    assert results_figures(contents_of(tmp_path, [], [validated])) == []
 
 
 def test_confusion_counts_rows_as_truth() -> None:
@@ -76,7 +78,7 @@ def test_the_sentence_says_which_photographs(tmp_path: Path, split: str, words: 
 
 
 def test_labelled_and_unlabelled_scores_are_apart(contents: Contents) -> None:
-    picture = score_histogram(contents)
+    picture = lesion_scores(contents)
     assert picture is not None
     for words in (
         "no image label: 40 patches",

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from swcl_cli.reporting.evidence.contents import Contents, read_contents
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.reporting.findings.cautions import Caution, cautions
 from swcl_cli.workspace import Workspace, write_text
 

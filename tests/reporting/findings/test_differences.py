@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.findings.differences import _of_many, comparisons, differences_table
-from swcl_cli.reporting.tables.results import scores
+from swcl_cli.reporting.findings.differences import comparisons
+from swcl_cli.reporting.findings.scores import scores
+from swcl_cli.reporting.tables.differences import differences_table, of_many
 from swcl_cli.reporting.tables.table import Cell, Table
 
 
@@ -44,7 +45,7 @@ def test_differences_are_those_of_table_two(contents: Contents) -> None:
     found, left_out = comparisons(contents)
     assert len(found) == 6 and not left_out
     for one in found:
-        assert one.found.value == pytest.approx(means[one.task, one.name] - means[one.task, one.against], abs=1e-9)
+        assert one.gap.value == pytest.approx(means[one.task, one.name] - means[one.task, one.against], abs=1e-9)
 
 
 def test_two_identical_initialisations_do_not_differ(contents: Contents) -> None:
@@ -124,7 +125,7 @@ def test_the_reference_was_fine_tuned_alike_where_there_is_one(contents: Content
 
 def test_comparisons_are_counted(contents: Contents) -> None:
     assert "makes 4 comparisons" in _notes(contents) and "one in twenty would" in _notes(contents)
-    assert "about 2 of them would" in _of_many(40)
+    assert "about 2 of them would" in of_many(40)
 
 
 def test_records_are_numbers(contents: Contents) -> None:

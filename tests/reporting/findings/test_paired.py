@@ -13,8 +13,8 @@ from swcl_cli import chance
 from swcl_cli.evaluation import resampling
 from swcl_cli.evaluation.metrics import auc
 from swcl_cli.reporting.findings import paired
-from swcl_cli.reporting.findings.differences import points
 from swcl_cli.reporting.findings.paired import Sampled, best_other, difference, sample
+from swcl_cli.reporting.tables.differences import points
 
 RESAMPLES = 60
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from swcl_cli.reporting.findings import names
-from swcl_cli.reporting.findings.published import TABLE_THREE, TABLE_TWO, listed, paper_score
+from swcl_cli.catalogue.encoders import NATURAL
+from swcl_cli.catalogue.paper import INITIALISATIONS, TABLE_THREE, TABLE_TWO, TASK_ORDER
+from swcl_cli.reporting.findings.published import listed, paper_score
 
 
 def _best(task: str, among: list[str]) -> str:
@@ -13,18 +14,18 @@ def _best(task: str, among: list[str]) -> str:
 
 
 def test_table_two_has_all_rows_and_columns() -> None:
-    assert set(TABLE_TWO) == set(names.INITIALISATIONS) - {"imagenet"}
-    assert {len(row) for row in TABLE_TWO.values()} == {len(names.TASKS)}
+    assert set(TABLE_TWO) == set(INITIALISATIONS) - {"imagenet"}
+    assert {len(row) for row in TABLE_TWO.values()} == {len(TASK_ORDER)}
 
 
 def test_best_ones_are_those_that_the_paper_marks() -> None:
-    best = {task: _best(task, list(TABLE_TWO)) for task in names.TASKS}
+    best = {task: _best(task, list(TABLE_TWO)) for task in TASK_ORDER}
     assert best == {
         "messidor": "bit-m", "idrid": "bit-s", "refuge-cls": "swcl", "drive": "bit-s", "chase-db1": "swcl",
         "stare": "bit-m", "refuge-seg": "bit-m",
     }  # fmt: skip
-    retinal = [name for name in TABLE_TWO if name not in ("random", *names.NATURAL)]
-    assert {task: _best(task, retinal) for task in names.TASKS} == {
+    retinal = [name for name in TABLE_TWO if name not in ("random", *NATURAL)]
+    assert {task: _best(task, retinal) for task in TASK_ORDER} == {
         "messidor": "swcl", "idrid": "swcl", "refuge-cls": "swcl", "drive": "multitask", "chase-db1": "swcl",
         "stare": "swcl", "refuge-seg": "swcl-image",
     }  # fmt: skip

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from swcl_cli.reporting.figures.style import Picture, new_figure, render
+from swcl_cli.catalogue.paper import INITIALISATIONS, TASK_ORDER
+from swcl_cli.reporting.figures.style import Figure, new_drawing
 from swcl_cli.reporting.findings.cautions import Caution
 from swcl_cli.reporting.findings.glance import Fact
-from swcl_cli.reporting.findings.names import INITIALISATIONS, TASKS
-from swcl_cli.reporting.page.html import Section, render_page
+from swcl_cli.reporting.page.html import render_page
+from swcl_cli.reporting.page.rendering import render
+from swcl_cli.reporting.page.sections import Section
 from swcl_cli.reporting.tables.table import Cell, Table
 from swcl_cli.settings import ReportSettings
 from swcl_cli.steps import report
@@ -58,8 +60,8 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cells = [[Cell(f"{50 + row + column}.0 ± 10.0 (n = 25)") for column in range(7)] for row in range(11)]
     names = [Cell(name) for name in (*INITIALISATIONS[:10], "swcl" + "x" * 200)]
     rows = tuple((name, *row) for name, row in zip(names, cells, strict=True))
-    table = Table("results", "Results", "Each.", ("initialisation", *(f"{task} (F1)" for task in TASKS)), rows)
-    picture = Picture("tall", "Tall", "A chart.", "A chart.", lambda theme: new_figure(theme, 7, 20))
+    table = Table("results", "Results", "Each.", ("initialisation", *(f"{task} (F1)" for task in TASK_ORDER)), rows)
+    picture = Figure("tall", "Tall", "A chart.", "A chart.", lambda theme: new_drawing(theme, 7, 20))
     cautions = [Caution(f"Warning {n}, with several cases.", ("y" * 150, "z", "z", "z")) for n in range(9)]
     facts = [Fact("12,345", f"of the kind {'n' * n}") for n in range(0, 50, 5)]
     long = Table("long", "Long", "Many.", ("run", "value"), tuple((Cell(f"run {n}"), Cell("1.0")) for n in range(99)))

@@ -3,18 +3,20 @@ from __future__ import annotations
 import pytest
 
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.figures.style import Picture, Rendered, new_figure
+from swcl_cli.reporting.figures.style import Figure, new_drawing
 from swcl_cli.reporting.findings.cautions import Caution
 from swcl_cli.reporting.findings.glance import Fact, facts
 from swcl_cli.reporting.findings.origins import Origin
-from swcl_cli.reporting.page.html import Section, by_place, columns_of_words, render_page
+from swcl_cli.reporting.page.html import by_place, columns_of_words, render_page
+from swcl_cli.reporting.page.rendering import Rendered
+from swcl_cli.reporting.page.sections import Section
 from swcl_cli.reporting.tables.table import Cell, Table
 
 NASTY = "<script>alert('&\"')</script>"
 
 
 def test_every_text_is_escaped() -> None:
-    picture = Picture(NASTY, NASTY, NASTY, NASTY, lambda theme: new_figure(theme, 1, 1))
+    picture = Figure(NASTY, NASTY, NASTY, NASTY, lambda theme: new_drawing(theme, 1, 1))
     drawn = Rendered(picture, b"", b"", "data:,", "data:,", (1, 1))
     table = Table(NASTY, NASTY, NASTY, (NASTY,), ((Cell(NASTY, best=True),),), (NASTY,))
     origin = Origin(NASTY, NASTY, NASTY, ((NASTY, NASTY),), ((NASTY, NASTY),), ((NASTY, NASTY),))

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from swcl_cli import console
 from swcl_cli.legible import legible
-from swcl_cli.reporting.figures.style import LIGHT, Picture, new_figure, render
+from swcl_cli.reporting.figures.style import LIGHT, Figure, new_drawing
 from swcl_cli.reporting.figures.texts import shortened
-from swcl_cli.reporting.page.html import Section, render_page
+from swcl_cli.reporting.page.html import render_page
+from swcl_cli.reporting.page.rendering import render
+from swcl_cli.reporting.page.sections import Section
 from swcl_cli.reporting.tables.formats import to_csv, to_latex, to_markdown
 from swcl_cli.reporting.tables.table import Cell, Table
 
@@ -92,14 +94,14 @@ class _Read(HTMLParser):
 
 
 def _read(name: str) -> _Read:
-    picture = Picture("p", name, name, name, lambda theme: new_figure(theme, 1, 1))
+    picture = Figure("p", name, name, name, lambda theme: new_drawing(theme, 1, 1))
     drawn = {"p": DRAWN}
     parser = _Read()
     parser.feed(render_page(True, [], [], [Section("s", name, [_table(name)], [picture])], drawn, []))
     return parser
 
 
-DRAWN = render(Picture("p", "", "", "", lambda theme: new_figure(theme, 1, 1)))
+DRAWN = render(Figure("p", "", "", "", lambda theme: new_drawing(theme, 1, 1)))
 
 
 @settings(deadline=None, max_examples=50)
@@ -115,7 +117,7 @@ def test_figures(name: str) -> None:
     """Valid XML, nothing but outlines, and no name so long that it takes the place of the data."""
 
     def draw(theme: object) -> object:
-        figure = new_figure(LIGHT, 4, 3)
+        figure = new_drawing(LIGHT, 4, 3)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], label=name)
         axes.set_yticks([0, 1], [name, "x"])
@@ -123,7 +125,7 @@ def test_figures(name: str) -> None:
         figure.legend()
         return figure
 
-    drawn = render(Picture("p", name, name, name, draw))  # type: ignore[arg-type]
+    drawn = render(Figure("p", name, name, name, draw))  # type: ignore[arg-type]
     assert {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(drawn.svg).iter()}.isdisjoint(
         {"text", "script", "a", "foreignObject"}
     )

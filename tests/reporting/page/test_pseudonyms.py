@@ -13,9 +13,12 @@ import pytest
 from matplotlib.text import Text
 from safetensors.numpy import load_file, save_file
 
-from swcl_cli.reporting.evidence.contents import Contents, read_contents
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.identities import IDS, PATHS
+from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.reporting.findings.cautions import Caution
-from swcl_cli.reporting.page.pseudonyms import IDS, PATHS, Pseudonyms
+from swcl_cli.reporting.page.pseudonyms import Pseudonyms
+from swcl_cli.reporting.page.sections import sections
 from swcl_cli.reporting.tables.table import Cell, Table
 from swcl_cli.settings import ReportSettings
 from swcl_cli.steps import report
@@ -96,7 +99,7 @@ def test_no_byte_of_the_report_holds_an_id(
 
 
 def test_the_numbers_stay(secret: Workspace, contents: Contents) -> None:
-    hidden, shown = (report.sections(each, photographs=False) for each in (read_contents(secret), contents))
+    hidden, shown = (sections(each, photographs=False) for each in (read_contents(secret), contents))
     tables = [{table.name: table.rows for section in each for table in section.tables} for each in (hidden, shown)]
     assert tables[0].keys() == tables[1].keys() and len(tables[0]) > 5
     for name in tables[0].keys() - {"datasets"}:  # which counts the quarantine list

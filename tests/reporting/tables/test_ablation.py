@@ -5,8 +5,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from swcl_cli.reporting.evidence.contents import Artefact, Contents, read_contents
-from swcl_cli.reporting.findings.configurations import SWCL, Configuration
+from swcl_cli.reporting.evidence.contents import Artefact, Contents
+from swcl_cli.reporting.evidence.reading import read_contents
+from swcl_cli.reporting.findings.configurations import Configuration
+from swcl_cli.reporting.findings.names import SWCL
 from swcl_cli.reporting.findings.recipes import preset_recipe
 from swcl_cli.reporting.tables.ablation import ablation_table
 from swcl_cli.reporting.tables.results import results_table

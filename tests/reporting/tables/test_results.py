@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
-from swcl_cli.reporting.tables.results import results_table, runs_table, scores
+from swcl_cli.reporting.findings.scores import scores
+from swcl_cli.reporting.tables.results import results_table, runs_table
 from swcl_cli.reporting.tables.table import Cell, Table
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.settings.resolve import resolve

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
+from swcl_cli.reporting.tables.datasets import datasets_table
 from swcl_cli.reporting.tables.labeler import labeler_outcomes_table, labeler_table
 from swcl_cli.reporting.tables.patches import (
     judged_thresholds_table,
@@ -11,7 +12,7 @@ from swcl_cli.reporting.tables.patches import (
     judgement_table,
     swap_table,
 )
-from swcl_cli.reporting.tables.table import Table, datasets_table
+from swcl_cli.reporting.tables.table import Table
 
 
 def _texts(table: Table | None) -> list[list[str]]:

@@ -4,28 +4,31 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
+from swcl_cli.catalogue.labels import Question
 from swcl_cli.evaluation.metrics import auc, roc_points
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.figures.probabilities import Run, Scored, mean_roc, reliability_chart, roc_chart
-from swcl_cli.reporting.figures.style import LIGHT, Picture
-from swcl_cli.reporting.findings.questions import Question, grade_of, question_of
-from swcl_cli.reporting.tables.labeler import labeler_charts
+from swcl_cli.reporting.figures.labeler import labeler_figures
+from swcl_cli.reporting.figures.reliability import reliability_figure
+from swcl_cli.reporting.figures.roc import mean_roc, roc_figure
+from swcl_cli.reporting.figures.style import LIGHT, Figure
+from swcl_cli.reporting.findings.probabilities import Probabilities, Scored
+from swcl_cli.reporting.findings.questions import grade_of, question_of
 
 QUESTION = Question("glaucoma", "photographs with glaucoma", "photographs without")
 
 
-def _run(seed: int, count: int = 40) -> Run:
+def _run(seed: int, count: int = 40) -> Probabilities:
     rng = np.random.default_rng(seed)
     truth = rng.random(count) < 0.4
-    return Run(truth, np.round(rng.random(count) * 0.6 + 0.4 * truth, 1))  # rounded: some scores are equal
+    return Probabilities(truth, np.round(rng.random(count) * 0.6 + 0.4 * truth, 1))  # rounded: some scores are equal
 
 
-def _panels(picture: Picture) -> list[Axes]:
+def _panels(picture: Figure) -> list[Axes]:
     return picture.draw(LIGHT).get_axes()
 
 
 def test_roc_and_reliability_of_the_labeler(contents: Contents) -> None:
-    roc, diagram = labeler_charts(contents)
+    roc, diagram = labeler_figures(contents)
     assert "labeler AUC 75.0 [75.0, 75.0], at 0.5 sensitivity 50.0 and specificity 50.0" in roc.alt
     assert "4 validation photographs, 2 of them abnormal" in roc.sentence
     assert (
@@ -42,7 +45,7 @@ def test_roc_and_reliability_of_the_labeler(contents: Contents) -> None:
     assert above.lines[0].get_ydata() == pytest.approx([0, 100, 0, 100])
     assert [bar.get_height() for bar in below.patches] == [1, 0, 0, 0, 1, 0, 1, 0, 1, 0]  # type: ignore[attr-defined]
     contents.labeler_scores = None
-    assert labeler_charts(contents) == []
+    assert labeler_figures(contents) == []
 
 
 def test_the_mean_of_one_curve_is_the_curve() -> None:
@@ -55,8 +58,8 @@ def test_the_mean_of_one_curve_is_the_curve() -> None:
 
 def test_a_mean_curve_by_hand() -> None:
     """One finds both cases at once; the other a half of them, then takes both others for cases."""
-    perfect = Run(np.array([True, True, False, False]), np.array([0.9, 0.8, 0.2, 0.1]))
-    half = Run(np.array([True, True, False, False]), np.array([0.9, 0.1, 0.8, 0.7]))
+    perfect = Probabilities(np.array([True, True, False, False]), np.array([0.9, 0.8, 0.2, 0.1]))
+    half = Probabilities(np.array([True, True, False, False]), np.array([0.9, 0.1, 0.8, 0.7]))
     assert np.transpose(mean_roc([perfect, half])).tolist() == [[0, 0], [0, 0.75], [1, 0.75], [1, 1]]
 
 
@@ -69,7 +72,7 @@ def test_under_a_mean_curve_lies_the_mean_of_the_areas() -> None:
 
 def test_several_curves_have_lines_of_their_own() -> None:
     scored = [Scored(f"<{place}>", (_run(place), _run(place + 1)), "50") for place in range(11)]
-    roc = roc_chart("roc", "ROC", "Many.", scored, QUESTION)
+    roc = roc_figure("roc", "ROC", "Many.", scored, QUESTION)
     (axes,) = _panels(roc)
     curves = [line for line in axes.lines if str(line.get_label()).startswith("<")]
     assert len({(line.get_color(), line.get_linestyle()) for line in curves}) == 11
@@ -79,31 +82,33 @@ def test_several_curves_have_lines_of_their_own() -> None:
 
 def test_colours_are_those_of_the_whole_report() -> None:
     scored = [Scored("b", (_run(0),), "50")]
-    (axes,) = _panels(roc_chart("roc", "ROC", "", scored, QUESTION, ["a", "b"]))
-    (alone,) = _panels(roc_chart("roc", "ROC", "", scored, QUESTION))
+    (axes,) = _panels(roc_figure("roc", "ROC", "", scored, QUESTION, ["a", "b"]))
+    (alone,) = _panels(roc_figure("roc", "ROC", "", scored, QUESTION))
     assert axes.lines[1].get_color() != alone.lines[1].get_color()
 
 
 def test_bins_hold_all_runs_and_errors_are_averaged() -> None:
     """Two photographs a run at 0.95: of the first run both are cases (error 5), of the second none (error 95)."""
     sure = np.array([0.95, 0.95])
-    scored = Scored("swcl", (Run(np.array([True, True]), sure), Run(np.array([False, False]), sure)))
+    scored = Scored(
+        "swcl", (Probabilities(np.array([True, True]), sure), Probabilities(np.array([False, False]), sure))
+    )
     assert scored.calibration_error == pytest.approx(0.5)
     assert scored.pooled.count.tolist() == [0] * 9 + [4] and scored.pooled.share[9] == 0.5
-    picture = reliability_chart("r", "R", "One.", [scored], QUESTION)
+    picture = reliability_figure("r", "R", "One.", [scored], QUESTION)
     assert "ECE 50.0, by bins 95.0 predicted, 50.0 observed (n = 4)" in picture.alt
     assert "averaged over the runs" in picture.sentence
 
 
 def test_many_reliability_diagrams_stand_side_by_side() -> None:
     scored = [Scored(f"<{place}>", (_run(place),), "50") for place in range(5)]
-    picture = reliability_chart("r", "R", "Many.", scored, QUESTION)
+    picture = reliability_figure("r", "R", "Many.", scored, QUESTION)
     shown = [axes for axes in _panels(picture) if axes.get_visible()]
     errors = [100 * one.calibration_error for one in scored]
     assert [axes.get_title() or axes.get_title("left") for axes in shown] == [
         f"<{place}>\nECE {error:.1f}" for place, error in enumerate(errors)
     ]
-    together = reliability_chart("r", "R", "Few.", scored[:4], QUESTION)
+    together = reliability_figure("r", "R", "Few.", scored[:4], QUESTION)
     assert len(_panels(together)) == 2
 
 

@@ -1,0 +1,81 @@
+"""Reads what fine-tuning left: results, predictions and grids of each task and initialisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from swcl_cli.errors import SwclError
+from swcl_cli.reporting.evidence import columns
+from swcl_cli.reporting.evidence.columns import LIKELIHOOD, POSITIVE
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.damage import unusable
+from swcl_cli.reporting.evidence.reader import Reader, read_frame
+from swcl_cli.reporting.evidence.runs import FINETUNE
+from swcl_cli.reporting.evidence.stored import read_table
+from swcl_cli.workspace import Workspace
+
+
+def read_finetuned(workspace: Workspace, reader: Reader, contents: Contents) -> None:
+    """Results, predictions and grids of each task and name. Of a copied folder the folder's own names count."""
+    frames: dict[str, list[pd.DataFrame]] = {"results": [], "classified": [], "segmented": [], "grids": []}
+    for path in sorted(workspace.root.glob("finetune/*/*/results.parquet")):
+        task, name = path.parent.parent.name, path.parent.name
+        results = reader.read(path, partial(_of_task, task, partial(read_frame, columns.RESULTS)))
+        artefact = reader.artefact(path, FINETUNE) if results is not None else None
+        if results is None or artefact is None:
+            continue
+        contents.finetuned[task, name] = artefact
+        for part in sorted(path.parent.glob("*/results.parquet")):
+            run = reader.artefact(part, FINETUNE)
+            if run is not None:
+                contents.runs[task, name, part.parent.name] = run
+        predictions, grid = path.with_name("predictions.parquet"), path.with_name("grid.parquet")
+        if not predictions.exists():
+            contents.damaged.append(unusable(workspace.relative(predictions), FileNotFoundError(), workspace.root))
+        frames_here = {"results": results}
+        kind = reader.read(predictions, _kind)
+        if kind:
+            read = _classified if kind == "classified" else partial(read_frame, columns.SEGMENTED)
+            frames_here[kind] = reader.read(predictions, partial(_of_task, task, read))
+        frames_here["grids"] = reader.read(grid, partial(read_frame, columns.GRID))
+        for key, frame in frames_here.items():
+            frames[key] += [] if frame is None else [frame.assign(task=task, name=name)]
+    for key, parts in frames.items():
+        if parts:
+            setattr(contents, key, pd.concat(parts, ignore_index=True))
+
+
+def _of_task(task: str, read: Callable[[Path], pd.DataFrame], path: Path) -> pd.DataFrame:
+    frame = read(path)
+    if others := set(frame["task"]) - {task}:
+        raise SwclError(f"it is of the task {min(others)}")
+    return frame
+
+
+def _kind(path: Path) -> str:
+    return "classified" if "head" in pq.read_schema(path).names else "segmented"
+
+
+def _classified(path: Path) -> pd.DataFrame:
+    """CLASS_COLUMNS. Raises SwclError where a row has not the probabilities of its classes."""
+    table = read_table(path, columns.CLASSIFIED)
+    lists = table["probabilities"].combine_chunks()
+    truth, prediction = table["truth"].to_numpy(), table["prediction"].to_numpy()
+    classes = pc.list_value_length(lists).fill_null(0).to_numpy()
+    starts = np.cumsum(classes) - classes
+    flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    named = (np.minimum(truth, prediction) >= 0) & (np.maximum(truth, prediction) < classes)
+    if not (named.all() and ((flat >= 0) & (flat < 1.001)).all()):
+        raise SwclError("a row has not the probabilities of its classes")
+    frame = table.drop_columns("probabilities").to_pandas()
+    frame[LIKELIHOOD] = flat[starts + truth].astype(np.float32)
+    flat[starts] = 0
+    frame[POSITIVE] = np.minimum(np.add.reduceat(flat, starts), 1)
+    return frame

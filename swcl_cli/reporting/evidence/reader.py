@@ -1,0 +1,48 @@
+"""Reads single files of a workspace, and notes those that can't be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+import pyarrow as pa
+
+from swcl_cli.errors import SwclError
+from swcl_cli.reporting.evidence.contents import Artefact, Contents
+from swcl_cli.reporting.evidence.stored import described, read_table
+from swcl_cli.workspace import Workspace, fingerprint
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Reads files of a workspace; those that can't be read are noted in the contents."""
+
+    def __init__(self, workspace: Workspace, contents: Contents) -> None:
+        self.workspace, self.contents = workspace, contents
+
+    def read(self, path: Path, read: Callable[[Path], T]) -> T | None:
+        """None where the file is missing or damaged."""
+        if not path.exists():
+            return None
+        return self.contents.attempt(lambda: read(_filled(path)), file=self.workspace.relative(path))
+
+    def artefact(self, path: Path, step: str, required: Sequence[str] = ()) -> Artefact | None:
+        """Of this step, with these settings."""
+        return self.read(path, lambda path: read_artefact(self.workspace, path, step, required))
+
+
+def _filled(path: Path) -> Path:
+    if path.suffix in (".parquet", ".safetensors", ".csv") and not path.stat().st_size:
+        raise SwclError("it is empty")
+    return path
+
+
+def read_artefact(workspace: Workspace, path: Path, step: str, required: Sequence[str] = ()) -> Artefact:
+    return Artefact(workspace.relative(path), described(path, [step], required), fingerprint(path))
+
+
+def read_frame(schema: pa.Schema, path: Path) -> pd.DataFrame:
+    return read_table(path, schema).to_pandas()

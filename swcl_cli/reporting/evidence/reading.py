@@ -1,0 +1,139 @@
+"""Reads a workspace for the report. A file that can't be read is named; the rest is still used."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from swcl_cli.errors import SwclError
+from swcl_cli.reporting.evidence import columns
+from swcl_cli.reporting.evidence.contents import Artefact, Contents, DataSet
+from swcl_cli.reporting.evidence.damage import remedy
+from swcl_cli.reporting.evidence.finetuned import read_finetuned
+from swcl_cli.reporting.evidence.logs import read_log
+from swcl_cli.reporting.evidence.reader import Reader, read_artefact, read_frame
+from swcl_cli.reporting.evidence.runs import FINETUNE, LABELER, PRETRAIN, Training, encoder_files, training_folders
+from swcl_cli.reporting.evidence.stored import described, is_ours
+from swcl_cli.reporting.evidence.unfinished import Progress, Tuned, Unfinished
+from swcl_cli.settings import STEPS
+from swcl_cli.workspace import LOG, Workspace, differences
+
+MEASURED = ("auc", "auc_low", "auc_high", "best_auc", "best_epoch")  # what a labeler remembers of its validation
+
+
+def read_contents(workspace: Workspace) -> Contents:
+    """Everything that the report speaks of. Raises SwclError where the workspace holds nothing of it."""
+    contents = Contents(workspace.root, phantom=workspace.phantom.is_dir())
+    reader = Reader(workspace, contents)
+    _read_data(workspace, reader, contents)
+    _read_weak_labels(workspace, reader, contents)
+    for path in encoder_files(workspace):
+        if reader.read(path, is_ours) and (encoder := reader.read(path, partial(_encoder, workspace))):
+            contents.encoders[path.stem] = encoder
+    read_finetuned(workspace, reader, contents)
+    _read_logs(workspace, reader, contents)
+    contents.unfinished = _progress(workspace, reader, contents)
+    if contents.empty:
+        start = "Start with `swcl prep phantom` or `swcl prep odir SOURCE`, then `swcl train-labeler`. Or: make demo"
+        raise SwclError("\n".join([f"{workspace.root} holds nothing to report yet.", *(contents.damaged or [start])]))
+    return contents
+
+
+def _read_data(workspace: Workspace, reader: Reader, contents: Contents) -> None:
+    for name in workspace.prepared():
+        images = reader.read(workspace.manifest(name), partial(read_frame, columns.MANIFEST))
+        artefact = None if images is None else reader.artefact(workspace.manifest(name), "prep")
+        if images is not None and artefact:
+            problems = reader.read(workspace.quarantine(name), _problems)
+            contents.datasets[name] = DataSet(name, artefact, images, problems or Counter())
+
+
+def _problems(path: Path) -> Counter[str]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        rows = csv.DictReader(handle)
+        if "problem" not in (rows.fieldnames or ()):
+            raise SwclError("it has no column problem")
+        return Counter(row["problem"] or "no problem named" for row in rows)
+
+
+def _read_weak_labels(workspace: Workspace, reader: Reader, contents: Contents) -> None:
+    """The labeler and the patches that it scored."""
+    contents.labeler = reader.read(workspace.labeler, partial(_labeler, workspace))
+    contents.labeler_scores = reader.read(workspace.labeler_scores, partial(_labeler_scores, contents.labeler))
+    patches = reader.read(workspace.swap, partial(read_frame, columns.SWAP))
+    contents.swap = None if patches is None else reader.artefact(workspace.swap, "make-swap", ["threshold"])
+    contents.patches = patches if contents.swap else None
+    contents.cams = reader.read(workspace.run("make-swap") / "cams.safetensors", _maps) or {}
+
+
+def _labeler(workspace: Workspace, path: Path) -> Artefact:
+    labeler = read_artefact(workspace, path, LABELER)
+    measured = labeler.provenance.get("validation", {})
+    if measured and (lacking := [name for name in MEASURED if not isinstance(measured.get(name), int | float)]):
+        raise SwclError(f"it does not say its {', '.join(lacking)}: it is of another version")
+    return labeler
+
+
+def _labeler_scores(labeler: Artefact | None, path: Path) -> pd.DataFrame:
+    frame = read_frame(columns.LABELER_SCORES, path)
+    if labeler is None or differences(described(path, [LABELER]), labeler.provenance):
+        raise SwclError("it is not of the labeler that is here")
+    return frame
+
+
+def _maps(path: Path) -> dict[str, NDArray[np.uint8]]:
+    maps = dict(sorted(load_file(path).items()))
+    if any(values.ndim != 2 or values.dtype != np.uint8 for values in maps.values()):
+        raise SwclError("it holds something else than maps")
+    return maps
+
+
+def _encoder(workspace: Workspace, path: Path) -> Artefact | None:
+    """None where it is a copy of a labeler or of a fine-tuned model."""
+    made = described(path, [PRETRAIN, FINETUNE, LABELER])
+    return read_artefact(workspace, path, PRETRAIN) if made["step"] == PRETRAIN else None
+
+
+def _read_logs(workspace: Workspace, reader: Reader, contents: Contents) -> None:
+    for training, folder in training_folders(workspace).items():
+        log = reader.read(folder / LOG, read_log)
+        if log is None:
+            continue
+        contents.logs[training] = log.records
+        if log.lost:
+            name = workspace.relative(folder / LOG)
+            lines = "a line is" if log.lost == 1 else f"{log.lost:,} lines are"
+            contents.damaged.append(f"{name}: {lines} damaged and left out. {remedy(name)}")
+
+
+def _progress(workspace: Workspace, reader: Reader, contents: Contents) -> list[Unfinished]:
+    """A training is finished when its artefact is there and no resume state lies beside its log."""
+    held = contents.results[["task", "name", "run"]].drop_duplicates()
+    tuned = {}
+    for (task, name), artefact in contents.finetuned.items():
+        runs = held.loc[(held["task"] == task) & (held["name"] == name), "run"]
+        tuned[task, name] = Tuned(set(runs), _wanted(artefact.settings))
+    done = {Training(FINETUNE, task, name, run) for task, name, run in held.itertuples(index=False)}
+    done |= {Training(PRETRAIN, name=path.stem) for path in encoder_files(workspace)}
+    done |= {Training(LABELER)} if workspace.labeler.exists() else set()
+
+    def settings_of(path: Path) -> Mapping[str, Any]:
+        made = reader.read(path, lambda path: described(path, list(STEPS)))
+        return made["settings"] if made else {}
+
+    return Progress(workspace, contents.logs, settings_of).unfinished(done, tuned)
+
+
+def _wanted(settings: Mapping[str, Any]) -> int | None:
+    """How many runs a results.parquet is to hold."""
+    seeds, folds = settings.get("seeds"), settings.get("folds")
+    return seeds * max(folds if isinstance(folds, int) else 0, 1) if isinstance(seeds, int) else None

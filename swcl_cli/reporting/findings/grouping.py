@@ -1,0 +1,32 @@
+"""Splits rows of results or predictions by task, initialisation and head, in the paper's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from swcl_cli.reporting.findings.names import ordered_initialisations, ordered_tasks, slug
+
+
+def by_task(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    for task in ordered_tasks(rows["task"]):
+        yield task, rows[rows["task"] == task]
+
+
+def by_initialisation(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    for name in ordered_initialisations(rows["name"]):
+        yield name, rows[rows["name"] == name]
+
+
+def by_head(predictions: pd.DataFrame) -> Iterator[tuple[str, str, bool, pd.DataFrame]]:
+    """Task, head, whether it is the task's only one, and the rows of each."""
+    for task, of_task in by_task(predictions):
+        heads = list(of_task["head"].unique())
+        for head in heads:
+            yield task, head, len(heads) == 1, of_task[of_task["head"] == head]
+
+
+def file_name(kind: str, task: str, head: str, only: bool) -> str:
+    """Of a figure of one head: `roc-idrid-dr-grade`, or `roc-messidor` where the task has no other head."""
+    return "-".join([kind, slug(task), *([] if only else [slug(head)])])

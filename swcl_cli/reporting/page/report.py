@@ -1,0 +1,83 @@
+"""Makes the report: its sections, then its figures one by one, then its files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.figures.style import Figure
+from swcl_cli.reporting.findings.cautions import cautions
+from swcl_cli.reporting.findings.consistency import straightened
+from swcl_cli.reporting.findings.glance import facts
+from swcl_cli.reporting.findings.origins import origins
+from swcl_cli.reporting.page.html import render_page
+from swcl_cli.reporting.page.pseudonyms import Pseudonyms
+from swcl_cli.reporting.page.rendering import Rendered, render
+from swcl_cli.reporting.page.sections import sections
+from swcl_cli.reporting.tables.formats import to_csv, to_latex, to_markdown
+from swcl_cli.reporting.tables.table import Cell, Table
+
+FORMATS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
+
+
+class Report:
+    """What is shown of a workspace. Without photographs, names stand for the ids of patients and photographs."""
+
+    def __init__(self, contents: Contents, photographs: bool = True) -> None:
+        self.contents, self.photographs = straightened(contents), photographs
+        self.sections = sections(self.contents, photographs)
+        self.pseudonyms = None if photographs else Pseudonyms(self.contents)
+        self.rendered: dict[str, Rendered] = {}
+        self.tables: list[Table] = []
+        self.warnings = 0
+
+    @property
+    def figures(self) -> list[Figure]:
+        """Those to be drawn."""
+        figures = [figure for section in self.sections for figure in section.figures]
+        return [figure for figure in figures if self.photographs or not figure.photographic]
+
+    def draw(self, figure: Figure) -> None:
+        """A figure that can't be drawn is named among the damaged."""
+        words = f"The figure {figure.title!r} is left out: "
+        if rendered := self.contents.attempt(lambda: render(figure, self.pseudonyms), words):
+            self.rendered[figure.name] = rendered
+
+    def files(self) -> dict[str, bytes]:
+        """Tables, figures and, last, the page, by their places in the folder of the report."""
+        contents = self.contents
+        shown = [section for section in (section.only(self.rendered) for section in self.sections) if not section.empty]
+        glance, warnings, made = facts(contents), cautions(contents), origins(contents)
+        if self.pseudonyms:
+            glance, warnings, shown, made = self.pseudonyms.all_of((glance, warnings, shown, made))
+        page = render_page(contents.phantom, glance, warnings, shown, self.rendered, made, self.photographs)
+        self.warnings = len(warnings)
+        self.tables = [table for section in shown for table in (*section.tables, *section.folded)]
+        return {**_table_files(self.tables), **_figure_files(list(self.rendered.values())), "index.html": page.encode()}
+
+    def table_two(self) -> tuple[str, Sequence[str], Sequence[Sequence[str]]] | None:
+        """Caption, columns and rows for the terminal: * is the best, + the best of those pretrained on the retina."""
+        for table in self.tables:
+            if table.name == "results":
+                caption = "Percent, mean ± deviation; * best, + best of those pretrained on the retina only"
+                return caption, table.columns, [[_marked(cell) for cell in row] for row in table.rows]
+        return None
+
+
+def _marked(cell: Cell) -> str:
+    marks = f"{' *' if cell.best else ''}{' +' if cell.best_in_domain else ''}"
+    return f"{cell.text}{marks}{f' (paper {cell.published})' if cell.published else ''}"
+
+
+def _table_files(tables: Sequence[Table]) -> dict[str, bytes]:
+    return {
+        f"tables/{table.name}.{suffix}": write(table).encode() for table in tables for suffix, write in FORMATS.items()
+    }
+
+
+def _figure_files(figures: Sequence[Rendered]) -> dict[str, bytes]:
+    return {
+        f"figures/{each.figure.name}.{suffix}": data
+        for each in figures
+        for suffix, data in (("png", each.png), ("svg", each.svg))
+    }

@@ -1,0 +1,63 @@
+"""Table I: prepared photographs of each split beside the published numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from swcl_cli.data.manifest import SPLITS
+from swcl_cli.datasets import DATASETS, chase_db1, odir
+from swcl_cli.reporting.evidence.contents import Contents, DataSet
+from swcl_cli.reporting.findings.names import title
+from swcl_cli.reporting.tables.table import Cell, Table, count
+
+
+def datasets_table(contents: Contents) -> Table | None:
+    """A row for each data set that was prepared."""
+    if not contents.datasets:
+        return None
+    rows, records = [], []
+    for name, dataset in contents.datasets.items():
+        prepared = {split: int((dataset.images["split"] == split).sum()) for split in SPLITS}
+        published = _published(dataset)
+        patients, problems = dataset.images["patient_id"].nunique(), dataset.problems.total()
+        counts = [_beside(split, prepared, published) for split in SPLITS]
+        rows.append((Cell(title(name)), *counts, count(patients), count(problems)))
+        records.append((name, *prepared.values(), *(published.get(split) for split in SPLITS), patients, problems))
+    header = ("dataset", *SPLITS, *(f"{split}_published" for split in SPLITS), "patients", "listed_problems")
+    return Table(
+        name="datasets",
+        title="Data sets",
+        sentence="Photographs that were prepared, by split, and how many the publication of each data set counts.",
+        columns=("data set", "training", "validation", "test", "patients", "in quarantine.csv"),
+        rows=tuple(rows),
+        notes=(
+            "Where no validation photographs are published, a fifth of the training patients became them: of these. "
+            "quarantine.csv lists files that can't be used, labels without a file, and duplicates.",
+        ),
+        records=(header, *records),
+    )
+
+
+def _published(dataset: DataSet) -> Mapping[str, int]:
+    """By split, of the packaging that was prepared."""
+    name, made = dataset.name, dataset.artefact
+    published = DATASETS[name].published if name in DATASETS else {}
+    files = {PurePosixPath(path).name for path in made.inputs}
+    if name == "odir" and (kept := {split for split, (_, labels) in odir.PARTS.items() if labels in files}):
+        return {split: published[split] for split in kept}
+    if name == "odir" and files & set(odir.KAGGLE_LABELS):
+        return {"train": published["train"]}
+    if name == "chase-db1":
+        train = chase_db1.SPLITS.get(str(made.settings.get("chase_split")), published["train"])
+        return {"train": train, "test": sum(published.values()) - train}
+    return published
+
+
+def _beside(split: str, prepared: dict[str, int], published: Mapping[str, int]) -> Cell:
+    """Prepared of published; photographs that validate, where none are published for it, were published to train."""
+    drawn = prepared["val"] if "train" in published and "val" not in published else 0
+    if split == "val" and drawn:
+        return Cell(f"{drawn:,} of these", drawn)
+    number = prepared[split] + (drawn if split == "train" else 0)
+    return Cell(f"{number:,} of {published[split]:,}", prepared[split]) if split in published else count(number)

@@ -1,0 +1,87 @@
+"""The table of differences between initialisations on the same photographs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.findings.differences import BEST_OTHER, PATIENTS_ALONE, RANDOM, Comparison, comparisons
+from swcl_cli.reporting.findings.names import title
+from swcl_cli.reporting.findings.paired import RESAMPLES, Difference
+from swcl_cli.reporting.findings.splits import VALIDATION
+from swcl_cli.reporting.tables.table import Cell, Table, Value
+
+BOOTSTRAP = (
+    f"The intervals come from {RESAMPLES:,} resamples of the patients and, with them, of the runs: both "
+    "initialisations get the same patients and the same seeds, and the folds of a seed stay together. Where either has "
+    f"one seed alone, only patients are drawn ({PATIENTS_ALONE}): how much runs differ by chance is then not in the "
+    "interval, which is far too narrow; that of two or three seeds is somewhat too narrow."
+)
+
+
+def differences_table(contents: Contents) -> Table | None:
+    """Each initialisation minus random weights, and minus the best other one, with 95 % intervals."""
+    compared, left_out = comparisons(contents)
+    if not compared:
+        return None
+    rows = []
+    by_row: dict[tuple[str, str], dict[str, Comparison]] = {}
+    for each in compared:
+        by_row.setdefault((each.task, each.name), {})[each.kind] = each
+    for (task, name), kinds in by_row.items():
+        random, best = kinds.get(RANDOM), kinds.get(BEST_OTHER)
+        other = Cell(best.against if best else "")
+        where = ", validation" if next(iter(kinds.values())).split == VALIDATION else ""
+        rows.append((Cell(f"{title(task)}{where}", task), Cell(name), *_cells(random), other, *_cells(best)))
+    pairs = {(each.task, *sorted((each.name, each.against))) for each in compared}
+    notes = [BOOTSTRAP, of_many(len(pairs))]
+    if left_out:
+        notes.append(
+            "Not compared, since the stored predictions are missing or do not give the score of the run: "
+            f"{'; '.join(left_out)}."
+        )
+    header = (
+        *("task", "split", "initialisation", "against", "kind", "difference", "low", "high", "verdict"),
+        *("runs", "runs_against", "drawn"),
+    )
+    return Table(
+        name="differences",
+        title="Differences on the same photographs",
+        sentence="How many points each initialisation gains over random initial weights, and over the best other "
+        "initialisation, on the same photographs, with 95 % intervals of a paired bootstrap.",
+        columns=("task", "initialisation", "over random", "verdict", "best other", "over it", "verdict"),
+        rows=tuple(rows),
+        notes=tuple(notes),
+        records=(header, *map(_record, compared)),
+    )
+
+
+def _cells(comparison: Comparison | None) -> tuple[Cell, Cell]:
+    if comparison is None:
+        return Cell(), Cell()
+    gap = comparison.gap
+    drawn = "" if gap.with_runs else f" ({PATIENTS_ALONE})"
+    return Cell(points(gap), gap.value), Cell(f"{gap.verdict}{drawn}")
+
+
+def points(gap: Difference) -> str:
+    """`+3.2 [-0.4, +6.9]`, without brackets where there is no interval; no minus before a zero."""
+    value, low, high = (round(100 * share, 1) + 0.0 for share in (gap.value, gap.low, gap.high))
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]" if np.isfinite(low) else f"{value:+.1f}"
+
+
+def _record(comparison: Comparison) -> tuple[Value, ...]:
+    gap, pair = comparison.gap, (comparison.name, comparison.against)
+    drawn = "patients and runs" if gap.with_runs else PATIENTS_ALONE
+    numbers = (gap.value, *(end if np.isfinite(end) else None for end in (gap.low, gap.high)))
+    return comparison.task, comparison.split, *pair, comparison.kind, *numbers, gap.verdict, *comparison.runs, drawn
+
+
+def of_many(count: int) -> str:
+    """Warns of multiple comparisons."""
+    by_chance = f"about {round(count / 20)} of them" if count >= 20 else "one in twenty"
+    return (
+        f"The table makes {count} comparisons, and no interval is widened for the others: if nothing differed, "
+        f"{by_chance} would be called better or worse by chance. The best other one was chosen on these "
+        "photographs too, which flatters it."
+    )
