@@ -120,8 +120,9 @@ def _link_maps(workspace: Workspace, task: str, name: str) -> None:
     rows["turn"] = pd.factorize(rows["image_id"])[0] % PICTURES
     for _, alike in rows.groupby(["turn", rows["shades"].map(tuple)]):
         mask = cv2.imread(str(workspace.root / alike["mask_path"].iloc[0]), cv2.IMREAD_GRAYSCALE)
+        assert mask is not None
         structure = np.isin(mask, alike["shades"].iloc[0]).astype(np.uint8) * 255
-        _link(workspace, alike["map_path"].to_list(), cv2.GaussianBlur(structure, (0, 0), 2))
+        _link(workspace, alike["map_path"].to_list(), cv2.GaussianBlur(structure, (0, 0), 2).astype(np.uint8))
 
 
 def picture(number: int, shape: tuple[int, int]) -> tuple[Image, Image, Image]:

@@ -55,7 +55,11 @@ def falling_loss(count: int, key: int, first: float) -> dict[str, Numbers | floa
     rng = chance.generator(0, "large log", item=key)
     loss = first * (0.3 + 0.7 * np.exp(-np.linspace(0, 4, count))) + rng.normal(0, 0.1, count)
     rate = np.linspace(0.001, 0, count)
-    speed = {"gradient_norm": rng.gamma(2, 1, count), "views_a_second": 900.0, "waited_share": 0.00123456789}
+    speed: dict[str, Numbers | float] = {
+        "gradient_norm": rng.gamma(2, 1, count),
+        "views_a_second": 900.0,
+        "waited_share": 0.00123456789,
+    }
     return {"loss": loss, "learning_rate": rate, **speed}
 
 

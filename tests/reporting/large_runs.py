@@ -63,7 +63,8 @@ def finetune(
     row |= {"folds": size.folds} if "folds" in row else {}
     settings = {**FinetuneSettings.model_validate(row).defining(), "architecture": "resnetv2_50x1_bit"}
     inputs = {task.name: fingerprint(workspace.manifest(task.dataset)), **({"init": init} if init else {})}
-    folder, joined = workspace.finetune(task.name, name), {"predictions": [], "results": []}
+    folder = workspace.finetune(task.name, name)
+    joined: dict[str, list[pa.Table]] = {"predictions": [], "results": []}
     judge = _classified if task.kind == "classification" else _segmented
     for made in _runs(workspace, task, name, table, skill, size):
         predictions, measures = judge(made)
@@ -138,7 +139,7 @@ def _segmented(made: Made) -> tuple[Columns, Mapping[str, Measure]]:
         parts.append(part)
     measures = pixel_measures(structures)
     if made.task.ratio:
-        measures["cup_to_disc_error"] = ratio_error(*ratios, "disc")
+        measures["cup_to_disc_error"] = ratio_error(ratios[0], ratios[1], "disc")
     if "log_odds_fov" in parts[0]:
         measures |= pixel_measures(structures, "_fov")
     return {key: pa.concat_arrays([part[key] for part in parts]) for key in parts[0]}, measures
@@ -152,7 +153,8 @@ def _pixels(rng: np.random.Generator, count: int, skill: float) -> Histograms:
 
     def drawn(pixels: int, middle: float) -> NDArray[np.int64]:
         density = np.exp(-((place - middle - shift) ** 2) / 2)
-        return rng.poisson(pixels * density / density.sum(axis=1, keepdims=True))
+        counts: NDArray[np.int64] = rng.poisson(pixels * density / density.sum(axis=1, keepdims=True))
+        return counts
 
     return Histograms(BOUNDS, positive=drawn(VESSEL, 2 * skill), negative=drawn(BACKGROUND, -3.0))
 

@@ -17,6 +17,7 @@ from swcl_cli.reporting.figures.style import Figure
 from swcl_cli.reporting.page.rendering import Rendered
 from swcl_cli.settings import ReportSettings
 from swcl_cli.steps import report
+from swcl_cli.workspace import atomic
 from tests.reporting import golden
 
 TABLES = {
@@ -162,12 +163,11 @@ def test_broken_off_it_leaves_the_old_page_and_all_of_its_files(
     before = {path: path.read_bytes() for path in workspace.report.rglob("*") if path.is_file()}
     golden.add_initialisation(workspace, "another")
     shutil.rmtree(workspace.finetune("drive", "random"))
-    write = report.atomic
 
     def broken_off(path: Path) -> AbstractContextManager[Path]:
         if path == workspace.report / last:
             raise KeyboardInterrupt
-        return write(path)
+        return atomic(path)
 
     monkeypatch.setattr(report, "atomic", broken_off)
     with pytest.raises(KeyboardInterrupt):
@@ -175,7 +175,7 @@ def test_broken_off_it_leaves_the_old_page_and_all_of_its_files(
     after = {path for path in workspace.report.rglob("*") if path.is_file()}
     assert after >= set(before) and page.read_bytes() == before[page]
     assert not [path for path in after if path.name.endswith(".partial")]
-    monkeypatch.setattr(report, "atomic", write)
+    monkeypatch.setattr(report, "atomic", atomic)
     report.run(ReportSettings(workspace=tmp_path))
     assert "another" in page.read_text(encoding="utf-8") and page.read_bytes() != before[page]
 

@@ -61,9 +61,9 @@ def _bytes(
         _lay_out(drawing)
         png, svg = io.BytesIO(), io.BytesIO()
         # Figure.savefig would lay out, hence draw, each file once more
-        canvas.print_png(png, metadata={"Software": None})  # type: ignore[no-untyped-call]
+        canvas.print_png(png, metadata={"Software": None})
         if with_svg:
-            FigureCanvasSVG(drawing).print_svg(svg, metadata=UNDATED)  # type: ignore[no-untyped-call]
+            FigureCanvasSVG(drawing).print_svg(svg, metadata=UNDATED)
     return png.getvalue(), slim(svg.getvalue())
 
 

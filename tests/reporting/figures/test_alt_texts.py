@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from swcl_cli.reporting.figures.alt_texts import LONGEST, Entry, shortened, summary
 
 
-def _told(values: dict[str, float]) -> list[Entry]:
+def _told(values: Mapping[str, float]) -> list[Entry]:
     return [Entry(name, value, f"{value:g} %") for name, value in values.items()]
 
 

@@ -69,7 +69,7 @@ def test_the_sheet_shows_as_many_worst_as_best_ones(tmp_path: Path) -> None:
     panels = [axes for axes in picture.draw(LIGHT).get_axes() if axes.images]
     titles = [(axes.get_title() or axes.get_title("left")).split("\n")[0] for axes in panels]
     assert titles == ["worst: 3", "worst: 1", "best: 0", "best: 2"]
-    assert panels[0].images[0].get_array()[0, 0, 0] == 160  # the pixels of 3.png
+    assert np.asarray(panels[0].images[0].get_array())[0, 0, 0] == 160  # the pixels of 3.png
     assert "worst, glaucoma 1, said 0; 0/2 right" in picture.alt
     assert render(picture).size[0] > 1000
 

@@ -54,7 +54,7 @@ def test_where_views_are_unknown_steps_are_counted(contents: Contents) -> None:
     assert picture is not None
     (axes,) = picture.draw(LIGHT).get_axes()
     assert axes.get_xlabel() == "optimiser steps"
-    assert list(axes.lines[0].get_xdata()) == [5, 10]
+    assert np.asarray(axes.lines[0].get_xdata()).tolist() == [5, 10]
 
 
 def test_many_intervals_are_told_and_not_drawn(contents: Contents) -> None:

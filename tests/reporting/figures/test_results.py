@@ -24,7 +24,7 @@ def test_each_run_is_a_dot_and_their_mean_a_bar(contents: Contents) -> None:
     assert picture.name == "results"
     assert "IDRiD: random 50.0; imagenet 100.0; swcl 83.3. DRIVE: random 75.0; swcl 75.0." in picture.alt
     idrid, drive = picture.draw(LIGHT).get_axes()
-    assert [list(line.get_xdata()) for line in idrid.lines] == [[25, 50, 75], [100] * 3, [75, 75, 100]]
+    assert [np.asarray(line.get_xdata()).tolist() for line in idrid.lines] == [[25, 50, 75], [100] * 3, [75, 75, 100]]
     assert _title(drive).startswith("DRIVE: F1 on test")
 
 

@@ -20,7 +20,8 @@ QUESTION = Question("glaucoma", "photographs with glaucoma", "photographs withou
 def _run(seed: int, count: int = 40) -> Probabilities:
     rng = np.random.default_rng(seed)
     truth = rng.random(count) < 0.4
-    return Probabilities(truth, np.round(rng.random(count) * 0.6 + 0.4 * truth, 1))  # rounded: some scores are equal
+    scores = np.round(rng.random(count) * 0.6 + 0.4 * truth.astype(float), 1)  # so that some are equal
+    return Probabilities(truth, scores)
 
 
 def _panels(picture: Figure) -> list[Axes]:

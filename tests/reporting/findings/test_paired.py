@@ -59,7 +59,7 @@ def _naive(rows: pd.DataFrame, one: str, other: str, measure: str, with_runs: bo
             for seed in [seeds[place] for place in run_draws[resample]] if with_runs else seeds:
                 runs = rows[(rows["name"] == name) & (rows["seed"] == seed)]
                 values += [_value(run, times, measure) for _, run in runs.groupby("fold")]
-            means.append(np.mean(values) if values else np.nan)
+            means.append(float(np.mean(values)) if values else np.nan)
         gaps.append(means[0] - means[1])
     return gaps
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.backend_bases import RendererBase
 from matplotlib.text import Text
 from safetensors.numpy import load_file, save_file
 
@@ -68,7 +69,12 @@ def test_no_byte_of_the_report_holds_an_id(
 ) -> None:
     written: list[str] = []
     draw = Text.draw
-    monkeypatch.setattr(Text, "draw", lambda text, renderer: (written.append(text.get_text()), draw(text, renderer))[1])
+
+    def draw_and_note(text: Text, renderer: RendererBase) -> None:
+        written.append(text.get_text())
+        draw(text, renderer)
+
+    monkeypatch.setattr(Text, "draw", draw_and_note)
     damaged = next((secret.finetune("drive", "swcl") / "seed0/maps").glob("*.png"))
     damaged.write_bytes(b"")
 
