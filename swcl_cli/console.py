@@ -129,7 +129,7 @@ class Ticker:
 
 @contextmanager
 def progress(description: str, total: int, done: int = 0) -> Iterator[Ticker]:
-    """Show the progress of the work in a `with` block; after an error no last line says that it is done."""
+    """Show the progress of the work in a `with` block; an error in it prints no last line."""
     ticker = Ticker(description, total, done)
     finished = False
     try:

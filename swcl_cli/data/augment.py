@@ -159,6 +159,6 @@ def _randomly(probability: float, rng: np.random.Generator, operation: Callable[
 
 
 def _random_span(length: int, size: int, rng: np.random.Generator) -> tuple[int, int, int]:
-    """Draw (start in the image, extent, start in the view) along a side, random where one is longer than the other."""
+    """Draw how image and view overlap along a side, at random: (start in the image, extent, start in the view)."""
     extent = min(length, size)
     return int(rng.integers(length - extent + 1)), extent, int(rng.integers(size - extent + 1))

@@ -69,7 +69,7 @@ def step_batches(
     workers: int,
     collate: Callable[[list[Any]], Any] | None = None,
 ) -> Iterator[Sequence[Any]]:
-    """Yield the micro-batches of each step in [first, total), loaded by `workers` processes that live as long.
+    """Yield the micro-batches of each step in [first, total), loaded by the same `workers` processes throughout.
 
     plan(step) names the (epoch, item) keys of each micro-batch. The contents depend on the keys alone.
     """

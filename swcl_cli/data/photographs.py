@@ -57,7 +57,7 @@ class Squares(Dataset[View]):
         self.photographs, self.mean, self.std = photographs, mean, std
 
     def batches(self, size: int, first: int = 0) -> Iterator[list[Key]]:
-        """Yield the keys of all photographs from `first` on, in batches; made as needed, since a list would be long."""
+        """Yield the keys of all photographs from `first` on, in batches, without a list of all in memory."""
         count = len(self.photographs)
         return ([(0, item) for item in range(start, min(start + size, count))] for start in range(first, count, size))
 

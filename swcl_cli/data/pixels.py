@@ -25,7 +25,7 @@ FLOOR = -0.499  # OpenCV rounds where torchvision floors; whole numbers must not
 
 
 def resize(image: Image, width: int, height: int) -> Image:
-    """Resize bilinearly with antialiasing: first blur by what torchvision's triangle filter spreads more than bilinear.
+    """Resize bilinearly with antialiasing: first blur as much as torchvision's triangle filter blurs beyond bilinear.
 
     The triangle over s pixels has the variance s^2 / 6, plain bilinear 1 / 6 on average. Three taps reach s = 2.2; they
     are closer to torchvision than OpenCV's area mean, in half of its time.
@@ -45,17 +45,17 @@ def flip(image: Image) -> Image:
 
 
 def adjust_brightness(image: Image, factor: float) -> Image:
-    """Move all levels away from black, or towards it."""
+    """Multiply all levels by the factor."""
     return _affine(image, factor * SAME)
 
 
 def adjust_contrast(image: Image, factor: float) -> Image:
-    """Move all levels away from the image's mean grey, or towards it."""
+    """Multiply all differences from the image's mean grey by the factor."""
     return _affine(image, factor * SAME, (1 - factor) * float(np.dot(cv2.mean(image)[:3], LUMA)))
 
 
 def adjust_saturation(image: Image, factor: float) -> Image:
-    """Move each pixel away from its own grey, or towards it."""
+    """Multiply each pixel's difference from its own grey by the factor."""
     return _affine(image, factor * SAME + (1 - factor) * LUMA)
 
 

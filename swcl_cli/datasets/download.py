@@ -1,4 +1,4 @@
-"""Describe a raw download: a `Photograph` for each labelled image, a `Problem` for each file that can't be used."""
+"""Describe a raw download: a `Photograph` for each labelled image, a `Problem` for each image or label without use."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Photograph:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """Describe a file that can't be used, or not as it is: a line of `quarantine.csv`."""
+    """Describe a problem with a file or a label: a line of `quarantine.csv`."""
 
     source_path: str
     problem: str
@@ -141,7 +141,7 @@ class Download:
         self.photographs.append(replace(photograph, labels=LabelRow(names, tuple(photograph.labels.values()))))
 
     def drop(self, split: str, path: str, reason: str) -> None:
-        """Count a labelled photograph, but leave it out, as a problem with this reason."""
+        """Leave a labelled photograph out: count it, and record a problem with this reason."""
         self.found[split] += 1
         self.problem(path, DROPPED, reason)
 

@@ -1,4 +1,4 @@
-"""Read Kaggle EyePACS: both eyes of 44,351 patients, with a grade of diabetic retinopathy an eye (FACTS 3)."""
+"""Read Kaggle EyePACS: both eyes of 44,351 patients, with a grade of diabetic retinopathy of each eye (FACTS 3)."""
 
 from __future__ import annotations
 

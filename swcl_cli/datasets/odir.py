@@ -1,4 +1,4 @@
-"""Read OIA-ODIR: both eyes of 5,000 patients, with keywords an eye (FACTS 3; labels FACTS A2, A3)."""
+"""Read OIA-ODIR: both eyes of 5,000 patients, with keywords for each eye (FACTS 3; labels FACTS A2, A3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARTS = {  # split: folder, label file in its folder Annotation
     "val": ("Off-site Test Set", "off-site test annotation (English).xlsx"),
     "test": ("On-site Test Set", "on-site test annotation (English).xlsx"),
 }
-KAGGLE_LABELS = ("data.xlsx", "full_df.csv")  # one row a patient; one row an eye, the patient's columns repeated
+KAGGLE_LABELS = ("data.xlsx", "full_df.csv")  # a row for each patient; for each eye, the patient's columns repeated
 KAGGLE_IMAGES = ("Training Images", "ODIR-5K_Training_Dataset", "ODIR-5K_Training_Images", "preprocessed_images")
 KAGGLE_DEPTH = 2  # the archive unpacks as ODIR-5K/ODIR-5K/data.xlsx
 COLUMNS = (

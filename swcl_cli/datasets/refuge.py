@@ -1,4 +1,4 @@
-"""Search a download of REFUGE, 1,200 photographs in three published parts, for glaucoma or disc and cup (FACTS 3).
+"""Search a download of REFUGE: 1,200 photographs in three published parts, with glaucoma, disc and cup (FACTS 3).
 
 Its packagings name folders differently, so images, masks and label tables are found by their own names.
 """

@@ -20,7 +20,7 @@ def class_measures(
 ) -> dict[str, Measure]:
     """Define the measures of each head. Where there are several, names begin with the head's name.
 
-    truths: (N,) classes a head; scores: (N, K) probabilities; thresholds: `specific_threshold` of each head. With
+    truths: (N,) classes; scores: (N, K) probabilities; thresholds: `specific_threshold` of each head. With
     several heads `joint_accuracy` is the share of photographs for which all heads are right. AUC, sensitivity and
     specificity are of "any class above 0", of two classes hence of class 1.
     """

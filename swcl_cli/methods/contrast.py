@@ -47,7 +47,7 @@ def contrast(settings: PretrainSettings, initial: Initial) -> MultiLabelContrast
 
 
 def _measures(own: Tensor, label: Tensor, anchors: tuple[int, int]) -> dict[str, Tensor]:
-    """Measure the batch: positives an anchor and anchors without any; of this process's embeddings, how they lie."""
+    """Measure the batch: positives per anchor, and anchors without any; of this process's embeddings, how they lie."""
     _, number, count = torch.unique(label, return_inverse=True, return_counts=True)
     positives = (count - 1)[number].float()
     z, label = own[:MEASURED], label[slice(*anchors)][:MEASURED]

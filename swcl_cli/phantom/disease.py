@@ -48,7 +48,7 @@ class Findings(NamedTuple):
 
 
 def choose_findings(seed: int, patient: int) -> Findings:
-    """Choose the findings of a patient of a mixed clinic. Mostly the two eyes agree, or differ by a grade.
+    """Choose the findings of a patient of a mixed clinic. The two eyes mostly agree, but either may be better.
 
     Grades follow a golden-ratio sequence, so that any few patients in a row hold healthy and ill people in proportion.
     """
@@ -122,7 +122,7 @@ def _scatter(
     rng: np.random.Generator,
     clear_of_fovea: float = 0.07,
 ) -> list[Place]:
-    """Draw `count` places around a centre, in the field, off the disc and not near the fovea."""
+    """Draw `count` places around a centre, in the field, off the disc, and at least `clear_of_fovea` from the fovea."""
     places: list[Place] = []
     while len(places) < count:
         x, y = rng.normal(centre, spread)

@@ -23,7 +23,7 @@ FIRST_TEST, FIRST_TRAINING = 1, 21
 
 @dataclass(frozen=True)
 class Job:
-    """Say which eye to draw, one a person; index counts the eyes of both parts."""
+    """Say which eye to draw, each of another person; index counts the eyes of both parts."""
 
     folder: Path
     seed: int

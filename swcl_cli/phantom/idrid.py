@@ -30,7 +30,7 @@ CAMERA = Camera(
 
 @dataclass(frozen=True)
 class Job:
-    """Say which eye to draw, one a person; index counts the eyes of both parts, number those of its part."""
+    """Say which eye to draw, each of another person; index counts eyes of both parts, number those of its part."""
 
     folder: Path
     lesion_folder: Path

@@ -1,4 +1,4 @@
-"""Lay phantom eyes out as the Messidor download: base folders of TIFFs, a table each, its errata and duplicates."""
+"""Lay phantom eyes out as the Messidor download: base folders of TIFFs with a table each, errata and duplicates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CAMERA = Camera(aspect=1.5, field=0.475, notch=True, balance=(1.08, 0.95, 0.8), 
 
 @dataclass(frozen=True)
 class Job:
-    """Say which eye to draw, one a person; index counts the eyes of all bases."""
+    """Say which eye to draw, each of another person; index counts the eyes of all bases."""
 
     folder: Path
     lesion_folder: Path

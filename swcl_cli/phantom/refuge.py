@@ -34,7 +34,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Job:
-    """Say which eye to draw, one a person.
+    """Say which eye to draw, each of another person.
 
     index counts the eyes of all parts, number those of its part (train: those with, or without, glaucoma).
     """

@@ -43,7 +43,7 @@ def job_of(settings: PrepSettings, source: Path, download: Download, photograph:
 
 @dataclass(frozen=True)
 class Sorted:
-    """Hold the outcome of a preparation.
+    """Hold the usable photographs of a download, all problems, and the groups of patients.
 
     good: the photographs that can be used, in the manifest's order; problems: all of them, the download's too; groups:
     the group of each patient who shares a photograph with another.

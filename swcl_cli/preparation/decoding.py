@@ -1,4 +1,4 @@
-"""Decode an image file of any kind that people have, or say why it can't be used."""
+"""Decode image files of all kinds that people have, or say why they can't be used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGEST_UNPACKED = 4 * LARGEST_PIXELS  # bytes
 
 
 class Unusable(Exception):
-    """Report an image that can't be used. `problem`: a word or two, by which they are counted; `detail`: the rest."""
+    """Report an image that can't be used. `problem`: a word or two, by which images are counted; `detail`: more."""
 
     def __init__(self, problem: str, detail: str = "") -> None:
         super().__init__(problem, detail)

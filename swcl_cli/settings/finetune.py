@@ -14,7 +14,7 @@ from swcl_cli.settings.step import Names, TrainingSettings, setting
 
 
 class FinetuneSettings(TrainingSettings):
-    """Set how `swcl finetune` makes a model and a score for a public task of an encoder (paper IV)."""
+    """Set how `swcl finetune` turns an encoder into a model of a public task, and scores it (paper IV)."""
 
     step: ClassVar[str] = "finetune"
 

@@ -11,7 +11,7 @@ from swcl_cli.settings.step import StepSettings, setting
 
 
 class MakeSwapSettings(StepSettings):
-    """Set how `swcl make-swap` makes five weakly labelled patches an eye of class activation maps (paper III-B)."""
+    """Set how `swcl make-swap` turns class activation maps into five weakly labelled patches per eye (paper III-B)."""
 
     step: ClassVar[str] = "make-swap"
 

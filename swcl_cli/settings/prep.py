@@ -15,7 +15,7 @@ from swcl_cli.settings.step import Names, SeededSettings, setting
 
 
 class PrepSettings(SeededSettings):
-    """Set how `swcl prep` makes prepared images, masks and a manifest of a raw download."""
+    """Set how `swcl prep` turns a raw download into prepared images, masks and a manifest."""
 
     step: ClassVar[str] = "prep"
 

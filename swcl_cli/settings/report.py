@@ -8,7 +8,7 @@ from swcl_cli.settings.step import StepSettings, setting
 
 
 class ReportSettings(StepSettings):
-    """Set how `swcl report` makes tables, figures and a page from all that the workspace holds."""
+    """Set how `swcl report` writes tables, figures and a page from all that the workspace holds."""
 
     step: ClassVar[str] = "report"
 

@@ -10,7 +10,7 @@ from swcl_cli.settings.step import Integers, TrainingSettings, setting
 
 
 class TrainLabelerSettings(TrainingSettings):
-    """Set how `swcl train-labeler` trains the semi-supervised classifier (S4L) that labels patches (paper III-A)."""
+    """Set how `swcl train-labeler` trains the labeler, a semi-supervised classifier (S4L, paper III-A)."""
 
     step: ClassVar[str] = "train-labeler"
 

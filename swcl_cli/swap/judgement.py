@@ -21,8 +21,9 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class PatchScores:
-    """Hold how well lesion scores detect lesions: AUCs with 95 % intervals over patients, the threshold of the best F1,
-    its F1, and the F1 of the chosen threshold.
+    """Hold how well lesion scores detect lesions: AUCs, with 95 % intervals over patients, and F1.
+
+    `threshold` has the best F1, which is `f1`; `f1_chosen` is that of the chosen threshold.
 
     `auc` counts all patches. Photographs known as normal score 0 by rule (FACTS A4), below all others, so it rises
     with their share, whatever the labeler has learnt; of unlabelled photographs it is the labeler's own.

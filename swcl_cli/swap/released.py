@@ -171,7 +171,7 @@ def _checked(path: Path, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rows(table: pd.DataFrame, patches: Patches) -> pd.DataFrame:
-    """Make the rows of labels.csv, a row a pair. table: dataset, patient_id, position and score of the patches."""
+    """Make the rows of labels.csv, each a pair. table: dataset, patient_id, position and score of the patches."""
     left, right = patches.pairs.T
     named = table.iloc[np.where(left == ABSENT, right, left)].reset_index(drop=True)
     turn = named.groupby(["dataset", "patient_id", "position"]).cumcount()

@@ -11,7 +11,7 @@ from swcl_cli.swap.weak_labels import are_single, is_abnormal
 
 
 def patch_rows(table: pd.DataFrame, scores: NDArray[np.float32], threshold: float) -> pd.DataFrame:
-    """Make five rows a photograph, in the order of POSITIONS.
+    """Make five rows for each photograph, in the order of POSITIONS.
 
     table: manifest columns dataset, patient_id, image_id, eye, path, width, height, checksum, and image_abnormal (null
     where unknown). scores: (N, 5) of the mirrored central square; photographs known as normal score 0 (paper III-B).
