@@ -1,4 +1,4 @@
-"""The columns that the report needs of each parquet file, with their types."""
+"""List the columns that the report needs of each parquet file, with their types."""
 
 from __future__ import annotations
 

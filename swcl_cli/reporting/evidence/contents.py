@@ -1,4 +1,4 @@
-"""Everything that a workspace holds and the report speaks of."""
+"""Hold everything that a workspace holds and the report speaks of."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Artefact:
-    """A file of ours: its path in the workspace, its provenance, and the fingerprint of its bytes."""
+    """Describe a file of ours: its path in the workspace, its provenance, and the fingerprint of its bytes."""
 
     path: str
     provenance: dict[str, Any]
@@ -35,7 +35,7 @@ class Artefact:
 
     @property
     def inputs(self) -> dict[str, str]:
-        """Fingerprints by the input's name; `init` is that of the initial weights, or a tag of timm."""
+        """Return fingerprints by the input's name; `init` is that of the initial weights, or a tag of timm."""
         inputs: dict[str, str] = self.provenance.get("inputs", {})
         return inputs
 
@@ -54,7 +54,7 @@ def _empty(names: tuple[str, ...] | list[str]) -> Callable[[], pd.DataFrame]:
 
 @dataclass
 class Contents:
-    """What was read from the workspace. `damaged` lists the files that could not be used, a line each."""
+    """Hold what was read from the workspace. `damaged` lists the files that could not be used, a line each."""
 
     root: Path
     phantom: bool
@@ -83,22 +83,22 @@ class Contents:
 
     @property
     def labeler_validation(self) -> dict[str, float]:
-        """What the labeler's file says of its AUC on validation photographs; empty without a labeler."""
+        """Return what the labeler's file says of its AUC on validation photographs; empty without a labeler."""
         measured: dict[str, float] = self.labeler.provenance.get("validation", {}) if self.labeler else {}
         return measured
 
     def pretraining_logs(self) -> dict[str, pd.DataFrame]:
-        """By the encoder's name."""
+        """Return the logs of pretraining by the encoder's name."""
         return {training.name: log for training, log in self.logs.items() if training.step == PRETRAIN}
 
     def artefacts(self) -> list[Artefact]:
-        """In the order in which they were made."""
+        """Return all artefacts in the order in which they were made."""
         single = [artefact for artefact in (self.labeler, self.swap) if artefact]
         prepared = [dataset.artefact for dataset in self.datasets.values()]
         return [*prepared, *single, *self.encoders.values(), *self.finetuned.values()]
 
     def attempt(self, read: Callable[[], T], words: str = "", file: str = "") -> T | None:
-        """What `read` returns, or None and a line in `damaged`: damage to one file never hides the rest.
+        """Return what `read` returns, or None with a line in `damaged`: damage to one file never hides the rest.
 
         file: what is read, where it is a file of the workspace; else `words` begin the line.
         """

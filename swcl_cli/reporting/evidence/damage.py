@@ -1,4 +1,4 @@
-"""Says what is wrong with a file that can't be used, and what to do, in one line that is the same each time."""
+"""Say what is wrong with a file that can't be used, and what to do, in one line that is the same each time."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ REMEDIES = {  # by the file's path in the workspace; {0}, {1} are what its group
 
 
 def unusable(name: str, error: Exception, root: Path) -> str:
-    """What is wrong with a file. `name` is its path in the workspace, `root`."""
+    """Say what is wrong with a file. `name` is its path in the workspace, `root`."""
     return f"{name}{UNUSABLE}{_reason(name, error, root)}. {remedy(name)}".rstrip()
 
 
 def failed(error: Exception, root: Path) -> str:
-    """What went wrong elsewhere. Where a reader's error names a file, the line is that of `unusable`."""
+    """Say what went wrong elsewhere. Where a reader's error names a file, the line is that of `unusable`."""
     name, named, _ = str(error).partition(" can't be read: ")
     if isinstance(error, SwclError) and named:
         return unusable(name.replace(f"{root}/", ""), error, root)
@@ -39,7 +39,7 @@ def failed(error: Exception, root: Path) -> str:
 
 
 def remedy(name: str) -> str:
-    """What to do about a damaged file; empty where nothing is known."""
+    """Say what to do about a damaged file; empty where nothing is known."""
     if found := re.fullmatch(r"data/([^/]+)/.*", name):
         return f"Make it again with: {prep_command(found[1])}"
     for pattern, words in REMEDIES.items():
@@ -70,7 +70,7 @@ def _first_line(error: Exception, root: Path) -> str:
 
 
 def grouped(lines: Sequence[str]) -> list[str]:
-    """The lines, but of many images in one folder the first alone, with the number of the others."""
+    """Return the lines, but of many images in one folder the first alone, with the number of the others."""
     folders: dict[str, list[str]] = {}
     for line in lines:
         name, _, reason = line.partition(UNUSABLE)

@@ -1,4 +1,4 @@
-"""Reads what fine-tuning left: results, predictions and grids of each task and initialisation."""
+"""Read what fine-tuning left: results, predictions and grids of each task and initialisation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from swcl_cli.workspace import Workspace
 
 
 def read_finetuned(workspace: Workspace, reader: Reader, contents: Contents) -> None:
-    """Results, predictions and grids of each task and name. Of a copied folder the folder's own names count."""
+    """Read results, predictions and grids of each task and name. Of a copied folder the folder's own names count."""
     frames: dict[str, list[pd.DataFrame]] = {"results": [], "classified": [], "segmented": [], "grids": []}
     for path in sorted(workspace.root.glob("finetune/*/*/results.parquet")):
         task, name = path.parent.parent.name, path.parent.name
@@ -64,7 +64,7 @@ def _kind(path: Path) -> str:
 
 
 def _classified(path: Path) -> pd.DataFrame:
-    """CLASS_COLUMNS. Raises SwclError where a row has not the probabilities of its classes."""
+    """Read predictions as CLASS_COLUMNS. Raises SwclError where a row has not the probabilities of its classes."""
     table = read_table(path, columns.CLASSIFIED)
     lists = table["probabilities"].combine_chunks()
     truth, prediction = table["truth"].to_numpy(), table["prediction"].to_numpy()

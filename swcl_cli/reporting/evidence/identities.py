@@ -1,4 +1,4 @@
-"""Collects the ids and file names of patients and photographs that the tables of a workspace hold."""
+"""Collect the ids and file names of patients and photographs that the tables of a workspace hold."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROBLEM = re.compile(r"[a-z, ]*")  # as this program words them
 
 
 class Identity(NamedTuple):
-    """A name, the pattern of what may stand for it, and whom or what it is about."""
+    """Hold a name, the pattern of what may stand for it, and whom or what it is about."""
 
     name: str
     pattern: str
@@ -35,7 +35,7 @@ class Identity(NamedTuple):
 
 
 def identities(workspace: Workspace) -> Iterator[Identity]:
-    """Ids, and file names with and without their ending."""
+    """Yield ids, and file names with and without their ending."""
     for path in tables_of_photographs(workspace):
         columns = _columns(path)
         for key, values in columns.items():
@@ -58,7 +58,7 @@ def _of_file(path: str, pattern: str, about: str) -> Iterable[Identity]:
 
 
 def _columns(path: Path) -> dict[str, list[str | None]]:
-    """Each combination of names once. A damaged table has none: the report shows nothing of it either."""
+    """Read each combination of names once; nothing of a damaged table, of which the report shows nothing either."""
     try:
         names = [name for name in pq.read_schema(path).names if name in (*IDS, *PATHS)]
         rows = pq.read_table(path, columns=names).to_pandas().astype(object).drop_duplicates()
@@ -68,7 +68,7 @@ def _columns(path: Path) -> dict[str, list[str | None]]:
 
 
 def _quarantined(path: Path) -> list[tuple[str, str]]:
-    """Where each file came from, and its problem, which in a list that was written by hand may be anything."""
+    """Read where each file came from, and its problem, which in a list that was written by hand may be anything."""
     try:
         with path.open(encoding="utf-8", newline="", errors="replace") as handle:
             return [(row[0], row[1]) for row in csv.reader(handle) if len(row) > 1][1:]

@@ -1,4 +1,4 @@
-"""Reads `log.jsonl`, the log of a training: each line is a record and becomes a row; damaged lines are left out."""
+"""Read `log.jsonl`, the log of a training: each line is a record and becomes a row; damaged lines are left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EMPTY = pd.DataFrame({"step": pd.Series(dtype="int64")})
 
 @dataclass(frozen=True)
 class Log:
-    """Records by step, and how many lines were no records."""
+    """Hold the records by step, and how many lines were no records."""
 
     records: pd.DataFrame
     lost: int = 0
@@ -50,7 +50,7 @@ def _line_by_line(data: bytes) -> Log:
 
 
 def _record(line: str) -> dict[str, Any]:
-    """The numbers by name; empty where the line is no record."""
+    """Return the numbers by name; empty where the line is no record."""
     try:
         record = json.loads(line)
     except ValueError:

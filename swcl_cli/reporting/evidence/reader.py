@@ -1,4 +1,4 @@
-"""Reads single files of a workspace, and notes those that can't be read."""
+"""Read single files of a workspace, and notes those that can't be read."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Reads files of a workspace; those that can't be read are noted in the contents."""
+    """Read files of a workspace, and note in the contents those that can't be read."""
 
     def __init__(self, workspace: Workspace, contents: Contents) -> None:
         self.workspace, self.contents = workspace, contents
 
     def read(self, path: Path, read: Callable[[Path], T]) -> T | None:
-        """None where the file is missing or damaged."""
+        """Return None where the file is missing or damaged."""
         if not path.exists():
             return None
         return self.contents.attempt(lambda: read(_filled(path)), file=self.workspace.relative(path))
 
     def artefact(self, path: Path, step: str, required: Sequence[str] = ()) -> Artefact | None:
-        """Of this step, with these settings."""
+        """Return the artefact if it is of this step, with these settings."""
         return self.read(path, lambda path: read_artefact(self.workspace, path, step, required))
 
 

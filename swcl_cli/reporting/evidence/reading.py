@@ -1,4 +1,4 @@
-"""Reads a workspace for the report. A file that can't be read is named; the rest is still used."""
+"""Read a workspace for the report. A file that can't be read is named; the rest is still used."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MEASURED = ("auc", "auc_low", "auc_high", "best_auc", "best_epoch")  # what a la
 
 
 def read_contents(workspace: Workspace) -> Contents:
-    """Everything that the report speaks of. Raises SwclError where the workspace holds nothing of it."""
+    """Read everything that the report speaks of. Raises SwclError where the workspace holds nothing of it."""
     contents = Contents(workspace.root, phantom=workspace.phantom.is_dir())
     reader = Reader(workspace, contents)
     _read_data(workspace, reader, contents)
@@ -66,7 +66,7 @@ def _problems(path: Path) -> Counter[str]:
 
 
 def _read_weak_labels(workspace: Workspace, reader: Reader, contents: Contents) -> None:
-    """The labeler and the patches that it scored."""
+    """Read the labeler and the patches that it scored."""
     contents.labeler = reader.read(workspace.labeler, partial(_labeler, workspace))
     contents.labeler_scores = reader.read(workspace.labeler_scores, partial(_labeler_scores, contents.labeler))
     patches = reader.read(workspace.swap, partial(read_frame, columns.SWAP))
@@ -98,7 +98,7 @@ def _maps(path: Path) -> dict[str, NDArray[np.uint8]]:
 
 
 def _encoder(workspace: Workspace, path: Path) -> Artefact | None:
-    """None where it is a copy of a labeler or of a fine-tuned model."""
+    """Return None where it is a copy of a labeler or of a fine-tuned model."""
     made = described(path, [PRETRAIN, FINETUNE, LABELER])
     return read_artefact(workspace, path, PRETRAIN) if made["step"] == PRETRAIN else None
 
@@ -116,7 +116,7 @@ def _read_logs(workspace: Workspace, reader: Reader, contents: Contents) -> None
 
 
 def _progress(workspace: Workspace, reader: Reader, contents: Contents) -> list[Unfinished]:
-    """A training is finished when its artefact is there and no resume state lies beside its log."""
+    """Find unfinished work: a training is finished when its artefact is there and no resume state beside its log."""
     held = contents.results[["task", "name", "run"]].drop_duplicates()
     tuned = {}
     for (task, name), artefact in contents.finetuned.items():
@@ -134,6 +134,6 @@ def _progress(workspace: Workspace, reader: Reader, contents: Contents) -> list[
 
 
 def _wanted(settings: Mapping[str, Any]) -> int | None:
-    """How many runs a results.parquet is to hold."""
+    """Return how many runs a results.parquet is to hold."""
     seeds, folds = settings.get("seeds"), settings.get("folds")
     return seeds * max(folds if isinstance(folds, int) else 0, 1) if isinstance(seeds, int) else None

@@ -1,4 +1,4 @@
-"""The folders of trainings, and which training each belongs to."""
+"""List the folders of trainings, and which training each belongs to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUN_NAME = re.compile(r"(fold\d+-)?seed\d+")
 
 
 class Training(NamedTuple):
-    """A run of a step. What a step has not is empty: the labeler has no name, an encoder no task and no run."""
+    """Name a run of a step. What a step has not is empty: the labeler has no name, an encoder no task and no run."""
 
     step: str
     task: str = ""
@@ -42,21 +42,21 @@ def _training(folder: str, finetuned: Collection[tuple[str, str]]) -> Training:
 
 
 def finetuned_folders(workspace: Workspace) -> list[Path]:
-    """finetune/TASK/NAME, where results come together."""
+    """List finetune/TASK/NAME, where results come together."""
     return sorted(workspace.root.glob("finetune/*/*/"))
 
 
 def grid_points(folder: Path) -> list[Path]:
-    """The folders of the points of a grid search that a training has tried, or is trying."""
+    """List the folders of the points of a grid search that a training has tried, or is trying."""
     return [path.parent for path in sorted(folder.glob(f"*/{LOG}"))]
 
 
 def encoder_files(workspace: Workspace) -> list[Path]:
-    """The weights at the top of the workspace, but for the labeler's; they may be other people's, too."""
+    """List the weights at the top of the workspace, but for the labeler's; they may be other people's, too."""
     return [path for path in sorted(workspace.root.glob("*.safetensors")) if path != workspace.labeler]
 
 
 def tables_of_photographs(workspace: Workspace) -> list[Path]:
-    """All parquet files that name photographs."""
+    """List all parquet files that name photographs."""
     places = ("data/*/manifest.parquet", "swap.parquet", "runs/*/*.parquet", "finetune/*/*/predictions.parquet")
     return [path for place in places for path in sorted(workspace.root.glob(place))]

@@ -1,4 +1,4 @@
-"""Reads parquet files and provenance, and checks that they hold what the report expects."""
+"""Read parquet files and provenance, and checks that they hold what the report expects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from swcl_cli.workspace import METADATA_KEY, read_provenance
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """The columns of `schema`. Raises SwclError where one is missing or is something else, or there are no rows."""
+    """Read the columns of `schema`. Raises SwclError where one is missing or of another type, or there are no rows."""
     held = pq.read_schema(path).names
     if lacking := [name for name in schema.names if name not in held]:
         raise SwclError(f"it has no column {', '.join(lacking)}: it is of another version, or of something else")
@@ -43,7 +43,7 @@ def _column(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
 
 
 def described(path: Path, steps: Sequence[str], required: Sequence[str] = ()) -> dict[str, Any]:
-    """The provenance of an artefact of one of these steps, with these settings.
+    """Return the provenance of an artefact of one of these steps, with these settings.
 
     Raises SwclError where it is something else's, or its parts are not what ours are.
     """
@@ -60,6 +60,6 @@ def described(path: Path, steps: Sequence[str], required: Sequence[str] = ()) ->
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a safetensors file says what made it; other people's weights may lie in a workspace, too."""
+    """Tell whether a safetensors file says what made it; other people's weights may lie in a workspace, too."""
     with safe_open(path, "np") as handle:
         return METADATA_KEY in (handle.metadata() or {})

@@ -1,4 +1,4 @@
-"""Work that has not reached its end: how far it is, and what is left where that is known."""
+"""Tell of work that has not reached its end: how far it is, and what is left where that is known."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Runs = Mapping[str, Path]  # the folder of each run of one task and initialisati
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A place in the workspace, and how far the work there is; `training` where it is a single one."""
+    """Hold a place in the workspace, and how far the work there is; `training` where it is a single one."""
 
     place: str
     words: str
@@ -26,7 +26,7 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Tuned:
-    """The runs in the results.parquet of one task and initialisation, and how many that is to hold.
+    """Hold the runs in the results.parquet of one task and initialisation, and how many that is to hold.
 
     None where that file is not there, or can't be read.
     """
@@ -36,7 +36,7 @@ class Tuned:
 
 
 class Progress:
-    """Tells how far trainings are.
+    """Tell how far trainings are.
 
     read_settings: the settings that a resume state remembers, empty where it can't be read.
     """
@@ -50,7 +50,7 @@ class Progress:
         self.workspace, self.logs, self.read_settings = workspace, logs, read_settings
 
     def unfinished(self, done: Set[Training], tuned: Mapping[tuple[str, str], Tuned]) -> list[Unfinished]:
-        """Data sets, then single trainings, then fine-tunings by task and name. done: those whose artefact is there."""
+        """List data sets, then single trainings, then fine-tunings by task and name. done: those with an artefact."""
         root = self.workspace.root
         prepared = [
             Unfinished(f"data/{path.parent.name}", "broken off, or still being prepared")
@@ -76,13 +76,13 @@ class Progress:
         return [*prepared, *single, *finetuned]
 
     def _is_begun(self, training: Training, folder: Path, done: Set[Training]) -> bool:
-        """Whether it was logged, and is not done or was begun again."""
+        """Tell whether it was logged, and is not done or was begun again."""
         if (folder / RESUME).exists():
             return True
         return training not in done and (training in self.logs or bool(grid_points(folder)))
 
     def _of_task(self, folder: Path, tuned: Tuned, begun: Runs) -> str:
-        """What remains to be done for one task and initialisation; empty where nothing does."""
+        """Say what remains to be done for one task and initialisation; empty where nothing does."""
         complete = {path.parent.name for path in folder.glob(f"*/{MODEL}")}
         has_results = (folder / "results.parquet").exists()
         if has_results and tuned.runs is None:  # which of the others are in it can't be told

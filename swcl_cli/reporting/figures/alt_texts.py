@@ -1,4 +1,4 @@
-"""Writes what stands in for a figure where it can't be seen: short enough to be listened to."""
+"""Write what stands in for a figure where it can't be seen: short enough to be listened to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_NAMED = 4
 
 
 class Entry(NamedTuple):
-    """What one initialisation reached, and how that reads."""
+    """Hold what one initialisation reached, and how that reads."""
 
     name: str
     value: float
@@ -20,7 +20,7 @@ class Entry(NamedTuple):
 
 
 def summary(entries: Sequence[Entry]) -> str:
-    """`name text` each; of more than MOST_NAMED the highest, the lowest and random only."""
+    """Write `name text` of each; of more than MOST_NAMED the highest, the lowest and random only."""
     if len(entries) <= MOST_NAMED:
         return "; ".join(f"{entry.name} {entry.text}" for entry in entries)
     highest, lowest = max(entries, key=lambda entry: entry.value), min(entries, key=lambda entry: entry.value)
@@ -31,7 +31,7 @@ def summary(entries: Sequence[Entry]) -> str:
 
 
 def shortened(text: str) -> str:
-    """At most LONGEST characters, cut between two parts of its enumeration where there are some."""
+    """Cut to LONGEST characters, between two parts of its enumeration where there are some."""
     if len(text) <= LONGEST:
         return text
     kept = text[: LONGEST - 2]

@@ -1,4 +1,4 @@
-"""Parts of figures that several share: a line at chance, an axis of steps, the square of percentages."""
+"""Draw parts of figures that several share: a line at chance, an axis of steps, the square of percentages."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def chance_line(axes: Axes, height: float, theme: Theme) -> None:
 
 
 def count_steps(axes: Axes, ticks: int = 6) -> None:
-    """Whole numbers along the x axis, with commas."""
+    """Write whole numbers along the x axis, with commas."""
     axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
     axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def percent_square(axes: Axes, theme: Theme, margin: float) -> None:
-    """From 0 to 100 on both axes, with the diagonal."""
+    """Draw both axes from 0 to 100, with the diagonal."""
     axes.plot([0, 100], [0, 100], ":", color=theme.ink, linewidth=1)
     axes.set_xlim(-margin, 100 + margin)
     axes.set_ylim(-margin, 100 + margin)

@@ -1,4 +1,4 @@
-"""ROC curves and reliability of the classification tasks: any grade above 0 against grade 0, for each label."""
+"""Draw ROC curves and reliability of the classification tasks: any grade above 0 against grade 0, for each label."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from swcl_cli.reporting.findings.splits import caution_of, shown_rows, split_wor
 
 
 def classification_figures(contents: Contents) -> list[Figure]:
-    """Two figures for each task and label, over all runs: a ROC curve an initialisation, and how reliable each is."""
+    """Make two figures for each task and label, over all runs: ROC curves, and reliability diagrams."""
     order, figures = initialisations(contents), []
     for task, head, only, rows in by_head(shown_rows(contents.classified)):
         measure = "auc" if only else f"{head}_auc"
@@ -46,7 +46,7 @@ def classification_figures(contents: Contents) -> list[Figure]:
 
 
 def _with_both(scored: Scored) -> Scored:
-    """Its runs that had both kinds of photographs."""
+    """Keep its runs that had both kinds of photographs."""
     return Scored(scored.label, tuple(run for run in scored.runs if run.has_both), scored.auc)
 
 

@@ -1,4 +1,4 @@
-"""Confusion matrices of the classification tasks: one for each initialisation, over all of its runs."""
+"""Draw confusion matrices of the classification tasks: one for each initialisation, over all of its runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Counts = NDArray[np.int64]
 
 
 def confusion_matrices(contents: Contents) -> list[Figure]:
-    """A figure for each task and label."""
+    """Make a figure for each task and label."""
     figures = []
     for task, head, only, rows in by_head(shown_rows(contents.classified)):
         right = (rows["truth"] == rows["prediction"]).groupby(rows["name"]).mean().to_dict()
@@ -44,7 +44,7 @@ def confusion_matrices(contents: Contents) -> list[Figure]:
 
 
 def confusion(truth: Counts, prediction: Counts, classes: int) -> Counts:
-    """(classes, classes) counts: rows the true class, columns the predicted one."""
+    """Count (classes, classes) pairs: rows the true class, columns the predicted one."""
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (truth, prediction), 1)
     return counts
@@ -77,6 +77,6 @@ def _draw(table: pd.DataFrame, task: str, head: str, theme: Theme) -> Drawing:
 
 
 def _size(counts: Counts) -> float:
-    """Of the font, in points: so that the largest number fits into its cell."""
+    """Return the size of the font in points, so that the largest number fits into its cell."""
     letters = max(len(f"{number:,}") for number in counts.flat)
     return float(np.clip(72 * 0.8 * WIDTH / MATRICES_A_ROW / len(counts) / letters / 0.65, 5, 10))

@@ -1,4 +1,4 @@
-"""The figure of how embeddings lie in the course of pretraining."""
+"""Draw the figure of how embeddings lie in the course of pretraining."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PANELS = {  # column of the log -> title of its panel
 
 
 def embeddings_figure(contents: Contents) -> Figure | None:
-    """A panel for each measure."""
+    """Make a figure with a panel for each measure."""
     logs = pretraining_logs(contents)
     measured = [column for column in PANELS if any(is_logged(log, column) for log in logs.values())]
     if not measured:

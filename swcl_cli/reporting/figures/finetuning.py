@@ -1,4 +1,4 @@
-"""Figures of how fine-tunings learn: a line a run where they are few, else an average and a band an initialisation."""
+"""Draw how fine-tunings learn: a line a run where they are few, else an average and a band an initialisation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Band = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDAr
 
 
 def finetuning_learning(contents: Contents) -> list[Figure]:
-    """A figure a task: the training loss, and the task's own measure on validation."""
+    """Make a figure for each task: the training loss, and the task's own measure on validation."""
     figures, order = [], initialisations(contents)
     runs = contents.results[["task", "name", "run"]].drop_duplicates().sort_values(["task", "name", "run"])
     for task, of_task in by_task(runs):

@@ -1,4 +1,4 @@
-"""Shows the photographs that all classifiers together judge worst, and those that they judge best."""
+"""Show the photographs that all classifiers together judge worst, and those that they judge best."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ LONGEST_ID = 26  # letters above a photograph
 
 @dataclass(frozen=True)
 class Judged:
-    """A photograph (H, W, 3), and lines on how it was judged."""
+    """Hold a photograph (H, W, 3), and lines on how it was judged."""
 
     lines: tuple[str, ...]
     photograph: NDArray[np.uint8]
 
 
 def worst_and_best(contents: Contents) -> list[Figure]:
-    """A figure for each task. What can't be read is named among the damaged, the rest is shown."""
+    """Make a figure for each task. What can't be read is named among the damaged, the rest is shown."""
     figures = []
     for task, of_task in by_task(shown_rows(contents.classified)):
         ranked = ranking(of_task)
@@ -70,7 +70,7 @@ def worst_and_best(contents: Contents) -> list[Figure]:
 
 
 def ranking(rows: pd.DataFrame) -> pd.DataFrame:
-    """image_id, path, loss: the mean over runs of -log p(true class), summed over the heads; the worst first."""
+    """Rank photographs by the mean over runs of -log p(true class), summed over the heads; the worst first."""
     loss = rows.assign(loss=-np.log(np.maximum(rows[LIKELIHOOD].to_numpy(dtype=np.float64), LEAST)))
     by_head = loss.groupby(["image_id", "path", "head"], as_index=False).agg({"loss": "mean"})
     by_photograph = by_head.groupby(["image_id", "path"], as_index=False).agg({"loss": "sum"})
@@ -78,7 +78,7 @@ def ranking(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(contents: Contents, rows: pd.DataFrame, ranked: pd.DataFrame, words: str) -> list[Judged]:
-    """Those of the ranked photographs that can be read."""
+    """Read those of the ranked photographs that can be read."""
     photographs = [
         contents.attempt(partial(_judged, contents.root, rows[rows["image_id"] == row["image_id"]], row, words))
         for row in ranked.to_dict("records")
@@ -91,7 +91,7 @@ def _judged(root: Path, rows: pd.DataFrame, ranked: Mapping[Any, Any], words: st
 
 
 def answers(rows: pd.DataFrame) -> list[str]:
-    """A line a head of one photograph: `DR grade 2, said 0; 3/10 right`. Of equally frequent ones the lower."""
+    """Write a line for each head of a photograph: `DR grade 2, said 0; 3/10 right`. Of equal ones the lower counts."""
     lines, task = [], str(rows["task"].iloc[0])
     for head in rows["head"].unique():
         of_head = rows[rows["head"] == head]

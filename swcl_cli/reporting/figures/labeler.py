@@ -1,4 +1,4 @@
-"""Figures of how well the labeler tells abnormal from normal photographs."""
+"""Draw figures of how well the labeler tells abnormal from normal photographs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from swcl_cli.reporting.findings.questions import question_of
 
 
 def labeler_figures(contents: Contents) -> list[Figure]:
-    """ROC curve and reliability diagram on the validation photographs."""
+    """Make the ROC curve and the reliability diagram on the validation photographs."""
     validation = labeler_validation(contents)
     if validation is None:
         return []

@@ -1,4 +1,4 @@
-"""Figures of how the labeler and the encoders learn, from their logs."""
+"""Draw figures of how the labeler and the encoders learn, from their logs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_SINGLE = 3  # losses whose single steps are drawn; more hide each other
 
 
 def labeler_learning(contents: Contents) -> Figure | None:
-    """Loss a step and AUC an epoch, with its interval."""
+    """Make the figure of the loss of each step and the AUC of each epoch, with its interval."""
     log = contents.logs.get(Training(LABELER))
     if log is None or "loss" not in log:
         return None
@@ -54,7 +54,7 @@ def _draw_labeler(log: pd.DataFrame, theme: Theme) -> Drawing:
 
 
 def pretraining_learning(contents: Contents) -> Figure | None:
-    """Loss of each pretraining run; unfinished ones are named so."""
+    """Make the figure of the loss of each pretraining run; unfinished ones are named so."""
     unfinished = {work.training for work in contents.unfinished}
     logs = {name: log for name, log in pretraining_logs(contents).items() if len(course(log, "loss")[0])}
     if not logs:

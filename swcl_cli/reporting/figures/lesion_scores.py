@@ -1,4 +1,4 @@
-"""The distribution of lesion scores (Fig. 4): photographs with and without an image label, with t marked."""
+"""Draw the distribution of lesion scores (Fig. 4): photographs with and without an image label, with t marked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BINS = 50
 
 
 def lesion_scores(contents: Contents) -> Figure | None:
-    """A panel for each kind of image label."""
+    """Make the figure, with a panel for each kind of image label."""
     if contents.patches is None or contents.swap is None or contents.patches.empty:
         return None
     threshold = float(contents.swap.settings["threshold"])

@@ -1,4 +1,4 @@
-"""Draws the structures that a model segmented over their photograph."""
+"""Draw the structures that a model segmented over their photograph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHARE = 0.45  # of the colour inside a structure; its outline has the colour alo
 
 
 def overlay(photograph: NDArray[np.uint8], masks: Iterable[NDArray[np.bool_]]) -> NDArray[np.uint8]:
-    """photograph: (H, W, 3); masks: (H, W), later ones over earlier ones -> (H, W, 3)."""
+    """Colour masks in a photograph: (H, W, 3) and (H, W) each, later ones over earlier ones -> (H, W, 3)."""
     drawn = photograph.copy()
     width = max(1, round(min(photograph.shape[:2]) / 500))
     for number, mask in enumerate(masks):

@@ -1,4 +1,4 @@
-"""Figures of weak labels: how patches are cut and scored (Fig. 1), and where the labeler sees disease (Fig. 3)."""
+"""Draw figures of weak labels: how patches are cut and scored (Fig. 1), and where the labeler sees disease (Fig. 3)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WORDS = {None: "no label", False: "labelled normal", True: "labelled abnormal"}
 
 @dataclass(frozen=True)
 class Box:
-    """A patch: where it lies in its example's square, in pixels, with its lesion score and weak label."""
+    """Describe a patch: where it lies in its example's square, in pixels, with its lesion score and weak label."""
 
     position: str
     x: int
@@ -44,7 +44,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Example:
-    """A photograph's central square (S, S, 3), mirrored as its patches are, and its map (S, S), 255 = 1."""
+    """Hold a photograph's central square (S, S, 3), mirrored as its patches are, and its map (S, S), 255 = 1."""
 
     path: str
     square: NDArray[np.uint8]
@@ -59,7 +59,7 @@ class Example:
 
 
 def read_examples(contents: Contents) -> list[Example]:
-    """The photographs whose maps were kept. Those that can't be read are named among the damaged files."""
+    """Read the photographs whose maps were kept. Those that can't be read are named among the damaged files."""
     if contents.patches is None:
         return []
     kept = contents.patches[contents.patches["path"].isin(list(contents.cams))]
@@ -86,7 +86,7 @@ def _example(contents: Contents, path: str, rows: Sequence[dict[Any, Any]]) -> E
 
 
 def patch_construction(contents: Contents, examples: Sequence[Example]) -> Figure | None:
-    """Fig. 1, with the photograph whose five scores differ most."""
+    """Make Fig. 1, with the photograph whose five scores differ most."""
     if not examples or contents.swap is None:
         return None
     example = max(examples, key=lambda example: (example.spread, example.path))
@@ -123,7 +123,7 @@ def _draw_construction(example: Example, theme: Theme) -> Drawing:
 
 
 def cam_overlays(contents: Contents, examples: Sequence[Example]) -> Figure | None:
-    """Fig. 3: photographs without and with an image label, each with its map and boxes below it."""
+    """Make Fig. 3: photographs without and with an image label, each with its map and boxes below it."""
     rows = [[example for example in examples if (example.label is None) == unlabelled] for unlabelled in (True, False)]
     rows = [row[:COLUMNS] for row in rows if row]
     if not rows or contents.swap is None:
@@ -167,7 +167,7 @@ def _draw_overlays(rows: Sequence[Sequence[Example]], threshold: str, theme: The
 
 
 def under_its_map(example: Example, alpha: float) -> NDArray[np.uint8]:
-    """The photograph (S, S, 3) with `alpha` of the map's colours over it."""
+    """Lay `alpha` of the map's colours over the photograph (S, S, 3)."""
     height, width = example.square.shape[:2]
     colours = 255 * colormaps[COLOURMAP](np.arange(256))[:, :3]
     cam = cv2.resize(example.cam, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -176,7 +176,7 @@ def under_its_map(example: Example, alpha: float) -> NDArray[np.uint8]:
 
 
 def _boxes(axes: Axes, example: Example, names: bool = False, scores: bool = False) -> None:
-    """The five boxes, drawn a little inside their edges so that neighbours stay apart."""
+    """Draw the five boxes a little inside their edges, so that neighbours stay apart."""
     inset = 0.013 * len(example.square)
     for box in example.boxes:
         colour, style = _outline(box)

@@ -1,4 +1,4 @@
-"""Shows a photograph in a figure: small, without axes, in its own coordinates."""
+"""Show a photograph in a figure: small, without axes, in its own coordinates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHOWN_SIDE = 320  # pixels; more is not to be seen in a figure, and would weigh 
 
 
 def show(axes: Axes, image: NDArray[np.uint8], words: str = "", size: float = 9) -> None:
-    """image: (H, W, 3), drawn at most SHOWN_SIDE pixels high, on axes that count its own pixels."""
+    """Draw an image (H, W, 3), at most SHOWN_SIDE pixels high, on axes that count its own pixels."""
     height, width = image.shape[:2]
     scale = SHOWN_SIDE / height
     shown = cv2.resize(image, (round(width * scale), SHOWN_SIDE), interpolation=cv2.INTER_AREA) if scale < 1 else image

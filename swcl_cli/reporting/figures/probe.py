@@ -1,4 +1,4 @@
-"""The figure of the k-NN probe: how far photographs lie apart in the course of pretraining."""
+"""Draw the figure of the k-NN probe: how far photographs lie apart in the course of pretraining."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Course = tuple[NDArray[np.float64], pd.DataFrame]  # where each record stands on
 
 
 def probe_figure(contents: Contents) -> Figure | None:
-    """AUC of nearest neighbours' votes in the course of each pretraining, with its interval."""
+    """Make the figure of the AUC of nearest neighbours' votes in the course of each pretraining."""
     logs = {
         name: log[log["knn_auc"].notna()]
         for name, log in pretraining_logs(contents).items()
@@ -56,7 +56,7 @@ def probe_figure(contents: Contents) -> Figure | None:
 
 
 def _views_a_step(contents: Contents, name: str) -> int:
-    """0 where it is not known: the encoder is not there yet."""
+    """Return 0 where it is not known: the encoder is not there yet."""
     settings = contents.encoders[name].settings if name in contents.encoders else {}
     return VIEWS_AN_ITEM * int(settings.get("batch_patches") or settings.get("batch_images") or 0)
 

@@ -1,4 +1,4 @@
-"""Reliability diagrams of anything that gives photographs a probability."""
+"""Draw reliability diagrams of anything that gives photographs a probability."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from swcl_cli.reporting.findings.probabilities import BINS, Scored
 def reliability_figure(
     name: str, title: str, sentence: str, scored: Sequence[Scored], question: Question, order: Sequence[str] = ()
 ) -> Figure:
-    """Of what is predicted with a probability, how much is so; below, how often each probability is predicted.
+    """Show how much of what is predicted with a probability is so, and how often each probability is predicted.
 
     Few share one diagram, many have one each. order: as in `roc_figure`.
     """

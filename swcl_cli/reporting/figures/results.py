@@ -1,4 +1,4 @@
-"""The figure of Table II: every run as a dot with its interval, and the mean of each initialisation."""
+"""Draw the figure of Table II: every run as a dot with its interval, and the mean of each initialisation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Parts = list[tuple[str, pd.DataFrame]]  # the runs of each task
 
 
 def results_figures(contents: Contents) -> list[Figure]:
-    """One for all tasks, or one each where that would be too tall."""
+    """Make one figure for all tasks, or one each where that would be too tall."""
     runs = primary(contents.results, TEST)
     if runs.empty:
         return []

@@ -1,4 +1,4 @@
-"""ROC curves of anything that gives photographs a probability."""
+"""Draw ROC curves of anything that gives photographs a probability."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from swcl_cli.reporting.findings.probabilities import Probabilities, Scored
 def roc_figure(
     name: str, title: str, sentence: str, scored: Sequence[Scored], question: Question, order: Sequence[str] = ()
 ) -> Figure:
-    """A curve each, its AUC in the legend. The curve of a single run has a dot at 0.5.
+    """Draw a curve each, its AUC in the legend. The curve of a single run has a dot at 0.5.
 
     Every run has both classes. order: all labels of the report, so that each keeps its colour (those of `scored`).
     """
@@ -53,7 +53,7 @@ def _at_half(scored: Scored) -> str:
 
 
 def mean_roc(runs: Sequence[Probabilities]) -> Line:
-    """The mean over runs of the share found at each share of false alarms; under it lies the mean of their AUCs.
+    """Average over runs the share found at each share of false alarms; under it lies the mean of their AUCs.
 
     A curve that jumps there enters twice, with the lower and the upper end of its jump. (P,) each, from 0 to 1.
     """
@@ -64,7 +64,7 @@ def mean_roc(runs: Sequence[Probabilities]) -> Line:
 
 
 def _ends(x: NDArray[np.float64], y: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lower and upper end of the staircase (x, y) at each place: (2, P)."""
+    """Return lower and upper end of the staircase (x, y) at each place: (2, P)."""
     first, last = np.searchsorted(x, at, "left"), np.searchsorted(x, at, "right") - 1
     between = np.interp(at, x, y)
     met = first <= last

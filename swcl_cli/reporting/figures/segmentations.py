@@ -1,4 +1,4 @@
-"""Figures of segmentations: the worst and the best photograph, with right, false and missed pixels coloured."""
+"""Draw figures of segmentations: the worst and the best photograph, with right, false and missed pixels coloured."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def segmentations(contents: Contents) -> list[Figure]:
 
 
 def chosen(rows: pd.DataFrame) -> list[str]:
-    """At most MOST_INITIALISATIONS, in the paper's order: random weights, the paper's method, then by their mean F1."""
+    """Choose at most MOST_INITIALISATIONS: random weights, the paper's method, then by their mean F1."""
     f1 = rows.groupby("name")["f1"].mean()
     ranked = sorted(f1.index, key=lambda name: (name not in (UNTRAINED, SWCL), -f1[name], name))
     return ordered_initialisations(ranked[:MOST_INITIALISATIONS])
 
 
 def _pair(root: Path, name: str, table: pd.DataFrame) -> tuple[Segmented, Segmented]:
-    """Worst and best by the mean F1 of the structures."""
+    """Return the worst and the best photograph by the mean F1 of the structures."""
     first = table[table["run"] == min(table["run"])]
     f1 = first.groupby("image_id")["f1"].mean().reset_index().sort_values(["f1", "image_id"])["image_id"]
     worst, best = (first[first["image_id"] == image].to_dict("records") for image in (f1.iloc[0], f1.iloc[-1]))
@@ -108,7 +108,7 @@ def _read(root: Path, words: str, rows: list[dict[Any, Any]]) -> Segmented:
 
 
 def part_around(structures: Mask) -> tuple[slice, slice]:
-    """The square around all true pixels (H, W) with some margin; the whole where it would be most of it."""
+    """Return the square around all true pixels (H, W) with some margin; the whole where it would be most of it."""
     height, width = structures.shape
     rows, columns = np.flatnonzero(structures.any(axis=1)), np.flatnonzero(structures.any(axis=0))
     side = round((1 + 2 * AROUND) * max(np.ptp(rows), np.ptp(columns)) + 1) if len(rows) else height
@@ -122,7 +122,7 @@ def part_around(structures: Mask) -> tuple[slice, slice]:
 
 
 def outcome_colours(truth: Mask, predicted: Mask) -> Pixels:
-    """Both (H, W) -> (H, W, 3): yellow where both hold, orange where only predicted, light blue where only true."""
+    """Colour, (H, W) each -> (H, W, 3): yellow where both hold, orange where only predicted, light blue only true."""
     coloured = np.zeros((*truth.shape, 3), np.uint8)
     coloured[truth & predicted] = HIT
     coloured[~truth & predicted] = FALSE_ALARM

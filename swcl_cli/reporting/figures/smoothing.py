@@ -1,4 +1,4 @@
-"""Draws what was logged at each step, and its running mean."""
+"""Draw what was logged at each step, and its running mean."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMOOTHED_SHARE = 50  # a fiftieth of the steps is averaged
 def draw_smoothed(
     axes: Axes, log: pd.DataFrame, column: str, stroke: Stroke, name: str | None = None, single: bool = True
 ) -> None:
-    """The running mean; and, behind it, each step's single value as a faint line."""
+    """Draw the running mean and, behind it, each step's single value as a faint line."""
     step, value = course(log, column)
     if single:
         axes.plot(*thinned(step, value), color=stroke.colour, alpha=0.25, linewidth=0.8)
@@ -30,7 +30,7 @@ def is_logged(log: pd.DataFrame, column: str) -> bool:
 
 
 def course(log: pd.DataFrame, column: str) -> Line:
-    """Steps done, and what was measured after each of them; no points where the log has no such column."""
+    """Return steps done, and what was measured after each of them; no points where the log has no such column."""
     if column not in log:
         return np.empty(0), np.empty(0)
     records = log[log[column].notna()]
@@ -38,7 +38,7 @@ def course(log: pd.DataFrame, column: str) -> Line:
 
 
 def running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of the last fiftieth of the values up to each one, (N,) -> (N,)."""
+    """Average the last fiftieth of the values up to each one, (N,) -> (N,)."""
     if not len(values):
         return values
     window = max(len(values) // SMOOTHED_SHARE, 1)

@@ -1,4 +1,4 @@
-"""Gives each initialisation its colour and stroke, the same in all figures of a report."""
+"""Give each initialisation its colour and stroke, the same in all figures of a report."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ class Stroke:
 
     @property
     def line(self) -> dict[str, Any]:
-        """As matplotlib's keywords."""
+        """Return colour and stroke as matplotlib's keywords."""
         return {"color": self.colour, "linestyle": self.dashes}
 
 
 def initialisations(contents: Contents) -> list[str]:
-    """All that were pretrained or fine-tuned, in the paper's order."""
+    """List all that were pretrained or fine-tuned, in the paper's order."""
     return ordered_initialisations([*contents.results["name"], *contents.encoders, *contents.pretraining_logs()])
 
 
 def pretraining_logs(contents: Contents) -> dict[str, pd.DataFrame]:
-    """By the encoder's name, in the paper's order."""
+    """Return the logs of pretraining by the encoder's name, in the paper's order."""
     logs = contents.pretraining_logs()
     return {name: logs[name] for name in ordered_initialisations(logs)}
 
 
 def label(name: str) -> str:
-    """As it stands in legends and above panels, where long names would leave no room for the data."""
+    """Shorten a name for legends and panels, where a long one would leave no room for the data."""
     return shortened(name, LONGEST_NAME)
 
 
 def strokes(order: Sequence[str], theme: Theme) -> dict[str, Stroke]:
-    """Random initial weights in the ink of the text, the paper's own method in the first colour, then by order."""
+    """Give random weights the ink of the text, the paper's own method the first colour, and others theirs by order."""
     coloured = sorted((name for name in order if name != UNTRAINED), key=lambda name: (name != SWCL, order.index(name)))
     by_name = {
         name: Stroke(COLOURS[place % len(COLOURS)], STROKES[place // len(COLOURS) % len(STROKES)])

@@ -1,4 +1,4 @@
-"""Defines what a figure of the report is, and how all of them look, in light and dark."""
+"""Define what a figure of the report is, and how all of them look, in light and dark."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Figure:
 
 
 def new_drawing(theme: Theme, width: float, height: float) -> Drawing:
-    """In inches; constrained, so that no label is cut off or laid over another."""
+    """Make a drawing, in inches; constrained, so that no label is cut off or laid over another."""
     return Drawing(figsize=(width, height), facecolor=theme.paper, layout="constrained")
 
 

@@ -1,4 +1,4 @@
-"""Rewords the text of a figure, so that names in its data stay legible and leave room for the data."""
+"""Reword the text of a figure, so that names in its data stay legible and leave room for the data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Change = Callable[[str], str]
 
 
 def reword(drawing: Drawing, named: Change | None = None) -> None:
-    """Changes all text of a figure, by `named` first. Lines that are too long lose their middle."""
+    """Change all text of a figure, by `named` first. Lines that are too long lose their middle."""
 
     def change(text: str, longest: int = LONGEST) -> str:
         lines = legible(named(text) if named else text).split("\n")
@@ -31,7 +31,7 @@ def reword(drawing: Drawing, named: Change | None = None) -> None:
 
 
 def shortened(text: str, longest: int) -> str:
-    """The text itself, or its first two thirds and its end."""
+    """Return the text itself, or its first two thirds and its end."""
     if len(text) <= longest:
         return text
     end = longest // 3
@@ -39,7 +39,7 @@ def shortened(text: str, longest: int) -> str:
 
 
 def _reword_ticks(axis: Axis, change: Change) -> None:
-    """Words at ticks are kept by the axis' formatter, which writes them anew at each drawing."""
+    """Change words at ticks, which the axis' formatter keeps and writes anew at each drawing."""
     formatter = axis.get_major_formatter()
     if isinstance(formatter, FixedFormatter):
         formatter.seq = [change(text) for text in formatter.seq]

@@ -1,4 +1,4 @@
-"""Draws the same line with fewer points, since what a figure can't show would only weigh on the page."""
+"""Draw the same line with fewer points, since what a figure can't show would only weigh on the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_CORNERS = 200
 
 
 def thinned(x: NDArray[np.float64], y: NDArray[np.float64], most: int = MOST_POINTS) -> Line:
-    """At most `most` of the points, in their order: the ends, and the lowest and highest of each stretch of the line.
+    """Keep at most `most` points, in their order: the ends, and the lowest and highest of each stretch of the line.
 
     x, y: (N,). No peak is lost, as would be by taking every k-th point.
     """
@@ -29,7 +29,7 @@ def thinned(x: NDArray[np.float64], y: NDArray[np.float64], most: int = MOST_POI
 
 
 def corners(x: NDArray[np.float64], y: NDArray[np.float64], most: int = MOST_CORNERS) -> Line:
-    """A rising line without the points on its straight parts: the same line. (N,) each, neither of them ever falls.
+    """Drop the points on the straight parts of a rising line: the same line. (N,) each, neither of them ever falls.
 
     Where more than `most` corners are left, that many, evenly along the line: off by no more than 2 / most.
     """

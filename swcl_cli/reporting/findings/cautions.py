@@ -1,4 +1,4 @@
-"""Warns the reader, at the top of the page, of what weakens the numbers below."""
+"""Warn the reader, at the top of the page, of what weakens the numbers below."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ WIDE = 0.10  # an interval as wide as the gaps between the methods of the paper'
 
 @dataclass(frozen=True)
 class Caution:
-    """A warning in one line, and its details, an item each."""
+    """Hold a warning in one line, and its details, an item each."""
 
     text: str
     details: tuple[str, ...] = ()
 
 
 def cautions(contents: Contents) -> list[Caution]:
-    """All that apply, the gravest first."""
+    """List all warnings that apply, the gravest first."""
     possible = [
         *(_phantom(contents), _damaged(contents)),
         *(Caution(text, details) for text, details in (*ailments(contents), *inconsistencies(contents))),
@@ -41,7 +41,7 @@ def cautions(contents: Contents) -> list[Caution]:
 
 
 def _if_any(text: str, details: Iterable[str]) -> Caution | None:
-    """None where there is nothing to warn of."""
+    """Return None where there is nothing to warn of."""
     return Caution(text, kept) if (kept := tuple(details)) else None
 
 
@@ -81,7 +81,7 @@ def _stale(contents: Contents) -> Caution | None:
 
 
 def _inputs(artefact: Artefact) -> dict[str, str]:
-    """Without those from outside the workspace, which nothing here can be compared with."""
+    """Leave out inputs from outside the workspace, which nothing here can be compared with."""
     return {name: used for name, used in artefact.inputs.items() if name not in artefact.provenance.get("outside", [])}
 
 

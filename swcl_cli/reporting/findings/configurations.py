@@ -1,4 +1,4 @@
-"""Finds the fine-tunings of Table III: SWCL encoders that differ in weak labels or threshold, and their baselines."""
+"""Find the fine-tunings of Table III: SWCL encoders that differ in weak labels or threshold, and their baselines."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Family:
 
 
 def families(contents: Contents) -> list[Family]:
-    """The families with several configurations of SWCL, by task."""
+    """List the families with several configurations of SWCL, by task."""
     alike: dict[tuple[str, str], dict[str, Configuration]] = {}
     for (task, name), artefact in contents.finetuned.items():
         configuration = _configuration(contents, initialisation(contents, task, name))
@@ -72,7 +72,7 @@ def families(contents: Contents) -> list[Family]:
 
 
 def _configuration(contents: Contents, initial: Initialisation) -> Configuration | None:
-    """None for a method that is not in Table III."""
+    """Return None for a method that is not in Table III."""
     if initial.encoder is not None and initial.method == SWCL:
         settings = initial.encoder.settings
         labels = tuple(label for label in WEAK_LABELS if label in settings.get("labels", WEAK_LABELS))
@@ -83,7 +83,7 @@ def _configuration(contents: Contents, initial: Initialisation) -> Configuration
 
 
 def _threshold(contents: Contents, encoder: Artefact) -> float | None:
-    """Its own, else that of the patches that it saw, where they are still here."""
+    """Return its own threshold, else that of the patches that it saw, where they are still here."""
     own, swap = encoder.settings.get("threshold"), contents.swap
     if own is None and swap is not None and encoder.inputs.get("swap") == swap.fingerprint:
         own = swap.settings.get("threshold")

@@ -1,4 +1,4 @@
-"""Straightens results that can't be averaged as they are: stored twice, or made differently under one name."""
+"""Straighten results that can't be averaged as they are: stored twice, or made differently under one name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def straightened(contents: Contents) -> Contents:
 
 
 def _without_copies(contents: Contents) -> Contents:
-    """Without the second copy of a run; without either where their values differ, since nobody knows which is right."""
+    """Drop the second copy of a run, and both where their values differ, since nobody knows which is right."""
     results = contents.results.assign(fold=contents.results["fold"].fillna(-1).astype(np.int64))
     twice = results.duplicated([*ONE_RUN, "split", "measure"], keep=False)
     repeated: list[str] = []
@@ -57,7 +57,7 @@ def _without_copies(contents: Contents) -> Contents:
 
 
 def _predictions(predictions: pd.DataFrame, part: str, here: set[Run] | None) -> pd.DataFrame:
-    """Each once. here: the runs that are kept, or None where all are."""
+    """Keep each prediction once. here: the runs that are kept, or None where all are."""
     kept = ~predictions.duplicated([*PREDICTED, part]).to_numpy()
     if here is not None:
         kept &= [run in here for run in predictions[["task", "name", "run"]].itertuples(index=False, name=None)]
@@ -65,7 +65,7 @@ def _predictions(predictions: pd.DataFrame, part: str, here: set[Run] | None) ->
 
 
 def _separated(contents: Contents) -> Contents:
-    """With a name of its own for each kind of runs of one name."""
+    """Give each kind of runs of one name a name of its own."""
     renamed: dict[Run, str] = {}
     finetuned, mixed = dict(contents.finetuned), []
     for (task, name), whole in sorted(contents.finetuned.items()):
@@ -99,14 +99,14 @@ def _separated(contents: Contents) -> Contents:
 
 
 def made(artefact: Artefact) -> Recipe:
-    """Its recipe, with the fingerprints of photographs and initial weights."""
+    """Return the recipe of an artefact, with the fingerprints of photographs and initial weights."""
     photographs = [str(mark) for name, mark in sorted(artefact.inputs.items()) if name != "init"]
     marks = {PHOTOGRAPHS: ",".join(photographs), WEIGHTS: str(artefact.inputs.get("init", UNTRAINED))}
     return recipe(artefact.provenance) | marks
 
 
 def _kinds(runs: Mapping[str, Artefact]) -> list[list[tuple[str, Artefact]]]:
-    """Runs that were made alike, in the order of their names."""
+    """Group runs that were made alike, in the order of their names."""
     kinds: dict[tuple[tuple[str, str], ...], list[tuple[str, Artefact]]] = {}
     for run, artefact in runs.items():
         alike = tuple((field, text(value)) for field, value in sorted(made(artefact).items()))
@@ -129,7 +129,7 @@ def _named_anew(frame: pd.DataFrame, renamed: Mapping[Run, str]) -> pd.DataFrame
 
 
 def inconsistencies(contents: Contents) -> list[tuple[str, tuple[str, ...]]]:
-    """Warnings with their items, the gravest first. contents: straightened ones."""
+    """List warnings with their items, the gravest first. contents: straightened ones."""
     warnings = (
         ("Runs under one name were made differently: each kind has a row of its own.", contents.mixed),
         ("Runs that are stored twice with different values: they are left out.", contents.repeated),
@@ -143,7 +143,7 @@ def inconsistencies(contents: Contents) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def unlike_settings(contents: Contents) -> list[str]:
-    """The settings in which initialisations differ that are compared on a task, an item each."""
+    """List the settings in which initialisations differ that are compared on a task, an item each."""
     return [
         f"{title(task)}, {in_words(field)}: {_sides(recipes, field)}"
         for task, recipes in _side_by_side(contents)
@@ -153,7 +153,7 @@ def unlike_settings(contents: Contents) -> list[str]:
 
 
 def unlike_photographs(contents: Contents) -> list[str]:
-    """Tasks whose initialisations saw data sets that were prepared or split differently."""
+    """List the tasks whose initialisations saw data sets that were prepared or split differently."""
     return [
         f"{title(task)}, {PHOTOGRAPHS} prepared as: {_sides(recipes, PHOTOGRAPHS)}"
         for task, recipes in _side_by_side(contents)
@@ -162,7 +162,7 @@ def unlike_photographs(contents: Contents) -> list[str]:
 
 
 def _side_by_side(contents: Contents) -> list[tuple[str, dict[str, Recipe]]]:
-    """Each task with the recipes by name. What was scored on validation is not compared with what was on test."""
+    """List each task with the recipes by name, those scored on validation apart from those scored on test."""
     compared: dict[tuple[int, str, str], dict[str, Recipe]] = {}
     for (task, name), artefact in sorted(contents.finetuned.items()):
         settings = made(artefact)
@@ -172,7 +172,7 @@ def _side_by_side(contents: Contents) -> list[tuple[str, dict[str, Recipe]]]:
 
 
 def _sides(recipes: Mapping[str, Recipe], field: str) -> str:
-    """`120 (random, swcl); 40 (dino)`, the most frequent value first."""
+    """Write `120 (random, swcl); 40 (dino)`, the most frequent value first."""
     sides: dict[str, list[str]] = {}
     for name in ordered_initialisations(recipes):
         sides.setdefault(text(recipes[name].get(field)), []).append(name)

@@ -1,4 +1,4 @@
-"""Compares initialisations on the same photographs: each with random weights, and with the best other one."""
+"""Compare initialisations on the same photographs: each with random weights, and with the best other one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RANDOM, BEST_OTHER = "random", "best other"
 
 @dataclass(frozen=True)
 class Comparison:
-    """One initialisation of a task against another; `kind` is RANDOM or BEST_OTHER."""
+    """Compare one initialisation of a task with another; `kind` is RANDOM or BEST_OTHER."""
 
     task: str
     split: str
@@ -46,7 +46,7 @@ class Comparison:
 
 
 def comparisons(contents: Contents) -> tuple[list[Comparison], list[str]]:
-    """By task and initialisation, and those left out: `task, name` without predictions that give their score.
+    """List comparisons, and those left out: `task, name` without predictions that give their score.
 
     Of a task that nobody was tested on, on validation photographs.
     """
@@ -63,7 +63,7 @@ def comparisons(contents: Contents) -> tuple[list[Comparison], list[str]]:
 
 
 def _of_task(contents: Contents, task: str, split: str, sampled: dict[str, Sampled]) -> list[Comparison]:
-    """Random weights have no row of their own where that of the best one says the same the other way round."""
+    """Compare the initialisations of a task; random weights once, where the best one's row says the same."""
     compared = []
     order = ordered_initialisations(sampled)
     untrained = [name for name in order if initialisation(contents, task, name).domain == "none"]
@@ -81,7 +81,7 @@ def _of_task(contents: Contents, task: str, split: str, sampled: dict[str, Sampl
 def _reference(
     contents: Contents, task: str, sampled: dict[str, Sampled], name: str, untrained: Sequence[str]
 ) -> str | None:
-    """Random weights that were fine-tuned alike; else any."""
+    """Choose random weights that were fine-tuned alike; else any."""
     possible = [other for other in untrained if comparable(sampled[other], sampled[name])]
 
     def is_alike(other: str) -> bool:
@@ -92,7 +92,7 @@ def _reference(
 
 
 def _sampled(contents: Contents, runs: pd.DataFrame, split: str) -> dict[str, Sampled]:
-    """By initialisation, where the stored predictions give the scores of all of its runs (of one task)."""
+    """Resample each initialisation whose stored predictions give the scores of all of its runs (of one task)."""
     measure = str(runs["measure"].iloc[0])
     keys = runs[["name", "run", "seed", "fold", "value"]].assign(fold=runs["fold"].fillna(-1).astype(np.int64))
     scores = _scores(contents, str(runs["task"].iloc[0]), split, measure)
@@ -104,13 +104,13 @@ def _sampled(contents: Contents, runs: pd.DataFrame, split: str) -> dict[str, Sa
 
 
 def _agrees(sampled: Sampled, stored: pd.DataFrame) -> bool:
-    """Whether all stored runs are there, with their values."""
+    """Tell whether all stored runs are there, with their values."""
     values = stored.sort_values(["seed", "fold"])["value"].to_numpy(dtype=np.float64)
     return len(values) == len(sampled.seeds) and bool((np.abs(values - sampled.values[0]) <= AGREEMENT).all())
 
 
 def _scores(contents: Contents, task: str, split: str, measure: str) -> pd.DataFrame:
-    """One row a run, photograph and part; no rows where the measure is none that can be resampled."""
+    """Return a row for each run, photograph and part; no rows where the measure can't be resampled."""
     both = (contents.classified, contents.segmented)
     classified, segmented = (rows[(rows["task"] == task) & (rows["split"] == split)] for rows in both)
     if len(segmented) and measure in MEANS:

@@ -1,4 +1,4 @@
-"""Chooses the few numbers at the head of the page."""
+"""Choose the few numbers at the head of the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Fact:
 
 
 def facts(contents: Contents) -> list[Fact]:
-    """How many photographs, how good the labeler is, how many patches, and the best average of each task."""
+    """Tell how many photographs and patches there are, how good the labeler is, and the best average of each task."""
     facts = []
     photographs = sum(len(dataset.images) for dataset in contents.datasets.values())
     if photographs:

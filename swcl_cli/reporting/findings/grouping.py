@@ -1,4 +1,4 @@
-"""Splits rows of results or predictions by task, initialisation and head, in the paper's order."""
+"""Split rows of results or predictions by task, initialisation and head, in the paper's order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def by_initialisation(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def by_head(predictions: pd.DataFrame) -> Iterator[tuple[str, str, bool, pd.DataFrame]]:
-    """Task, head, whether it is the task's only one, and the rows of each."""
+    """Yield task, head, whether it is the task's only one, and the rows of each."""
     for task, of_task in by_task(predictions):
         heads = list(of_task["head"].unique())
         for head in heads:
@@ -28,5 +28,5 @@ def by_head(predictions: pd.DataFrame) -> Iterator[tuple[str, str, bool, pd.Data
 
 
 def file_name(kind: str, task: str, head: str, only: bool) -> str:
-    """Of a figure of one head: `roc-idrid-dr-grade`, or `roc-messidor` where the task has no other head."""
+    """Name the figure of a head: `roc-idrid-dr-grade`, or `roc-messidor` where the task has no other head."""
     return "-".join([kind, slug(task), *([] if only else [slug(head)])])

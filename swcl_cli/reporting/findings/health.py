@@ -1,4 +1,4 @@
-"""Finds trainings that taught nothing, whatever their scores: collapsed embeddings, divergence, a labeler at chance."""
+"""Find trainings that taught nothing, whatever their scores: collapsed embeddings, divergence, a labeler at chance."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MUST_BE_FINITE = ("loss", "gradient_norm", "knn_auc")
 
 
 def ailments(contents: Contents) -> list[tuple[str, tuple[str, ...]]]:
-    """A sentence and its details each, the gravest first."""
+    """List a sentence and its details each, the gravest first."""
     ailments = [_collapsed(contents), _diverged(contents), _at_chance(contents)]
     return [(text, tuple(details)) for text, details in ailments if details]
 
 
 def _collapsed(contents: Contents) -> tuple[str, list[str]]:
-    """By the bounds that `pretrain` warns at, at the last step that is logged."""
+    """Judge by the bounds that `pretrain` warns at, at the last step that is logged."""
     details = []
     for name, log in _pretrainings(contents):
         spread, entropy = _last(log, "embedding_spread"), _last(log, "teacher_entropy")
@@ -63,13 +63,13 @@ def _pretrainings(contents: Contents) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _last(log: pd.DataFrame, column: str) -> float:
-    """NaN where it was never logged."""
+    """Return NaN where it was never logged."""
     values = log[column].dropna() if column in log else log[:0]
     return float(values.iloc[-1]) if len(values) else float("nan")
 
 
 def _finite(log: pd.DataFrame, column: str) -> bool:
-    """Of a step's numbers the last record, of an epoch's the last record of an epoch."""
+    """Judge a step's numbers by the last record, an epoch's by the last record of an epoch."""
     is_epoch = log["epoch"].notna() if "epoch" in log else pd.Series(False, log.index)
     rows = log[is_epoch if column.startswith("knn") else ~is_epoch]
     return not len(rows) or bool(np.isfinite(float(rows[column].iloc[-1])))

@@ -1,4 +1,4 @@
-"""Finds out what each row of Table II began with: from its artefacts, and from its name only where they don't tell."""
+"""Find out what each row of Table II began with: from its artefacts, and from its name only where they don't tell."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Initialisation:
 
     @property
     def in_domain(self) -> bool:
-        """Pretrained on photographs of the retina only, as in Table II: neither on natural images nor not at all."""
+        """Tell whether it was pretrained on photographs of the retina only, as in Table II."""
         return self.domain == "retina"
 
 
 def initialisation(contents: Contents, task: str, name: str) -> Initialisation:
-    """Of a row of Table II. A file of unknown origin is what its name says, if that is one of INITIALISATIONS."""
+    """Find out what a row of Table II began with. A file of unknown origin is what its name says, if that is known."""
     artefact = contents.finetuned.get((task, name))
     if artefact is None:
         is_random = base(name, INITIALISATIONS) == UNTRAINED
@@ -55,7 +55,7 @@ def _encoder(contents: Contents, init: str) -> Artefact | None:
 
 
 def _domain(contents: Contents, init: str | None) -> Domain:
-    """Of an encoder that was pretrained on the retina, but began with `init`."""
+    """Return the domain of an encoder that was pretrained on the retina, but began with `init`."""
     if init is None or (contents.labeler is not None and contents.labeler.fingerprint == init):
         return "retina"
     if not FINGERPRINT.fullmatch(init):

@@ -1,4 +1,4 @@
-"""The labeler's probabilities of its validation photographs, with intervals over their patients."""
+"""Hold the labeler's probabilities of its validation photographs, with intervals over their patients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from swcl_cli.reporting.findings.probabilities import Probabilities
 
 @dataclass(frozen=True)
 class Validation:
-    """The probabilities, the patient of each photograph, (N,), and the key of the bootstrap over patients."""
+    """Hold the probabilities, the patient of each photograph, (N,), and the key of the bootstrap over patients."""
 
     run: Probabilities
     patient: NDArray[np.str_]
@@ -24,12 +24,12 @@ class Validation:
     def interval(
         self, measure: Callable[[NDArray[np.int64]], float], among: NDArray[np.bool_] | slice = slice(None)
     ) -> tuple[float, float]:
-        """The 95 % interval of a measure of rows, which count the photographs in `among`."""
+        """Return the 95 % interval of a measure of rows, which count the photographs in `among`."""
         return bootstrap_interval(measure, self.patient[among], self.seed)
 
 
 def labeler_validation(contents: Contents) -> Validation | None:
-    """None where they are not stored, or all photographs are of one kind."""
+    """Return the validation; None where it is not stored, or all photographs are of one kind."""
     table = contents.labeler_scores
     if table is None or contents.labeler is None or table["truth"].nunique() < 2:
         return None

@@ -1,4 +1,4 @@
-"""Gives tasks, initialisations and measures their titles and the paper's order; others keep their own names."""
+"""Give tasks, initialisations and measures their titles and the paper's order; others keep their own names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def title(name: str) -> str:
 
 
 def base(name: str, known: tuple[str, ...]) -> str | None:
-    """The known name that this is, or begins with: `swcl-image-0.1` is a swcl-image, `BiT-S-R50x1` a bit-s."""
+    """Return the known name that this is, or begins with: `swcl-image-0.1` is a swcl-image, `BiT-S-R50x1` a bit-s."""
     plain = name.lower().replace("_", "-")
     bases = [each for each in known if plain.startswith(each) and not plain[len(each) : len(each) + 1].isalnum()]
     return max(bases, key=len, default=None)
@@ -37,7 +37,7 @@ def ordered_initialisations(names: Iterable[str]) -> list[str]:
 
 
 def _in_paper_order(names: Iterable[str], order: tuple[str, ...]) -> list[str]:
-    """Each once: the paper's first, in its order, each with its variants, then the others by name."""
+    """Order names, each once: the paper's first, each with its variants, then the others by name."""
 
     def place(name: str) -> tuple[int, bool, str]:
         known = base(name, order)
@@ -47,5 +47,5 @@ def _in_paper_order(names: Iterable[str], order: tuple[str, ...]) -> list[str]:
 
 
 def slug(name: str) -> str:
-    """A file name of small letters, digits and dashes."""
+    """Make a file name of small letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -1,4 +1,4 @@
-"""Names the command, settings, versions and fingerprints behind each artefact."""
+"""Name the command, settings, versions and fingerprints behind each artefact."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POSITIONAL = {"prep": "dataset", "finetune": "task"}
 
 @dataclass(frozen=True)
 class Origin:
-    """How one artefact came to be. `settings` are all that define it, as text."""
+    """Describe how an artefact came to be. `settings` are all that define it, as text."""
 
     path: str
     fingerprint: str
@@ -26,7 +26,7 @@ class Origin:
 
 
 def origins(contents: Contents) -> list[Origin]:
-    """One for each artefact, in the order of the steps."""
+    """List one origin for each artefact, in the order of the steps."""
     commands = _commands(contents)
     return [
         Origin(

@@ -1,4 +1,4 @@
-"""Compares initialisations on the same photographs by a paired bootstrap over patients and runs."""
+"""Compare initialisations on the same photographs by a paired bootstrap over patients and runs."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Sampled:
 
     @property
     def mean(self) -> float:
-        """As in Table II."""
+        """Return the mean as in Table II."""
         return float(self.values[0].mean())
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Of means over runs, as shares; the interval is NaN where no resample has a value."""
+    """Hold a difference of means over runs, as shares; the interval is NaN where no resample has a value."""
 
     value: float
     low: float
@@ -102,13 +102,13 @@ def _times(seeds: int, resamples: int) -> Numbers:
 
 
 def _mean(sampled: Sampled, seeds: Codes, times: Numbers) -> Values:
-    """The mean over its runs in each resample: NaN where none of them was drawn."""
+    """Average its runs in each resample: NaN where none of them was drawn."""
     own = times[:, np.searchsorted(seeds, sampled.seeds)]  # (R + 1, U)
     return ratio((own * sampled.values).sum(axis=1), own.sum(axis=1))
 
 
 def _means(rows: pd.DataFrame, patient: Codes, run: Codes, patients: int) -> Measured:
-    """The mean score of the photographs of each run, and of that over parts (structures)."""
+    """Average the scores of the photographs of each run, and that over parts (structures)."""
     parts, part = np.unique(rows["part"].to_numpy(dtype=str), return_inverse=True)
     runs = int(run.max()) + 1
     cell, size = (patient * runs + run) * len(parts) + part, patients * runs * len(parts)

@@ -1,4 +1,4 @@
-"""Probabilities that models gave photographs, beside the truth."""
+"""Hold probabilities that models gave photographs, beside the truth."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Probabilities:
-    """What one run of a model said of N photographs: the probability, and whether it is so. (N,) each."""
+    """Hold what one run of a model said of N photographs: the probability, and whether it is so. (N,) each."""
 
     truth: NDArray[np.bool_]
     score: NDArray[np.float64]
@@ -25,7 +25,7 @@ class Probabilities:
         return bool(self.truth.any() and not self.truth.all())
 
     def outcomes(self) -> dict[str, float]:
-        """At a probability of 0.5."""
+        """Count outcomes at a probability of 0.5."""
         return binary_outcomes(self.truth, self.score)
 
     def reliability(self) -> Reliability:
@@ -34,7 +34,7 @@ class Probabilities:
 
 @dataclass(frozen=True)
 class Scored:
-    """One line of a figure: its label, the runs behind it (at least one), and their AUC in words, in percent."""
+    """Hold one line of a figure: its label, the runs behind it (at least one), and their AUC in words, in percent."""
 
     label: str
     runs: tuple[Probabilities, ...]
@@ -49,11 +49,11 @@ class Scored:
         return self._mean(lambda run: auc(run.truth, run.score))
 
     def _mean(self, measure: Callable[[Probabilities], float]) -> float:
-        """Over the runs."""
+        """Average a measure over the runs."""
         return float(np.mean([measure(run) for run in self.runs]))
 
     @property
     def pooled(self) -> Reliability:
-        """The bins of all runs together."""
+        """Return the bins of all runs together."""
         truths, scores = [run.truth for run in self.runs], [run.score for run in self.runs]
         return reliability(np.concatenate(truths), np.concatenate(scores), BINS)

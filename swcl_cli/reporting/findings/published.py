@@ -1,4 +1,4 @@
-"""Puts the paper's own numbers beside rows that were made as the paper says, and says why it withholds them."""
+"""Put the paper's own numbers beside rows that were made as the paper says, and says why it withholds them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Asked = Mapping[str, Mapping[str, Any]]  # settings by step
 
 
 def paper_score(method: str | None, task: str) -> float | None:
-    """The paper's mean on test in percent, or None where it has none."""
+    """Return the paper's mean on test in percent, or None where it has none."""
     return TABLE_TWO[method][TASK_ORDER.index(task)] if method in TABLE_TWO and task in TASK_ORDER else None
 
 
 def withheld(
     contents: Contents, task: str, name: str, preset: str = PRESET, asked: Asked | None = None
 ) -> tuple[str, ...]:
-    """Why the paper's number can't stand beside a row of a table; empty where it can.
+    """Say why the paper's number can't stand beside a row of a table; empty where it can.
 
     Each reason is `step: setting`, of what differs from the preset with `asked` on top, in the fine-tuning and in all
     that it was made from.
@@ -34,7 +34,7 @@ def withheld(
 
 
 def listed(reasons: Sequence[str]) -> str:
-    """Reasons by step: `finetune (crop, epochs), prep (size)`; of many the steps alone."""
+    """List reasons by step: `finetune (crop, epochs), prep (size)`; of many the steps alone."""
     by_step: dict[str, list[str]] = {}
     for step, _, setting in (reason.partition(": ") for reason in sorted(set(reasons))):
         by_step.setdefault(step, []).append(setting)

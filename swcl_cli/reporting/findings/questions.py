@@ -1,4 +1,4 @@
-"""Words for the question that a label answers of a photograph, and for its classes."""
+"""Give words for the question that a label answers of a photograph, and for its classes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def _grouping(task: str, head: str) -> Grouping | None:
 
 
 def grade_of(task: str, head: str, number: int) -> str:
-    """A class as the grade, or grades, that its data set's label counts."""
+    """Write a class as the grade, or grades, that its data set's label counts."""
     grouping = _grouping(task, head)
     return grouping.words[number] if grouping else str(number)
 
 
 def question_of(task: str, head: str) -> Question:
-    """Any grade above 0 against grade 0, unless the task groups them otherwise."""
+    """Return the question: any grade above 0 against grade 0, unless the task groups them otherwise."""
     above = f"{title(head)} above 0"
     unknown = Question(above, f"photographs with {above}", f"photographs with {title(head)} 0")
     grouping = _grouping(task, head)

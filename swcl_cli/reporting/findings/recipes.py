@@ -1,4 +1,4 @@
-"""Compares the settings that define results, with each other and with a preset."""
+"""Compare the settings that define results, with each other and with a preset."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Recipe = dict[str, Any]
 
 
 def recipe(provenance: Mapping[str, Any]) -> Recipe:
-    """The settings that define a result, but for seeds, and for rates that a grid search chose.
+    """Return the settings that define a result, but for seeds, and for rates that a grid search chose.
 
     A setting that an older version did not know is at its default.
     """
@@ -72,7 +72,7 @@ def unlike_preset(
 
 
 def preset_recipe(preset: str, step: str, chosen: str, **asked: Any) -> Recipe:
-    """What the step would store. Raises UsageError where the preset, or what is chosen, does not exist."""
+    """Return what the step would store. Raises UsageError where the preset, or what is chosen, does not exist."""
     return dict(_preset_recipe(preset, step, chosen, json.dumps(asked, sort_keys=True)))
 
 
@@ -92,7 +92,7 @@ def in_words(setting: str) -> str:
 
 
 def text(value: Any) -> str:
-    """A setting's value as it is written on the command line."""
+    """Write a setting's value as on the command line."""
     if value is None:
         return ABSENT
     if isinstance(value, str):
@@ -103,7 +103,7 @@ def text(value: Any) -> str:
 
 
 def _made_from(contents: Contents, artefact: Artefact) -> Iterator[Artefact]:
-    """The artefact, and all in the workspace that it was made from."""
+    """Yield the artefact, and all in the workspace that it was made from."""
     here = {each.fingerprint: each for each in contents.artefacts()}
     waiting, visited = [artefact], set()
     while waiting:

@@ -1,4 +1,4 @@
-"""Averages the task's own measure over the runs of each initialisation."""
+"""Average the task's own measure over the runs of each initialisation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from swcl_cli.reporting.findings.splits import TEST, VALIDATION
 
 @dataclass(frozen=True)
 class Score:
-    """The primary measure of one initialisation on one task, as shares. `spread` is the standard deviation (n - 1)."""
+    """Hold the primary measure of one initialisation on one task, as shares. `spread` is the deviation (n - 1)."""
 
     task: str
     name: str
@@ -26,7 +26,7 @@ class Score:
     high: float
 
     def text(self) -> str:
-        """In percent: mean ± deviation over the runs, or the single run with its interval over patients."""
+        """Write in percent: mean ± deviation over the runs, or the single run with its interval over patients."""
         shown = (
             f"{percent(self.mean)} ± {percent(self.spread)}"
             if self.runs > 1
@@ -36,7 +36,7 @@ class Score:
 
 
 def primary(results: pd.DataFrame, split: str) -> pd.DataFrame:
-    """One row a run with a number for the task's own measure on `split`."""
+    """Keep one row a run with a number for the task's own measure on `split`."""
     rows: pd.DataFrame = results[
         results["primary"].astype(bool) & (results["split"] == split) & results["value"].notna()
     ]
@@ -44,13 +44,13 @@ def primary(results: pd.DataFrame, split: str) -> pd.DataFrame:
 
 
 def primary_or_validation(results: pd.DataFrame, split: str = TEST) -> tuple[str, pd.DataFrame]:
-    """The split and its rows; where nothing was measured on it, those of validation."""
+    """Return the split and its rows; where nothing was measured on it, those of validation."""
     rows = primary(results, split)
     return (split, rows) if len(rows) else (VALIDATION, primary(results, VALIDATION))
 
 
 def scores(results: pd.DataFrame, split: str = TEST) -> list[Score]:
-    """By task, then initialisation. Where nothing was measured on the split, what was on validation."""
+    """Average by task, then initialisation. Where nothing was measured on the split, what was on validation."""
     averages = []
     for (task, name), rows in results.groupby(["task", "name"], sort=True):
         where, runs = primary_or_validation(rows, split)

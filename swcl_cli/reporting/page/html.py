@@ -1,4 +1,4 @@
-"""Writes the page: one file with all its figures, readable without a network, a script or a mouse."""
+"""Write the page: one file with all its figures, readable without a network, a script or a mouse."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def render_page(
     origins: Sequence[Origin],
     photographs: bool = True,
 ) -> str:
-    """HTML in which every text is escaped. Equal contents give equal text.
+    """Write HTML in which every text is escaped. Equal contents give equal text.
 
     drawn: the sections' figures once they are rendered, by name. photographs: False says that they were left out, and
     that names stand for ids.
@@ -59,13 +59,13 @@ def _finalize(value: object) -> object:
 
 
 def _class_of(cell: Cell, words: bool, again: bool) -> str:
-    """The CSS classes of a cell. again: it repeats the head of the row above."""
+    """Return the CSS classes of a cell. again: it repeats the head of the row above."""
     kinds = {"words": words, "long": len(cell.text) > LONG and words, "again": again}
     return " ".join(kind for kind, holds in kinds.items() if holds)
 
 
 def by_place(origins: Sequence[Origin]) -> list[tuple[str, list[Origin]]]:
-    """Origins under the place of their files: data, finetune/TASK, or the file itself."""
+    """Group origins under the place of their files: data, finetune/TASK, or the file itself."""
     return [(place, list(made)) for place, made in groupby(origins, lambda origin: _place(origin.path))]
 
 
@@ -75,6 +75,6 @@ def _place(path: str) -> str:
 
 
 def columns_of_words(table: Table) -> list[bool]:
-    """Whether each column holds words, which start on the left; numbers end on the right."""
+    """Tell which columns hold words, which start on the left; numbers end on the right."""
     columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
     return [not all(NUMBER.match(cell.text) for cell in column if cell.text) for column in columns]

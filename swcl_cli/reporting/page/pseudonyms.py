@@ -1,4 +1,4 @@
-"""Replaces the ids of patients and photographs by numbers, so that a report can be passed on."""
+"""Replace the ids of patients and photographs by numbers, so that a report can be passed on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IMAGE = re.compile(
 
 
 class Pseudonyms:
-    """Replaces the ids and file names that a workspace's tables and quarantine lists hold, wherever a text has them.
+    """Replace the ids and file names that a workspace's tables and quarantine lists hold, wherever a text has them.
 
     Numbers are given in the order in which the report first speaks of somebody: that tells no more than the report
     itself does. Numbers in the order of the ids could be counted back by whoever has the list of a public data set, and
@@ -45,7 +45,7 @@ class Pseudonyms:
             names.sort(key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """The text with each known name replaced. An image's path is replaced even where no table holds it."""
+        """Replace each known name in the text. An image's path is replaced even where no table holds it."""
         if text in self._label_files:
             return self._number("label file {}", text)
         text = IMAGE.sub(lambda path: self._number(*self._means.get(path[0].split("/")[-1], (OTHER, path[0]))), text)
@@ -61,7 +61,7 @@ class Pseudonyms:
         return FOLDERS.sub("", "".join([*parts, text[done:]]))
 
     def all_of(self, thing: T) -> T:
-        """A copy in which every text of dataclasses and sequences is replaced."""
+        """Copy dataclasses and sequences with every text in them replaced."""
         changed: Any = thing
         if isinstance(thing, str):
             changed = self(thing)
@@ -93,7 +93,7 @@ class Pseudonyms:
 
 
 def _chosen(contents: Contents) -> set[str]:
-    """What users and the program call runs, encoders, tasks and data sets."""
+    """Collect what users and the program call runs, encoders, tasks and data sets."""
     names = {*TITLES, *TITLES.values(), *contents.datasets, *contents.encoders}
     names |= {name for several in (contents.finetuned, contents.logs) for parts in several for name in parts}
     names |= {str(name) for key in ("task", "name", "run") for name in contents.results[key].unique()}
@@ -101,7 +101,7 @@ def _chosen(contents: Contents) -> set[str]:
 
 
 def _stands_out(name: str) -> bool:
-    """Whether it can be told from the numbers and words of the report."""
+    """Tell whether it can be told from the numbers and words of the report."""
     if not LETTER.search(name):
         return len(DIGIT.findall(name)) >= 6
     return len(name) >= 3 and not (name.isalpha() and name.islower())

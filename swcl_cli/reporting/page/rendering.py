@@ -1,4 +1,4 @@
-"""Turns figures into bytes: the same bytes each time, in light and dark."""
+"""Turn figures into bytes: the same bytes each time, in light and dark."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BREAK = re.compile(rb"\s*\n\s*")
 
 @dataclass(frozen=True)
 class Rendered:
-    """A drawn figure: the files for the folder, and the two data URIs for the page."""
+    """Hold a drawn figure: the files for the folder, and the two data URIs for the page."""
 
     figure: Figure
     png: bytes
@@ -81,7 +81,7 @@ def _lay_out(drawing: Drawing) -> None:
 
 
 def slim(svg: bytes) -> bytes:
-    """The same drawing to a hundredth of a point, without indents and remarks: a quarter smaller."""
+    """Write the same drawing to a hundredth of a point, without indents and remarks: a quarter smaller."""
     return BREAK.sub(b"\n", FINER.sub(rb"\1", COMMENT.sub(b"", svg)))
 
 

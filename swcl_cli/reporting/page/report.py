@@ -1,4 +1,4 @@
-"""Makes the report: its sections, then its figures one by one, then its files."""
+"""Make the report: its sections, then its figures one by one, then its files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMATS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
 
 
 class Report:
-    """What is shown of a workspace. Without photographs, names stand for the ids of patients and photographs."""
+    """Make what is shown of a workspace. Without photographs, names stand for the ids of patients and photographs."""
 
     def __init__(self, contents: Contents, photographs: bool = True) -> None:
         self.contents, self.photographs = straightened(contents), photographs
@@ -33,18 +33,18 @@ class Report:
 
     @property
     def figures(self) -> list[Figure]:
-        """Those to be drawn."""
+        """List those to be drawn."""
         figures = [figure for section in self.sections for figure in section.figures]
         return [figure for figure in figures if self.photographs or not figure.photographic]
 
     def draw(self, figure: Figure) -> None:
-        """A figure that can't be drawn is named among the damaged."""
+        """Draw a figure; one that can't be drawn is named among the damaged."""
         words = f"The figure {figure.title!r} is left out: "
         if rendered := self.contents.attempt(lambda: render(figure, self.pseudonyms), words):
             self.rendered[figure.name] = rendered
 
     def files(self) -> dict[str, bytes]:
-        """Tables, figures and, last, the page, by their places in the folder of the report."""
+        """Return tables, figures and, last, the page, by their places in the folder of the report."""
         contents = self.contents
         shown = [section for section in (section.only(self.rendered) for section in self.sections) if not section.empty]
         glance, warnings, made = facts(contents), cautions(contents), origins(contents)
@@ -56,7 +56,7 @@ class Report:
         return {**_table_files(self.tables), **_figure_files(list(self.rendered.values())), "index.html": page.encode()}
 
     def table_two(self) -> tuple[str, Sequence[str], Sequence[Sequence[str]]] | None:
-        """Caption, columns and rows for the terminal: * is the best, + the best of those pretrained on the retina."""
+        """Return caption, columns and rows for the terminal: * is the best, + the best of the retina's own."""
         for table in self.tables:
             if table.name == "results":
                 caption = "Percent, mean ± deviation; * best, + best of those pretrained on the retina only"

@@ -1,4 +1,4 @@
-"""Lists the sections of the page, and what each of them shows."""
+"""List the sections of the page, and what each of them shows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Depict = Callable[[Contents], Figure | Sequence[Figure] | None]
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with its tables and figures. Folded tables stay closed until they are opened."""
+    """Hold a heading with its tables and figures. Folded tables stay closed until they are opened."""
 
     name: str
     title: str
@@ -53,12 +53,12 @@ class Section:
         return not (self.tables or self.figures or self.folded)
 
     def only(self, drawn: Collection[str]) -> Section:
-        """Without the figures whose names are not among these."""
+        """Drop the figures whose names are not among these."""
         return replace(self, figures=[figure for figure in self.figures if figure.name in drawn])
 
 
 def sections(contents: Contents, photographs: bool = True) -> list[Section]:
-    """All that the page shows, in its order; nothing is drawn yet. What can't be made is named among the damaged.
+    """List all that the page shows; nothing is drawn yet. What can't be made is named among the damaged.
 
     Without photographs none is opened either.
     """

@@ -1,4 +1,4 @@
-"""Table III: what the weak labels and the threshold contribute (paper IV-D)."""
+"""Make Table III: what the weak labels and the threshold contribute (paper IV-D)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BATCHES = (
 
 
 def ablation_table(contents: Contents) -> Table | None:
-    """Where several SWCL encoders that differ in weak labels or threshold were fine-tuned on one task."""
+    """Compare SWCL encoders that differ in weak labels or threshold and were fine-tuned on one task."""
     scored = {(score.task, score.name): score for score in scores(contents.results, VALIDATION)}
     rows, records, notes = [], [], [BATCHES]
     for family in families(contents):
@@ -65,7 +65,7 @@ def _record(configuration: Configuration, score: Score, paper: float | None) -> 
 
 
 def _paper(contents: Contents, family: Family, name: str) -> float | None:
-    """The paper's AUC, where the row was made with the preset."""
+    """Return the paper's AUC, where the row was made with the preset."""
     configuration = family.members[name]
     score = TABLE_THREE.get((configuration.method, configuration.removed, configuration.threshold))
     if family.task != TASK or score is None or _unlike(contents, family, name):
@@ -74,7 +74,7 @@ def _paper(contents: Contents, family: Family, name: str) -> float | None:
 
 
 def _unlike(contents: Contents, family: Family, name: str) -> tuple[str, ...]:
-    """The settings in which a row differs from the preset."""
+    """List the settings in which a row differs from the preset."""
     row = family.members[name]
     varied = {"labels": list(row.labels), "threshold": row.threshold} if row.method == SWCL else {}
     asked: Asked = {"finetune": {"eval": "val"}, "pretrain": varied}

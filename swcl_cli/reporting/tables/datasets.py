@@ -1,4 +1,4 @@
-"""Table I: prepared photographs of each split beside the published numbers."""
+"""Make Table I: prepared photographs of each split beside the published numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from swcl_cli.reporting.tables.table import Cell, Table, count
 
 
 def datasets_table(contents: Contents) -> Table | None:
-    """A row for each data set that was prepared."""
+    """Make a row for each data set that was prepared."""
     if not contents.datasets:
         return None
     rows, records = [], []
@@ -40,7 +40,7 @@ def datasets_table(contents: Contents) -> Table | None:
 
 
 def _published(dataset: DataSet) -> Mapping[str, int]:
-    """By split, of the packaging that was prepared."""
+    """Return the published counts by split, of the packaging that was prepared."""
     name, made = dataset.name, dataset.artefact
     published = DATASETS[name].published if name in DATASETS else {}
     files = {PurePosixPath(path).name for path in made.inputs}

@@ -1,4 +1,4 @@
-"""The table of differences between initialisations on the same photographs."""
+"""Make the table of differences between initialisations on the same photographs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BOOTSTRAP = (
 
 
 def differences_table(contents: Contents) -> Table | None:
-    """Each initialisation minus random weights, and minus the best other one, with 95 % intervals."""
+    """Show each initialisation minus random weights, and minus the best other one, with 95 % intervals."""
     compared, left_out = comparisons(contents)
     if not compared:
         return None
@@ -65,7 +65,7 @@ def _cells(comparison: Comparison | None) -> tuple[Cell, Cell]:
 
 
 def points(gap: Difference) -> str:
-    """`+3.2 [-0.4, +6.9]`, without brackets where there is no interval; no minus before a zero."""
+    """Write `+3.2 [-0.4, +6.9]`, without brackets where there is no interval; no minus before a zero."""
     value, low, high = (round(100 * share, 1) + 0.0 for share in (gap.value, gap.low, gap.high))
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]" if np.isfinite(low) else f"{value:+.1f}"
 
@@ -78,7 +78,7 @@ def _record(comparison: Comparison) -> tuple[Value, ...]:
 
 
 def of_many(count: int) -> str:
-    """Warns of multiple comparisons."""
+    """Warn of multiple comparisons."""
     by_chance = f"about {round(count / 20)} of them" if count >= 20 else "one in twenty"
     return (
         f"The table makes {count} comparisons, and no interval is widened for the others: if nothing differed, "

@@ -1,4 +1,4 @@
-"""Writes a table as Markdown, CSV and LaTeX, so that no name in it is taken as markup or run as a formula."""
+"""Write a table as Markdown, CSV and LaTeX, so that no name in it is taken as markup or run as a formula."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def to_markdown(table: Table) -> str:
-    """A pipe table under its title and sentence: best in bold, best in domain underlined, the paper's in italics."""
+    """Write a pipe table under its title and sentence: best bold, best in domain underlined, the paper's in italics."""
     lines = [f"## {_markdown(table.title)}", "", _markdown(table.sentence), ""]
     lines += [_pipes([_markdown(column) for column in table.columns])]
     lines += [_pipes(["---"] + ["---:"] * (len(table.columns) - 1))]
@@ -35,7 +35,7 @@ def to_markdown(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Values, not their rounded text. Text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    """Write values, not their rounded text. Text that a spreadsheet would run as a formula gets an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     records = table.records or (table.columns, *(tuple(_plain(cell) for cell in row) for row in table.rows))
@@ -44,7 +44,7 @@ def to_csv(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A booktabs table; needs \\usepackage{booktabs} and, for the quotation marks, T1 fonts.
+    """Write a booktabs table; needs \\usepackage{booktabs} and, for the quotation marks, T1 fonts.
 
     The paper's numbers are in parentheses and italics: grey would need another package. A row that begins with what
     would be an option of the line break before it gets an empty group in front.

@@ -1,4 +1,4 @@
-"""Tables of the labeler: how well it tells abnormal from normal photographs."""
+"""Make tables of the labeler: how well it tells abnormal from normal photographs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from swcl_cli.reporting.tables.table import Cell, Table, count
 
 
 def labeler_table(contents: Contents) -> Table | None:
-    """AUC on the validation photographs with its interval, beside the paper's."""
+    """Show the AUC on the validation photographs with its interval, beside the paper's."""
     if contents.labeler is None:
         return None
     measured, about = contents.labeler_validation, contents.labeler.provenance.get("labeler", {})
@@ -39,7 +39,7 @@ def labeler_table(contents: Contents) -> Table | None:
 
 
 def labeler_outcomes_table(contents: Contents) -> Table | None:
-    """The confusion table at 0.5, with sensitivity and specificity and their intervals."""
+    """Show the confusion table at 0.5, with sensitivity and specificity and their intervals."""
     validation = labeler_validation(contents)
     if validation is None:
         return None

@@ -1,4 +1,4 @@
-"""Tables of retinal-SWAP: how many patches count as abnormal, and how well their scores find lesions."""
+"""Make tables of retinal-SWAP: how many patches count as abnormal, and how well their scores find lesions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from swcl_cli.reporting.tables.table import Cell, Table, Value, count, score_cel
 
 
 def swap_table(contents: Contents) -> Table | None:
-    """Patches of each data set, number and share of abnormal ones at the paper's thresholds and at the chosen one."""
+    """Count patches of each data set, and abnormal ones at the paper's thresholds and at the chosen one."""
     if contents.swap is None or contents.patches is None:
         return None
     chosen = float(contents.swap.settings["threshold"])
@@ -40,7 +40,7 @@ def swap_table(contents: Contents) -> Table | None:
 
 
 def judgement_table(contents: Contents) -> Table | None:
-    """The lesion scores against lesion masks, where there are masks."""
+    """Show the lesion scores against lesion masks, where there are masks."""
     judged = judgement(contents)
     if not judged:
         return None
@@ -65,7 +65,7 @@ def judgement_table(contents: Contents) -> Table | None:
 
 
 def judged_thresholds_table(contents: Contents) -> Table | None:
-    """The chosen threshold beside the one that finds lesions best."""
+    """Show the chosen threshold beside the one that finds lesions best."""
     judged = judgement(contents)
     if contents.swap is None or not np.isfinite(judged.get("f1", np.nan)):
         return None
@@ -84,7 +84,7 @@ def judged_thresholds_table(contents: Contents) -> Table | None:
 
 
 def judgement_parts_table(contents: Contents) -> Table | None:
-    """The same by kind of lesion and by position of the patch."""
+    """Show the same by kind of lesion and by position of the patch."""
     judged = judgement(contents)
     rows = [
         (Cell(f"{words}: {part}"), score_cell(value))

@@ -1,4 +1,4 @@
-"""Table II (initialisations x tasks), and its single runs."""
+"""Make Table II (initialisations x tasks), and its single runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Key = tuple[str, str]  # task and name
 
 
 def results_table(contents: Contents) -> Table | None:
-    """Table II. Marks compare what was measured on test, as it is shown: to a tenth of a percent.
+    """Make Table II. Marks compare what was measured on test, as it is shown: to a tenth of a percent.
 
     Rows of Table III that were scored on validation alone stand there, where the task has others that were tested.
     """
@@ -67,7 +67,7 @@ def results_table(contents: Contents) -> Table | None:
 def _papers(
     contents: Contents, shown: dict[Key, Score], began: dict[Key, Initialisation]
 ) -> tuple[dict[Key, float], list[str]]:
-    """The paper's numbers, in percent, of rows that were made as it says; and what is to be said of them."""
+    """Collect the paper's numbers, in percent, of rows that were made as it says, and notes on them."""
     papers: dict[Key, float] = {}
     left_out: dict[str, list[str]] = {}
     for task in ordered_tasks(task for task, _ in shown):
@@ -101,7 +101,7 @@ def _record(score: Score) -> tuple[Value, ...]:
 
 
 def _cell(shown: dict[Key, Score], began: dict[Key, Initialisation], papers: dict[Key, float], key: Key) -> Cell:
-    """The score of a task and name, marked where it is the best of those that were tested."""
+    """Write the score of a task and name, marked where it is the best of those that were tested."""
     score = shown.get(key)
     if score is None:
         return Cell()
@@ -120,7 +120,7 @@ def _cell(shown: dict[Key, Score], began: dict[Key, Initialisation], papers: dic
 
 
 def runs_table(contents: Contents) -> Table | None:
-    """Every run behind Table II."""
+    """List every run behind Table II."""
     rows = []
     for split, word in SPLIT_WORDS.items():
         for row in primary(contents.results, split).sort_values(["task", "name", "run"]).to_dict("records"):

@@ -1,4 +1,4 @@
-"""A table of the report and its cells."""
+"""Define a table of the report and its cells."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Value = str | float | int | None
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as it reads, and the value behind it for CSV where that says more. Marks as in the paper's Table II.
+    """Hold a cell as it reads, and the value behind it for CSV where that says more. Marks as in the paper's Table II.
 
     published: what the paper has in its place, shown beside it in grey.
     """
@@ -46,17 +46,17 @@ def count(number: int) -> Cell:
 
 
 def score_cell(value: float | None, interval: tuple[float, float] | None = None) -> Cell:
-    """In percent with its interval, or a dash where nothing was measured."""
+    """Write a score in percent with its interval, or a dash where nothing was measured."""
     if value is None or not np.isfinite(value):
         return Cell("-", "")
     return Cell(with_interval(value, *(interval or (float("nan"), float("nan")))), value)
 
 
 def finite(value: float) -> float | None:
-    """None where it is unknown, for records."""
+    """Return None where it is unknown, for records."""
     return value if np.isfinite(value) else None
 
 
 def share(percentage: float | None) -> float | None:
-    """Of a percentage of the paper, for records."""
+    """Return the share of a percentage of the paper, for records."""
     return None if percentage is None else round(percentage / 100, 4)
