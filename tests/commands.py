@@ -52,9 +52,13 @@ def process(*arguments: object, **more: str) -> subprocess.Popen[str]:
     """Starts a command in a process, and a process group, of its own."""
     command = [sys.executable, "-c", CALL, *map(str, arguments)]
     return subprocess.Popen(
-        command, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command,
+        env=environment(**more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
 
 
 def finish(started: subprocess.Popen[str], seconds: float = 120) -> Finished:

@@ -188,19 +188,23 @@ REFUGE_FOLDERS = {  # packaging: photographs, masks of training (by kind), valid
     },
     "second": {
         "train": (
-            "REFUGE2/Train/REFUGE1-train/Training400/{kind}", "REFUGE2/Train/REFUGE1-train/Disc_Cup_Masks/{kind}", ""
+            "REFUGE2/Train/REFUGE1-train/Training400/{kind}",
+            "REFUGE2/Train/REFUGE1-train/Disc_Cup_Masks/{kind}",
+            "",
         ),
         "val": (
-            "REFUGE2/Train/REFUGE1-val/REFUGE-Validation400", "REFUGE2/Train/REFUGE1-val/Disc_Cup_Masks",
+            "REFUGE2/Train/REFUGE1-val/REFUGE-Validation400",
+            "REFUGE2/Train/REFUGE1-val/Disc_Cup_Masks",
             "REFUGE2/Train/REFUGE1-val",
         ),
         "test": (
-            "REFUGE2/Train/REFUGE1-test/Test400", "REFUGE2/Train/REFUGE1-test/Disc_Cup_Masks",
+            "REFUGE2/Train/REFUGE1-test/Test400",
+            "REFUGE2/Train/REFUGE1-test/Disc_Cup_Masks",
             "REFUGE2/Train/REFUGE1-test",
         ),
     },
     "index": {split: (f"{split}/images", f"{split}/seg", split) for split in ("train", "val", "test")},
-}  # fmt: skip
+}
 REFUGE_LABELS = {"g0001": 1, "n0001": 0, "n0002": 0, "V0001": 0, "V0002": 1, "T0001": 1, "T0002": 0}
 REFUGE_PARTS = {"g": "train", "n": "train", "V": "val", "T": "test"}
 

@@ -35,10 +35,13 @@ def write_idrid(root: Path, count: int = 100) -> pd.DataFrame:
         noise = rng.normal(0, 15, (40, 44, 3)) + 70 + 100 * bright
         rows.append(
             {
-                "split": SPLITS[item % 5], "dr_grade": 3 * bright, "dme_grade": 2 * bright,
-                "patient_id": f"{item // 10}", "image": noise.clip(0, 255).astype(np.uint8),
+                "split": SPLITS[item % 5],
+                "dr_grade": 3 * bright,
+                "dme_grade": 2 * bright,
+                "patient_id": f"{item // 10}",
+                "image": noise.clip(0, 255).astype(np.uint8),
             }
-        )  # fmt: skip
+        )
     return prepared.write(root, "idrid", rows, size=40)
 
 

@@ -75,13 +75,17 @@ def labelled_eyes(root: Path, dataset: str, patients: int, **values: Any) -> pd.
     """Left and right eye of each patient, by turns normal and abnormal, over the splits train, val, train, test."""
     rows = [
         {
-            "image_id": f"{patient}_{eye}", "patient_id": f"{patient}", "eye": eye,
-            "split": ("train", "val", "train", "test")[patient % 4], "abnormal": (patient // 4 + side) % 2 == 0,
-            "image": photograph(1000 * len(dataset) + 2 * patient + side, 64 + patient % 5), **values,
+            "image_id": f"{patient}_{eye}",
+            "patient_id": f"{patient}",
+            "eye": eye,
+            "split": ("train", "val", "train", "test")[patient % 4],
+            "abnormal": (patient // 4 + side) % 2 == 0,
+            "image": photograph(1000 * len(dataset) + 2 * patient + side, 64 + patient % 5),
+            **values,
         }
         for patient in range(patients)
         for side, eye in enumerate(("left", "right"))
-    ]  # fmt: skip
+    ]
     return write(root, dataset, rows)
 
 

@@ -36,9 +36,12 @@ def texts() -> Iterator[tuple[Path, str]]:
 
 def cited(pattern: re.Pattern[str]) -> set[tuple[str, Path]]:
     return {
-        (name, path) for path, text in texts() for found in pattern.findall(text)
-        for name in ([found] if isinstance(found, str) else found) if name
-    }  # fmt: skip
+        (name, path)
+        for path, text in texts()
+        for found in pattern.findall(text)
+        for name in ([found] if isinstance(found, str) else found)
+        if name
+    }
 
 
 def rows() -> list[str]:

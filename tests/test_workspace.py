@@ -214,14 +214,20 @@ def test_provenance_holds_versions() -> None:
 
 def test_differences_name_what_changed() -> None:
     changed = {
-        **WORK, "step": "finetune", "versions": {}, "inputs": {"swap": "f"},
+        **WORK,
+        "step": "finetune",
+        "versions": {},
+        "inputs": {"swap": "f"},
         "settings": {"seed": 1, "labels": ["position"], "name": "Zürich", "batch": 3},
-    }  # fmt: skip
+    }
     assert differences(WORK, WORK) == []
     assert differences(WORK, changed) == [
-        "step: pretrain -> finetune", "batch: None -> 3", "labels: ['position', 'patient'] -> ['position']",
-        "seed: 0 -> 1", "swap: 0123456789abcdef -> f",
-    ]  # fmt: skip
+        "step: pretrain -> finetune",
+        "batch: None -> 3",
+        "labels: ['position', 'patient'] -> ['position']",
+        "seed: 0 -> 1",
+        "swap: 0123456789abcdef -> f",
+    ]
     assert differences({}, WORK)[0] == "step: None -> pretrain"
 
 

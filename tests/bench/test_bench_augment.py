@@ -59,12 +59,16 @@ def torchvision_v1(blur: bool) -> View:
     """On Pillow's images."""
     view = v1.Compose(
         [
-            v1.RandomResizedCrop(SIZE, scale=(0.8, 1.0)), v1.RandomHorizontalFlip(),
-            v1.RandomApply([v1.ColorJitter(0.4, 0.4, 0.4, 0.1)], 0.8), v1.RandomGrayscale(0.2),
-            v1.RandomApply([v1.GaussianBlur(23, (0.1, 2.0))], 0.5 if blur else 0.0), v1.RandomSolarize(128, 0.1),
-            v1.ToTensor(), v1.Normalize(MEAN, STD),
+            v1.RandomResizedCrop(SIZE, scale=(0.8, 1.0)),
+            v1.RandomHorizontalFlip(),
+            v1.RandomApply([v1.ColorJitter(0.4, 0.4, 0.4, 0.1)], 0.8),
+            v1.RandomGrayscale(0.2),
+            v1.RandomApply([v1.GaussianBlur(23, (0.1, 2.0))], 0.5 if blur else 0.0),
+            v1.RandomSolarize(128, 0.1),
+            v1.ToTensor(),
+            v1.Normalize(MEAN, STD),
         ]
-    )  # fmt: skip
+    )
     return lambda item: view(PICTURES[item % len(PICTURES)])
 
 

@@ -65,9 +65,11 @@ def test_loss_and_gradient(count: int, row: Row) -> None:
         found[way] = json.loads(done.stdout.splitlines()[-1])
     for way, (seconds, memory, loss, slope) in found.items():
         row(
-            f"contrastive loss and gradient, {count:,} views, {way}", ms=1000 * seconds, peak_MB=memory / 1e6,
+            f"contrastive loss and gradient, {count:,} views, {way}",
+            ms=1000 * seconds,
+            peak_MB=memory / 1e6,
             times_ours=seconds / found["ours"][0],
-        )  # fmt: skip
+        )
         assert loss == pytest.approx(found["ours"][2], rel=1e-4)
         if way == "supcontrast":  # metric learning normalises once more, so that its gradient is tangent
             assert slope == pytest.approx(found["ours"][3], rel=1e-3)

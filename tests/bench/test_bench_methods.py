@@ -57,8 +57,9 @@ def test_step_with_and_without_loader(name: str, workspace: Workspace, row: Row)
     share = without / with_loader
     row(
         f"{name}: step, ResNet-18, 96 px, fp32",
-        views_a_second=method.views_a_step / with_loader, of_tensors_in_memory=share,
-    )  # fmt: skip
+        views_a_second=method.views_a_step / with_loader,
+        of_tensors_in_memory=share,
+    )
     assert share >= 0.92 or os.getloadavg()[0] > BUSY, "the loader costs more than 8 % of the step"
 
 

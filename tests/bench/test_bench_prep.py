@@ -108,9 +108,11 @@ def test_photographs_a_second(photographs: list[Path], tmp_path: Path, row: Row)
     for name, (wall, core) in taken.items():
         row(
             f"4288 x 2848, {name}",
-            ms=1000 * wall / len(photographs), ms_of_a_core=1000 * core / len(photographs),
-            times_prep=wall / ours[0], times_prep_a_core=core / ours[1],
-        )  # fmt: skip
+            ms=1000 * wall / len(photographs),
+            ms_of_a_core=1000 * core / len(photographs),
+            times_prep=wall / ours[0],
+            times_prep_a_core=core / ours[1],
+        )
     assert taken["decode fully, resize, save"][1] / ours[1] >= LEAST_RATIO
 
 
@@ -137,8 +139,10 @@ def test_two_cores(photographs: list[Path], tmp_path: Path, row: Row) -> None:
     ratio, judged = seconds[1] / seconds[2], min(free) >= FREE_CORES
     row(
         f"prep of {len(work)} photographs, two workers against one",
-        times_as_fast=ratio, free_cores=min(free), verdict="judged" if judged else "not judged: the cores are not free",
-    )  # fmt: skip
+        times_as_fast=ratio,
+        free_cores=min(free),
+        verdict="judged" if judged else "not judged: the cores are not free",
+    )
     assert ratio >= LEAST_GAIN or not judged
 
 
@@ -185,14 +189,19 @@ def test_memory_does_not_grow_with_the_photographs(tmp_path: Path, row: Row) -> 
         started = time.perf_counter()
         done = subprocess.run(
             [sys.executable, "-c", PEAK + MEASURED, str(tmp_path / f"work{count}"), str(source)],
-            capture_output=True, check=True, text=True,
-        )  # fmt: skip
+            capture_output=True,
+            check=True,
+            text=True,
+        )
         base, parent, worker = json.loads(done.stdout.splitlines()[-1])
         peaks[count] = (parent, worker)
         row(
             f"prep of {count:,} photographs",
-            s=time.perf_counter() - started, imports_MB=base / 1e6, parent_MB=parent / 1e6, worker_MB=worker / 1e6,
-        )  # fmt: skip
+            s=time.perf_counter() - started,
+            imports_MB=base / 1e6,
+            parent_MB=parent / 1e6,
+            worker_MB=worker / 1e6,
+        )
     grown = [(many - few) / (MANY - FEW) for few, many in zip(peaks[FEW], peaks[MANY], strict=True)]
     row("growth by photograph", parent_bytes=grown[0], worker_bytes=grown[1])
     assert grown[0] < PARENT_BYTES and grown[1] < WORKER_BYTES
@@ -243,6 +252,10 @@ def test_a_manifest_of_a_million_rows(tmp_path: Path, row: Row) -> None:
     seconds, wall, base, peak = min(json.loads(text) for text in runs)
     row(
         "manifest of 1,000,000 rows",
-        s=wall, s_of_a_core=seconds, imports_MB=base / 1e6, peak_MB=peak / 1e6, file_MB=path.stat().st_size / 1e6,
-    )  # fmt: skip
+        s=wall,
+        s_of_a_core=seconds,
+        imports_MB=base / 1e6,
+        peak_MB=peak / 1e6,
+        file_MB=path.stat().st_size / 1e6,
+    )
     assert seconds < OPENING_SECONDS and peak - base < OPENING_BYTES

@@ -68,8 +68,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 def test_the_papers_report(workspace: Workspace, row: Row, photographs: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", REPORT, str(workspace.root), photographs],
-        env=environment(), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     told = json.loads(done.stdout.splitlines()[-1])
     seconds = {f"s_{name}": float(value) for name, value in told["seconds"].items()}
     page = (workspace.report / "index.html").stat().st_size / 1e6

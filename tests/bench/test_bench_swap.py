@@ -75,9 +75,11 @@ def test_scoring_beside_the_bare_forward_pass(tmp_path: Path, row: Row) -> None:
                 seconds.append(whole)
     ratio, pace = statistics.median(ratios), BATCH / statistics.median(seconds)
     row(
-        "scoring, ResNet-34, 448 px", images_a_second=pace, of_the_bare_pass=ratio,
+        "scoring, ResNet-34, 448 px",
+        images_a_second=pace,
+        of_the_bare_pass=ratio,
         images_a_second_of_the_loader_alone=COUNT / loading,
-    )  # fmt: skip
+    )
     assert ratio >= 0.9
     assert COUNT / loading > 5 * pace  # the turns of the bare pass give the loader time; it needs little
 

@@ -89,8 +89,9 @@ def test_step_beside_lightlys_modules(name: str, precision: str, row: Row) -> No
     seconds, theirs = in_turn(ours(name, precision), lightlys(name, precision), steps=4)
     row(
         f"{name}: step, ResNet-18, 96 px, {precision}",
-        views_a_second=2 * BATCH / seconds, times_lightlys=theirs / seconds,
-    )  # fmt: skip
+        views_a_second=2 * BATCH / seconds,
+        times_lightlys=theirs / seconds,
+    )
     assert theirs / seconds >= 0.95 or os.getloadavg()[0] > BUSY, "slower than lightly's modules"
 
 
@@ -110,6 +111,7 @@ def test_teachers_update(architecture: str, row: Row) -> None:
     theirs = copy.deepcopy(student).requires_grad_(False)
     row(
         f"teacher's update, {architecture}, {weights / 1e6:.0f} MB",
-        ms=1000 * seconds, of_memory_copied=asked / weights,
+        ms=1000 * seconds,
+        of_memory_copied=asked / weights,
         times_lightlys=median_seconds(lambda: update(student, theirs, MOMENTUM)) / seconds,
-    )  # fmt: skip
+    )

@@ -57,8 +57,9 @@ def test_pretraining_step_with_and_without_loader(precision: Precision, workspac
     share = without / with_loader
     row(
         f"pretraining step, ResNet-18, 96 px, {precision}",
-        views_a_second=method.views_a_step / with_loader, of_tensors_in_memory=share,
-    )  # fmt: skip
+        views_a_second=method.views_a_step / with_loader,
+        of_tensors_in_memory=share,
+    )
     if precision == "fp32":
         assert share >= 0.92 or os.getloadavg()[0] > 1.5, "the loader costs more than 8 % of the step"
 

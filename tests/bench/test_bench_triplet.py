@@ -1,6 +1,6 @@
 """The triplet loss with its gradient beside the B^3 form and pytorch-metric-learning's, on one core.
 
-Each is measured in a process of its own: `python -m bench.test_bench_triplet FORM B`, in tests/, prints its median
+Each is measured in a process of its own: `python -m tests.bench.test_bench_triplet FORM B` prints its median
 seconds, its peak memory above what it began with, and its loss.
 """
 
@@ -106,16 +106,22 @@ def test_time_and_memory(mining: Mining, count: int, row: Row) -> None:
             row(f"{count} embeddings, {form}", not_run=f"it needs more than {needed / 1e9:.0f} GB")
             continue
         done = subprocess.run(
-            [sys.executable, "-m", "bench.test_bench_triplet", form, str(count)],
-            capture_output=True, check=True, text=True, cwd=Path(__file__).parents[1],
-        )  # fmt: skip
+            [sys.executable, "-m", "tests.bench.test_bench_triplet", form, str(count)],
+            capture_output=True,
+            check=True,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
         found[form] = json.loads(done.stdout)
         seconds, peak, _ = found[form]
         best = found[f"{mining}, ours"]
         row(
-            f"{count} embeddings, {form}", ms=1000 * seconds, peak_MB=peak / 1e6,
-            times_ours=seconds / best[0], peak_times_ours=peak / best[1],
-        )  # fmt: skip
+            f"{count} embeddings, {form}",
+            ms=1000 * seconds,
+            peak_MB=peak / 1e6,
+            times_ours=seconds / best[0],
+            peak_times_ours=peak / best[1],
+        )
     seconds, peak, value = found.pop(f"{mining}, ours")
     for form, (their_seconds, their_peak, their_value) in found.items():
         assert seconds <= their_seconds and peak < their_peak, form

@@ -68,6 +68,7 @@ def test_98702_photographs_less_the_8_anterior_ones(tmp_path: Path) -> None:
     ]
     assert [len(frame) for frame in frames] == [9_992, 88_702] and sum(map(len, frames)) == 98_702 - 8
     assert [frame["split"].value_counts().to_dict() for frame in frames] == [
-        {"train": 6996, "test": 1998, "val": 998}, eyepacs.PUBLISHED,
-    ]  # fmt: skip
+        {"train": 6996, "test": 1998, "val": 998},
+        eyepacs.PUBLISHED,
+    ]
     assert all(frame["image_id"].is_unique and frame["group_id"].equals(frame["patient_id"]) for frame in frames)

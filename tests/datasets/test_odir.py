@@ -58,8 +58,9 @@ def test_clean_keyword_rule(tmp_path: Path, cell: str, abnormal: bool | None) ->
     source = downloads.odir_kaggle(tmp_path, {1: (cell, NORMAL)})
     download = odir.read(source, "clean")
     assert {row.image_id: row.labels.get("abnormal") for row in download.photographs} == {
-        **({} if abnormal is None else {"1_left": abnormal}), "1_right": False,
-    }  # fmt: skip
+        **({} if abnormal is None else {"1_left": abnormal}),
+        "1_right": False,
+    }
     assert [problem.problem for problem in download.problems] == ([] if abnormal is not None else ["dropped"])
     assert download.found == {"train": 2}
 
@@ -89,8 +90,10 @@ def test_full_df_gives_the_same_photographs(tmp_path: Path) -> None:
     words = {1: (NORMAL, f"drusen{COMMA}lens dust"), 2: ("lens dust", "cataract")}
     expected = odir.read(downloads.odir_kaggle(tmp_path, words)).photographs
     (tmp_path / "ODIR-5K/data.xlsx").unlink()
-    rows = [[*downloads.odir_row(patient, *words[patient]), f"{patient}_{eye}.jpg"] for patient, eye in
-            ((2, "right"), (1, "left"), (1, "right"))]  # fmt: skip
+    rows = [
+        [*downloads.odir_row(patient, *words[patient]), f"{patient}_{eye}.jpg"]
+        for patient, eye in ((2, "right"), (1, "left"), (1, "right"))
+    ]
     downloads.write_csv(tmp_path / "full_df.csv", [[*downloads.ODIR_COLUMNS, "filename"], *rows])
     assert sorted(odir.read(tmp_path).photographs, key=lambda row: row.image_id) == expected
 

@@ -74,8 +74,10 @@ def test_what_does_not_fit_together(tmp_path: Path) -> None:
         ("Training400/Non-Glaucoma/n0002.jpg", "image without label"),
     ]
     assert {row.image_id: row.mask is None for row in masked.photographs if row.split == "test"} == {
-        "T0001": True, "T0002": False, "T0003": True,
-    }  # fmt: skip
+        "T0001": True,
+        "T0002": False,
+        "T0003": True,
+    }
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,12 @@ def test_stare_damage_is_set_aside(tmp_path: Path) -> None:
     path = prep.run(settings)
     assert len(manifest.read(path)) == 4
     assert read_provenance(path)["counts"] == {
-        "train": 2, "test": 2, "truncated": 1, "too large": 1, "too small": 1,
-    }  # fmt: skip
+        "train": 2,
+        "test": 2,
+        "truncated": 1,
+        "too large": 1,
+        "too small": 1,
+    }
 
 
 def test_chase_children_stay_together(tmp_path: Path) -> None:

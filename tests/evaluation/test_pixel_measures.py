@@ -95,8 +95,12 @@ def test_several_structures() -> None:
 
 def test_names_inside_the_field_of_view() -> None:
     assert set(pixel_measures({"vessel": counted(TRUTHS, SCORES)}, "_fov")) == {
-        "f1_fov", "f1_pooled_fov", "auc_fov", "sensitivity_fov", "specificity_fov"
-    }  # fmt: skip
+        "f1_fov",
+        "f1_pooled_fov",
+        "auc_fov",
+        "sensitivity_fov",
+        "specificity_fov",
+    }
 
 
 @pytest.mark.parametrize(

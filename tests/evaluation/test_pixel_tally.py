@@ -12,9 +12,11 @@ from swcl_cli.evaluation.resampling import counted_auc
 
 Images = list[tuple[NDArray[np.bool_], NDArray[np.float32]]]
 SCALES = {
-    "as trained": (2.5, 3, -5, 2), "far too sure": (8, 8, -18, 7), "hardly trained": (0.005, 0.02, -0.005, 0.02),
+    "as trained": (2.5, 3, -5, 2),
+    "far too sure": (8, 8, -18, 7),
+    "hardly trained": (0.005, 0.02, -0.005, 0.02),
     "all background": (-2.9, 0.1, -3.1, 0.1),
-}  # fmt: skip
+}
 
 
 def images(on: float, on_spread: float, off: float, off_spread: float, count: int = 3) -> Images:

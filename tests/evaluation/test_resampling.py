@@ -64,9 +64,11 @@ def test_by_hand() -> None:
 def test_what_has_no_value_is_not_a_number() -> None:
     nothing = np.array([[0.0, 0.0, 1.0]])
     for values in (
-        ranked_auc([1, 0, 0], [0.1, 0.2, 0.3], nothing), ranked_auc([1, 1, 1], [0.1, 0.2, 0.3], np.ones((1, 3))),
-        quadratic_kappas([1, 1, 1], [1, 1, 1], np.ones((1, 3))), share([1, 1, 1], nothing, [1, 1, 0]),
-    ):  # fmt: skip
+        ranked_auc([1, 0, 0], [0.1, 0.2, 0.3], nothing),
+        ranked_auc([1, 1, 1], [0.1, 0.2, 0.3], np.ones((1, 3))),
+        quadratic_kappas([1, 1, 1], [1, 1, 1], np.ones((1, 3))),
+        share([1, 1, 1], nothing, [1, 1, 0]),
+    ):
         assert values.shape == (1,) and np.isnan(values).all()
     assert share([math.nan, 1.0], np.ones((1, 2)), [False, True]) == [1]
 

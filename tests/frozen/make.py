@@ -41,9 +41,12 @@ CLASSES = ("finetune", "idrid", *TUNED, "--crop", 32, "--init", "swcl.safetensor
 VESSELS = ("finetune", "drive", *TUNED, "--crop", 64, "--output-stride", 16, "--init", "swcl.safetensors")
 PRETRAIN = ("pretrain", "--architecture", "resnet18", "--batch-patches", 16, "--epochs", 1, "--warmup-epochs", 0, *W)
 PREPARED = {  # settings by data set; the downloads are not frozen but for the last one
-    "odir": ("--size", 48), "eyepacs": ("--size", 48), "idrid": ("--size", 40), "drive": ("--size", 0),
+    "odir": ("--size", 48),
+    "eyepacs": ("--size", 48),
+    "idrid": ("--size", 40),
+    "drive": ("--size", 0),
     "folder": ("--size", 40, "--labels", "phantom/folder/labels.csv"),
-}  # fmt: skip
+}
 FINISHED: dict[str, tuple[object, ...]] = {
     "train-labeler": (
         "train-labeler", "--architecture", "resnet18", "--crop", 32, "--views", 2, "--batch-labelled", 4,

@@ -42,10 +42,14 @@ def write(root: Path, patients: int) -> None:
             label = {"abnormal": abnormal} if dataset == "odir" else {"dr_grade": 2 * abnormal}
             rows.append(
                 {
-                    "image_id": f"{eye:04d}", "patient_id": f"{eye // 2}", "eye": ("left", "right")[eye % 2],
-                    "split": SPLITS[eye // 2 % 4], "image": photograph(10_000 * number + eye, abnormal), **label,
+                    "image_id": f"{eye:04d}",
+                    "patient_id": f"{eye // 2}",
+                    "eye": ("left", "right")[eye % 2],
+                    "split": SPLITS[eye // 2 % 4],
+                    "image": photograph(10_000 * number + eye, abnormal),
+                    **label,
                 }
-            )  # fmt: skip
+            )
         tables.append(prepared.write(root, dataset, rows, SIDE))
     table = pd.concat(tables, ignore_index=True)
     positive = (table["abnormal"].astype("Int8").fillna(table["dr_grade"] > 0) > 0).to_numpy(dtype=np.float32)

@@ -125,9 +125,13 @@ def test_schedules(small: Path) -> None:
     for run in ({"epochs": 3}, {"epochs": 200}, {"views": 16}):
         method: Any = dino.prepare(options(small, **run), Workspace(small))
         for step, temperature, frozen in (
-            (0, 0.04, True), (1, 0.0405, True), (2, 0.041, False), (20, 0.05, False), (60, 0.07, False),
+            (0, 0.04, True),
+            (1, 0.0405, True),
+            (2, 0.041, False),
+            (20, 0.05, False),
+            (60, 0.07, False),
             (99, 0.07, False),
-        ):  # fmt: skip
+        ):
             method.before_step(step)
             assert method.objective.temperature == pytest.approx(temperature)
             assert method.objective.frozen is frozen

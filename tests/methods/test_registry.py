@@ -36,9 +36,13 @@ from tests.methods.each_method_in_processes import small
 EACH = pytest.mark.parametrize("name", METHODS)
 CONTRASTIVE = {"positives", "without_positive", "alignment", "uniformity"}
 MEASURES = {
-    "swcl": CONTRASTIVE, "swcl-image": CONTRASTIVE, "simclr": CONTRASTIVE, "supervised-odir": {"accuracy"},
-    "supervised-eyepacs": {"accuracy"}, "multitask": {"accuracy", "position_accuracy"},
-}  # fmt: skip
+    "swcl": CONTRASTIVE,
+    "swcl-image": CONTRASTIVE,
+    "simclr": CONTRASTIVE,
+    "supervised-odir": {"accuracy"},
+    "supervised-eyepacs": {"accuracy"},
+    "multitask": {"accuracy", "position_accuracy"},
+}
 STEPS_IN_TWO_EPOCHS = {"swcl": 16, "swcl-image": 16, "multitask": 16, "supervised-odir": 2, "supervised-eyepacs": 2}
 TAUGHT = {"byol", "dino"}  # by a teacher that follows at 0.4 % a step: they need five times as many steps to learn
 

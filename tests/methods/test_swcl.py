@@ -117,9 +117,13 @@ def test_weights_are_functions_of_the_seed(tmp_path: Path) -> None:
 def test_threshold_and_labels_reach_the_patches(tmp_path: Path) -> None:
     eyes(tmp_path)
     for labels, threshold, kinds in (
-        (["abnormality"], None, 2), (["abnormality"], 0.9, 1), (["position"], None, 2), (["patient"], None, 4),
-        (["position", "abnormality", "patient"], None, 8), (["position", "abnormality"], None, 4),
-    ):  # fmt: skip
+        (["abnormality"], None, 2),
+        (["abnormality"], 0.9, 1),
+        (["position"], None, 2),
+        (["patient"], None, 4),
+        (["position", "abnormality", "patient"], None, 8),
+        (["position", "abnormality"], None, 4),
+    ):
         settings = options(tmp_path, labels=labels, threshold=threshold)
         method: Any = swcl.prepare(settings, Workspace(tmp_path))
         assert len(np.unique(method.dataset.patches.label)) == kinds

@@ -63,9 +63,10 @@ def test_labels_and_pairs_by_loops(tmp_path: Path, grades: list[int | None]) -> 
     partner = {"left": "right", "right": "left"}
     eyes = set(zip(kept["dataset"], kept["patient_id"], kept["eye"], strict=True))
     lonely = [
-        row for row in range(len(kept))
+        row
+        for row in range(len(kept))
         if (kept["dataset"][row], kept["patient_id"][row], partner[kept["eye"][row]]) not in eyes
-    ]  # fmt: skip
+    ]
     assert singles == set(lonely) and len(lonely) == 5 * grades.count(None)
 
 

@@ -204,8 +204,11 @@ def _init(workspace: Workspace, name: str, size: Size) -> str | None:
     place = list(METHODS).index(name)
     write_safetensors(workspace.encoder(name), _weights(size, place), work)
     steps: Mapping[str, NDArray[np.float64] | float] = {
-        **falling_loss(size.pretrain_steps, place, 6.5), "embedding_spread": 0.8, "alignment": 0.3, "uniformity": -2.0,
-    }  # fmt: skip
+        **falling_loss(size.pretrain_steps, place, 6.5),
+        "embedding_spread": 0.8,
+        "alignment": 0.3,
+        "uniformity": -2.0,
+    }
     rising = np.linspace(0.5, 0.7, size.epochs)
     write_log(
         workspace, f"pretrain-{name}", steps, {"knn_auc": rising, "knn_low": rising - 0.03, "knn_high": rising + 0.03}

@@ -106,10 +106,12 @@ def _classified(made: Made) -> tuple[Columns, Mapping[str, Measure]]:
         parts.append(
             made.about("image_id", "patient_id", "path")
             | {
-                "head": made.text(head), "truth": pa.array(truth), "prediction": pa.array(scores[head].argmax(axis=1)),
+                "head": made.text(head),
+                "truth": pa.array(truth),
+                "prediction": pa.array(scores[head].argmax(axis=1)),
                 "probabilities": lists(scores[head]),
             }
-        )  # fmt: skip
+        )
     joined = {key: pa.concat_arrays([part[key] for part in parts]) for key in parts[0]}
     return joined, class_measures(truths, scores, dict.fromkeys(truths, 0.5))
 
@@ -126,11 +128,15 @@ def _segmented(made: Made) -> tuple[Columns, Mapping[str, Measure]]:
         maps = [made.workspace.relative(folder / f"{name}{suffix}.png") for name in made.rows["image_id"]]
         shades = np.tile(np.array(made.task.shades[head], np.int16), (count, 1))
         part = made.about("image_id", "patient_id", "path", "mask_path", "fov_path") | {
-            "structure": made.text(head), "shades": lists(shades), "map_path": made.text(maps),
-            "f1": pa.array(outcomes.f1), "true_positives": pa.array(outcomes.hits),
-            "false_positives": pa.array(outcomes.false), "false_negatives": pa.array(outcomes.missed),
+            "structure": made.text(head),
+            "shades": lists(shades),
+            "map_path": made.text(maps),
+            "f1": pa.array(outcomes.f1),
+            "true_positives": pa.array(outcomes.hits),
+            "false_positives": pa.array(outcomes.false),
+            "false_negatives": pa.array(outcomes.missed),
             "true_negatives": pa.array(outcomes.left),
-        }  # fmt: skip
+        }
         if made.task.ratio:
             part |= {"cup_to_disc_truth": pa.array(ratios[0]), "cup_to_disc": pa.array(ratios[1])}
         for suffix in ("", "_fov") if made.rows["fov_path"].notna().all() else ("",):

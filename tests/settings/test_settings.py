@@ -23,9 +23,10 @@ from swcl_cli.training.processes import PRECISIONS
 
 FIELDS = [(model, name) for model in STEPS.values() for name in model.model_fields]
 NEEDED: dict[str, dict[str, Any]] = {
-    "prep": {"dataset": "phantom"}, "finetune": {"task": "idrid"},
+    "prep": {"dataset": "phantom"},
+    "finetune": {"task": "idrid"},
     "predict": {"model": "m.safetensors", "images": ["a.jpg"], "out": "out"},
-}  # fmt: skip
+}
 
 
 def of_step(step: str, **values: Any) -> StepSettings:

@@ -41,11 +41,12 @@ def call(root: Path, *words: object) -> Finished:
 def write_folder(root: Path, name: str, **labels: Sequence[object]) -> pd.DataFrame:
     rows = [
         {
-            "split": ("train", "train", "val", "test")[item % 4], "image": prepared.photograph(item, 40, 40),
+            "split": ("train", "train", "val", "test")[item % 4],
+            "image": prepared.photograph(item, 40, 40),
             **{label: values[item] for label, values in labels.items()},
         }
         for item in range(24)
-    ]  # fmt: skip
+    ]
     return prepared.write(root, name, rows)
 
 

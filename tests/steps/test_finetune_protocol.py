@@ -153,9 +153,13 @@ class TestFreeze:
         write_idrid(tmp_path, 20) if task == "idrid" else write_drive(tmp_path, 5)
         weights = prepared.encoder(tmp_path / "swcl.safetensors")
         one = options(
-            tmp_path, IDRID if task == "idrid" else DRIVE, init="swcl.safetensors", freeze=True, epochs=1,
+            tmp_path,
+            IDRID if task == "idrid" else DRIVE,
+            init="swcl.safetensors",
+            freeze=True,
+            epochs=1,
             architecture=None,
-        )  # fmt: skip
+        )
         path = finetune.run(one)
         assert path.parent.name == "swcl-frozen"
         faster = finetune.run(one.model_copy(update={"learning_rate": 0.1, "name": "faster"}))

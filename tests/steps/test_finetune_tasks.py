@@ -82,8 +82,10 @@ def test_permuted_test_labels_change_the_test_score_and_no_other_byte(refuge_cls
     folders = [Workspace(one).finetune(task, "random") / "seed0" for one in (root, tmp_path)]
     first, second = map(contents, folders)
     assert {name for name in first if first[name] != second[name]} == {
-        "results.parquet", "predictions.parquet", "model.safetensors"
-    }  # fmt: skip
+        "results.parquet",
+        "predictions.parquet",
+        "model.safetensors",
+    }
     assert weights(first["model.safetensors"]) == weights(second["model.safetensors"])
     tables = [pd.read_parquet(folder / "predictions.parquet") for folder in folders]
     probabilities, expected = (np.stack(table["probabilities"].to_list()) for table in tables)

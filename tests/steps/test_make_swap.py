@@ -157,9 +157,8 @@ def test_provenance_and_maps(made: tuple[Workspace, Any]) -> None:
     workspace, network = made
     provenance, patches = read_provenance(workspace.swap), pq.read_table(workspace.swap).to_pandas()
     assert provenance["inputs"].keys() == {"labeler", "odir", "eyepacs"} and "outside" not in provenance
-    assert {name: provenance["settings"][name] for name in ("labelled", "unlabelled", "threshold")} == {
-        "labelled": ["odir"], "unlabelled": ["eyepacs"], "threshold": 0.4,
-    }  # fmt: skip
+    expected = {"labelled": ["odir"], "unlabelled": ["eyepacs"], "threshold": 0.4}
+    assert {name: provenance["settings"][name] for name in expected} == expected
     counts = {str(t): int((patches["score"] >= np.float32(t)).sum()) for t in (0.3, 0.4, 0.5)}
     assert provenance["counts"] == {**counts, "all": 100, "abnormal": counts["0.4"]}
     maps = load_file(workspace.run("make-swap") / "cams.safetensors")

@@ -151,5 +151,8 @@ def test_options_of_the_command_line() -> None:
     assert shown.code == 0
     cells = [[cell.strip() for cell in line.split("│")[1:3]] for line in shown.out.splitlines() if "│" in line]
     assert {name: value for name, value in cells if name in ("labeler", "labelled", "unlabelled", "materialize")} == {
-        "labeler": "a.bin", "labelled": "['odir', 'folder']", "unlabelled": "[]", "materialize": "None",
-    }  # fmt: skip
+        "labeler": "a.bin",
+        "labelled": "['odir', 'folder']",
+        "unlabelled": "[]",
+        "materialize": "None",
+    }

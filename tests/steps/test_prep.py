@@ -46,8 +46,12 @@ def test_manifest_and_files(tmp_path: Path, odir: Path) -> None:
 def test_provenance(tmp_path: Path, odir: Path) -> None:
     provenance = read_provenance(prep.run(settings(tmp_path / "work", "odir", odir, seed=3)))
     assert provenance["settings"] == {
-        "dataset": "odir", "size": 80, "seed": 3, "crop_to_field": False, "keywords": "released",
-    }  # fmt: skip
+        "dataset": "odir",
+        "size": 80,
+        "seed": 3,
+        "crop_to_field": False,
+        "keywords": "released",
+    }
     assert provenance["inputs"] == {"ODIR-5K/data.xlsx": fingerprint(odir / "ODIR-5K/data.xlsx")}
     assert provenance["counts"] == {"train": 32, "val": 8}
 

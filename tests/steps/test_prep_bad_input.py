@@ -36,9 +36,12 @@ def test_damaged_images_are_set_aside(tmp_path: Path, odir: Path) -> None:
     (folder / "5_left.jpg").unlink()
     frame = rows_of(prep.run(settings(tmp_path / "work", "odir", odir)))
     assert len(frame) == 34
-    listed = [(f"preprocessed_images/{item}_left.jpg", problem) for item, problem in enumerate(
-        ["truncated", "not an image", "empty", "too small", "not an image", "label without image"]
-    )]  # fmt: skip
+    listed = [
+        (f"preprocessed_images/{item}_left.jpg", problem)
+        for item, problem in enumerate(
+            ["truncated", "not an image", "empty", "too small", "not an image", "label without image"]
+        )
+    ]
     assert quarantine(tmp_path / "work", "odir") == listed
 
 

@@ -21,8 +21,11 @@ def test_phantom_eyes_go_the_same_way(tmp_path: Path) -> None:
     frames = {name: rows_of(work.manifest(name)) for name in ("odir", "eyepacs", "idrid", "drive")}
     assert {name: len(frame) for name, frame in frames.items()} == {"odir": 16, "eyepacs": 32, "idrid": 10, "drive": 10}
     assert {name: frame["height"].min() for name, frame in frames.items()} == {
-        "odir": 96, "eyepacs": 96, "idrid": 75, "drive": 584,
-    }  # fmt: skip
+        "odir": 96,
+        "eyepacs": 96,
+        "idrid": 75,
+        "drive": 584,
+    }
     assert all(frames[name]["lesion_mask_path"].notna().all() for name in ("odir", "eyepacs", "idrid"))
     drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "phantom").rglob("[!.]*.*")}
     prep.run(options)

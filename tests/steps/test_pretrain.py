@@ -40,9 +40,7 @@ def test_artefact_is_the_encoder_alone_under_timms_keys(workspace: Workspace) ->
     path = workspace.encoder("swcl")
     tensors, provenance = load_file(path), read_provenance(path)
     assert tensors.keys() == timm.create_model("resnet18", num_classes=0).state_dict().keys()
-    assert provenance["encoder"] == {
-        "architecture": "resnet18", "image_size": 32, "mean": [0.3219, 0.2259, 0.1633], "std": [0.3038, 0.2195, 0.1756]
-    }  # fmt: skip
+    assert provenance["encoder"] == {"architecture": "resnet18", "image_size": 32, **prepared.COLOURS}
     assert provenance["step"] == "pretrain" and provenance["settings"]["method"] == "swcl"
     assert provenance["inputs"].keys() == {"swap"} and str(workspace.root) not in json.dumps(provenance)
     loaded = load_encoder(path).state_dict()

@@ -31,10 +31,12 @@ def crops_by_hand(image: NDArray[np.uint8], mirror: bool) -> dict[str, NDArray[n
     square = square[:, ::-1] if mirror else square
     half, middle = side // 2, round((side - side // 2) / 2)
     return {
-        "tl": square[:half, :half], "tr": square[:half, side - half :],
+        "tl": square[:half, :half],
+        "tr": square[:half, side - half :],
         "c": square[middle : middle + half, middle : middle + half],
-        "bl": square[side - half :, :half], "br": square[side - half :, side - half :],
-    }  # fmt: skip
+        "bl": square[side - half :, :half],
+        "br": square[side - half :, side - half :],
+    }
 
 
 def photographs(**values: object) -> pd.DataFrame:

@@ -30,9 +30,12 @@ NAMES = ("position", "abnormality", "patient")
 SUBSETS = [list(subset) for count in (1, 2, 3) for subset in combinations(NAMES, count)]
 COLUMNS = ["dataset", "patient_id", "eye", "position", "abnormal"]
 ROW = st.tuples(
-    st.sampled_from(["odir", "eyepacs"]), st.sampled_from(["1", "2", "12"]),
-    st.sampled_from(["left", "right", "unknown"]), st.sampled_from(["tl", "c", "br"]), st.booleans(),
-)  # fmt: skip
+    st.sampled_from(["odir", "eyepacs"]),
+    st.sampled_from(["1", "2", "12"]),
+    st.sampled_from(["left", "right", "unknown"]),
+    st.sampled_from(["tl", "c", "br"]),
+    st.booleans(),
+)
 TABLES = st.lists(ROW, min_size=1, max_size=30).map(lambda rows: pd.DataFrame(rows, columns=COLUMNS))
 
 

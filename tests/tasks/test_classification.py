@@ -36,11 +36,13 @@ GRADES = [(0, 0), (4, 2), (2, 1), (0, 1), (3, 0), (0, 0), (2, 2), (0, 0), (4, 1)
 def write(root: Path) -> pd.DataFrame:
     rows = [
         {
-            "split": SPLITS[item % 3], "dr_grade": dr, "dme_grade": dme,
+            "split": SPLITS[item % 3],
+            "dr_grade": dr,
+            "dme_grade": dme,
             "image": prepared.photograph(item, 50, 40),
         }
         for item, (dr, dme) in enumerate(GRADES)
-    ]  # fmt: skip
+    ]
     return prepared.write(root, "idrid", rows, size=40)
 
 

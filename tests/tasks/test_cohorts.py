@@ -123,12 +123,15 @@ def idrid(root: Path, **columns: Any) -> pd.DataFrame:
     """Two eyes a patient; 160 train, 40 validate, 40 test."""
     rows = [
         {
-            "split": "train" if item < 160 else "val" if item < 200 else "test", "patient_id": f"{item // 2}",
-            "group_id": f"{item // 2}", "dr_grade": item // 2 % 5, "dme_grade": item // 2 % 5 // 3,
+            "split": "train" if item < 160 else "val" if item < 200 else "test",
+            "patient_id": f"{item // 2}",
+            "group_id": f"{item // 2}",
+            "dr_grade": item // 2 % 5,
+            "dme_grade": item // 2 % 5 // 3,
             **{name: column[item] for name, column in columns.items()},
         }
         for item in range(240)
-    ]  # fmt: skip
+    ]
     return write(root, "idrid", rows)
 
 

@@ -168,8 +168,12 @@ def test_norms_and_biases_do_not_decay() -> None:
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     assert [names[id(p)] for p in decaying["params"]] == ["0.weight", "4.weight"]  # type: ignore[attr-defined]
     assert [names[id(p)] for p in free["params"]] == [  # type: ignore[attr-defined]
-        "1.weight", "1.bias", "2.weight", "2.bias", "4.bias",
-    ]  # fmt: skip
+        "1.weight",
+        "1.bias",
+        "2.weight",
+        "2.bias",
+        "4.bias",
+    ]
 
 
 def test_bf16_computes_in_bf16_and_keeps_its_weights_in_fp32() -> None:

@@ -125,11 +125,13 @@ def test_draws_a_keyed_part_of_large_sets(tmp_path: Path, eyes: pd.DataFrame, mo
 def test_takes_the_first_label_that_is_there(tmp_path: Path, labels: dict[str, list[Any]], used: str) -> None:
     rows = [
         {
-            "image_id": f"{number:02}", "split": ("train", "val")[number % 2], "image": prepared.photograph(number),
+            "image_id": f"{number:02}",
+            "split": ("train", "val")[number % 2],
+            "image": prepared.photograph(number),
             **{name: values[number // 2 % len(values)] for name, values in labels.items()},
         }
         for number in range(12)
-    ]  # fmt: skip
+    ]
     prepared.write(tmp_path, "mine", rows)
     probe = probe_of(tmp_path, "mine")
     known = [

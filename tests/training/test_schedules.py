@@ -48,8 +48,9 @@ def test_a_tenth_after_each_milestone(epoch: int, factor: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "momentum"), [(0, 0.996), (2, 0.997), (3, 0.998), (4, 0.999), (6, 1.0)]  # cos 0, 60, 90, 120, 180 degrees
-)  # fmt: skip
+    ("step", "momentum"),
+    [(0, 0.996), (2, 0.997), (3, 0.998), (4, 0.999), (6, 1.0)],  # cos 0, 60, 90, 120, 180 degrees
+)
 def test_a_teachers_momentum(step: int, momentum: float) -> None:
     assert cosine_momentum(step, 6, 0.996) == pytest.approx(momentum, abs=1e-12)
 
@@ -62,7 +63,8 @@ def test_a_teachers_temperature(step: int, temperature: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("views", "steps"), [(None, 12), (1, 1), (8, 1), (9, 2), (96, 12), (800, 100)]  # 3 epochs of 4 steps of 8 views
-)  # fmt: skip
+    ("views", "steps"),
+    [(None, 12), (1, 1), (8, 1), (9, 2), (96, 12), (800, 100)],  # 3 epochs of 4 steps of 8 views
+)
 def test_steps_of_a_run(views: int | None, steps: int) -> None:
     assert count_steps(3, 4, views, 8) == steps

@@ -233,5 +233,7 @@ class TestMisfits:
 def test_unknown_names_stay() -> None:
     names = ("stages.0.blocks.1.norm1.weight", "conv1.weight", "resnet/block1/unit01/d/other", "body.block1.unit01.x")
     assert [timm_key(name) for name in names] == [
-        *names[:2], "stages.0.blocks.0.d/other", "stages.0.blocks.0.x",
-    ]  # fmt: skip
+        *names[:2],
+        "stages.0.blocks.0.d/other",
+        "stages.0.blocks.0.x",
+    ]

@@ -57,8 +57,9 @@ def test_without_a_labeler_its_scores_are_of_no_use(workspace: Workspace) -> Non
     contents = read_contents(workspace)
     assert contents.labeler is None and contents.labeler_scores is None
     assert [line.split(" can't")[0] for line in contents.damaged] == [
-        "labeler.safetensors", "runs/train-labeler/validation.parquet",
-    ]  # fmt: skip
+        "labeler.safetensors",
+        "runs/train-labeler/validation.parquet",
+    ]
     workspace.labeler.unlink()
     assert read_contents(workspace).damaged == [
         "runs/train-labeler/validation.parquet can't be used: it is not of the labeler that is here. Make it again "
@@ -80,9 +81,10 @@ def test_half_runs_are_listed_and_not_averaged(workspace: Workspace) -> None:
     (workspace.run("pretrain-swcl") / "resume.safetensors").write_bytes(b"state")
     contents = read_contents(workspace)
     assert contents.unfinished == [
-        Unfinished("runs/finetune-idrid-dino-seed0", "7 steps done"), Unfinished("runs/pretrain-dino", "1 step done"),
+        Unfinished("runs/finetune-idrid-dino-seed0", "7 steps done"),
+        Unfinished("runs/pretrain-dino", "1 step done"),
         Unfinished("runs/pretrain-swcl", "100 steps done"),
-    ]  # fmt: skip
+    ]
     assert "dino" not in {score.name for score in scores(contents.results)}
     assert "runs/finetune-idrid-dino-seed0: 7 steps done" in _said(contents)
 

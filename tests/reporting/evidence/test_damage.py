@@ -34,10 +34,13 @@ MANIFEST, SWAP, VALIDATION = "data/odir/manifest.parquet", "swap.parquet", "runs
 TABLES = (RESULTS, PREDICTIONS, PIXELS, MANIFEST, SWAP, VALIDATION)
 TUNED_AGAIN = " The same swcl finetune {} puts it together again from its runs."
 REMEDY = {
-    RESULTS: TUNED_AGAIN.format("idrid"), PREDICTIONS: TUNED_AGAIN.format("idrid"), PIXELS: TUNED_AGAIN.format("drive"),
-    MANIFEST: " Make it again with: swcl prep odir SOURCE", SWAP: " Make it again with: swcl make-swap --fresh",
+    RESULTS: TUNED_AGAIN.format("idrid"),
+    PREDICTIONS: TUNED_AGAIN.format("idrid"),
+    PIXELS: TUNED_AGAIN.format("drive"),
+    MANIFEST: " Make it again with: swcl prep odir SOURCE",
+    SWAP: " Make it again with: swcl make-swap --fresh",
     VALIDATION: " Make it again with: swcl train-labeler --fresh",
-}  # fmt: skip
+}
 
 
 def reported(workspace: Workspace) -> tuple[Contents, str]:

@@ -47,8 +47,11 @@ def test_a_picture_a_label_and_kind(tmp_path: Path) -> None:
     ]
     pictures = classification_figures(contents_of(tmp_path, predictions))
     assert [picture.name for picture in pictures] == [
-        "roc-idrid-dr-grade", "reliability-idrid-dr-grade", "roc-idrid-dme-grade", "reliability-idrid-dme-grade",
-    ]  # fmt: skip
+        "roc-idrid-dr-grade",
+        "reliability-idrid-dr-grade",
+        "roc-idrid-dme-grade",
+        "reliability-idrid-dme-grade",
+    ]
     assert "On 4 test photographs: 2 photographs with retinopathy and 2 photographs without." in pictures[0].sentence
     assert _legend(pictures[2]) == ["random: 100.0 (n = 1)", "swcl: 100.0 (n = 1)"]
 

@@ -72,8 +72,9 @@ def test_runs_that_were_made_differently_get_rows_of_their_own(workspace: Worksp
     assert shown["idrid", "swcl (epochs 120)"] == "75.0 ± 0.0 (n = 2)"
     assert shown["idrid", "swcl (epochs 40)"].endswith("(n = 1)")
     assert _warned(contents, "made differently") == (
-        "IDRiD, swcl (epochs 120): epochs 120 (seed0, seed1)", "IDRiD, swcl (epochs 40): epochs 40 (seed2)",
-    )  # fmt: skip
+        "IDRiD, swcl (epochs 120): epochs 120 (seed0, seed1)",
+        "IDRiD, swcl (epochs 40): epochs 40 (seed2)",
+    )
     assert "IDRiD, epochs: 120 (random, imagenet, swcl (epochs 120)); 40 (swcl (epochs 40))" in _warned(
         contents, "different settings"
     )
@@ -86,8 +87,12 @@ def test_runs_that_were_made_differently_get_rows_of_their_own(workspace: Worksp
     order = results_table(contents)
     assert order is not None
     assert [row[0].text for row in order.rows] == [
-        "random", "imagenet", "swcl", "swcl (epochs 120)", "swcl (epochs 40)",
-    ]  # fmt: skip
+        "random",
+        "imagenet",
+        "swcl",
+        "swcl (epochs 120)",
+        "swcl (epochs 40)",
+    ]
 
 
 def test_other_photographs_or_weights_separate_too(workspace: Workspace) -> None:
@@ -157,9 +162,10 @@ def test_other_seeds_or_folds_are_other_runs(contents: Contents) -> None:
 def _changed(contents: Contents, name: str, inputs: dict[str, str] | None = None, **settings: Any) -> Contents:
     one = contents.finetuned["idrid", name]
     provenance = {
-        **one.provenance, "settings": {**one.settings, **settings},
+        **one.provenance,
+        "settings": {**one.settings, **settings},
         "inputs": {**one.provenance["inputs"], **(inputs or {})},
-    }  # fmt: skip
+    }
     artefact = Artefact(one.path, provenance, one.fingerprint)
     return replace(contents, finetuned={**contents.finetuned, ("idrid", name): artefact})
 
@@ -168,8 +174,9 @@ def test_initialisations_of_different_settings_are_warned_of(contents: Contents)
     assert not _warned(contents, "different settings") and not _warned(contents, "different photographs")
     changed = _changed(_changed(contents, "imagenet", epochs=12, fraction=0.1), "random", seed=7, seeds=2)
     assert _warned(changed, "different settings") == (
-        "IDRiD, epochs: 120 (random, swcl); 12 (imagenet)", "IDRiD, fraction: 1.0 (random, swcl); 0.1 (imagenet)",
-    )  # fmt: skip
+        "IDRiD, epochs: 120 (random, swcl); 12 (imagenet)",
+        "IDRiD, fraction: 1.0 (random, swcl); 0.1 (imagenet)",
+    )
 
 
 def test_rates_matter_unless_a_grid_chose_them(contents: Contents) -> None:

@@ -34,9 +34,12 @@ def test_differences_equal_values_worked_out_by_hand(contents: Contents) -> None
     assert [found["IDRiD", name][2].text for name in ("imagenet", "swcl")] == ["swcl", "imagenet"]
     assert found["IDRiD", "swcl"][3].value == pytest.approx(5 / 6 - 1)
     assert [cell.text for cell in found["DRIVE", "swcl"]] == [
-        "+0.0 [+0.0, +0.0]", "not told apart (patients alone)",
-        "random", "+0.0 [+0.0, +0.0]", "not told apart (patients alone)",
-    ]  # fmt: skip
+        "+0.0 [+0.0, +0.0]",
+        "not told apart (patients alone)",
+        "random",
+        "+0.0 [+0.0, +0.0]",
+        "not told apart (patients alone)",
+    ]
     assert "alone" not in found["IDRiD", "swcl"][1].text
 
 
@@ -86,9 +89,11 @@ def test_other_photographs_are_not_compared(contents: Contents) -> None:
 def test_what_nobody_was_tested_on_is_compared_on_validation(contents: Contents) -> None:
     results = contents.results[(contents.results["task"] != "idrid") | (contents.results["split"] == "test")]
     as_val = replace(
-        contents, results=results.assign(split="val"), classified=contents.classified.assign(split="val"),
+        contents,
+        results=results.assign(split="val"),
+        classified=contents.classified.assign(split="val"),
         segmented=contents.segmented.assign(split="val"),
-    )  # fmt: skip
+    )
     assert _table(as_val) == {(f"{task}, validation", name): row for (task, name), row in _table(contents).items()}
 
 
@@ -97,10 +102,12 @@ def test_random_weights_are_known_by_what_they_began_with(contents: Contents) ->
         return frame.assign(name=frame["name"].replace("random", "scratch"))
 
     changed = replace(
-        contents, results=renamed(contents.results), classified=renamed(contents.classified),
+        contents,
+        results=renamed(contents.results),
+        classified=renamed(contents.classified),
         segmented=renamed(contents.segmented),
         finetuned={(t, n.replace("random", "scratch")): one for (t, n), one in contents.finetuned.items()},
-    )  # fmt: skip
+    )
     assert _table(changed)["IDRiD", "swcl"][0] == _table(contents)["IDRiD", "swcl"][0]
 
 

@@ -50,10 +50,14 @@ def test_divergence(contents: Contents) -> None:
 def test_points_of_a_grid_that_diverged(contents: Contents) -> None:
     grids = pd.DataFrame(
         {
-            "task": "idrid", "name": ["swcl"] * 4 + ["random"], "run": "seed0", "weight_decay": 1e-3,
-            "learning_rate": [0.1, 0.1, 0.03, 0.01, 0.1], "value": [np.nan, np.nan, np.nan, 0.5, 0.4],
+            "task": "idrid",
+            "name": ["swcl"] * 4 + ["random"],
+            "run": "seed0",
+            "weight_decay": 1e-3,
+            "learning_rate": [0.1, 0.1, 0.03, 0.01, 0.1],
+            "value": [np.nan, np.nan, np.nan, 0.5, 0.4],
         }
-    )  # fmt: skip
+    )
     expected = "IDRiD, swcl: 3 of 4 points of its grid, at learning rate 0.1, 0.03; none was chosen"
     assert _details(replace(contents, grids=grids), "diverged") == (expected,)
 

@@ -24,11 +24,15 @@ def _encoder(contents: Contents, method: str, init: str | None) -> Contents:
 @pytest.mark.parametrize(
     ("name", "method", "domain"),
     [
-        ("swcl-frozen", "swcl", "retina"), ("supervised-odir-0.1", "supervised-odir", "retina"),
-        ("bit-m-frozen", "bit-m", "natural"), ("BiT-S-R50x1", "bit-s", "natural"), ("imagenet", "imagenet", "natural"),
-        ("pytorch_model", None, "unknown"), ("random", None, "unknown"),
+        ("swcl-frozen", "swcl", "retina"),
+        ("supervised-odir-0.1", "supervised-odir", "retina"),
+        ("bit-m-frozen", "bit-m", "natural"),
+        ("BiT-S-R50x1", "bit-s", "natural"),
+        ("imagenet", "imagenet", "natural"),
+        ("pytorch_model", None, "unknown"),
+        ("random", None, "unknown"),
     ],
-)  # fmt: skip
+)
 def test_a_file_from_elsewhere_is_what_its_name_says(
     contents: Contents, name: str, method: str | None, domain: str
 ) -> None:

@@ -17,8 +17,10 @@ def test_variants_stand_behind_what_they_vary() -> None:
         "random", "random-0.1", "simclr", "bit_s", "BiT-M-R50x1", "swcl-image-0.1", "swcl", "swcl-frozen", "mine",
     ]  # fmt: skip
     assert names.ordered_tasks(["stare", "folder-mine", "idrid", "idrid"]) == [
-        "idrid", "stare", "folder-mine",
-    ]  # fmt: skip
+        "idrid",
+        "stare",
+        "folder-mine",
+    ]
 
 
 def test_a_name_is_known_by_whole_words() -> None:

@@ -75,7 +75,7 @@ def _naive(rows: pd.DataFrame, one: str, other: str, measure: str, with_runs: bo
         ("f1", 0, ("vessel",), {"a": [0, 1, 2], "b": [0]}, False),
         ("auc", 0, ("",), {"a": [3], "b": [0]}, False),
     ],
-)  # fmt: skip
+)
 def test_equal_to_plain_loops(
     measure: str, folds: int, parts: tuple[str, ...], seeds: dict[str, list[int]], with_runs: bool
 ) -> None:

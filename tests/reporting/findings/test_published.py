@@ -34,10 +34,12 @@ def test_best_ones_are_those_that_the_paper_marks() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "task", "points"),  # paper IV-C
     [
-        ("bit-s", "random", "idrid", 22.14), ("swcl", "supervised-eyepacs", "messidor", 4.51),
-        ("swcl", "supervised-eyepacs", "idrid", 4.85), ("swcl", "supervised-eyepacs", "refuge-cls", 4.06),
+        ("bit-s", "random", "idrid", 22.14),
+        ("swcl", "supervised-eyepacs", "messidor", 4.51),
+        ("swcl", "supervised-eyepacs", "idrid", 4.85),
+        ("swcl", "supervised-eyepacs", "refuge-cls", 4.06),
     ],
-)  # fmt: skip
+)
 def test_differences_that_the_text_names(one: str, other: str, task: str, points: float) -> None:
     higher, lower = paper_score(one, task), paper_score(other, task)
     assert higher is not None and lower is not None

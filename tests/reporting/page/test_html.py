@@ -53,8 +53,11 @@ def test_what_lies_in_a_folder_is_shown_as_one() -> None:
     ]
     groups = by_place([Origin(path, "", "", (), (), ()) for path in paths])
     assert [(place, len(made)) for place, made in groups] == [
-        ("data", 2), ("swap.parquet", 1), ("finetune/drive", 2), ("finetune/x", 1),
-    ]  # fmt: skip
+        ("data", 2),
+        ("swap.parquet", 1),
+        ("finetune/drive", 2),
+        ("finetune/x", 1),
+    ]
 
 
 @pytest.mark.parametrize("photographs", [True, False])

@@ -37,8 +37,11 @@ def _table(name: str) -> Table:
 @given(names)
 def test_legible_text_has_no_letters_that_act(name: str) -> None:
     shown = legible(name)
-    assert not [letter for letter in shown if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-                and letter not in "\t\n"]  # fmt: skip
+    assert not [
+        letter
+        for letter in shown
+        if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") and letter not in "\t\n"
+    ]
     assert shown.encode()
     harmless = "".join(letter for letter in name if letter == legible(letter))
     assert len(shown) == len(harmless) + 6 * (len(name) - len(harmless))

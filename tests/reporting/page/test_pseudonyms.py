@@ -97,8 +97,11 @@ def test_no_byte_of_the_report_holds_an_id(
     embedded = re.findall(r"data:image/([a-z+]+);base64,([\w+/=]+)", page)
     assert {kind for kind, _ in embedded} == {"svg+xml"}
     assert all(SECRET.encode() not in base64.b64decode(data) for _, data in embedded)
-    assert not [path.name for path in files if path.name.startswith(("segmentation", "patch", "cam", "cases"))
-                and path.parent.name == "figures"]  # fmt: skip
+    assert not [
+        path.name
+        for path in files
+        if path.name.startswith(("segmentation", "patch", "cam", "cases")) and path.parent.name == "figures"
+    ]
     assert "photograph 1 can&#39;t be used" in page and "file 1: odd" in page
     assert "every photograph was left out" in page and "they were left out, and ids replaced" in page
     assert SECRET in capsys.readouterr().err  # on the own terminal the file can be found

@@ -69,14 +69,17 @@ def _paper(contents: Contents, **changed: object) -> Contents:
 def test_the_papers_numbers_stand_beside_what_its_preset_made(contents: Contents) -> None:
     table = ablation_table(_paper(contents))
     assert [row[:2] + row[3:] for row in _texts(table)] == [
-        ["random", "random", "70.8 ± 14.4 (n = 3)"], ["t = 0.4", "all", "70.8 ± 14.4 (n = 3)"],
+        ["random", "random", "70.8 ± 14.4 (n = 3)"],
+        ["t = 0.4", "all", "70.8 ± 14.4 (n = 3)"],
         ["without position", "less", "70.8 ± 14.4 (n = 3)"],
-    ]  # fmt: skip
+    ]
     assert table is not None
     assert [row[3].published for row in table.rows] == ["71.88", "96.52", "95.78"]
     assert [record[-3:] for record in table.records[1:]] == [
-        ("", None, 0.7188), ("", 0.4, 0.9652), ("position", 0.4, 0.9578),
-    ]  # fmt: skip
+        ("", None, 0.7188),
+        ("", 0.4, 0.9652),
+        ("position", 0.4, 0.9578),
+    ]
 
 
 @pytest.mark.parametrize("changed", [{"epochs": 12}, {"grid": False}, {"architecture": "resnet34"}])
