@@ -15,14 +15,15 @@ from torch import Tensor, nn
 
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data import colour
-from swcl_cli.models.encoders import ARCHITECTURES, keyed_weights
+from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.steps import finetune
 from swcl_cli.tasks import runs
+from swcl_cli.tasks.trial import prepare as prepare_trial
 from swcl_cli.training.run import Run
 
-CHANNELS = ARCHITECTURES["resnet18"].channels
+CHANNELS = 512  # ResNet-18's
 
 
 class LightEncoder(nn.Module):
@@ -30,6 +31,7 @@ class LightEncoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.num_features = CHANNELS
         self.pool, self.norm, self.linear = nn.AdaptiveAvgPool2d(2), nn.BatchNorm2d(3), nn.Linear(12, CHANNELS)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -53,10 +55,10 @@ def light(monkeypatch: pytest.MonkeyPatch) -> None:
     lighten(monkeypatch)
 
 
-def judged(monkeypatch: pytest.MonkeyPatch, kind: str = "classification") -> list[tuple[str, str]]:
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """(run or point, split) of each judgement from now on: its folder's name, or "" where nothing is written."""
     calls: list[tuple[str, str]] = []
-    original = runs.KINDS[kind]
+    original = prepare_trial
 
     def prepare(*given: Any) -> Any:
         trial = original(*given)
@@ -67,7 +69,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, kind: str = "classification") -> lis
 
         return type(trial)(**{**vars(trial), "judge": judge})
 
-    monkeypatch.setitem(runs.KINDS, kind, prepare)
+    monkeypatch.setattr(runs, "prepare", prepare)
     return calls
 
 

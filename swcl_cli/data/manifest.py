@@ -74,8 +74,17 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], provenance: Mapping[str
     write_row_groups(path, SCHEMA, _tables(rows), provenance)
 
 
-def read(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read all columns, or these, with arrow dtypes. Raises SwclError where the file is missing or damaged."""
+def read(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read the table of a prepared data set, one row a photograph, or these columns of it, with arrow dtypes.
+
+    Raises SwclError where the file is missing or damaged.
+
+    >>> import swcl_cli
+    >>> table = swcl_cli.read_manifest("data/idrid/manifest.parquet", ["split", "dr_grade"])
+    >>> table["split"].value_counts().to_dict()
+    {'train': 3, 'test': 1}
+    """
+    path = Path(path)
     wanted = list(columns or SCHEMA.names)
     try:
         if lacking := sorted(set(wanted) - set(pq.read_schema(path).names)):

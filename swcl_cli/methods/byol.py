@@ -14,7 +14,7 @@ from swcl_cli.methods.embedding import Encoding
 from swcl_cli.methods.method import Method, initial_encoder
 from swcl_cli.methods.on_images import image_method
 from swcl_cli.methods.teacher import MOMENTUM, Teacher
-from swcl_cli.models.encoders import ARCHITECTURES, keyed_weights
+from swcl_cli.models.encoders import channels_of, keyed_weights
 from swcl_cli.models.self_distillation_heads import EMBEDDING, BatchFreeMLP
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.training.schedules import cosine_momentum, count_steps
@@ -49,7 +49,7 @@ def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
     images = read_images(workspace, settings.data)
     initial = initial_encoder(settings, workspace)
     with keyed_weights(settings.seed, "projector weights"):
-        projector = BatchFreeMLP(ARCHITECTURES[initial.architecture].channels)
+        projector = BatchFreeMLP(channels_of(initial.encoder))
         predictor = BatchFreeMLP(EMBEDDING)
     objective = Bootstrap(Encoding(initial.encoder, initial.mean, initial.std), projector, predictor)
     method = image_method(settings, images, initial, objective)

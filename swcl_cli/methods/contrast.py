@@ -9,7 +9,7 @@ from swcl_cli.data.image_views import VIEWS
 from swcl_cli.evaluation.embeddings import alignment, spread, uniformity
 from swcl_cli.losses.contrastive import supervised_contrastive
 from swcl_cli.methods.embedding import Embedding
-from swcl_cli.models.encoders import ARCHITECTURES, keyed_weights
+from swcl_cli.models.encoders import channels_of, keyed_weights
 from swcl_cli.models.heads import Projector
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import PretrainSettings
@@ -41,7 +41,7 @@ class MultiLabelContrast(nn.Module):
 def contrast(settings: PretrainSettings, initial: Initial) -> MultiLabelContrast:
     """Build the objective on this encoder, with a new projector."""
     with keyed_weights(settings.seed, "projector weights"):
-        projector = Projector(ARCHITECTURES[initial.architecture].channels, settings.projection)
+        projector = Projector(channels_of(initial.encoder), settings.projection)
     embedding = Embedding(initial.encoder, projector, initial.mean, initial.std, settings.chunk)
     return MultiLabelContrast(embedding, settings.temperature)
 

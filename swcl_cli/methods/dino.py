@@ -15,7 +15,7 @@ from swcl_cli.methods.embedding import Embedding
 from swcl_cli.methods.method import Method, initial_encoder
 from swcl_cli.methods.on_images import image_method
 from swcl_cli.methods.teacher import MOMENTUM, Teacher
-from swcl_cli.models.encoders import ARCHITECTURES, keyed_weights
+from swcl_cli.models.encoders import channels_of, keyed_weights
 from swcl_cli.models.self_distillation_heads import Bottleneck, Prototypes
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.training.processes import mean_of_processes
@@ -73,7 +73,7 @@ def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
     images = read_images(workspace, settings.data)
     initial = initial_encoder(settings, workspace)
     with keyed_weights(settings.seed, "projector weights"):
-        bottleneck = Bottleneck(ARCHITECTURES[initial.architecture].channels)
+        bottleneck = Bottleneck(channels_of(initial.encoder))
         prototypes = Prototypes()
     embedding = Embedding(initial.encoder, bottleneck, initial.mean, initial.std, chunk=0)
     objective = SelfDistillation(embedding, prototypes)

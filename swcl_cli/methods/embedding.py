@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
 from swcl_cli.data.colour import Colour
+from swcl_cli.models.encoders import batch_norms
 
 
 class Encoding(nn.Module):
@@ -65,7 +67,7 @@ class Embedding(Encoding):
 @contextmanager
 def _running_statistics_kept(module: nn.Module) -> Iterator[None]:
     """Keep BatchNorm's running statistics as they are in this context: a second forward pass must not count."""
-    layers = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    layers: list[Any] = list(batch_norms(module))
     before = [(layer.momentum, layer.num_batches_tracked) for layer in layers]
     try:
         for layer in layers:

@@ -12,7 +12,7 @@ from swcl_cli.evaluation.embeddings import spread
 from swcl_cli.methods.embedding import Encoding
 from swcl_cli.methods.method import Method, initial_encoder
 from swcl_cli.methods.on_pairs import pair_method, read_swap, warn_of_one_kind
-from swcl_cli.models.encoders import ARCHITECTURES, keyed_weights
+from swcl_cli.models.encoders import channels_of, keyed_weights
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.training.processes import count_processes, gather_rows
@@ -60,6 +60,6 @@ def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
     initial = initial_encoder(settings, workspace)
     classes = {"abnormality": 2, "position": int(position.max()) + 1}
     with keyed_weights(settings.seed, "head weights"):
-        heads = JointHeads(ARCHITECTURES[initial.architecture].channels, classes)
+        heads = JointHeads(channels_of(initial.encoder), classes)
     encoding = Encoding(initial.encoder, initial.mean, initial.std)
     return pair_method(settings, swap, initial, Multitask(encoding, heads))

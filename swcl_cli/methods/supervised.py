@@ -12,7 +12,7 @@ from swcl_cli.evaluation.embeddings import spread
 from swcl_cli.methods.embedding import Encoding
 from swcl_cli.methods.method import Method, initial_encoder
 from swcl_cli.methods.on_images import image_method
-from swcl_cli.models.encoders import ARCHITECTURES, keyed_weights
+from swcl_cli.models.encoders import channels_of, keyed_weights
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.workspace import Workspace
 
@@ -59,6 +59,6 @@ def _prepare(settings: PretrainSettings, workspace: Workspace, dataset: str, lab
         )
     initial = initial_encoder(settings, workspace)
     with keyed_weights(settings.seed, "head weights"):
-        head = nn.Linear(ARCHITECTURES[initial.architecture].channels, 1)
+        head = nn.Linear(channels_of(initial.encoder), 1)
     encoding = Encoding(initial.encoder, initial.mean, initial.std)
     return image_method(settings, images, initial, BinaryClassification(encoding, head))

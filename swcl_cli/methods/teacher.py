@@ -6,6 +6,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 MOMENTUM = 0.996  # of the first step; it rises to 1 (FACTS D1)
 
@@ -30,4 +31,5 @@ class Teacher(nn.Module):
     @torch.no_grad()
     def update(self, student: nn.Module, momentum: float) -> None:
         """Set each weight to momentum * own + (1 - momentum) * student's, in place."""
-        torch._foreach_lerp_(list(self.network.parameters()), list(student.parameters()), 1 - momentum)
+        average = get_ema_multi_avg_fn(momentum)
+        average(list(self.network.parameters()), list(student.parameters()), None)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from swcl_cli import chance
-from swcl_cli.catalogue.encoders import LABELERS
+from swcl_cli.catalogue.encoders import ENCODERS, LABELERS
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import read_provenance
 
-
-@dataclass(frozen=True)
-class Architecture:
-    channels: int  # of the last features
-    low_level_channels: int  # of stage 1, at stride 4
-    batch_norm: bool  # else GroupNorm, which alone is exact across processes (FACTS 5)
-
-
-ARCHITECTURES = {
-    "resnet18": Architecture(channels=512, low_level_channels=64, batch_norm=True),
-    "resnet34": Architecture(channels=512, low_level_channels=64, batch_norm=True),
-    "resnet50": Architecture(channels=2048, low_level_channels=256, batch_norm=True),
-    "resnetv2_50x1_bit": Architecture(channels=2048, low_level_channels=256, batch_norm=False),
-}
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 MOST_LISTED = 8  # keys in a message
 
 
@@ -45,9 +31,9 @@ def create_encoder(architecture: str, seed: int = 0, output_stride: int = 32) ->
     """A timm network without classifier, (N, 3, H, W) -> (N, channels); `forward_features` gives (N, channels, h, w).
 
     output_stride: 8, 16 or 32; the last stages are dilated instead, the keys stay the same.
-    Raises SwclError for an architecture that is not in ARCHITECTURES.
+    Raises SwclError for an architecture that the catalogue does not list.
     """
-    _permit(architecture, tuple(ARCHITECTURES))
+    _permit(architecture, ENCODERS)
     with keyed_weights(seed, "encoder weights"):
         return timm.create_model(architecture, pretrained=False, num_classes=0, output_stride=output_stride)
 
@@ -55,7 +41,7 @@ def create_encoder(architecture: str, seed: int = 0, output_stride: int = 32) ->
 def create_labeler(architecture: str, seed: int = 0, classes: int = 2) -> nn.Module:
     """A ResNet classifier whose last stage keeps its input's size: 448 px in -> 28 x 28 map (paper III-A).
 
-    No dilation makes up for the stride. Raises SwclError for an architecture that is not in LABELERS.
+    No dilation makes up for the stride. Raises SwclError for an architecture that can't be one.
     """
     _permit(architecture, LABELERS)
     with keyed_weights(seed, "labeler weights"):
@@ -65,17 +51,46 @@ def create_labeler(architecture: str, seed: int = 0, classes: int = 2) -> nn.Mod
     return labeler
 
 
-def load_encoder(path: Path, output_stride: int = 32) -> nn.Module:
-    """The encoder that one of our files holds; its architecture comes from the file.
+def channels_of(encoder: nn.Module) -> int:
+    """Read from one of timm's networks how many channels its last features have."""
+    return int(encoder.num_features)  # type: ignore[arg-type]
 
-    Raises SwclError where the file is not ours, holds no encoder, or a key is missing or not expected.
+
+def batch_norms(module: nn.Module) -> list[nn.Module]:
+    """List the parts that take statistics of a batch; GroupNorm does not, and alone is exact across processes
+    (FACTS 5).
     """
+    return [part for part in module.modules() if isinstance(part, BATCH_NORMS)]
+
+
+def in_its_memory_format(module: nn.Module, encoder: nn.Module) -> None:
+    """Lay the weights out as the encoder computes fastest: channels last under BatchNorm.
+
+    A network that was trained so is read back so, since the other layout takes other kernels, which round otherwise.
+    """
+    if batch_norms(encoder):
+        module.to(memory_format=torch.channels_last)
+
+
+def load_encoder(path: str | Path, output_stride: int = 32) -> nn.Module:
+    """Load the encoder that `swcl pretrain` has written, in evaluation mode; its architecture comes from the file.
+
+    It is one of timm's networks: (N, 3, H, W) -> (N, channels), of images that are normalised with the colours that the
+    file's metadata names. output_stride: as in `create_encoder`. Raises SwclError where the file is not ours, holds no
+    encoder, or a key is missing or not expected.
+
+    >>> import swcl_cli, torch
+    >>> encoder = swcl_cli.load_encoder("swcl.safetensors")
+    >>> encoder(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 512])
+    """
+    path = Path(path)
     description = read_provenance(path).get("encoder")
     if description is None:
         raise SwclError(f"{path} holds no encoder. Encoders are made by: swcl pretrain")
     encoder = create_encoder(description["architecture"], output_stride=output_stride)
     load_weights(encoder, load_file(path), str(path))
-    return encoder
+    return encoder.eval()
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

@@ -30,17 +30,12 @@ class Unusable(Exception):
         self.problem, self.detail = problem, detail
 
 
-def open_image(data: bytes) -> Image.Image:
-    """Open the image in these bytes, gzipped or not, without decoding its pixels. Raises Unusable."""
-    data = _unpacked(data)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own limit on pixels; ours follows
-            image = Image.open(BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError:
-        raise Unusable("too large", f"more than {LARGEST_PIXELS:,} pixels") from None
-    except Exception:
-        raise Unusable("not an image", f"{len(data):,} bytes, none of {', '.join(FORMATS)}") from None
+def open_image(data: bytes | Image.Image) -> Image.Image:
+    """Open the image in these bytes, gzip or not, its pixels not decoded yet; an image that is open already is copied.
+
+    Raises Unusable.
+    """
+    image = _copied(data) if isinstance(data, Image.Image) else _opened(_unpacked(data))
     if image.width * image.height > LARGEST_PIXELS:
         raise Unusable("too large", f"{image.width} x {image.height}: more than {LARGEST_PIXELS:,} pixels")
     if min(image.size) < SMALLEST_SIDE:
@@ -48,15 +43,37 @@ def open_image(data: bytes) -> Image.Image:
     return image
 
 
-def load(image: Image.Image, data: bytes) -> None:
+def _opened(data: bytes) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own limit on pixels; ours follows
+            return Image.open(BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise Unusable("too large", f"more than {LARGEST_PIXELS:,} pixels") from None
+    except Exception:
+        raise Unusable("not an image", f"{len(data):,} bytes, none of {', '.join(FORMATS)}") from None
+
+
+def _copied(image: Image.Image) -> Image.Image:
+    """Copy the pixels, so that nothing that is done to them is seen outside."""
+    try:
+        return image.copy()
+    except Exception as error:
+        raise _undecodable(error) from None
+
+
+def load(image: Image.Image, data: bytes | Image.Image) -> None:
     """Decode the pixels of the image in `data`. Raises Unusable where a part is missing or wrong."""
-    if data.startswith(JPEG_START) and not _ends(data):
+    if isinstance(data, bytes) and data.startswith(JPEG_START) and not _ends(data):
         raise Unusable("truncated", "the end of the JPEG is missing")
     try:
         image.load()
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
-        problem = "truncated" if "truncated" in str(error) else "corrupt"
-        raise Unusable(problem, "its pixels can't be decoded") from None
+        raise _undecodable(error) from None
+
+
+def _undecodable(error: Exception) -> Unusable:
+    return Unusable("truncated" if "truncated" in str(error) else "corrupt", "its pixels can't be decoded")
 
 
 def _unpacked(data: bytes) -> bytes:

@@ -28,9 +28,11 @@ UPRIGHT = {
 
 
 def prepare_photograph(
-    data: bytes, size: int, square: bool = False, crop: bool = False
+    data: bytes | Image.Image, size: int, square: bool = False, crop: bool = False
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """Turn a photograph's bytes into RGB with its shorter side at `size` pixels; return also its own (width, height).
+    """Turn a photograph into RGB with its shorter side at `size` pixels; return also its own (width, height).
+
+    data: the bytes of its file, or an image whose pixels are taken as they are.
 
     Size 0 keeps its own; smaller photographs are enlarged, as in the paper. square: `size` x `size`, whatever its
     shape; crop: to its field of view first. A JPEG is decoded at the smallest scale of libjpeg's that is no smaller
@@ -98,7 +100,7 @@ def encode(image: Image.Image, lossless: bool) -> bytes:
     return buffer.getvalue()
 
 
-def _field_box(data: bytes) -> tuple[int, int, int, int]:
+def _field_box(data: bytes | Image.Image) -> tuple[int, int, int, int]:
     """Return the box around the lit pixels, in pixels of the file. Raises Unusable where hardly a pixel is lit."""
     image = open_image(data)
     own = image.size

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,12 @@ from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photogr
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".bmp", ".ppm")
 PACKED = ".gz"
 
+Photograph: TypeAlias = "str | Path | bytes | Image.Image | NDArray[np.uint8]"
+
 
 @dataclass(frozen=True)
 class Form:
-    """Say how the photographs of a data set were prepared: shorter side, squares, cropped, kept without loss."""
+    """Say how the photographs of a data set were prepared. size: their shorter side in pixels, 0 keeps their own."""
 
     size: int
     square: bool
@@ -31,21 +34,21 @@ class Form:
     lossless: bool
 
 
-def read_unprepared(path: Path, form: Form) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+def read_unprepared(photograph: Photograph, form: Form) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Prepare a photograph as `prep` would have, its JPEG loss included; return also its own width and height.
 
     Raises Unusable where it can't be read, or is empty.
     """
-    photograph, own = prepare_photograph(_content(path), form.size, form.square, form.crop_to_field)
-    colour_sums(photograph)
+    prepared, own = prepare_photograph(_content(photograph), form.size, form.square, form.crop_to_field)
+    colour_sums(prepared)
     if not form.lossless:
-        photograph = Image.open(BytesIO(encode(photograph, lossless=False))).convert("RGB")
-    return np.asarray(photograph), own
+        prepared = Image.open(BytesIO(encode(prepared, lossless=False))).convert("RGB")
+    return np.asarray(prepared), own
 
 
-def read_at_own_size(path: Path) -> NDArray[np.uint8]:
+def read_at_own_size(photograph: Photograph) -> NDArray[np.uint8]:
     """Read a photograph upright, at its own size: uint8 (H, W, 3). Raises Unusable."""
-    return np.asarray(prepare_photograph(_content(path), 0)[0])
+    return np.asarray(prepare_photograph(_content(photograph), 0)[0])
 
 
 def find_photographs(given: Iterable[Path], besides: Path) -> dict[str, Path]:
@@ -79,8 +82,14 @@ def _below(place: Path, besides: Path) -> Iterator[Path]:
                 yield Path(folder) / name
 
 
-def _content(path: Path) -> bytes:
+def _content(photograph: Photograph) -> bytes | Image.Image:
+    if isinstance(photograph, bytes | Image.Image):
+        return photograph
+    if isinstance(photograph, np.ndarray):
+        if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3:
+            raise Unusable("not an image", f"an array is uint8 (H, W, 3), not {photograph.dtype} {photograph.shape}")
+        return Image.fromarray(photograph)
     try:
-        return path.read_bytes()
+        return Path(photograph).read_bytes()
     except OSError as error:
         raise Unusable("unreadable", error.strerror or "") from None

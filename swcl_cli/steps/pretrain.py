@@ -15,7 +15,7 @@ from swcl_cli.data.loaders import Key, Plan, step_batches
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.embeddings import is_collapsed
 from swcl_cli.methods.method import Method
-from swcl_cli.models.encoders import ARCHITECTURES, encoder_state
+from swcl_cli.models.encoders import encoder_state, in_its_memory_format
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.loop import Step, parameter_groups, training_steps
@@ -46,8 +46,7 @@ def run(settings: PretrainSettings) -> Path:
     fabric = make_fabric(settings.accelerator, settings.precision, several=True)
     plan = _own_part(method, fabric)
     objective = fabric.setup_module(joined_batch_norm(method.objective, fabric))
-    if ARCHITECTURES[method.architecture].batch_norm:
-        method.objective.to(memory_format=torch.channels_last)
+    in_its_memory_format(method.objective, method.encoder)
     optimizer = torch.optim.AdamW(parameter_groups(method.objective, settings.weight_decay), lr=settings.learning_rate)
     optimizer.register_step_pre_hook(lambda *_: method.before_update())
     total = count_steps(settings.epochs, method.steps_per_epoch, settings.views, method.views_a_step)

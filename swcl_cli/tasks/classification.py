@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,23 @@ from torch.utils.data import Dataset
 
 from swcl_cli import chance
 from swcl_cli.catalogue.tasks import Task
-from swcl_cli.data import manifest
-from swcl_cli.data.augment import center_view, classification_view
-from swcl_cli.data.colour import Colour
-from swcl_cli.data.loaders import Key, epoch_plan, make_loader
+from swcl_cli.data.augment import View, center_view, classification_view
+from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.class_measures import any_grade, class_measures, specific_threshold
 from swcl_cli.evaluation.resampling import evaluate, intervals
-from swcl_cli.models.encoders import keyed_weights
+from swcl_cli.models.encoders import channels_of
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.settings import FinetuneSettings, prep_command
-from swcl_cli.tasks.trial import Judgement, Trial, require_finite, splits_of
-from swcl_cli.workspace import Workspace
+from swcl_cli.tasks.answer import Answer, Record
+from swcl_cli.tasks.kind import Judgement, Kind, require_finite
+from swcl_cli.tasks.saved import Description, Study
 
 RESIZE = 256 / 224  # shorter side at test, in crops (paper IV-B)
-TEST_BATCH = 32
 
 Labels = dict[str, NDArray[np.int64]]
-Scores = dict[str, NDArray[np.float32]]
+Scores = dict[str, NDArray[np.float32]]  # probabilities by head
 
 
 class JointClassifier(nn.Module):
@@ -68,66 +66,103 @@ class TrainViews(Dataset[dict[str, Any]]):
         return {"image": image, "labels": {name: int(label[item]) for name, label in self.labels.items()}}
 
 
-class TestViews(Dataset[Any]):
-    """(0, item) -> the central crop after a resize, float32 (3, S, S)."""
+class Classification(Kind):
+    """Labels of whole photographs: each head is a column of the manifest, and names its grades or classes."""
 
-    def __init__(self, photographs: Photographs, crop: int, colours: Any) -> None:
-        self.photographs, self.crop, self.colours = photographs, crop, colours
+    batch = 32
+    saves = ("grades",)
 
-    def __getitem__(self, key: Key) -> Any:
-        return test_view(self.photographs.read(key[1]), self.crop, *self.colours)
+    def columns(self, task: Task) -> list[str]:
+        return list(task.heads)
 
+    def strata(self, task: Task) -> list[str]:
+        return list(task.heads)
 
-def test_view(image: NDArray[np.uint8], crop: int, mean: Colour, std: Colour) -> NDArray[np.float32]:
-    return center_view(image, round(crop * RESIZE), crop, mean, std)
+    def require(self, study: Study) -> None:
+        """Raise SwclError where a split has one class alone that can't do with it, or a label is out of range."""
+        for head in study.task.heads:
+            _require_two_classes(study, head)
+        for split in study.rows:
+            labels_of(study, split)
 
+    def cautions(self, task: Task, train: pd.DataFrame) -> list[str]:
+        """Say what can't be learnt: classes that have no training photograph."""
+        sentences = []
+        for head, count in task.heads.items():
+            absent = sorted(set(range(count)) - _classes(task, train, head))
+            if absent:
+                named = ", ".join(map(str, absent))
+                sentences.append(
+                    f"{head}: no training photograph of {task.dataset} has class {named}, so none is predicted."
+                )
+        return sentences
 
-def prepare(
-    task: Task,
-    settings: FinetuneSettings,
-    workspace: Workspace,
-    seed: int,
-    encoder: nn.Module,
-    channels: int,
-    mean: Colour,
-    std: Colour,
-    splits: Mapping[str, pd.DataFrame] | None = None,
-) -> Trial:
-    """splits: rows of the manifest, in place of its own. Raises SwclError where a label is missing or out of range."""
-    path = workspace.manifest(task.dataset)
-    columns = ["split", "image_id", "patient_id", "path", "checksum", *task.heads]
-    rows = splits or splits_of(manifest.read(path, columns=columns))
-    labels = {split: _labels(table, task, path) for split, table in rows.items()}
-    photographs = {split: Photographs.of(workspace, table) for split, table in rows.items()}
-    with keyed_weights(seed, "head weights"):
-        network = JointClassifier(encoder, JointHeads(channels, task.heads))
-    plan, steps = epoch_plan(seed, "image order", len(rows["train"]), settings.batch, padded=False)
+    def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
+        return {"grades": dict(task.grades)}
 
-    def scores_of(fabric: Fabric, split: str) -> Scores:
-        views = TestViews(photographs[split], settings.crop, (mean, std))
-        return _predict(fabric, network, views, len(rows[split]), settings.workers)
+    def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> JointClassifier:
+        return JointClassifier(encoder, JointHeads(channels_of(encoder), heads))
 
-    def judge(fabric: Fabric, split: str, folder: Path | None) -> Judgement:
-        scores = scores_of(fabric, split)
+    def objective(self, network: nn.Module) -> nn.Module:
+        """The network is its own objective."""
+        return network
+
+    def training_views(self, study: Study, model: Description, seed: int) -> TrainViews:
+        photographs = Photographs.of(study.workspace, study.rows["train"])
+        return TrainViews(photographs, labels_of(study, "train"), model.crop, seed, (model.mean, model.std))
+
+    def view(self, photograph: NDArray[np.uint8], model: Description) -> View:
+        """Resize, then crop the central square: float32 (3, S, S)."""
+        return center_view(photograph, round(model.crop * RESIZE), model.crop, model.mean, model.std)
+
+    def scores(self, fabric: Fabric, network: nn.Module, views: Tensor, model: Description) -> list[Scores]:
+        with fabric.autocast():
+            scores: dict[str, Tensor] = network.probabilities(views)  # type: ignore[operator]
+        by_head = {head: part.cpu().numpy() for head, part in scores.items()}
+        return [{head: part[number] for head, part in by_head.items()} for number in range(len(views))]
+
+    def judge(
+        self, study: Study, split: str, scores_of: Callable[[str], Iterable[Scores]], folder: Path | None
+    ) -> Judgement:
+        rows, labels, scores = study.rows[split], labels_of(study, split), _joined(scores_of(split))
         if folder is None:
-            values, reasons = evaluate(class_measures(labels[split], scores), len(rows[split]))
+            values, reasons = evaluate(class_measures(labels, scores), len(rows))
             return Judgement(values, reasons=reasons)
-        chosen_on = scores if split == "val" else scores_of(fabric, "val")
+        on_validation = scores if split == "val" else _joined(scores_of("val"))
+        validated = labels_of(study, "val")
         thresholds = {
-            head: specific_threshold(labels["val"][head] > 0, any_grade(chosen_on[head])) for head in task.heads
+            head: specific_threshold(validated[head] > 0, any_grade(on_validation[head])) for head in study.task.heads
         }
-        measures = class_measures(labels[split], scores, thresholds)
-        values, reasons = evaluate(measures, len(rows[split]))
-        found = intervals(measures, rows[split]["patient_id"].to_numpy(dtype=str), settings.seed)
-        return Judgement(values, found, _rows(rows[split], labels[split], scores), reasons)
+        measures = class_measures(labels, scores, thresholds)
+        values, reasons = evaluate(measures, len(rows))
+        ranges = intervals(measures, rows["patient_id"].to_numpy(dtype=str), study.settings.seed)
+        return Judgement(values, ranges, _predictions(rows, labels, scores), reasons)
 
-    views = TrainViews(photographs["train"], labels["train"], settings.crop, seed, (mean, std))
-    return Trial(network, network, views, plan, steps, {split: len(table) for split, table in rows.items()}, judge)
+    def answer(self, scores: Scores, size: tuple[int, int], model: Description) -> Answer:
+        """The most probable class of each head, and the probability of each class."""
+        ordered = {head: scores[head] for head in model.heads}
+        return Answer(*size, {head: int(part.argmax()) for head, part in ordered.items()}, ordered)
+
+    def legend(self, model: Description) -> list[str]:
+        """`dr_grade: class 0 is 0 or 1, class 1 is 2 or 3.`"""
+        sentences = []
+        for head, class_of in model.facts["grades"].items():
+            members = {number: [grade for grade, cls in enumerate(class_of) if cls == number] for number in class_of}
+            words = [f"class {number} is {' or '.join(map(str, members[number]))}" for number in sorted(members)]
+            sentences.append(f"{head}: {', '.join(words)}.")
+        return sentences
+
+    def record(self, answer: Answer, name: str) -> Record:
+        cells: dict[str, Any] = {}
+        for head, probabilities in answer.probabilities.items():
+            cells[head] = answer.classes[head]
+            cells |= {f"{head}_{grade}": f"{probability:.6f}" for grade, probability in enumerate(probabilities)}
+        return Record(cells)
 
 
-def _labels(rows: pd.DataFrame, task: Task, path: Path) -> Labels:
+def labels_of(study: Study, split: str) -> Labels:
     """The classes of each head. Raises SwclError that names the file, the photograph and its label."""
-    labels = {}
+    task, rows, labels = study.task, study.rows[split], {}
     for head, classes in task.heads.items():
         class_of = np.array(task.grades.get(head, range(classes)))
         grades = rows[head].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -135,32 +170,41 @@ def _labels(rows: pd.DataFrame, task: Task, path: Path) -> Labels:
         if len(wrong):
             first = rows.iloc[wrong[0]]
             raise SwclError(
-                f"{path}: {first['image_id']} has {head} = {first[head]}; {task.name} needs 0 to {len(class_of) - 1}. "
+                f"{study.workspace.manifest(task.dataset)}: {first['image_id']} has {head} = {first[head]}; "
+                f"{task.name} needs 0 to {len(class_of) - 1}. "
                 f"Put the label file right, then run `{prep_command(task.dataset)}` again."
             )
         labels[head] = class_of[grades.astype(np.int64)]
     return labels
 
 
-@torch.inference_mode()
-def _predict(fabric: Fabric, network: JointClassifier, views: TestViews, count: int, workers: int) -> Scores:
-    network.eval()
-    batches = [
-        [(0, item) for item in range(start, min(start + TEST_BATCH, count))] for start in range(0, count, TEST_BATCH)
-    ]
-    parts = []
-    for images in make_loader(views, batches, workers):
-        with fabric.autocast():
-            parts.append(
-                {name: part.cpu().numpy() for name, part in network.probabilities(fabric.to_device(images)).items()}
+def _classes(task: Task, rows: pd.DataFrame, head: str) -> set[int]:
+    grades = dict(enumerate(task.grades.get(head, ())))
+    return {grades.get(int(label), int(label)) for label in rows[head].dropna().unique()}
+
+
+def _require_two_classes(study: Study, head: str) -> None:
+    """In what trains; and in what validates, where one class alone has no measure."""
+    task = study.task
+    for split, rows in study.rows.items():
+        classes = _classes(task, rows, head)
+        if len(classes) == 1 and (split == "train" or (split == "val" and task.measure == "auc")):
+            raise SwclError(
+                f"All {len(rows):,} {split} photographs of {task.dataset} have class {classes.pop()} of {head}: two "
+                f"classes are needed. See {prep_command(task.dataset)} --split-file, or a larger --fraction."
             )
-    scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    for answers in scores.values():
-        require_finite(answers)
-    return scores
 
 
-def _rows(rows: pd.DataFrame, truths: Labels, scores: Scores) -> pd.DataFrame:
+def _joined(scores: Iterable[Scores]) -> Scores:
+    """(N, K) of each head. Raises Diverged where they are no numbers."""
+    listed = list(scores)
+    joined = {head: np.stack([photograph[head] for photograph in listed]) for head in listed[0]}
+    for probabilities in joined.values():
+        require_finite(probabilities)
+    return joined
+
+
+def _predictions(rows: pd.DataFrame, truths: Labels, scores: Scores) -> pd.DataFrame:
     """One row an image and head."""
     parts = [
         rows[["image_id", "patient_id", "path"]].assign(

@@ -14,24 +14,24 @@ from swcl_cli.data.photographs import manifest_of
 from swcl_cli.data.splits import folds, nested_part, validation_groups
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings, prep_command
+from swcl_cli.tasks import KINDS
+from swcl_cli.tasks.saved import Study
 from swcl_cli.workspace import Workspace
 
 FOLD_SEED = 0  # folds are a fact of the data set: what was validated with one seed is not tested with another
 
 
-def cohort(
-    task: Task, settings: FinetuneSettings, workspace: Workspace, seed: int, fold: int | None
-) -> dict[str, pd.DataFrame]:
-    """The rows of the manifest by split, in its order; `test` is not there where validation photographs are scored.
+def cohort(task: Task, settings: FinetuneSettings, workspace: Workspace, seed: int, fold: int | None) -> Study:
+    """Choose the rows of the manifest by split, in its order; where validation photographs are scored without `test`.
 
-    Of people's own photographs those without a label are left out. Raises SwclError where a split is empty, test
-    photographs have no mask, or there are too few for the folds.
+    Of people's own photographs those without a label are left out. Raises SwclError where a split is empty, there are
+    too few for the folds, or the kind of task can't learn or judge them.
     """
+    kind = KINDS[task.kind]
     table = manifest.read(manifest_of(workspace, task.dataset))
-    columns = list(task.heads) if task.kind == "classification" else ["mask_path"]
     if settings.task == OWN:
-        table = table[table[columns].notna().all(axis=1)].reset_index(drop=True)
-    strata = columns if task.kind == "classification" else []
+        table = table[table[kind.columns(task)].notna().all(axis=1)].reset_index(drop=True)
+    strata = kind.strata(task)
     if fold is not None:
         table = table.assign(split=_split_of_fold(task, settings, table, strata, fold))
     if settings.fraction < 1:
@@ -39,55 +39,16 @@ def cohort(
         part = nested_part(train["group_id"], _joint(train, strata), settings.fraction, seed, task.dataset)
         table = table[(table["split"] != "train") | table["group_id"].isin(part)]
     wanted = manifest.SPLITS if settings.eval == "test" else ("train", "val")
-    found = {split: table[table["split"] == split].reset_index(drop=True) for split in wanted}
-    if not all(map(len, found.values())):
-        counts = ", ".join(f"{len(rows):,} {split}" for split, rows in found.items())
+    rows = {split: table[table["split"] == split].reset_index(drop=True) for split in wanted}
+    if not all(map(len, rows.values())):
+        counts = ", ".join(f"{len(part):,} {split}" for split, part in rows.items())
         raise SwclError(
             f"{task.dataset} has {counts} photographs: each split needs some. "
             f"See {prep_command(task.dataset)} --split-file."
         )
-    if "test" in found and task.kind == "segmentation":
-        _require_masks(task, found["test"])
-    for head in columns if task.kind == "classification" else ():
-        _require_two_classes(task, found, head)
-    return found
-
-
-def absent_classes(task: Task, train: pd.DataFrame) -> list[str]:
-    """What can't be learnt, a sentence a head of which a class has no training photograph."""
-    found = []
-    for head, count in task.heads.items() if task.kind == "classification" else ():
-        absent = sorted(set(range(count)) - _classes(task, train, head))
-        if absent:
-            named = ", ".join(map(str, absent))
-            found.append(f"{head}: no training photograph of {task.dataset} has class {named}, so none is predicted.")
-    return found
-
-
-def _classes(task: Task, rows: pd.DataFrame, head: str) -> set[int]:
-    grades = dict(enumerate(task.grades.get(head, ())))
-    return {grades.get(int(label), int(label)) for label in rows[head].dropna().unique()}
-
-
-def _require_two_classes(task: Task, found: dict[str, pd.DataFrame], head: str) -> None:
-    """In what trains; and in what validates, where one class alone has no measure."""
-    for split, rows in found.items():
-        classes = _classes(task, rows, head)
-        if len(classes) == 1 and (split == "train" or (split == "val" and task.measure == "auc")):
-            raise SwclError(
-                f"All {len(rows):,} {split} photographs of {task.dataset} have class {classes.pop()} of {head}: two "
-                f"classes are needed. See {prep_command(task.dataset)} --split-file, or a larger --fraction."
-            )
-
-
-def _require_masks(task: Task, test: pd.DataFrame) -> None:
-    bare = test.loc[test["mask_path"].isna(), "image_id"]
-    if len(bare):
-        raise SwclError(
-            f"{len(bare):,} of {len(test):,} test photographs of {task.dataset} have no mask, such as {bare.iloc[0]}: "
-            "they can't be scored. Score the validation photographs with --eval val, or add the masks to the download "
-            f"and run: {prep_command(task.dataset)}"
-        )
+    study = Study(task, settings, workspace, rows)
+    kind.require(study)
+    return study
 
 
 def _split_of_fold(

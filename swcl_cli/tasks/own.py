@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from swcl_cli.catalogue.tasks import TASKS, Task
+from swcl_cli.catalogue.tasks import SEGMENTATION, TASKS, Task
 from swcl_cli.data import manifest
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings
@@ -30,7 +30,7 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     own = replace(task, name=name, dataset=settings.data, open=False)
     chosen = _chosen(table, settings.heads, str(path))
     if chosen == [MASK]:
-        return replace(own, kind="segmentation", heads={MASK: 2}, measure="f1", shades={MASK: (255,)})
+        return replace(own, kind=SEGMENTATION, heads={MASK: 2}, measure="f1", shades={MASK: (255,)})
     heads = {head: task.heads[head] for head in chosen}
     single = "auc" if list(heads.values()) == [2] else "accuracy"
     return replace(own, heads=heads, measure=task.measure if len(heads) > 1 else single)

@@ -8,18 +8,19 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
 from swcl_cli.catalogue.tasks import Task
-from swcl_cli.models.encoders import ARCHITECTURES
+from swcl_cli.models.encoders import in_its_memory_format
 from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import classification, saved, segmentation
-from swcl_cli.tasks.cohorts import absent_classes, cohort
+from swcl_cli.tasks import KINDS, saved
+from swcl_cli.tasks.cohorts import cohort
 from swcl_cli.tasks.fitting import Fitted, Rates, fit, frozen
-from swcl_cli.tasks.trial import Judgement, Trial
+from swcl_cli.tasks.kind import Judgement
+from swcl_cli.tasks.saved import Study
+from swcl_cli.tasks.trial import Trial, prepare
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import (
     MODEL,
@@ -33,7 +34,6 @@ from swcl_cli.workspace import (
     write_safetensors,
 )
 
-KINDS = {"classification": classification.prepare, "segmentation": segmentation.prepare}
 RESULTS = pa.schema(
     [
         ("task", pa.string()), ("name", pa.string()), ("run", pa.string()), ("seed", pa.int32()),
@@ -48,10 +48,9 @@ RESULTS = pa.schema(
 
 @dataclass(frozen=True)
 class Opened:
-    """What a run trains and judges, its initial weights, and what it computes on."""
+    """Hold what a run trains and judges, and what it computes on."""
 
     trial: Trial
-    initial: Initial
     fabric: Fabric
 
 
@@ -125,7 +124,7 @@ class TaskRun:
 
     def cautions(self) -> list[str]:
         """What the user should know of its photographs before they train."""
-        return absent_classes(self.task, self._cohort()["train"])
+        return KINDS[self.task.kind].cautions(self.task, self._cohort().rows["train"])
 
     def fit(self, rates: Rates, log_folder: Path) -> Fitted:
         """A training; nothing is written but what `log_folder` needs to resume it."""
@@ -148,24 +147,18 @@ class TaskRun:
         (self.log_folder / RESUME).unlink(missing_ok=True)
         remove_tree(self.folder / "grid")
 
-    def _cohort(self) -> dict[str, pd.DataFrame]:
+    def _cohort(self) -> Study:
         return cohort(self.task, self.settings, self.workspace, self.seed, self.fold)
 
     def _open(self) -> Opened:
-        settings, task = self.settings, self.task
-        initial = initialise_for(task, settings, self.seed)
-        known = ARCHITECTURES[initial.architecture]
-        trial = KINDS[task.kind](
-            task, settings, self.workspace, self.seed, initial.encoder, known.channels, initial.mean, initial.std,
-            self._cohort(),
-        )  # fmt: skip
-        if settings.freeze:
+        initial = initialise_for(self.task, self.settings, self.seed)
+        trial = prepare(self._cohort(), initial, self.seed)
+        if self.settings.freeze:
             frozen(initial.encoder, trial.objective)
-        if known.batch_norm:
-            trial.objective.to(memory_format=torch.channels_last)
-        fabric = make_fabric(settings.accelerator, settings.precision)
+        in_its_memory_format(trial.objective, initial.encoder)
+        fabric = make_fabric(self.settings.accelerator, self.settings.precision)
         trial.objective.to(fabric.device)
-        return Opened(trial, initial, fabric)
+        return Opened(trial, fabric)
 
     def _fit(self, opened: Opened, rates: Rates, log_folder: Path) -> Fitted:
         measure, work = self.task.measure, self.work(rates)
@@ -183,7 +176,7 @@ class TaskRun:
         for kind, table, schema in (("predictions", predictions, None), ("results", results, RESULTS)):
             rows = pa.Table.from_pandas(table, schema, preserve_index=False)
             write_parquet(self.folder / f"{kind}.parquet", rows, work)
-        model = saved.describe(self.task, self.settings, self.workspace, opened.initial)
+        model = saved.as_provenance(opened.trial.model)
         tensors = opened.trial.network.state_dict()
         write_safetensors(self.model, tensors, {**work, saved.KEY: model, "validation": fitted.validation})
 
@@ -202,12 +195,13 @@ class TaskRun:
 
 
 def initialise_for(task: Task, settings: FinetuneSettings, seed: int) -> Initial:
-    """The encoder, at the output stride that the task's network wants."""
+    """Load the encoder, at the output stride that the task's network wants."""
+    kind = KINDS[task.kind]
     return initialise(
         settings.init,
         settings.architecture,
         colours=settings.colours,
         seed=seed,
-        output_stride=segmentation.encoder_stride(settings) if task.kind == "segmentation" else 32,
+        output_stride=kind.output_stride(kind.facts(task, settings)),
         workspace=settings.workspace,
     )

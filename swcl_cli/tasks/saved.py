@@ -3,43 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file
-from torch import nn
+import pandas as pd
 
 from swcl_cli.catalogue.tasks import Task
-from swcl_cli.data import manifest
 from swcl_cli.data.colour import Colour
 from swcl_cli.errors import SwclError
-from swcl_cli.models.encoders import ARCHITECTURES, create_encoder, load_weights
-from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
+from swcl_cli.preparation.unprepared import Form
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks.classification import JointClassifier
-from swcl_cli.tasks.networks import segmenter, stride_for
 from swcl_cli.workspace import Workspace, read_provenance
 
 KEY = "model"  # in the file's provenance
+FAR = 2  # times smaller or larger than what trained: what is told of such photographs was never tried
+
+
+@dataclass(frozen=True)
+class Study:
+    """Hold what a run learns from: rows of the manifest by split, `train` and `val` among them."""
+
+    task: Task
+    settings: FinetuneSettings
+    workspace: Workspace
+    rows: Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Description:
-    """Of task and network, as in `Task` and `FinetuneSettings`; and how photographs were prepared: `size` is their
-    shorter side (of those that kept their own, the median of what trained), `lossless` whether they are PNGs.
+    """Describe task, network, and how photographs were prepared.
+
+    size: their shorter side in pixels, of those that kept their own 0, in files of version 0.1 their median. lossless:
+    they are PNGs, which is where they kept their own. sizes: the least and the most of the training photographs'
+    shorter sides. facts: what this kind of task has to say beside.
     """
 
     task: str
     kind: str
     heads: Mapping[str, int]
-    grades: Mapping[str, tuple[int, ...]]
-    ratio: tuple[str, str] | None
     crop: int
-    decoder: str
-    output_stride: int
     architecture: str
     mean: Colour
     std: Colour
@@ -48,45 +53,65 @@ class Description:
     square: bool
     crop_to_field: bool
     lossless: bool
+    sizes: tuple[int, int]
+    facts: Mapping[str, Any]
+
+    @property
+    def form(self) -> Form:
+        """How a photograph is to be prepared."""
+        return Form(0 if self.lossless else self.size, self.square, self.crop_to_field, self.lossless)
+
+    def is_far(self, width: int, height: int) -> bool:
+        """Whether a photograph, which keeps its own size, is far smaller or larger than those that trained."""
+        least, most = self.sizes
+        return self.lossless and not least / FAR <= min(width, height) <= most * FAR
 
 
-def describe(task: Task, settings: FinetuneSettings, workspace: Workspace, initial: Initial) -> dict[str, Any]:
-    """The description, for the file's provenance."""
-    path = workspace.manifest(task.dataset)
-    made = read_provenance(path)["settings"]
-    table = manifest.read(path, columns=["split", "width", "height"])
-    shorter = table.loc[table["split"] == "train", ["width", "height"]].to_numpy(dtype=np.int64).min(axis=1)
-    return asdict(
-        Description(
-            task=task.name, kind=task.kind, heads=dict(task.heads), grades=dict(task.grades), ratio=task.ratio,
-            crop=settings.crop, decoder=settings.decoder, output_stride=settings.output_stride,
-            architecture=initial.architecture, mean=initial.mean, std=initial.std, precision=settings.precision,
-            size=made["size"] or round(float(np.median(shorter))), square=task.square,
-            crop_to_field=bool(made.get("crop_to_field")), lossless=not made["size"],
-        )
-    )  # fmt: skip
+SHARED = {field.name for field in fields(Description)} - {"facts"}
+ADDED = {"sizes"}  # since version 0.1
 
 
-def read_model(path: Path) -> tuple[nn.Module, Description]:
-    """The trained network and what it is. Raises SwclError where the file is no such model, or a key does not fit."""
+def describe(study: Study, initial: Initial, facts: Mapping[str, Any]) -> Description:
+    """Describe a model that is to be trained from `initial`."""
+    task, settings = study.task, study.settings
+    made = read_provenance(study.workspace.manifest(task.dataset))["settings"]
+    shorter = study.rows["train"][["width", "height"]].to_numpy(dtype=np.int64).min(axis=1)
+    return Description(
+        task=task.name,
+        kind=task.kind,
+        heads=dict(task.heads),
+        crop=settings.crop,
+        architecture=initial.architecture,
+        mean=initial.mean,
+        std=initial.std,
+        precision=settings.precision,
+        size=made["size"],
+        square=task.square,
+        crop_to_field=bool(made.get("crop_to_field")),
+        lossless=not made["size"],
+        sizes=(int(shorter.min()), int(shorter.max())),
+        facts=facts,
+    )
+
+
+def as_provenance(model: Description) -> dict[str, Any]:
+    """Lay the description out as the file holds it: facts stand beside the others."""
+    said: dict[str, Any] = asdict(model)
+    facts: dict[str, Any] = said.pop("facts")
+    return said | facts
+
+
+def read_description(path: Path, saves: Mapping[str, tuple[str, ...]]) -> Description:
+    """Read what a file says of its model. saves: the facts that each kind needs.
+
+    Raises SwclError where the file is no such model, or of another version.
+    """
     said = read_provenance(path).get(KEY)
     if said is None:
         raise SwclError(f"{path} holds no model of a task. Models are made by: swcl finetune")
-    lacking = Description.__dataclass_fields__.keys() - said.keys()
-    if lacking:
-        raise SwclError(
-            f"{path} does not say its {', '.join(sorted(lacking))}: it is of another version. "
-            "Make it again with `swcl finetune`."
-        )
-    about = Description(**{name: said[name] for name in Description.__dataclass_fields__})
-    network = _network(about)
-    load_weights(network, load_file(path), str(path))
-    return network.eval(), about
-
-
-def _network(about: Description) -> nn.Module:
-    if about.kind == "classification":
-        channels = ARCHITECTURES[about.architecture].channels
-        return JointClassifier(create_encoder(about.architecture), JointHeads(channels, about.heads))
-    stride = stride_for(about.decoder, about.output_stride)
-    return segmenter(about.decoder, create_encoder(about.architecture, output_stride=stride), about.heads)
+    lacking = (SHARED - ADDED | set(saves.get(said.get("kind"), ()))) - said.keys()
+    if lacking or said["kind"] not in saves:
+        problem = f"does not say its {', '.join(sorted(lacking))}" if lacking else f"is of the kind {said['kind']}"
+        raise SwclError(f"{path} {problem}: it is of another version. Make it again with `swcl finetune`.")
+    shared = {"sizes": (said["size"], said["size"])} | {name: said[name] for name in SHARED & said.keys()}
+    return Description(**shared, facts={name: said[name] for name in said.keys() - SHARED})

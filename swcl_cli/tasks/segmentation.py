@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +17,22 @@ from torch.utils.data import Dataset
 
 from swcl_cli import chance
 from swcl_cli.catalogue.tasks import Task
-from swcl_cli.data import manifest
-from swcl_cli.data.augment import IGNORED, segmentation_view
+from swcl_cli.data.augment import IGNORED, View, normalise, segmentation_view
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.images import read_image
-from swcl_cli.data.loaders import Key, epoch_plan
+from swcl_cli.data.loaders import Key
 from swcl_cli.errors import SwclError
-from swcl_cli.models.encoders import keyed_weights
+from swcl_cli.evaluation.pixel_measures import diameter_ratio
 from swcl_cli.settings import FinetuneSettings, prep_command
+from swcl_cli.tasks.answer import Answer, Record
+from swcl_cli.tasks.kind import Judgement, Kind
 from swcl_cli.tasks.masks import Bits, read_structures, resized
 from swcl_cli.tasks.networks import segmenter, stride_for
-from swcl_cli.tasks.segmented import Segmented
-from swcl_cli.tasks.trial import Judgement, Trial, splits_of
-from swcl_cli.workspace import Workspace, read_provenance
+from swcl_cli.tasks.saved import Description, Study
+from swcl_cli.tasks.segmented import LogOdds, Segmented, at_size, predict_log_odds
+from swcl_cli.workspace import read_provenance
 
-COLUMNS = ["split", "image_id", "patient_id", "path", "width", "height", "checksum", "mask_path", "fov_path"]
 KEPT_BYTES = 1 << 30  # of decoded photographs and masks; sets that are larger are decoded at each draw
-
-
-def encoder_stride(settings: FinetuneSettings) -> int:
-    return stride_for(settings.decoder, settings.output_stride)
 
 
 class Segmenter(nn.Module):
@@ -85,42 +81,88 @@ class CroppedViews(Dataset[dict[str, Any]]):
         return image, resized(read_structures(self.root / mask_path, self.task, shape), shape)
 
 
-def prepare(
-    task: Task,
-    settings: FinetuneSettings,
-    workspace: Workspace,
-    seed: int,
-    encoder: nn.Module,
-    channels: int,
-    mean: Colour,
-    std: Colour,
-    splits: Mapping[str, pd.DataFrame] | None = None,
-) -> Trial:
-    """splits: rows of the manifest, in place of its own. Raises SwclError where one of the photographs has no mask."""
-    path = workspace.manifest(task.dataset)
-    rows = splits or splits_of(manifest.read(path, columns=COLUMNS))
-    for split, table in rows.items():
-        _require_masks(table, split, task)
-    if read_provenance(path)["settings"].get("crop_to_field"):
-        raise SwclError(f"{task.dataset} was prepared with --crop-to-field, which crops photographs, not their masks.")
-    with keyed_weights(seed, "head weights"):
-        network = segmenter(settings.decoder, encoder, task.heads)
-    plan, steps = epoch_plan(seed, "image order", len(rows["train"]), settings.batch, padded=False)
+class Segmentation(Kind):
+    """Structures in photographs, from masks: each head is one of the structures, and has two classes."""
 
-    def judge(fabric: Fabric, split: str, folder: Path | None) -> Judgement:
-        segmented = Segmented(task, workspace, rows[split], folder)
-        segmented.predict(fabric, network, settings.crop, mean, std)
-        return segmented.judgement(settings.seed)
+    saves = ("decoder", "output_stride", "ratio")
 
-    views = CroppedViews(workspace.root, rows["train"], task, settings.crop, seed, mean, std)
-    images = {split: len(table) for split, table in rows.items()}
-    return Trial(Segmenter(network), network, views, plan, steps, images, judge)
+    def columns(self, task: Task) -> list[str]:
+        return ["mask_path"]
+
+    def require(self, study: Study) -> None:
+        """Raise SwclError where a photograph has no mask, or one that does not fit."""
+        task = study.task
+        for split, rows in sorted(study.rows.items()):
+            _require_masks(rows, split, task)
+        if read_provenance(study.workspace.manifest(task.dataset))["settings"].get("crop_to_field"):
+            raise SwclError(
+                f"{task.dataset} was prepared with --crop-to-field, which crops photographs, not their masks."
+            )
+
+    def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
+        return {"ratio": task.ratio, "decoder": settings.decoder, "output_stride": settings.output_stride}
+
+    def output_stride(self, facts: Mapping[str, Any]) -> int:
+        return stride_for(facts["decoder"], facts["output_stride"])
+
+    def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> nn.Module:
+        return segmenter(facts["decoder"], encoder, heads)
+
+    def objective(self, network: nn.Module) -> Segmenter:
+        return Segmenter(network)
+
+    def training_views(self, study: Study, model: Description, seed: int) -> CroppedViews:
+        root, rows = study.workspace.root, study.rows["train"]
+        return CroppedViews(root, rows, study.task, model.crop, seed, model.mean, model.std)
+
+    def view(self, photograph: NDArray[np.uint8], model: Description) -> View:
+        """The whole photograph."""
+        return normalise(photograph, model.mean, model.std)
+
+    def scores(self, fabric: Fabric, network: nn.Module, views: Tensor, model: Description) -> list[LogOdds]:
+        """Log odds (K, H, W) of each photograph."""
+        return [predict_log_odds(fabric, network, view[None], model.crop) for view in views]
+
+    def judge(
+        self, study: Study, split: str, scores_of: Callable[[str], Iterable[LogOdds]], folder: Path | None
+    ) -> Judgement:
+        segmented = Segmented(study.task, study.workspace, study.rows[split], folder)
+        segmented.count(scores_of(split))
+        return segmented.judgement(study.settings.seed)
+
+    def answer(self, scores: LogOdds, size: tuple[int, int], model: Description) -> Answer:
+        """Masks and probabilities at the photograph's own size, and the share of each structure."""
+        width, height = size
+        log_odds = {head: at_size(part, (height, width)) for head, part in zip(model.heads, scores, strict=True)}
+        masks = {head: part > 0 for head, part in log_odds.items()}
+        probabilities = {head: torch.from_numpy(part).sigmoid().numpy() for head, part in log_odds.items()}
+        numbers = {f"{head}_share": float(mask.mean()) for head, mask in masks.items()}
+        if ratio := model.facts["ratio"]:
+            numbers["_to_".join(ratio)] = diameter_ratio(*(masks[head] for head in ratio))
+        return Answer(width, height, probabilities=probabilities, masks=masks, numbers=numbers)
+
+    def record(self, answer: Answer, name: str) -> Record:
+        cells: dict[str, Any] = {}
+        files = {}
+        numbers = dict(answer.numbers)
+        for head, mask in answer.masks.items():
+            file = f"masks/{name}{f'_{head}' if len(answer.masks) > 1 else ''}.png"
+            files[file] = mask
+            cells |= {f"{head}_share": f"{numbers.pop(f'{head}_share'):.6f}", f"{head}_mask": file}
+        return Record(cells | {number: f"{value:.4f}" for number, value in numbers.items()}, files)
 
 
 def _require_masks(rows: pd.DataFrame, split: str, task: Task) -> None:
     bare = rows.loc[rows["mask_path"].isna(), "image_id"]
-    if len(bare):
+    if not len(bare):
+        return
+    if split == "test":
         raise SwclError(
-            f"{len(bare):,} {split} photographs of {task.dataset} have no mask, such as {bare.iloc[0]}: they can't be "
-            f"learnt or scored. Add the masks to the download and run: {prep_command(task.dataset)}"
+            f"{len(bare):,} of {len(rows):,} test photographs of {task.dataset} have no mask, such as {bare.iloc[0]}: "
+            "they can't be scored. Score the validation photographs with --eval val, or add the masks to the download "
+            f"and run: {prep_command(task.dataset)}"
         )
+    raise SwclError(
+        f"{len(bare):,} {split} photographs of {task.dataset} have no mask, such as {bare.iloc[0]}: they can't be "
+        f"learnt or scored. Add the masks to the download and run: {prep_command(task.dataset)}"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,33 +18,28 @@ from torch import Tensor, nn
 
 from swcl_cli import console
 from swcl_cli.catalogue.tasks import Task
-from swcl_cli.data.augment import normalise
-from swcl_cli.data.colour import Colour
-from swcl_cli.data.images import read_image
 from swcl_cli.evaluation.pixel_measures import Outcomes, diameter_ratio, pixel_measures, ratio_error
 from swcl_cli.evaluation.pixel_tally import Histograms, PixelTally
 from swcl_cli.evaluation.resampling import Measure, evaluate, intervals
 from swcl_cli.evaluation.sliding_window import predict_windows
+from swcl_cli.tasks.kind import Judgement, require_finite
 from swcl_cli.tasks.masks import read_field, read_structures
-from swcl_cli.tasks.trial import Judgement, require_finite
 from swcl_cli.workspace import Workspace, atomic
 
 LogOdds = NDArray[np.float32]
 
 
-@torch.inference_mode()
-def predict_log_odds(fabric: Fabric, network: nn.Module, image: NDArray[np.float32], window: int) -> LogOdds:
-    """Log odds of each head's class 1, by stitched windows (FACTS E7): normalised (3, H, W), any size -> (K, H, W)."""
-    network.eval()
+def predict_log_odds(fabric: Fabric, network: nn.Module, image: Tensor, window: int) -> LogOdds:
+    """Log odds of each head's class 1, by stitched windows (FACTS E7): (1, 3, H, W), any size -> (K, H, W)."""
 
     def log_odds(windows: Tensor) -> Tensor:
         with fabric.autocast():
             logits = network(windows)
         return torch.cat([part[:, 1:].float() - part[:, :1].float() for part in logits.values()], dim=1)
 
-    (stitched,) = predict_windows(log_odds, fabric.to_device(torch.from_numpy(image)[None]), window)
-    found: LogOdds = stitched.cpu().numpy()
-    return found
+    (stitched,) = predict_windows(log_odds, image, window)
+    scores: LogOdds = stitched.cpu().numpy()
+    return scores
 
 
 def at_size(log_odds: LogOdds, shape: tuple[int, int]) -> LogOdds:
@@ -76,20 +71,19 @@ class Segmented:
     maps: dict[str, list[str]] = field(default_factory=dict)
     ratios: list[tuple[float, float]] = field(default_factory=list)  # true and predicted
 
-    def predict(self, fabric: Fabric, network: nn.Module, window: int, mean: Colour, std: Colour) -> None:
+    def count(self, scores: Iterable[LogOdds]) -> None:
+        """Count pixels, and write maps. scores: (K, H, W) of each row's photograph, at its prepared size."""
         heads = list(self.task.heads)
         self.whole = {head: PixelTally() for head in heads}
         if self.rows["fov_path"].notna().all():
             self.inside = {head: PixelTally() for head in heads}
         self.maps = {head: [] for head in heads}
-        for row in self._told(self.rows.to_dict("records")):
-            image = read_image(self.workspace.root / row["path"], row["checksum"])
-            log_odds = predict_log_odds(fabric, network, normalise(image, mean, std), window)
+        for row, log_odds in zip(self._told(self.rows.to_dict("records")), scores, strict=True):
             require_finite(log_odds)
-            self._count(row, image.shape[:2], log_odds)
+            self._count(row, log_odds)
             if self.folder is not None:
-                for head, scores in zip(heads, log_odds, strict=True):
-                    self.maps[head].append(self._write_map(f"{row['image_id']}{self._suffix(head)}", scores))
+                for head, part in zip(heads, log_odds, strict=True):
+                    self.maps[head].append(self._write_map(f"{row['image_id']}{self._suffix(head)}", part))
 
     def judgement(self, seed: int) -> Judgement:
         histograms = {head: tally.histograms() for head, tally in self.whole.items()}
@@ -112,8 +106,9 @@ class Segmented:
                 yield row
                 bar.advance()
 
-    def _count(self, row: dict[str, str], shape: tuple[int, int], log_odds: LogOdds) -> None:
-        bits = read_structures(self.workspace.root / row["mask_path"], self.task, shape)
+    def _count(self, row: dict[str, str], log_odds: LogOdds) -> None:
+        height, width = log_odds.shape[1:]
+        bits = read_structures(self.workspace.root / row["mask_path"], self.task, (height, width))
         field_of_view = read_field(self.workspace.root / row["fov_path"], bits) if self.inside else None
         truths, found = {}, {}
         for number, head in enumerate(self.task.heads):

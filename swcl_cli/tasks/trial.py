@@ -1,39 +1,29 @@
-"""What a kind of task gives to the `finetune` step: one network to train, and how to judge it on a split."""
+"""What the `finetune` step trains: one network, and how to judge it on a split."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import Dataset
 
-from swcl_cli.data.loaders import Plan
-from swcl_cli.data.manifest import SPLITS
-from swcl_cli.errors import Diverged
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """Measures of a split (shares, not percent), 95 % intervals of them, a row of predictions an image and head, and
-    for each measure that is not a number the reason.
-    """
-
-    measures: dict[str, float]
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
-    reasons: dict[str, str] = field(default_factory=dict)
+from swcl_cli.data.loaders import Plan, epoch_plan
+from swcl_cli.data.photographs import Photographs
+from swcl_cli.models.encoders import keyed_weights
+from swcl_cli.models.initialisation import Initial
+from swcl_cli.tasks import KINDS
+from swcl_cli.tasks.kind import Judgement
+from swcl_cli.tasks.predictor import Predictor
+from swcl_cli.tasks.saved import Description, Study, describe
 
 
 @dataclass(frozen=True)
 class Trial:
-    """objective(batch) -> (loss, metrics) trains `network`, which is what is kept of it.
+    """objective(batch) -> (loss, metrics) trains `network`, which is what is kept of it; `model` describes it.
 
     judge(fabric, split, folder) judges its present weights. Where `folder` is given it writes prediction maps there,
     and fills in intervals and predictions.
@@ -41,6 +31,7 @@ class Trial:
 
     objective: nn.Module
     network: nn.Module
+    model: Description
     dataset: Dataset[Any]
     plan: Plan
     steps_per_epoch: int
@@ -48,12 +39,24 @@ class Trial:
     judge: Callable[[Fabric, str, Path | None], Judgement]
 
 
-def require_finite(answers: NDArray[np.float32]) -> None:
-    """Raises Diverged where a network's answers are no numbers."""
-    if not np.isfinite(answers).all():
-        raise Diverged("The network's answers are not finite: lower --learning-rate, or use --precision fp32.")
+def prepare(study: Study, initial: Initial, seed: int) -> Trial:
+    """Build the network of a study on its initial encoder, with what trains and judges it."""
+    kind, task, rows = KINDS[study.task.kind], study.task, study.rows
+    facts = kind.facts(task, study.settings)
+    model = describe(study, initial, facts)
+    with keyed_weights(seed, "head weights"):
+        network = kind.network(initial.encoder, task.heads, facts)
+    plan, steps = epoch_plan(seed, "image order", len(rows["train"]), study.settings.batch, padded=False)
+    workers = study.settings.workers if kind.batch > 1 else 0  # one at a time takes longer to score than to read
 
+    def judge(fabric: Fabric, split: str, folder: Path | None) -> Judgement:
+        predictor = Predictor(model, network, fabric)
 
-def splits_of(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of a manifest by its own splits."""
-    return {split: table[table["split"] == split] for split in SPLITS}
+        def scores_of(split: str) -> Iterator[Any]:
+            return predictor.scores(Photographs.of(study.workspace, rows[split]), workers)
+
+        return kind.judge(study, split, scores_of, folder)
+
+    views = kind.training_views(study, model, seed)
+    images = {split: len(table) for split, table in rows.items()}
+    return Trial(kind.objective(network), network, model, views, plan, steps, images, judge)

@@ -12,6 +12,7 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from torch import Tensor, distributed, nn
 
 from swcl_cli.errors import SwclError
+from swcl_cli.models.encoders import batch_norms
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -42,8 +43,7 @@ def joined_batch_norm(module: nn.Module, fabric: Fabric) -> nn.Module:
 
     Raises SwclError where that can't be done: on CPUs.
     """
-    normalised = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
-    if fabric.world_size == 1 or not normalised:
+    if fabric.world_size == 1 or not batch_norms(module):
         return module
     if fabric.device.type != "cuda":
         raise SwclError(

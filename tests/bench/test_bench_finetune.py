@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from swcl_cli.models.encoders import ARCHITECTURES, create_encoder
+from swcl_cli.models.encoders import channels_of, create_encoder
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.tasks.classification import JointClassifier
 from swcl_cli.tasks.fitting import frozen
@@ -33,7 +33,7 @@ def test_step_of_a_frozen_encoder(architecture: str, row: Row) -> None:
 
 def _steps(architecture: str, batch: dict[str, Any], freeze: bool) -> Iterator[Step]:
     encoder = create_encoder(architecture)
-    objective = JointClassifier(encoder, JointHeads(ARCHITECTURES[architecture].channels, HEADS))
+    objective = JointClassifier(encoder, JointHeads(channels_of(encoder), HEADS))
     if freeze:
         frozen(encoder, objective)
     return sgd_steps(objective, itertools.repeat([batch]))

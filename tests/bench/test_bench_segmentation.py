@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from swcl_cli.catalogue.tasks import TASKS
+from swcl_cli.data import manifest
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.loaders import step_batches
 from swcl_cli.evaluation.class_measures import class_measures
@@ -26,8 +27,10 @@ from swcl_cli.evaluation.resampling import intervals
 from swcl_cli.evaluation.sliding_window import predict_windows
 from swcl_cli.models.deeplab import DeepLabV3Plus
 from swcl_cli.models.encoders import create_encoder
+from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks.runs import KINDS
+from swcl_cli.tasks.saved import Study
+from swcl_cli.tasks.trial import prepare
 from swcl_cli.workspace import Workspace
 from tests import prepared
 from tests.bench.conftest import Row, in_turn, median_seconds, sgd_steps
@@ -37,6 +40,7 @@ MEMORY = """
 import itertools, resource, torch
 from swcl_cli.models.deeplab import DeepLabV3Plus
 from swcl_cli.models.encoders import create_encoder
+from swcl_cli.models.initialisation import Initial
 from swcl_cli.tasks.segmentation import Segmenter
 from swcl_cli.training.loop import parameter_groups, training_steps
 from swcl_cli.training.processes import make_fabric
@@ -98,7 +102,14 @@ def test_training_step_with_and_without_loader(task: str, tmp_path: Path, row: R
     prepared.write(tmp_path, task, rows, size=350 if task == "idrid" else 0)
     settings = FinetuneSettings(workspace=tmp_path, task=task, crop=192, batch=8, output_stride=16)
     encoder = create_encoder("resnet18", 0, 32 if task == "idrid" else 16)
-    trial = KINDS[TASKS[task].kind](TASKS[task], settings, Workspace(tmp_path), 0, encoder, 512, MEAN, STD)
+    table = manifest.read(Workspace(tmp_path).manifest(task))
+    study = Study(
+        TASKS[task],
+        settings,
+        Workspace(tmp_path),
+        {split: table[table["split"] == split] for split in ("train", "val")},
+    )
+    trial = prepare(study, Initial(encoder, "resnet18", MEAN, STD, None, "random", {}, ""), 0)
     trial.objective.to(memory_format=torch.channels_last)
     memory = next(step_batches(trial.dataset, trial.plan, 0, 1, 0))
     loaded = step_batches(trial.dataset, trial.plan, 0, 1000, 1)

@@ -10,7 +10,6 @@ from unittest import mock
 import timm
 from torch import nn
 
-from swcl_cli.models.encoders import ARCHITECTURES
 from tests.methods import small_heads
 
 CHANNELS = 512
@@ -22,13 +21,15 @@ def create(norm: str) -> nn.Module:
     for taken, given in ((3, 16), (16, 32), (32, 64)):
         normaliser = nn.GroupNorm(4, given) if norm == "group" else nn.BatchNorm2d(given)
         layers += [nn.Conv2d(taken, given, 3, 2, 1, bias=False), normaliser, nn.ReLU()]
-    return nn.Sequential(*layers, nn.Conv2d(64, CHANNELS, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = nn.Sequential(*layers, nn.Conv2d(64, CHANNELS, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network.num_features = CHANNELS  # type: ignore[assignment]
+    return network
 
 
 @contextmanager
 def in_place_of_timms(norm: str) -> Iterator[None]:
     def made(architecture: str, **_: Any) -> nn.Module:
-        assert ARCHITECTURES[architecture].channels == CHANNELS
+        assert architecture in ("resnet18", "resnet34")
         return create(norm)
 
     with mock.patch.object(timm, "create_model", made), small_heads.in_place_of_full_size():

@@ -7,10 +7,11 @@ import pytest
 import timm
 import torch
 
-from swcl_cli.catalogue.encoders import LABELERS
+from swcl_cli.catalogue.encoders import ENCODERS, LABELERS
 from swcl_cli.errors import SwclError
 from swcl_cli.models.encoders import (
-    ARCHITECTURES,
+    batch_norms,
+    channels_of,
     create_encoder,
     create_labeler,
     encoder_state,
@@ -20,19 +21,26 @@ from swcl_cli.models.encoders import (
 )
 from swcl_cli.workspace import write_safetensors
 
+EXPECTED = {  # channels of the last features, of stage 1, and whether there is BatchNorm
+    "resnet18": (512, 64, True),
+    "resnet34": (512, 64, True),
+    "resnet50": (2048, 256, True),
+    "resnetv2_50x1_bit": (2048, 256, False),
+}
 DESCRIPTION = {"architecture": "resnet18", "image_size": 64, "mean": [0.3, 0.2, 0.1], "std": [0.3, 0.2, 0.2]}
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ENCODERS)
 def test_facts_are_those_of_the_network(architecture: str) -> None:
     encoder: Any = create_encoder(architecture).eval()
-    facts = ARCHITECTURES[architecture]
+    channels, low_level_channels, batch_norm = EXPECTED[architecture]
+    assert channels_of(encoder) == channels and bool(batch_norms(encoder)) == batch_norm
     images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     shallow, deep = encoder.forward_intermediates(images, indices=[1, 4], norm=True, intermediates_only=True)
-    assert encoder(images).shape == (1, facts.channels)
-    assert deep.shape == (1, facts.channels, 2, 2)
-    assert shallow.shape == (1, facts.low_level_channels, 16, 16)
-    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in encoder.modules()) == facts.batch_norm
+    assert encoder(images).shape == (1, channels)
+    assert deep.shape == (1, channels, 2, 2)
+    assert shallow.shape == (1, low_level_channels, 16, 16)
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in encoder.modules()) == batch_norm
 
 
 def test_bit_keeps_its_final_norm_in_the_features() -> None:
@@ -64,7 +72,7 @@ def test_keyed_weights_differ_by_purpose() -> None:
     assert torch.equal(made[0], made[2]) and not torch.equal(made[0], made[1])
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ENCODERS)
 def test_output_stride_changes_the_map_and_no_key(architecture: str) -> None:
     """Every second or fourth pixel of a dilated map is one of the usual map, where norms do not look at the map."""
     usual: Any = create_encoder(architecture).eval()
@@ -79,7 +87,7 @@ def test_output_stride_changes_the_map_and_no_key(architecture: str) -> None:
             shallow, deep = encoder.forward_intermediates(images, indices=[1, 4], norm=True, intermediates_only=True)
             assert shallow.shape[-2:] == (16, 16) and deep.shape[-2:] == (side, side)
             assert encoder.feature_info[-1]["reduction"] == stride
-            if ARCHITECTURES[architecture].batch_norm:
+            if batch_norms(usual):
                 torch.testing.assert_close(deep[..., :: 32 // stride, :: 32 // stride], expected)
 
 
@@ -89,7 +97,8 @@ def test_save_and_load(tmp_path: Path) -> None:
     state = encoder_state(encoder)
     assert all(tensor.is_contiguous() and tensor.device.type == "cpu" for tensor in state.values())
     write_safetensors(path, state, {"encoder": DESCRIPTION})
-    loaded = load_encoder(path)
+    loaded = load_encoder(str(path))
+    assert not loaded.training
     assert all(torch.equal(tensor, state[key]) for key, tensor in loaded.state_dict().items())
     dilated: Any = load_encoder(path, output_stride=16)
     assert dilated.forward_features(torch.zeros(1, 3, 64, 64)).shape[-1] == 4

@@ -97,10 +97,10 @@ def test_files_of_a_run(drive: Workspace) -> None:
     assert not (drive.run("finetune-drive-random-seed0") / "resume.safetensors").exists()
     model = read_provenance(folder / "seed0/model.safetensors")
     assert model["model"] == {
-        "task": "drive", "kind": "segmentation", "heads": {"vessel": 2}, "grades": {}, "ratio": None, "crop": 32,
+        "task": "drive", "kind": "segmentation", "heads": {"vessel": 2}, "ratio": None, "crop": 32,
         "architecture": "resnet18", "decoder": "deeplabv3plus", "output_stride": 16, "precision": "fp32",
         "mean": [0.3219, 0.2259, 0.1633], "std": [0.3038, 0.2195, 0.1756],
-        "size": 40, "square": False, "crop_to_field": False, "lossless": True,
+        "size": 0, "sizes": [40, 40], "square": False, "crop_to_field": False, "lossless": True,
     }  # fmt: skip
     assert model["validation"]["best"] == values(drive, "drive", "val")["f1"]
 

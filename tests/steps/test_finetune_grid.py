@@ -22,7 +22,10 @@ from swcl_cli.steps import finetune
 from swcl_cli.tasks import fitting, grid, runs
 from swcl_cli.tasks.fitting import fit
 from swcl_cli.tasks.grid import GRID, best
-from swcl_cli.tasks.trial import Judgement, Trial
+from swcl_cli.tasks.kind import Judgement
+from swcl_cli.tasks.saved import Study
+from swcl_cli.tasks.trial import Trial
+from swcl_cli.tasks.trial import prepare as prepare_trial
 from swcl_cli.training.loop import training_steps
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
@@ -129,10 +132,10 @@ def test_the_run_is_that_of_its_rates_alone(root: Path) -> None:
 
 def with_drawn_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The task's measure is a number drawn by the weights and the labels of the split: no two are equal."""
-    original = runs.KINDS["classification"]
+    original = prepare_trial
 
-    def prepare(*given: Any) -> Trial:
-        trial, splits = original(*given), given[-1]
+    def prepare(study: Study, *given: Any) -> Trial:
+        trial, splits = original(study, *given), study.rows
 
         def judge(fabric: Any, split: str, folder: Path | None) -> Judgement:
             judgement = trial.judge(fabric, split, folder)
@@ -142,7 +145,7 @@ def with_drawn_measures(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return replace(trial, judge=judge)
 
-    monkeypatch.setitem(runs.KINDS, "classification", prepare)
+    monkeypatch.setattr(runs, "prepare", prepare)
 
 
 def test_test_labels_do_not_change_the_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,9 @@ from swcl_cli.errors import Interrupted, SwclError
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.steps import finetune
 from swcl_cli.tasks import fitting, runs
-from swcl_cli.tasks.trial import Judgement, Trial
+from swcl_cli.tasks.kind import Judgement
+from swcl_cli.tasks.trial import Trial
+from swcl_cli.tasks.trial import prepare as prepare_trial
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
 from tests.light import judged, light, pressed, same, state
@@ -211,7 +213,7 @@ class TestStartingOver:
 
 def with_values(monkeypatch: pytest.MonkeyPatch, values: list[float], reason: str = "") -> None:
     """Validation gives these, one after the other."""
-    original, left = runs.KINDS["classification"], list(values)
+    original, left = prepare_trial, list(values)
 
     def prepare(*given: Any) -> Trial:
         trial = original(*given)
@@ -225,7 +227,7 @@ def with_values(monkeypatch: pytest.MonkeyPatch, values: list[float], reason: st
 
         return replace(trial, judge=judge)
 
-    monkeypatch.setitem(runs.KINDS, "classification", prepare)
+    monkeypatch.setattr(runs, "prepare", prepare)
 
 
 @pytest.mark.usefixtures("light")

@@ -16,7 +16,9 @@ from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.steps import finetune
 from swcl_cli.tasks import fitting, runs
-from swcl_cli.tasks.trial import Judgement, Trial
+from swcl_cli.tasks.kind import Judgement
+from swcl_cli.tasks.trial import Trial
+from swcl_cli.tasks.trial import prepare as prepare_trial
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance, write_safetensors
 from tests import prepared
 from tests.foreign_weights import network, released_resnet
@@ -127,7 +129,7 @@ def with_curve(monkeypatch: pytest.MonkeyPatch, curve: list[float]) -> list[dict
     """Validation follows the curve, whatever was learnt; returns the weights at each validation."""
     weights: list[dict[str, Tensor]] = []
     tested: list[str] = []
-    original = runs.KINDS["classification"]
+    original = prepare_trial
 
     def prepare(*given: Any) -> Trial:
         trial = original(*given)
@@ -143,7 +145,7 @@ def with_curve(monkeypatch: pytest.MonkeyPatch, curve: list[float]) -> list[dict
 
         return dataclasses.replace(trial, judge=judge)
 
-    monkeypatch.setitem(runs.KINDS, "classification", prepare)
+    monkeypatch.setattr(runs, "prepare", prepare)
     return weights
 
 

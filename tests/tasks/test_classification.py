@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,19 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
 from torch import nn
 
 from swcl_cli.catalogue.tasks import TASKS
+from swcl_cli.data import manifest
 from swcl_cli.data.augment import center_view
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.class_measures import specific_threshold
 from swcl_cli.models.heads import JointHeads
+from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import classification
+from swcl_cli.tasks import KINDS, trial
 from swcl_cli.tasks.classification import JointClassifier, TrainViews
+from swcl_cli.tasks.predictor import PreparedViews
+from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace
@@ -51,7 +56,13 @@ def prepare(root: Path, seed: int = 0, task: Any = "idrid", splits: Any = None) 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 6))
-    return classification.prepare(TASKS[task], settings, Workspace(root), seed, encoder, 6, MEAN, STD, splits)
+    encoder.num_features = 6  # type: ignore[assignment]
+    workspace = Workspace(root)
+    table = manifest.read(workspace.manifest(task))
+    rows = splits or {split: table[table["split"] == split] for split in SPLITS}
+    study = Study(TASKS[task], settings, workspace, rows)
+    KINDS["classification"].require(study)
+    return trial.prepare(study, Initial(encoder, "resnet18", MEAN, STD, None, "random", {}, ""), seed)
 
 
 def test_loss_is_the_sum_over_heads() -> None:
@@ -76,23 +87,24 @@ def test_views(tmp_path: Path) -> None:
     np.testing.assert_array_equal(shown["image"], TrainViews(photographs, labels, 32, 0, (MEAN, STD))[(2, 5)]["image"])
     for other in (views[(3, 5)], views[(2, 4)], TrainViews(photographs, labels, 32, 1, (MEAN, STD))[(2, 5)]):
         assert not np.array_equal(shown["image"], other["image"])
-    fixed = classification.TestViews(photographs, 35, (MEAN, STD))[(0, 3)]
-    np.testing.assert_array_equal(fixed, center_view(photographs.read(3), 40, 35))  # 35 x 256 / 224
+    fixed = PreparedViews(photographs, replace(prepare(tmp_path).model, crop=35))[(0, 3)]
+    np.testing.assert_array_equal(fixed.view, center_view(photographs.read(3), 40, 35))  # 35 x 256 / 224
+    assert fixed.size == (50, 40)
 
 
 def test_splits_and_plan(tmp_path: Path) -> None:
     table = write(tmp_path)
-    trial = prepare(tmp_path)
-    assert trial.images == {"train": 4, "val": 4, "test": 4} and trial.steps_per_epoch == 2
-    assert [len(trial.plan(step)[0]) for step in range(2)] == [3, 1]
-    dataset: Any = trial.dataset
+    made = prepare(tmp_path)
+    assert made.images == {"train": 4, "val": 4, "test": 4} and made.steps_per_epoch == 2
+    assert [len(made.plan(step)[0]) for step in range(2)] == [3, 1]
+    dataset: Any = made.dataset
     assert dataset.photographs.path.to_pylist() == table["path"][table["split"] == "train"].tolist()
 
 
 def test_measures_against_scikit_learn(tmp_path: Path) -> None:
     table = write(tmp_path)
-    trial = prepare(tmp_path)
-    judged = trial.judge(FABRIC, "test", tmp_path)
+    made = prepare(tmp_path)
+    judged = made.judge(FABRIC, "test", tmp_path)
     rows = judged.predictions
     test = table[table["split"] == "test"].set_index("image_id")
     right = []
@@ -124,8 +136,8 @@ def test_validation_is_judged_without_files(tmp_path: Path) -> None:
 
 def test_the_threshold_is_chosen_on_validation(tmp_path: Path) -> None:
     write(tmp_path)
-    trial = prepare(tmp_path)
-    on_val, on_test = (trial.judge(FABRIC, split, tmp_path) for split in ("val", "test"))
+    made = prepare(tmp_path)
+    on_val, on_test = (made.judge(FABRIC, split, tmp_path) for split in ("val", "test"))
     for head in ("dr_grade", "dme_grade"):
         rows = on_val.predictions[on_val.predictions["head"] == head]
         score = 1 - np.stack(rows["probabilities"].to_list())[:, 0]
@@ -138,28 +150,33 @@ def test_the_threshold_is_chosen_on_validation(tmp_path: Path) -> None:
 def test_splits_that_are_given_replace_those_of_the_manifest(tmp_path: Path) -> None:
     table = write(tmp_path)
     given = {"train": table.iloc[:5].reset_index(drop=True), "val": table.iloc[5:].reset_index(drop=True)}
-    trial = prepare(tmp_path, splits=given)
-    assert trial.images == {"train": 5, "val": 7}
-    dataset: Any = trial.dataset
+    made = prepare(tmp_path, splits=given)
+    assert made.images == {"train": 5, "val": 7}
+    dataset: Any = made.dataset
     assert dataset.photographs.path.to_pylist() == table["path"].iloc[:5].tolist()
-    judged = trial.judge(FABRIC, "val", tmp_path)
+    judged = made.judge(FABRIC, "val", tmp_path)
     assert set(judged.predictions["image_id"]) == set(table["image_id"].iloc[5:])
 
 
 def test_grades_become_the_classes_of_the_task(tmp_path: Path) -> None:
     """Messidor's grades 0 and 1 against 2 and 3."""
     rows = [
-        {"split": SPLITS[item % 3], "dr_grade": item % 4, "dme_grade": item % 3, "image": prepared.photograph(item)}
+        {
+            "split": SPLITS[item % 3],
+            "dr_grade": item % 4,
+            "dme_grade": item // 3 % 3,
+            "image": prepared.photograph(item),
+        }
         for item in range(12)
     ]
-    prepared.write(tmp_path, "messidor", rows)
-    trial = prepare(tmp_path, task="messidor")
-    dataset: Any = trial.dataset
-    assert dataset.labels["dr_grade"].tolist() == [0, 1, 1, 0] and dataset.labels["dme_grade"].tolist() == [0] * 4
-    judged = trial.judge(FABRIC, "test", tmp_path)
+    table = prepared.write(tmp_path, "messidor", rows)
+    made = prepare(tmp_path, task="messidor")
+    dataset: Any = made.dataset
+    assert dataset.labels["dr_grade"].tolist() == [0, 1, 1, 0] and dataset.labels["dme_grade"].tolist() == [0, 1, 2, 0]
+    judged = made.judge(FABRIC, "test", tmp_path)
     probabilities = judged.predictions.groupby("head")["probabilities"].first()
     assert (len(probabilities["dr_grade"]), len(probabilities["dme_grade"])) == (2, 3)
-    prepared.change(tmp_path, "messidor", dr_grade=4)
+    prepared.change(tmp_path, "messidor", dr_grade=table["dr_grade"].mask(table["image_id"] == "0", 4))
     with pytest.raises(SwclError, match="0 has dr_grade = 4; messidor needs 0 to 3"):
         prepare(tmp_path, task="messidor")
 

@@ -16,7 +16,8 @@ from swcl_cli.chance import generator
 from swcl_cli.data import manifest
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks.cohorts import absent_classes, cohort
+from swcl_cli.tasks import KINDS
+from swcl_cli.tasks.cohorts import cohort
 from swcl_cli.tasks.own import task_of
 from swcl_cli.workspace import Workspace
 
@@ -34,7 +35,11 @@ def write(root: Path, dataset: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
         }
         for item, row in enumerate(rows)
     ]  # fmt: skip
-    manifest.write(path, sorted(named, key=lambda row: manifest.order(row["split"], row["image_id"])), {"step": "prep"})
+    manifest.write(
+        path,
+        sorted(named, key=lambda row: manifest.order(row["split"], row["image_id"])),
+        {"step": "prep", "settings": {}},
+    )
     return manifest.read(path)
 
 
@@ -57,7 +62,7 @@ def settings(root: Path, task: str = "messidor", **values: Any) -> FinetuneSetti
 
 def split(chosen: FinetuneSettings, fold: int | None = None, seed: int = 0) -> dict[str, pd.DataFrame]:
     workspace = Workspace(chosen.workspace)
-    return cohort(task_of(chosen, workspace), chosen, workspace, seed, fold)
+    return dict(cohort(task_of(chosen, workspace), chosen, workspace, seed, fold).rows)
 
 
 def names(rows: pd.DataFrame) -> set[str]:
@@ -194,7 +199,7 @@ class TestBadInput:
         idrid(
             tmp_path, dr_grade=[item % 3 for item in range(200)] + [4] * 40, dme_grade=[item % 3 for item in range(240)]
         )
-        assert absent_classes(TASKS["idrid"], split(settings(tmp_path, "idrid"))["train"]) == [
+        assert KINDS["classification"].cautions(TASKS["idrid"], split(settings(tmp_path, "idrid"))["train"]) == [
             "dr_grade: no training photograph of idrid has class 3, 4, so none is predicted."
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from torch.utils.data import Dataset
 from swcl_cli.data.loaders import Key
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks.fitting import Rates, fit
-from swcl_cli.tasks.trial import Judgement, Trial
+from swcl_cli.tasks.kind import Judgement
+from swcl_cli.tasks.saved import Description
+from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.processes import make_fabric
 
 EPOCHS, STEPS = 3, 2
@@ -46,6 +49,7 @@ def test_steps_are_nesterovs_at_a_constant_rate_with_decay_of_the_weights_alone(
     trial = Trial(
         objective=network,
         network=network,
+        model=cast(Description, None),  # a training does not ask for it
         dataset=Points(),
         plan=lambda step: [[divmod(step, STEPS)]],
         steps_per_epoch=STEPS,

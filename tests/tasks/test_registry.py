@@ -8,7 +8,7 @@ from swcl_cli.catalogue.tasks import TASKS, Task
 from swcl_cli.data.manifest import SCHEMA
 from swcl_cli.datasets import DATASETS
 from swcl_cli.preparation import masks
-from swcl_cli.tasks.runs import KINDS
+from swcl_cli.tasks import KINDS
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)

@@ -20,10 +20,12 @@ from swcl_cli.errors import SwclError
 from swcl_cli.models.deeplab import DeepLabV3Plus
 from swcl_cli.models.encoders import create_encoder
 from swcl_cli.models.fpn import Fpn
+from swcl_cli.models.initialisation import Initial
 from swcl_cli.models.unet import Unet
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import segmentation
-from swcl_cli.tasks.segmentation import CroppedViews, Segmenter, encoder_stride
+from swcl_cli.tasks import KINDS, segmentation, trial
+from swcl_cli.tasks.saved import Study
+from swcl_cli.tasks.segmentation import CroppedViews, Segmenter
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace, read_provenance
@@ -42,12 +44,20 @@ def write(root: Path, count: int = 4) -> pd.DataFrame:
     return prepared.write(root, "drive", rows, size=0)
 
 
+def splits_of(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {split: table[table["split"] == split] for split in manifest.SPLITS}
+
+
 def prepare(root: Path, splits: Any = None, **settings: Any) -> Trial:
     chosen = FinetuneSettings(
         **{"workspace": root, "task": "drive", "crop": 32, "batch": 2, "workers": 0, "output_stride": 16, **settings}
     )
-    encoder = create_encoder("resnet18", 0, encoder_stride(chosen))
-    return segmentation.prepare(TASKS["drive"], chosen, Workspace(root), 0, encoder, 512, MEAN, STD, splits)
+    workspace, task = Workspace(root), TASKS["drive"]
+    rows = splits or splits_of(manifest.read(workspace.manifest("drive")))
+    kind, study = KINDS[task.kind], Study(task, chosen, workspace, rows)
+    kind.require(study)
+    encoder = create_encoder("resnet18", 0, kind.output_stride(kind.facts(task, chosen)))
+    return trial.prepare(study, Initial(encoder, "resnet18", MEAN, STD, None, "random", {}, ""), 0)
 
 
 def views_of(root: Path, rows: pd.DataFrame, crop: int, task: str = "drive") -> CroppedViews:
@@ -68,11 +78,11 @@ def test_the_decoder_asked_for_stands_on_the_encoder_given(
     tmp_path: Path, decoder: Any, network: type[nn.Module], stride: int
 ) -> None:
     write(tmp_path)
-    trial = prepare(tmp_path, decoder=decoder)
-    assert isinstance(trial.network, network)
-    encoder: Any = trial.network.encoder
+    made = prepare(tmp_path, decoder=decoder)
+    assert isinstance(made.network, network)
+    encoder: Any = made.network.encoder
     assert encoder.feature_info[-1]["reduction"] == stride
-    assert 0 <= trial.judge(FABRIC, "val", None).measures["f1"] <= 1
+    assert 0 <= made.judge(FABRIC, "val", None).measures["f1"] <= 1
 
 
 class Channels(nn.Module):
@@ -144,7 +154,7 @@ def test_views_are_functions_of_their_key(tmp_path: Path, monkeypatch: pytest.Mo
 def test_photographs_without_masks_are_named_with_the_command(tmp_path: Path) -> None:
     table = write(tmp_path, 8)
     prepared.change(tmp_path, "drive", mask_path=table["mask_path"].mask(table["split"] == "test"))
-    with pytest.raises(SwclError, match=r"4 test photographs of drive have no mask, such as 2.*swcl prep drive SOURCE"):
+    with pytest.raises(SwclError, match="4 of 4 test photographs of drive have no mask, such as 2.*swcl prep drive"):
         prepare(tmp_path)
 
 
@@ -152,9 +162,9 @@ def test_a_split_without_masks_may_be_left_out(tmp_path: Path) -> None:
     table = write(tmp_path, 8)
     bare = table.assign(mask_path=table["mask_path"].mask(table["split"] == "test"))
     splits = {split: bare[bare["split"] == split].reset_index(drop=True) for split in ("train", "val")}
-    trial = prepare(tmp_path, splits)
-    assert trial.images == {"train": 2, "val": 2}
-    judged = trial.judge(FABRIC, "val", tmp_path / "finetune")
+    made = prepare(tmp_path, splits)
+    assert made.images == {"train": 2, "val": 2}
+    judged = made.judge(FABRIC, "val", tmp_path / "finetune")
     assert judged.predictions["image_id"].tolist() == ["1", "5"] and "f1" in judged.intervals
 
 

@@ -16,11 +16,13 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from swcl_cli.catalogue.tasks import TASKS
+from swcl_cli.data.augment import normalise
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.images import read_mask
+from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
+from swcl_cli.tasks.kind import Judgement
 from swcl_cli.tasks.segmented import Segmented, at_size, grey_levels, predict_log_odds
-from swcl_cli.tasks.trial import Judgement
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace
 from tests import prepared
@@ -53,17 +55,22 @@ def vessels(root: Path, count: int = 6, **values: Any) -> pd.DataFrame:
     return prepared.write(root, "drive", rows, size=0)
 
 
+def seen(image: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(normalise(image, MEAN, STD))[None]
+
+
 def judged(root: Path, rows: pd.DataFrame, task: str = "drive", write: bool = True, **levels: float) -> Judgement:
     folder = root / "finetune/x/seed0" if write else None
     segmented = Segmented(TASKS[task], Workspace(root), rows, folder)
-    segmented.predict(FABRIC, Reddish(**(levels or {"vessel": 140.5})), 32, MEAN, STD)
+    network, photographs = Reddish(**(levels or {"vessel": 140.5})), Photographs.of(Workspace(root), rows)
+    segmented.count(predict_log_odds(FABRIC, network, seen(photographs.read(item)), 32) for item in range(len(rows)))
     return segmented.judgement(seed=0)
 
 
 @pytest.mark.parametrize(("height", "width"), [(20, 30), (32, 32), (33, 70), (100, 45)])
 def test_log_odds_of_any_size(height: int, width: int) -> None:
     image = np.random.default_rng(0).normal(size=(3, height, width)).astype(np.float32)
-    found = predict_log_odds(FABRIC, Reddish(disc=100, cup=200), image, 32)
+    found = predict_log_odds(FABRIC, Reddish(disc=100, cup=200), torch.from_numpy(image)[None], 32)
     red = 255 * (image[0] * STD[0] + MEAN[0])
     np.testing.assert_allclose(found, np.stack([(red - 100) / 20, (red - 200) / 20]), atol=1e-4)
 

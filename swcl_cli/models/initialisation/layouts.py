@@ -11,8 +11,8 @@ import timm
 import torch
 from torch import Tensor
 
+from swcl_cli.catalogue.encoders import ENCODERS
 from swcl_cli.errors import SwclError
-from swcl_cli.models.encoders import ARCHITECTURES
 
 PREFIX = "encoder."  # of the authors' release, and of our fine-tuned networks
 HEADS = ("fc.", "head.fc.", "head.conv.", "resnet/head/", "projection_network.", "out.classification.")
@@ -76,13 +76,13 @@ def architecture_of(encoder: Mapping[str, Tensor], asked: str | None, source: st
     Raises SwclError where not one tensor is a weight of an encoder that is known here.
     """
     shapes = {key: tensor.shape for key, tensor in encoder.items()}
-    common = {name: len(shapes.items() & _shapes(name).items()) for name in ARCHITECTURES}
+    common = {name: len(shapes.items() & _shapes(name).items()) for name in ENCODERS}
     if not any(common.values()):
         raise SwclError(
-            f"{source} holds no encoder that is known here ({', '.join(ARCHITECTURES)}): none of its {len(shapes)} "
+            f"{source} holds no encoder that is known here ({', '.join(ENCODERS)}): none of its {len(shapes)} "
             f"tensors fits. Its keys begin with {', '.join(list(shapes)[:3])}."
         )
-    nearest = max(ARCHITECTURES, key=lambda name: 2 * common[name] - len(_shapes(name)))  # found minus missing
+    nearest = max(ENCODERS, key=lambda name: 2 * common[name] - len(_shapes(name)))  # found minus missing
     return nearest if asked is None or shapes == _shapes(nearest) else asked
 
 

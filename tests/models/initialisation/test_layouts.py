@@ -14,9 +14,10 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor
 
+from swcl_cli.catalogue.encoders import ENCODERS
 from swcl_cli.data import colour
 from swcl_cli.errors import SwclError
-from swcl_cli.models.encoders import ARCHITECTURES, create_encoder, load_weights
+from swcl_cli.models.encoders import create_encoder, load_weights
 from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.models.initialisation.layouts import sort_out, timm_key
 from swcl_cli.workspace import fingerprint
@@ -121,7 +122,7 @@ def test_colours_of_other_files_are_those_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_made_networks_notice_a_lost_norm() -> None:
-    for architecture in ARCHITECTURES:
+    for architecture in ENCODERS:
         model = network(architecture)
         usual, state = features(model), model.state_dict()
         last = {"resnet18": "layer4.1.bn2.weight", "resnet34": "layer4.2.bn2.weight", BIT: "norm.weight"}
@@ -227,7 +228,7 @@ class TestMisfits:
     )
     def test_nothing_that_fits_is_never_a_training_from_scratch(self, state: dict[str, Tensor], tmp_path: Path) -> None:
         message = self.failure(tmp_path, state, "resnet18")
-        assert message.startswith(f" holds no encoder that is known here ({', '.join(ARCHITECTURES)})")
+        assert message.startswith(f" holds no encoder that is known here ({', '.join(ENCODERS)})")
 
 
 def test_unknown_names_stay() -> None:

@@ -1,0 +1,116 @@
+"""What a kind of task has to say: which labels it learns, with which network, how it is judged and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from swcl_cli.catalogue.tasks import Task
+from swcl_cli.data.augment import View
+from swcl_cli.errors import Diverged
+from swcl_cli.settings import FinetuneSettings
+from swcl_cli.tasks.answer import Answer, Record
+from swcl_cli.tasks.saved import Description, Study
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Hold the measures of a split (shares, not percent), 95 % intervals of them, one row of predictions for each image
+    and head, and for each measure that is not a number the reason.
+    """
+
+    measures: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+class Kind(Protocol):
+    """Describe a kind of task. To add one: a subclass in a file of its own, and a line in KINDS (tasks/__init__.py).
+
+    An object of it has no state: what a trained network needs beside its weights are `facts`, numbers, words and lists
+    that stand in its model file; of a file that lacks one of `saves` the user is told.
+    """
+
+    batch: int = 1  # photographs that are scored at once: more than 1 wants views of one size
+    saves: tuple[str, ...] = ()
+
+    def columns(self, task: Task) -> list[str]:
+        """Name the columns of the manifest that it learns; people's own photographs that lack one are left out."""
+        ...
+
+    def strata(self, task: Task) -> list[str]:
+        """Name the columns that folds and parts are stratified on."""
+        return []
+
+    def require(self, study: Study) -> None:
+        """Raise SwclError where the rows can't be learnt or judged; each split has some already."""
+
+    def cautions(self, task: Task, train: pd.DataFrame) -> list[str]:
+        """Say what the user should know of the training rows, a sentence each."""
+        return []
+
+    def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
+        """Give what the model file has to say beside what a Description says of every kind."""
+        return {}
+
+    def output_stride(self, facts: Mapping[str, Any]) -> int:
+        """Give the stride at which the network wants its encoder."""
+        return 32
+
+    def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> nn.Module:
+        """Build what is trained, saved and read back; weights that are new draw from torch's generator."""
+        ...
+
+    def objective(self, network: nn.Module) -> nn.Module:
+        """Build a module that maps a batch of training views to (loss, metrics)."""
+        ...
+
+    def training_views(self, study: Study, model: Description, seed: int) -> Dataset[dict[str, Any]]:
+        """Give (epoch, item) -> the view and labels of a training photograph, keyed by the seed."""
+        ...
+
+    def view(self, photograph: NDArray[np.uint8], model: Description) -> View:
+        """Bring a prepared photograph (H, W, 3) into the form that the network is asked about: float32 (3, h, w)."""
+        ...
+
+    def scores(self, fabric: Fabric, network: nn.Module, views: Tensor, model: Description) -> list[Any]:
+        """Ask the network in evaluation mode: views (N, 3, h, w) -> what it says of each of them, as numbers."""
+        ...
+
+    def judge(
+        self, study: Study, split: str, scores_of: Callable[[str], Iterable[Any]], folder: Path | None
+    ) -> Judgement:
+        """Compare scores with labels. scores_of(split): those of each of its photographs, in the order of its rows.
+
+        Where `folder` is given, intervals and predictions are filled in; maps go to its `maps/`, as PNGs that a column
+        `map_path` of the predictions names.
+        """
+        ...
+
+    def answer(self, scores: Any, size: tuple[int, int], model: Description) -> Answer:
+        """Turn the scores of a photograph into what is told of it; size: its own width and height."""
+        ...
+
+    def legend(self, model: Description) -> list[str]:
+        """Say what the answers mean, a sentence each, where their names don't."""
+        return []
+
+    def record(self, answer: Answer, name: str) -> Record:
+        """Give what `predict` writes of a photograph of this name."""
+        ...
+
+
+def require_finite(scores: NDArray[np.float32]) -> None:
+    """Raise Diverged where a network's answers are no numbers."""
+    if not np.isfinite(scores).all():
+        raise Diverged("The network's answers are not finite: lower --learning-rate, or use --precision fp32.")
