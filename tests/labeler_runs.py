@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from swcl_cli.settings import TrainLabelerSettings
 from swcl_cli.workspace import Workspace
+from tests.folders import read_log
 
 
 def options(root: Path = Path("."), **values: Any) -> TrainLabelerSettings:
@@ -17,4 +17,4 @@ def options(root: Path = Path("."), **values: Any) -> TrainLabelerSettings:
 
 
 def records(workspace: Workspace) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (workspace.run("train-labeler") / "log.jsonl").read_text().splitlines()]
+    return read_log(workspace.run("train-labeler"))

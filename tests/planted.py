@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from swcl_cli.chance import generator
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.workspace import Workspace
 from tests import prepared
+from tests.folders import read_log
 
 SMALL = {"seeds": 1, "workers": 0, "accelerator": "cpu", "crop": 32, "architecture": "resnet18"}
 IDRID = {"task": "idrid", "batch": 16, "epochs": 8, "learning_rate": 0.03}
@@ -88,4 +88,4 @@ def write_refuge_seg(root: Path, count: int = 20) -> pd.DataFrame:
 
 
 def log(workspace: Workspace, name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (workspace.run(name) / "log.jsonl").read_text().splitlines()]
+    return read_log(workspace.run(name))

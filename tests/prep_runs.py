@@ -9,7 +9,7 @@ from typing import Any
 from swcl_cli.data import manifest
 from swcl_cli.settings import PrepSettings
 from swcl_cli.workspace import Workspace
-from tests import downloads
+from tests import downloads, folders
 
 NORMAL = "normal fundus"
 
@@ -21,9 +21,8 @@ def settings(workspace: Path, dataset: str, source: Path, **values: Any) -> Prep
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All but the cache and the lock."""
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    """Reads all files but for what `prep` keeps for itself."""
+    return folders.contents(folder, without=(".journal.jsonl", ".lock"))
 
 
 def rows_of(path: Path) -> Any:

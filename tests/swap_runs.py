@@ -29,8 +29,3 @@ def make(root: Path) -> Any:
     lesions[3, 5] = 3
     prepared.labelled_eyes(root, "eyepacs", 4, abnormal=False, dr_grade=0, lesions=lesions)
     return prepared.labeler(root, ["odir"], ["eyepacs"])
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    """All files of a workspace."""
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}

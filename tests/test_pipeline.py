@@ -21,6 +21,7 @@ from swcl_cli.models.encoders import load_encoder
 from swcl_cli.training.run import Run
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance
 from tests.commands import finish, process, swcl
+from tests.folders import contents
 
 PRESET = """
 [prep.phantom]
@@ -109,13 +110,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, preset: Path) -> Path:
     return workspace
 
 
-def contents(workspace: Path) -> dict[str, bytes]:
-    paths = (path for path in workspace.rglob("*") if path.is_file() and path.name not in NO_ARTEFACTS)
-    return {path.relative_to(workspace).as_posix(): path.read_bytes() for path in paths}
-
-
 def same(first: Path, second: Path) -> None:
-    one, other = contents(first), contents(second)
+    one, other = contents(first, without=NO_ARTEFACTS), contents(second, without=NO_ARTEFACTS)
     assert sorted(one) == sorted(other)
     assert [name for name in one if one[name] != other[name]] == []
 
@@ -150,7 +146,7 @@ def stop(workspace: Path, preset: Path, step: str, number: signal.Signals, steps
 
 
 def test_every_command_leaves_its_artefacts(whole: Path) -> None:
-    names = contents(whole)
+    names = contents(whole, without=NO_ARTEFACTS)
     work = Workspace(whole)
     assert work.prepared() == ["drive", "eyepacs", "idrid", "odir"]
     finetuned = ["model.safetensors", "predictions.parquet", "results.parquet"]
@@ -168,7 +164,7 @@ def test_every_command_leaves_its_artefacts(whole: Path) -> None:
 
 def test_no_artefact_knows_where_it_was_made(whole: Path) -> None:
     place, host = str(whole.parent).encode(), os.uname().nodename.encode()
-    for name, data in contents(whole).items():
+    for name, data in contents(whole, without=NO_ARTEFACTS).items():
         assert place not in data, name
         assert len(host) < 5 or host not in data, name
 
@@ -235,10 +231,10 @@ def test_running_again_changes_nothing_and_says_so(whole: Path, preset: Path, tm
 def test_other_settings_are_refused_with_what_differs(
     whole: Path, preset: Path, step: str, changed: list[object], message: str
 ) -> None:
-    before = contents(whole)
+    before = contents(whole, without=NO_ARTEFACTS)
     done = swcl(*arguments(whole, preset, step, *changed))
     assert done.code == 1 and message in done.err and "--fresh" in done.err
-    assert contents(whole) == before
+    assert contents(whole, without=NO_ARTEFACTS) == before
 
 
 def test_changed_inputs_are_refused(whole: Path, preset: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from swcl_cli.steps import make_swap, pretrain
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
 from tests.commands import CALL, environment
+from tests.folders import read_log
 from tests.swap_runs import options as swap_options
 
 pytestmark = pytest.mark.slow
@@ -45,8 +45,7 @@ def run(root: Path, processes: int, name: str) -> str:
 
 
 def losses(root: Path, name: str) -> list[float]:
-    lines = (Workspace(root).run(f"pretrain-{name}") / "log.jsonl").read_text().splitlines()
-    return [json.loads(line)["loss"] for line in lines]
+    return [line["loss"] for line in read_log(Workspace(root).run(f"pretrain-{name}"))]
 
 
 @pytest.fixture(scope="module")

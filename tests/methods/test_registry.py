@@ -29,6 +29,7 @@ from swcl_cli.training.probe import Probe
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace, read_provenance
 from tests.commands import environment, process
+from tests.folders import read_log
 from tests.gradients import whole_gradient
 from tests.methods import each_method_in_processes, killed, planted_eyes, tiny_encoder
 from tests.methods.each_method_in_processes import small
@@ -62,8 +63,7 @@ def tiny() -> Iterator[None]:
 
 
 def log(root: Path, name: str) -> list[dict[str, Any]]:
-    lines = (Workspace(root).run(f"pretrain-{name}") / "log.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+    return read_log(Workspace(root).run(f"pretrain-{name}"))
 
 
 @EACH

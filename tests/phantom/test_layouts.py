@@ -17,12 +17,9 @@ from swcl_cli.phantom.idrid import lay_out_idrid
 from swcl_cli.phantom.odir import COLUMNS, lay_out_odir
 from swcl_cli.phantom.patient import SIDES, draw_patient
 from swcl_cli.phantom.studio import FIRST_PERSON
+from tests.folders import contents
 
 SIZE = 64
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def lay_out_all(folder: Path, workers: int) -> dict[str, bytes]:

@@ -15,12 +15,9 @@ from swcl_cli.phantom.folder import lay_out_folder
 from swcl_cli.phantom.messidor import lay_out_messidor
 from swcl_cli.phantom.refuge import lay_out_refuge
 from swcl_cli.phantom.stare import lay_out_stare
+from tests.folders import contents
 
 SIZE = 64
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def lay_out_all(folder: Path, workers: int) -> dict[str, bytes]:

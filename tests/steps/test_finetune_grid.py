@@ -29,6 +29,7 @@ from swcl_cli.tasks.trial import prepare as prepare_trial
 from swcl_cli.training.loop import training_steps
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
+from tests.folders import contents
 from tests.light import judged, light, lighten, pressed, same, state
 from tests.planted import IDRID, log, options, write_idrid
 
@@ -51,11 +52,6 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def results(root: Path) -> Path:
     return Workspace(root).finetune("idrid", "random")
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    paths = (path for path in (root / "finetune").rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
 
 def table(root: Path) -> pd.DataFrame:
@@ -176,7 +172,7 @@ def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         lighten(patched)
         hasten(patched)
         finetune.run(options(root, IDRID, **SEARCH, seeds=2))
-    return contents(root)
+    return contents(root / "finetune")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +200,7 @@ def test_broken_off_in_a_training_it_goes_on(
     monkeypatch.setattr(fitting, "training_steps", counted)
     finetune.run(options(root, IDRID, **SEARCH, seeds=2, workers=len(first) == 1))
     assert began == first
-    assert contents(root) == unbroken
+    assert contents(root / "finetune") == unbroken
 
 
 class Killed(BaseException):
@@ -247,7 +243,7 @@ def test_killed_between_trainings_it_goes_on(
     finetune.run(options(root, IDRID, **SEARCH, seeds=2))
     left = {"write_safetensors": 4, "read_provenance": 3}.get(name, 0) if module is grid else 0
     assert len(trained) == left + 1
-    assert contents(root) == unbroken
+    assert contents(root / "finetune") == unbroken
 
 
 def test_a_point_that_diverges_is_out(

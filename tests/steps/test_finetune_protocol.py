@@ -25,6 +25,7 @@ from swcl_cli.tasks.trial import Trial
 from swcl_cli.tasks.trial import prepare as prepare_trial
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
+from tests.folders import contents
 from tests.light import judged, light, pressed, same, state
 from tests.planted import DRIVE, IDRID, log, options, write_drive, write_idrid
 
@@ -33,11 +34,6 @@ __all__ = ["light"]
 
 def folder(root: Path, name: str = "random", task: str = "idrid") -> Path:
     return Workspace(root).finetune(task, name)
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    paths = (path for path in (root / "finetune").rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
 
 @pytest.mark.usefixtures("light")
@@ -74,11 +70,11 @@ class TestFolds:
     def test_more_seeds_add_runs(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         write_idrid(tmp_path, 60)
         finetune.run(options(tmp_path, IDRID, epochs=1, folds=2))
-        before = contents(tmp_path)
+        before = contents(tmp_path / "finetune")
         capsys.readouterr()
         finetune.run(options(tmp_path, IDRID, epochs=1, folds=2, seeds=2))
-        after, said = contents(tmp_path), capsys.readouterr().out
-        assert all(after[name] == data for name, data in before.items() if name.count("/") > 3)
+        after, said = contents(tmp_path / "finetune"), capsys.readouterr().out
+        assert all(after[name] == data for name, data in before.items() if name.count("/") > 2)
         assert "idrid from random: 2 of 4 done" in said and "idrid from random: 3 of 4 done" in said
         assert said.count("This run is already done.") == 2
 
@@ -199,15 +195,15 @@ class TestStartingOver:
                 finetune.run(self.one(tmp_path, fresh=True))
         finetune.run(self.one(tmp_path))
         finetune.run(self.one(tmp_path / "other"))
-        assert contents(tmp_path) == contents(tmp_path / "other")
+        assert contents(tmp_path / "finetune") == contents(tmp_path / "other/finetune")
 
     def test_a_name_that_another_one_begins_with_is_left_alone(self, tmp_path: Path) -> None:
         write_idrid(tmp_path, 30)
         finetune.run(self.one(tmp_path, name="swcl-seed0", seeds=1))
-        before = contents(tmp_path)
+        before = contents(tmp_path / "finetune")
         finetune.run(self.one(tmp_path, name="swcl", seeds=1))
         finetune.run(self.one(tmp_path, name="swcl", seeds=1, fresh=True))
-        assert {name: data for name, data in contents(tmp_path).items() if name in before} == before
+        assert {name: data for name, data in contents(tmp_path / "finetune").items() if name in before} == before
         assert log(Workspace(tmp_path), "finetune-idrid-swcl-seed0-seed0")
 
 

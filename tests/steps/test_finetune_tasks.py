@@ -13,6 +13,7 @@ from swcl_cli.data import manifest
 from swcl_cli.steps import finetune
 from swcl_cli.workspace import Workspace
 from tests import prepared
+from tests.folders import contents
 from tests.planted import DRIVE, REFUGE_CLS, REFUGE_SEG, options, write_drive, write_refuge_cls, write_refuge_seg
 
 
@@ -39,10 +40,6 @@ def results(root: Path, task: str) -> pd.DataFrame:
 def measured(root: Path, task: str, split: str = "test") -> dict[str, float]:
     table = results(root, task)
     return dict(table[table["split"] == split].set_index("measure")["value"])
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_planted_glaucoma_is_found(refuge_cls: Path) -> None:

@@ -23,7 +23,8 @@ from swcl_cli.swap.views import patch_of, read_file
 from swcl_cli.swap.weak_labels import SCHEMA, left_right_pairs, read_patches
 from swcl_cli.workspace import Workspace, read_provenance, write_safetensors
 from tests import prepared
-from tests.swap_runs import POSITIONS, contents, make, options
+from tests.folders import contents
+from tests.swap_runs import POSITIONS, make, options
 
 MEAN, STD = np.array([0.3219, 0.2259, 0.1633]), np.array([0.3038, 0.2195, 0.1756])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -21,6 +20,7 @@ from swcl_cli.tasks.predictor import load_model
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import downloads, prep_runs
 from tests.commands import swcl
+from tests.folders import contents
 
 TINY: dict[str, Any] = {"architecture": "resnet18", "epochs": 1, "seeds": 1, "workers": 0, "batch": 4}
 
@@ -58,11 +58,6 @@ def run(model: Path, out: Path, *images: Path) -> Path:
 
 def table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def workspace_of(model: Path) -> Path:

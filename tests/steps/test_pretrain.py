@@ -17,6 +17,7 @@ from swcl_cli.settings import PretrainSettings
 from swcl_cli.steps import make_swap, pretrain
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
+from tests.folders import read_log
 from tests.swap_runs import options as swap_options
 
 
@@ -50,7 +51,7 @@ def test_artefact_is_the_encoder_alone_under_timms_keys(workspace: Workspace) ->
 
 
 def test_log(workspace: Workspace) -> None:
-    lines = [json.loads(line) for line in (workspace.run("pretrain-swcl") / "log.jsonl").read_text().splitlines()]
+    lines = read_log(workspace.run("pretrain-swcl"))
     probed = lines.pop()
     assert probed.keys() == {"step", "epoch", "knn_auc", "knn_low", "knn_high"} and probed["epoch"] == 3
     assert [line["step"] for line in lines] == list(range(16))

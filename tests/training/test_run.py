@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -19,6 +17,7 @@ from swcl_cli.training.loop import Step
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.training.run import Run, is_begun
 from swcl_cli.workspace import read_provenance
+from tests.folders import read_log
 
 WORK = {"step": "pretrain", "settings": {"seed": 0}, "inputs": {}}
 NEVER = 1e9
@@ -50,10 +49,6 @@ def weight(state: TrainState) -> float:
     return float(state.module.get_parameter("weight").detach())
 
 
-def records(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-
-
 def saved_step(folder: Path) -> int | None:
     path = folder / "resume.safetensors"
     return int(read_provenance(path)["resume"]["step"]) if path.exists() else None
@@ -69,7 +64,7 @@ def test_each_step_is_passed_on_counted_and_logged(tmp_path: Path) -> None:
             job.log(epoch=0, validation=0.75)
     assert seen == [(0, 1), (1, 2), (2, 3)] and saved_step(tmp_path / "run") is None
     shared = {"learning_rate": 0.5, "share": 0.25, "gradient_norm": 3.0, "views_a_second": 4.0, "waited_share": 0.25}
-    assert records(tmp_path / "run") == [
+    assert read_log(tmp_path / "run") == [
         {"step": 0, "loss": 10.0, **shared},
         {"step": 1, "loss": 9.0, **shared},
         {"step": 1, "epoch": 0, "validation": 0.75},
@@ -91,10 +86,10 @@ def test_a_killed_run_goes_on_from_its_last_save_and_its_log_is_cut_back(tmp_pat
     again = fresh_state()
     job = Run(FABRIC, tmp_path, WORK, again, NEVER, fresh=False)
     assert (again.step, weight(again)) == (3, 3.0)
-    assert [record["step"] for record in records(tmp_path)] == [0, 0, 1, 1, 2, 2]
+    assert [record["step"] for record in read_log(tmp_path)] == [0, 0, 1, 1, 2, 2]
     for step in job.follow(steps(again), 5, 1):
         job.log(epoch=step.index)
-    assert weight(again) == 5.0 and [record["step"] for record in records(tmp_path)] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert weight(again) == 5.0 and [record["step"] for record in read_log(tmp_path)] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     job.finish()
     assert saved_step(tmp_path) is None
 
@@ -114,7 +109,7 @@ def test_a_signal_at_the_last_step_that_the_caller_takes_is_told(tmp_path: Path,
 def test_a_log_without_a_state_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"step": 0}\n{"step": 1}\n')
     Run(FABRIC, tmp_path, WORK, fresh_state(), NEVER, fresh=False)
-    assert records(tmp_path) == []
+    assert read_log(tmp_path) == []
 
 
 def test_it_saves_when_it_is_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,11 +186,11 @@ def test_other_work_is_refused_unless_it_starts_afresh(tmp_path: Path) -> None:
     other = {**WORK, "settings": {"seed": 1}}
     with pytest.raises(SwclError, match=r"differs \(seed: 0 -> 1\). Start over with --fresh."):
         Run(FABRIC, tmp_path, other, fresh_state(), NEVER, fresh=False)
-    assert len(records(tmp_path)) == 5
+    assert len(read_log(tmp_path)) == 5
 
     again = fresh_state()
     job = Run(FABRIC, tmp_path, other, again, NEVER, fresh=True)
-    assert again.step == 0 and records(tmp_path) == [] and saved_step(tmp_path) is None
+    assert again.step == 0 and read_log(tmp_path) == [] and saved_step(tmp_path) is None
     with pytest.raises(
         Interrupted, match="^Stopped after step 1; the same command without --fresh goes on from there.$"
     ):
