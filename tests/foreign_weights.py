@@ -64,8 +64,8 @@ def released_bit(model: Any) -> dict[str, Tensor]:
 def first_bit(model: Any) -> dict[str, Any]:
     """BiT as its authors published it: TensorFlow's names, kernels (height, width, in, out)."""
 
-    def kernel(convolution: nn.Module) -> Any:
-        return convolution.weight.detach().permute(2, 3, 1, 0).numpy()  # type: ignore[operator]
+    def kernel(convolution: Any) -> Any:
+        return convolution.weight.detach().permute(2, 3, 1, 0).numpy()
 
     arrays = {
         "resnet/root_block/standardized_conv2d/kernel": kernel(model.stem.conv),

@@ -32,7 +32,7 @@ from swcl_cli.workspace import (
     write_text,
 )
 
-WORK = {
+WORK: dict[str, Any] = {
     "step": "pretrain",
     "settings": {"seed": 0, "labels": ["position", "patient"], "threshold": None, "name": "Zürich"},
     "versions": {"swcl": "0"},
@@ -238,7 +238,7 @@ def test_is_done(tmp_path: Path, name: str, write: Write) -> None:
     write(path, WORK)
     assert is_done(path, {**WORK, "versions": {"swcl": "later"}, "more": 1}, fresh=False)
     assert not is_done(path, WORK, fresh=True)
-    other = {**WORK, "settings": {**WORK["settings"], "seed": 1}, "inputs": {"swap": "f"}}  # type: ignore[dict-item]
+    other = {**WORK, "settings": {**WORK["settings"], "seed": 1}, "inputs": {"swap": "f"}}
     with pytest.raises(SwclError) as caught:
         is_done(path, other, fresh=False)
     assert str(caught.value).startswith(f"{path} was made differently (seed: 0 -> 1; swap: 0123456789abcdef -> f).")

@@ -35,11 +35,12 @@ def step(root: Path, half: bool = False) -> Found:
     all processes together; with `half` of this process alone on the first half of the batch.
     """
     fabric = make_fabric("cpu", "fp32", several=True)
+    first_of_two: Any = SimpleNamespace(world_size=2, global_rank=0)
     found: Found = {}
     with tiny_encoder.in_place_of_timms("group"):
         for name in METHODS:
             method = methods.prepare(small(root, name), Workspace(root))
-            plan = _own_part(method, SimpleNamespace(world_size=2, global_rank=0) if half else fabric)  # type: ignore[arg-type]
+            plan = _own_part(method, first_of_two if half else fabric)
             wrapped = fabric.setup_module(method.objective)
             weights = dict(method.objective.named_parameters())
             start = {name: weight.detach().clone() for name, weight in weights.items()}

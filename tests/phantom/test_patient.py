@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,8 +32,8 @@ def clinic() -> list[tuple[Findings, tuple[Eye, Eye]]]:
     return [(found, draw_patient(1, patient, SIZE, found)) for patient, found in zip(CLINIC, findings, strict=True)]
 
 
-def both(**findings: object) -> Findings:
-    one = EyeFindings(**findings)  # type: ignore[arg-type]
+def both(**findings: Any) -> Findings:
+    one = EyeFindings(**findings)
     return Findings(one, one)
 
 

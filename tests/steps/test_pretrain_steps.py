@@ -71,10 +71,8 @@ def test_steps_are_adamws(root: Path, decay: float) -> None:
 
 def shares(method: Any, processes: int, step: int) -> list[list[Any]]:
     """The keys that each process takes of a step."""
-    plans = [
-        pretrain._own_part(method, SimpleNamespace(world_size=processes, global_rank=rank))  # type: ignore[arg-type]
-        for rank in range(processes)
-    ]
+    fabrics: list[Any] = [SimpleNamespace(world_size=processes, global_rank=rank) for rank in range(processes)]
+    plans = [pretrain._own_part(method, fabric) for fabric in fabrics]
     return [keys for plan in plans for keys in plan(step)]
 
 

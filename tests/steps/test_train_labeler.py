@@ -209,7 +209,7 @@ def test_the_interval_of_the_auc_is_over_patients() -> None:
 def test_scores_that_are_not_finite_stop_the_training(trained: Workspace) -> None:
     settings = options(trained.root)
     objective = S4L(create_labeler("resnet18"), settings)
-    torch.nn.init.constant_(objective.network.fc.bias, math.nan)  # type: ignore[union-attr, arg-type]
+    torch.nn.init.constant_(objective.network.get_parameter("fc.bias"), math.nan)
     with pytest.raises(SwclError, match="scores of the validation photographs are not finite.*--learning-rate"):
         validate(FABRIC, objective, read_photographs(trained, settings), settings)
 

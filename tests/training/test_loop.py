@@ -163,11 +163,12 @@ def test_the_network_is_in_training_mode_after_the_caller_has_judged_it() -> Non
 def test_norms_and_biases_do_not_decay() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(4, 2))
     network[0].bias.requires_grad_(False)
-    decaying, free = parameter_groups(network, 0.3)
+    groups: list[dict[str, Any]] = list(parameter_groups(network, 0.3))
+    decaying, free = groups
     assert (decaying["weight_decay"], free["weight_decay"]) == (0.3, 0.0)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
-    assert [names[id(p)] for p in decaying["params"]] == ["0.weight", "4.weight"]  # type: ignore[attr-defined]
-    assert [names[id(p)] for p in free["params"]] == [  # type: ignore[attr-defined]
+    assert [names[id(p)] for p in decaying["params"]] == ["0.weight", "4.weight"]
+    assert [names[id(p)] for p in free["params"]] == [
         "1.weight",
         "1.bias",
         "2.weight",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,8 @@ def test_the_authors(architecture: str, tmp_path: Path) -> None:
     assert (labeler.mean, labeler.std) == colour.constants("released")
     arrived, original = labeler.network.state_dict(), model.state_dict()
     assert arrived.keys() == original.keys() and all(torch.equal(arrived[key], original[key]) for key in arrived)
-    usual = labeler.network.eval().forward_features(photographs())  # type: ignore[operator]
+    arrived_network: Any = labeler.network.eval()
+    usual = arrived_network.forward_features(photographs())
     assert usual.shape[-2:] == (4, 4)  # stride 16: the last stage keeps its input's size
 
 

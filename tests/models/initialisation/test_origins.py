@@ -56,7 +56,8 @@ class TestOurs:
         initial = start("labeler.safetensors", workspace=tmp_path)
         weights = labeler.state_dict()
         assert all(torch.equal(tensor, weights[key]) for key, tensor in initial.encoder.state_dict().items())
-        assert initial.encoder.forward_features(torch.zeros(1, 3, 64, 64)).shape[-1] == 2  # type: ignore[operator]
+        encoder: Any = initial.encoder
+        assert encoder.forward_features(torch.zeros(1, 3, 64, 64)).shape[-1] == 2
         assert initial.told.endswith("; left aside: fc.bias, fc.weight") and initial.image_size == 64
 
     def test_a_fine_tuned_network(self, tmp_path: Path) -> None:

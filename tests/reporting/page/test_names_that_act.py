@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from swcl_cli import console
 from swcl_cli.legible import legible
-from swcl_cli.reporting.figures.style import LIGHT, Figure, new_drawing
+from swcl_cli.reporting.figures.style import LIGHT, Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.figures.texts import shortened
 from swcl_cli.reporting.page.html import render_page
 from swcl_cli.reporting.page.rendering import render
@@ -119,7 +119,7 @@ def test_html(name: str) -> None:
 def test_figures(name: str) -> None:
     """Valid XML, nothing but outlines, and no name so long that it takes the place of the data."""
 
-    def draw(theme: object) -> object:
+    def draw(theme: Theme) -> Drawing:
         figure = new_drawing(LIGHT, 4, 3)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], label=name)
@@ -128,7 +128,7 @@ def test_figures(name: str) -> None:
         figure.legend()
         return figure
 
-    drawn = render(Figure("p", name, name, name, draw))  # type: ignore[arg-type]
+    drawn = render(Figure("p", name, name, name, draw))
     assert {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(drawn.svg).iter()}.isdisjoint(
         {"text", "script", "a", "foreignObject"}
     )
