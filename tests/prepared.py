@@ -16,8 +16,9 @@ from PIL import Image
 
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
+from swcl_cli.data.columns import SWAP
 from swcl_cli.models.encoders import create_encoder, create_labeler, encoder_state
-from swcl_cli.swap.weak_labels import SCHEMA, are_single
+from swcl_cli.swap.weak_labels import are_single
 from swcl_cli.workspace import Workspace, read_provenance, write_parquet, write_safetensors
 
 COLOURS = {"mean": [0.3219, 0.2259, 0.1633], "std": [0.3038, 0.2195, 0.1756]}
@@ -117,9 +118,9 @@ def swap(root: Path, rows: pd.DataFrame) -> Path:
     rows = rows.assign(**{k: v for k, v in defaults.items() if k not in rows})
     checksums = {path: zlib.crc32((root / path).read_bytes()) for path in set(rows["path"]) if (root / path).exists()}
     rows = rows.assign(checksum=rows["path"].map(checksums).fillna(0), single=are_single(rows))
-    table = pa.Table.from_pandas(rows.astype({"checksum": "int64"}), SCHEMA)
+    table = pa.Table.from_pandas(rows.astype({"checksum": "int64"}), SWAP.schema)
     path = Workspace(root).swap
-    write_parquet(path, table.select(SCHEMA.names), {"step": "make-swap", "settings": {"threshold": 0.4}, "inputs": {}})
+    write_parquet(path, table.select(SWAP.names), {"step": "make-swap", "settings": {"threshold": 0.4}, "inputs": {}})
     return path
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from swcl_cli.data.columns import MANIFEST
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import prep_command
 from swcl_cli.workspace import write_row_groups
@@ -18,46 +19,6 @@ from swcl_cli.workspace import write_row_groups
 SPLITS = ("train", "val", "test")
 ROWS_AT_ONCE = 2048  # a row group
 EYES = ("left", "right", "unknown")
-SCHEMA = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("split", pa.string()),  # train, val, test
-        ("image_id", pa.string()),  # unique in its data set
-        ("patient_id", pa.string()),
-        ("group_id", pa.string()),  # patients who share an image, byte for byte, are a group, which no split divides
-        ("eye", pa.string()),  # left, right, unknown
-        ("path", pa.string()),  # paths: POSIX, relative to the workspace
-        ("width", pa.int32()),  # of the prepared image
-        ("height", pa.int32()),
-        ("checksum", pa.int64()),  # of the prepared image file's bytes, CRC-32
-        ("abnormal", pa.bool_()),
-        ("dr_grade", pa.int8()),
-        ("dme_grade", pa.int8()),
-        ("glaucoma", pa.bool_()),
-        ("mask_path", pa.string()),
-        ("fov_path", pa.string()),
-        ("lesion_mask_path", pa.string()),
-        ("keywords", pa.string()),
-        ("age", pa.int16()),
-        ("sex", pa.string()),
-        ("source_path", pa.string()),  # relative to the source
-        ("source_hash", pa.string()),  # SHA-256 of the source file's bytes
-    ]
-)
-REQUIRED = (
-    "dataset",
-    "split",
-    "image_id",
-    "patient_id",
-    "group_id",
-    "eye",
-    "path",
-    "width",
-    "height",
-    "checksum",
-    "source_path",
-    "source_hash",
-)
 
 
 def order(split: str, image_id: str) -> tuple[int, bytes]:
@@ -68,10 +29,10 @@ def order(split: str, image_id: str) -> tuple[int, bytes]:
 def write(path: Path, rows: Iterable[Mapping[str, Any]], provenance: Mapping[str, Any]) -> None:
     """Write the rows, which come in the manifest's order, with ROWS_AT_ONCE in memory. Nullable columns may be missing.
 
-    Raises ValueError where a required value is missing, a split or eye has another name, a column is not in the schema,
+    Raises ValueError where a required value is missing, a split or eye has another name, a column is not in MANIFEST,
     the rows are not in `order`, or an image_id stands twice in its split.
     """
-    write_row_groups(path, SCHEMA, _tables(rows), provenance)
+    write_row_groups(path, MANIFEST.schema, _tables(rows), provenance)
 
 
 def read(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -85,7 +46,7 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame
     {'train': 3, 'test': 1}
     """
     path = Path(path)
-    wanted = list(columns or SCHEMA.names)
+    wanted = list(columns or MANIFEST.names)
     try:
         if lacking := sorted(set(wanted) - set(pq.read_schema(path).names)):
             raise SwclError(
@@ -113,11 +74,11 @@ def _tables(rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    foreign = {name for row in rows for name in row} - set(SCHEMA.names)
+    foreign = {name for row in rows for name in row} - set(MANIFEST.names)
     if foreign:
         raise ValueError(f"a manifest has no columns {sorted(foreign)}")
-    table = pa.Table.from_pylist(rows, SCHEMA)
-    for name in REQUIRED:
+    table = pa.Table.from_pylist(rows, MANIFEST.schema)
+    for name in MANIFEST.required:
         if table[name].null_count:
             raise ValueError(f"a manifest's {name} is never null")
     for name, allowed in (("split", SPLITS), ("eye", EYES)):

@@ -131,7 +131,7 @@ def _gather(runs: Sequence[TaskRun]) -> None:
         paths = [one.folder / f"{kind}.parquet" for one in of]
         parts = [pq.read_table(first.workspace.require(path, "the same command with --fresh")) for path in paths]
         if parts:
-            whole_table = pa.concat_tables(parts, promote_options="default")  # a column may be null in one of them
+            whole_table = pa.concat_tables(parts, promote_options="permissive")  # an older version chose other types
             write_parquet(first.folder.parent / f"{kind}.parquet", whole_table, whole)
 
 

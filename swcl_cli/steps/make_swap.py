@@ -18,6 +18,7 @@ from torch import Tensor
 
 from swcl_cli import chance, console
 from swcl_cli.data import manifest
+from swcl_cli.data.columns import SWAP
 from swcl_cli.data.photographs import Photographs, Squares, manifest_of
 from swcl_cli.errors import SwclError
 from swcl_cli.models.initialisation import Labeler, read_labeler
@@ -27,7 +28,7 @@ from swcl_cli.swap.judgement import judge
 from swcl_cli.swap.maps import Scorer, scored
 from swcl_cli.swap.released import TABLE, is_written, require_ours, write_released
 from swcl_cli.swap.rows import patch_rows
-from swcl_cli.swap.weak_labels import SCHEMA, is_abnormal
+from swcl_cli.swap.weak_labels import is_abnormal
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.training.run import is_begun
 from swcl_cli.workspace import (
@@ -81,7 +82,7 @@ def run(settings: MakeSwapSettings) -> Path:
         table = _photographs(workspace, labelled, unlabelled, labeler.image_size)
         scores = _score(workspace, settings, table, labeler, scoring)
         rows = patch_rows(table, scores, settings.threshold)
-        _write(workspace, pa.Table.from_pandas(rows, SCHEMA, preserve_index=False), work)
+        _write(workspace, SWAP.table(rows), work)
         (workspace.run("make-swap") / RESUME).unlink(missing_ok=True)
     if settings.materialize:
         _materialize(workspace, settings.materialize, settings.workers)
@@ -183,7 +184,7 @@ def _examples(image_abnormal: pd.Series) -> set[int]:
 def _relabelled(table: pa.Table, threshold: float) -> pa.Table:
     column = table.schema.get_field_index("abnormal")
     return table.set_column(
-        column, SCHEMA.field("abnormal"), pa.array(is_abnormal(table["score"].to_numpy(), threshold))
+        column, SWAP.schema.field("abnormal"), pa.array(is_abnormal(table["score"].to_numpy(), threshold))
     )
 
 

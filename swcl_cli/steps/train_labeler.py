@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from swcl_cli import console
+from swcl_cli.data.columns import LABELER_SCORES
 from swcl_cli.data.labeler_views import UNLABELLED, LabelerData, LabelerViews, labeler_plan, read_photographs
 from swcl_cli.data.loaders import make_loader, step_batches
 from swcl_cli.data.photographs import Squares
@@ -116,7 +116,7 @@ def run(settings: TrainLabelerSettings) -> Path:
     if settings.keep == "best":
         objective.network.load_state_dict(state.kept)
     validated = photographs.validated.rename(columns={"abnormal": "truth"}).assign(score=score)
-    write_parquet(workspace.labeler_scores, pa.Table.from_pandas(validated, preserve_index=False), work)
+    write_parquet(workspace.labeler_scores, LABELER_SCORES.table(validated), work)
     write_safetensors(
         workspace.labeler,
         objective.network.state_dict(),

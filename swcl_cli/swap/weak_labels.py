@@ -1,4 +1,4 @@
-"""Read retinal-SWAP as a table: its schema, its threshold rule, and the labels and pairs that pretraining uses."""
+"""Read retinal-SWAP as a table: its threshold rule, and the labels and pairs that pretraining uses."""
 
 from __future__ import annotations
 
@@ -12,18 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from swcl_cli.data.columns import SWAP
 from swcl_cli.errors import SwclError
 
-SCHEMA = pa.schema(
-    [
-        ("dataset", pa.string()), ("patient_id", pa.string()), ("image_id", pa.string()), ("eye", pa.string()),
-        ("position", pa.string()), ("path", pa.string()), ("x", pa.int32()), ("y", pa.int32()), ("size", pa.int32()),
-        ("mirrored", pa.bool_()), ("rotated", pa.bool_()), ("score", pa.float32()), ("abnormal", pa.bool_()),
-        ("image_abnormal", pa.bool_()),
-        ("checksum", pa.int64()),  # of the photograph's file, CRC-32
-        ("single", pa.bool_()),  # has no partner: the rule of `left_right_pairs`
-    ]
-)  # fmt: skip
 UNREAD = ("image_id", "image_abnormal", "single")
 REPEATED = ("dataset", "patient_id", "eye", "position", "path")
 ABSENT = -1
@@ -70,7 +61,7 @@ def read_patches(
     threshold: overrides the stored abnormality, and so does `abnormal`: (N,) 1, 0, or UNLABELLED for rows that are to
     be left out. Raises SwclError where the file is damaged, of another version, or the patches are not all of one size.
     """
-    wanted = [name for name in SCHEMA.names if name not in UNREAD]
+    wanted = [name for name in SWAP.names if name not in UNREAD]
     try:
         if lacking := set(wanted) - set(pq.read_schema(path).names):
             raise SwclError(f"{path} is not of this version: it has no column {', '.join(sorted(lacking))}. {RENEW}")

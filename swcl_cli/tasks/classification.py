@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from swcl_cli import chance
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.augment import View, center_view, classification_view
+from swcl_cli.data.columns import CLASSIFIED
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
@@ -136,7 +137,7 @@ class Classification(Kind):
         measures = class_measures(labels, scores, thresholds)
         values, reasons = evaluate(measures, len(rows))
         ranges = intervals(measures, rows["patient_id"].to_numpy(dtype=str), study.settings.seed)
-        return Judgement(values, ranges, _predictions(rows, labels, scores), reasons)
+        return Judgement(values, ranges, _predictions(rows, labels, scores), reasons, CLASSIFIED)
 
     def answer(self, scores: Scores, size: tuple[int, int], model: Description) -> Answer:
         """The most probable class of each head, and the probability of each class."""

@@ -7,24 +7,16 @@ import shutil
 from collections.abc import Callable, Sequence
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swcl_cli import console
+from swcl_cli.data import columns
 from swcl_cli.errors import Diverged, SwclError
 from swcl_cli.tasks.fitting import Fitted, Rates
 from swcl_cli.tasks.runs import TaskRun
 from swcl_cli.workspace import LOG, RESUME, is_done, read_provenance, write_parquet, write_safetensors
 
 GRID = tuple(Rates(rate, decay) for rate in (0.1, 0.03, 0.01) for decay in (1e-3, 5e-4))
-SCHEMA = pa.schema(
-    [
-        ("task", pa.string()), ("name", pa.string()), ("run", pa.string()), ("seed", pa.int32()), ("fold", pa.int32()),
-        ("learning_rate", pa.float64()), ("weight_decay", pa.float64()), ("measure", pa.string()),
-        ("value", pa.float64()), ("best_epoch", pa.int32()),  # null where the training diverged
-        ("chosen", pa.bool_()),
-    ]
-)  # fmt: skip
 
 
 def best(values: Sequence[float]) -> int:
@@ -51,7 +43,7 @@ def search(run: TaskRun, told: Callable[[], None]) -> Rates:
     else:
         table = pd.DataFrame([_tried(run, rates, told) for rates in GRID])
         table["chosen"] = table.index == best(table["value"].to_list())
-        write_parquet(run.grid, pa.Table.from_pandas(table, SCHEMA, preserve_index=False), work)
+        write_parquet(run.grid, columns.GRID.table(table), work)
     _tell(run, table)
     row = table[table["chosen"]].iloc[0]
     rates = Rates(float(row["learning_rate"]), float(row["weight_decay"]))

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.augment import View
+from swcl_cli.data.columns import OF_RUN, Columns
 from swcl_cli.errors import Diverged
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks.answer import Answer, Record
@@ -25,13 +26,14 @@ from swcl_cli.tasks.saved import Description, Study
 @dataclass(frozen=True)
 class Judgement:
     """Hold the measures of a split (shares, not percent), 95 % intervals of them, one row of predictions for each image
-    and head, and for each measure that is not a number the reason.
+    and head, for each measure that is not a number the reason, and the columns that predictions are written with.
     """
 
     measures: dict[str, float]
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
     reasons: dict[str, str] = field(default_factory=dict)
+    columns: Columns = OF_RUN
 
 
 class Kind(Protocol):
@@ -92,8 +94,8 @@ class Kind(Protocol):
     ) -> Judgement:
         """Compare scores with labels. scores_of(split): those of each of its photographs, in the order of its rows.
 
-        Where `folder` is given, intervals and predictions are filled in; maps go to its `maps/`, as PNGs that a column
-        `map_path` of the predictions names.
+        Where `folder` is given, intervals and predictions are filled in, with the columns that predictions have;
+        maps go to its `maps/`, as PNGs that a column `map_path` of the predictions names.
         """
         ...
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
 from swcl_cli.catalogue.tasks import Task
+from swcl_cli.data.columns import RESULTS
 from swcl_cli.models.encoders import in_its_memory_format
 from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.settings import FinetuneSettings
@@ -33,17 +33,6 @@ from swcl_cli.workspace import (
     write_parquet,
     write_safetensors,
 )
-
-RESULTS = pa.schema(
-    [
-        ("task", pa.string()), ("name", pa.string()), ("run", pa.string()), ("seed", pa.int32()),
-        ("fold", pa.int32()),  # from 0; null where the data set has splits
-        ("split", pa.string()), ("measure", pa.string()), ("value", pa.float64()),
-        ("reason", pa.string()),  # why the value is not a number
-        ("primary", pa.bool_()),
-        ("low", pa.float64()), ("high", pa.float64()),  # 95 % interval, null where there is none
-    ]
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -173,9 +162,9 @@ class TaskRun:
         named = {key: self.labels()[key] for key in ("task", "name", "run")}
         predictions = judged[scored].predictions.assign(split=scored, **named)
         results = pd.concat([self._rows(split, judgement) for split, judgement in judged.items()], ignore_index=True)
-        for kind, table, schema in (("predictions", predictions, None), ("results", results, RESULTS)):
-            rows = pa.Table.from_pandas(table, schema, preserve_index=False)
-            write_parquet(self.folder / f"{kind}.parquet", rows, work)
+        predicted = judged[scored].columns.table(predictions)
+        write_parquet(self.folder / "predictions.parquet", predicted, work)
+        write_parquet(self.folder / "results.parquet", RESULTS.table(results), work)
         model = saved.as_provenance(opened.trial.model)
         tensors = opened.trial.network.state_dict()
         write_safetensors(self.model, tensors, {**work, saved.KEY: model, "validation": fitted.validation})

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from swcl_cli import console
 from swcl_cli.catalogue.tasks import Task
+from swcl_cli.data.columns import segmented
 from swcl_cli.evaluation.pixel_measures import Outcomes, diameter_ratio, pixel_measures, ratio_error
 from swcl_cli.evaluation.pixel_tally import Histograms, PixelTally
 from swcl_cli.evaluation.resampling import Measure, evaluate, intervals
@@ -94,7 +95,8 @@ class Segmented:
             return Judgement(values, reasons=reasons)
         found = intervals(measures, self.rows["patient_id"].to_numpy(dtype=str), seed)
         parts = [self._predictions(head, histograms[head], inside.get(head)) for head in self.task.heads]
-        return Judgement(values, found, pd.concat(parts, ignore_index=True), reasons)
+        columns = segmented(self.task.ratio, in_field=bool(self.inside))
+        return Judgement(values, found, pd.concat(parts, ignore_index=True), reasons, columns)
 
     def _told(self, rows: list[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
         """The rows, behind a bar; not while training goes on, which has one of its own."""

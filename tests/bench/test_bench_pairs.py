@@ -19,12 +19,13 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from swcl_cli.data.columns import SWAP
 from swcl_cli.data.image_views import VIEWS
 from swcl_cli.data.loaders import epoch_plan, step_batches
 from swcl_cli.preparation.photograph import encode
 from swcl_cli.swap.crops import POSITIONS
 from swcl_cli.swap.views import PairViews, join_pairs
-from swcl_cli.swap.weak_labels import SCHEMA, read_patches
+from swcl_cli.swap.weak_labels import read_patches
 from swcl_cli.workspace import Workspace, write_parquet
 from tests import prepared
 from tests.bench.conftest import Row
@@ -56,8 +57,8 @@ def write_swap(root: Path, rows: int, size: int = 224) -> None:
         "image_abnormal": pa.nulls(rows, pa.bool_()), "checksum": np.full(rows, zlib.crc32(data)),
         "single": np.zeros(rows, bool),
     }  # fmt: skip
-    arrays = [pa.array(columns[field.name]).cast(field.type) for field in SCHEMA]
-    write_parquet(Workspace(root).swap, pa.table(arrays, schema=SCHEMA), {"step": "make-swap", "inputs": {}})
+    arrays = [pa.array(columns[field.name]).cast(field.type) for field in SWAP.schema]
+    write_parquet(Workspace(root).swap, pa.table(arrays, schema=SWAP.schema), {"step": "make-swap", "inputs": {}})
 
 
 def first_batch(root: Path) -> None:

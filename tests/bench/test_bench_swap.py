@@ -18,13 +18,14 @@ import torch
 from PIL import Image
 
 from swcl_cli.data.colour import MEAN, STD
+from swcl_cli.data.columns import SWAP
 from swcl_cli.data.loaders import make_loader
 from swcl_cli.data.photographs import Photographs, Squares
 from swcl_cli.models.encoders import create_labeler
 from swcl_cli.swap.judgement import judge_patch_scores
 from swcl_cli.swap.maps import Scorer, scored
 from swcl_cli.swap.rows import patch_rows
-from swcl_cli.swap.weak_labels import SCHEMA, read_patches
+from swcl_cli.swap.weak_labels import read_patches
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import write_parquet
 from tests import prepared
@@ -110,7 +111,7 @@ def photographs() -> pd.DataFrame:
     table = pd.DataFrame({"dataset": "eyepacs", "patient_id": patient, "eye": eye, "image_id": patient + "_" + eye})
     table = table.assign(path="data/eyepacs/images/" + table["image_id"] + ".jpg", width=597, height=448)
     columns = {"checksum": np.arange(PHOTOGRAPHS), "image_abnormal": [None] * PHOTOGRAPHS}
-    types = {name: SCHEMA.field(name).type for name in ("dataset", "patient_id", "eye", "image_id", "path")}
+    types = {name: SWAP.schema.field(name).type for name in ("dataset", "patient_id", "eye", "image_id", "path")}
     types |= {"checksum": pa.int64(), "image_abnormal": pa.bool_()}
     return table.assign(**columns).astype({name: pd.ArrowDtype(kind) for name, kind in types.items()})
 
@@ -123,7 +124,7 @@ def scores() -> np.ndarray:
 def test_the_papers_table(photographs: pd.DataFrame, scores: np.ndarray, tmp_path: Path, row: Row) -> None:
     """493,470 rows of made-up SWAP, from photographs to the file on the disk, and opened again for pretraining."""
     started = time.perf_counter()
-    rows = pa.Table.from_pandas(patch_rows(photographs, scores, 0.4), SCHEMA, preserve_index=False)
+    rows = SWAP.table(patch_rows(photographs, scores, 0.4))
     write_parquet(tmp_path / "swap.parquet", rows, {})
     written = time.perf_counter() - started
     opened = []

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from swcl_cli.data import manifest
+from swcl_cli.data.columns import MANIFEST
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import read_provenance
 
@@ -53,8 +54,8 @@ def test_columns_and_types(tmp_path: Path) -> None:
     path = tmp_path / "manifest.parquet"
     manifest.write(path, [row("1_left")], {})
     read: Any = manifest.read(path)
-    assert list(read.columns) == manifest.SCHEMA.names
-    assert [dtype.pyarrow_dtype for dtype in read.dtypes] == manifest.SCHEMA.types
+    assert list(read.columns) == MANIFEST.names
+    assert [dtype.pyarrow_dtype for dtype in read.dtypes] == MANIFEST.schema.types
     assert list(manifest.read(path, ["path", "age"]).columns) == ["path", "age"]
     manifest.write(tmp_path / "again.parquet", pa.parquet.read_table(path).to_pylist(), {})
     assert (tmp_path / "again.parquet").read_bytes() == path.read_bytes()

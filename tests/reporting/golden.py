@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from swcl_cli import chance
 from swcl_cli.data import manifest
+from swcl_cli.data.columns import SWAP
 from swcl_cli.swap.crops import five_crops
-from swcl_cli.swap.weak_labels import SCHEMA, are_single, is_abnormal
+from swcl_cli.swap.weak_labels import are_single, is_abnormal
 from swcl_cli.workspace import Workspace, fingerprint, provenance, write_parquet, write_safetensors, write_text
 from tests import prepared
 
@@ -154,7 +155,7 @@ def _swap(workspace: Workspace, labeler: str) -> None:
         "by_kind": {"exudates": 0.9, "drusen": float("nan")}, "by_position": {"tl": 0.6, "c": 0.7},
         "threshold": 0.37, "f1": 0.5, "f1_chosen": 0.45,
     }  # fmt: skip
-    table = pa.Table.from_pandas(frame, SCHEMA, preserve_index=False)
+    table = SWAP.table(frame)
     settings = {"threshold": THRESHOLD, "background": "released"}
     write_parquet(workspace.swap, table, provenance("make-swap", settings, inputs, judgement=judgement))
     write_safetensors(workspace.run("make-swap") / "cams.safetensors", cams, provenance("make-swap", {}, {}))

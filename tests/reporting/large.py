@@ -19,10 +19,10 @@ from swcl_cli import chance
 from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data import manifest
+from swcl_cli.data.columns import MANIFEST, SWAP
 from swcl_cli.evaluation.metrics import auc
 from swcl_cli.settings import ROWS, MakeSwapSettings, PrepSettings, PretrainSettings, TrainLabelerSettings
 from swcl_cli.swap.rows import patch_rows
-from swcl_cli.swap.weak_labels import SCHEMA
 from swcl_cli.workspace import (
     Workspace,
     fingerprint,
@@ -84,11 +84,11 @@ def _data_set(workspace: Workspace, name: str, size: Size) -> pd.DataFrame:
     )  # fmt: skip
     keys = list(map(manifest.order, table["split"], table["image_id"]))
     table = table.iloc[sorted(range(len(keys)), key=keys.__getitem__)].reset_index(drop=True)
-    rows = pa.Table.from_pandas(table.reindex(columns=manifest.SCHEMA.names), manifest.SCHEMA, preserve_index=False)
+    rows = MANIFEST.table(table.reindex(columns=MANIFEST.names))
     settings = PrepSettings.model_validate({"dataset": name, **ROWS["prep"][name]}).defining()
     work = provenance("prep", settings, {}, counts=dict(zip(manifest.SPLITS, counts, strict=True)))
     parts = (pa.Table.from_batches([part]) for part in rows.to_batches(manifest.ROWS_AT_ONCE))
-    write_row_groups(workspace.manifest(name), manifest.SCHEMA, parts, work)
+    write_row_groups(workspace.manifest(name), MANIFEST.schema, parts, work)
     listed = [f"train/{number}.jpeg,truncated,the end is missing\n" for number in range(len(table) // 1000)]
     write_text(workspace.quarantine(name), "".join(["source_path,problem,detail\n", *listed]))
     if name not in WITH_LABELS:
@@ -178,7 +178,7 @@ def _swap(workspace: Workspace, table: pd.DataFrame) -> None:
     known = table["abnormal"].astype("boolean")
     table = table.assign(image_abnormal=known.astype(pd.ArrowDtype(pa.bool_()))).astype(kinds)
     scores = chance.generator(0, "large swap").beta(2, 4, (len(table), 5)).astype(np.float32)
-    rows = pa.Table.from_pandas(patch_rows(table, scores, 0.4), SCHEMA, preserve_index=False)
+    rows = SWAP.table(patch_rows(table, scores, 0.4))
     inputs = {name: fingerprint(workspace.manifest(name)) for name in WITH_LABELS}
     settings = MakeSwapSettings(labelled=["odir"], unlabelled=["eyepacs"]).defining()
     work = provenance("make-swap", settings, {"labeler": fingerprint(workspace.labeler), **inputs}, judgement=None)

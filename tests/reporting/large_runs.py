@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from swcl_cli import chance
 from swcl_cli.catalogue.tasks import Task
+from swcl_cli.data.columns import RESULTS
 from swcl_cli.evaluation.class_measures import class_measures
 from swcl_cli.evaluation.pixel_measures import Outcomes, pixel_measures, ratio_error
 from swcl_cli.evaluation.pixel_tally import Histograms
 from swcl_cli.evaluation.resampling import Measure, counted_auc, evaluate
 from swcl_cli.settings import ROWS, FinetuneSettings
-from swcl_cli.tasks.runs import RESULTS
 from swcl_cli.workspace import Workspace, fingerprint, provenance, write_parquet, write_safetensors
 from tests.reporting.large_logs import Size, falling_loss, write_log
 
@@ -188,4 +188,4 @@ def _results(made: Made, measures: Mapping[str, Measure]) -> pa.Table:
                     "high": min(value + half, 1) if split == "test" else None,
                 }
             )  # fmt: skip
-    return pa.Table.from_pylist(rows, RESULTS)
+    return pa.Table.from_pylist(rows, RESULTS.schema)

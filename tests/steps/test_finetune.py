@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from swcl_cli.data import manifest
+from swcl_cli.data.columns import RESULTS
 from swcl_cli.data.images import read_mask
 from swcl_cli.errors import SwclError
 from swcl_cli.steps import finetune
 from swcl_cli.tasks import fitting
-from swcl_cli.tasks.runs import RESULTS
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
 from tests.planted import DRIVE, IDRID, SPLITS, log, options, write_drive, write_idrid
@@ -72,7 +72,7 @@ def test_columns_of_results(task: str, request: pytest.FixtureRequest) -> None:
     runs = ["seed0", "seed1"] if task == "idrid" else ["seed0"]
     path = workspace.finetune(task, "random") / "results.parquet"
     table = pq.read_table(path)
-    assert table.column_names == COLUMNS and table.schema.remove_metadata() == RESULTS
+    assert table.column_names == COLUMNS and table.schema.remove_metadata() == RESULTS.schema
     frame = table.to_pandas()
     assert list(frame["run"].unique()) == runs and set(frame["split"]) == {"val", "test"}
     assert not frame.duplicated(["run", "split", "measure"]).any()

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
 
+from swcl_cli.data.columns import SWAP
 from swcl_cli.steps import make_swap
 from swcl_cli.swap.maps import scored
 from swcl_cli.swap.views import patch_of, read_file
-from swcl_cli.swap.weak_labels import SCHEMA, left_right_pairs, read_patches
+from swcl_cli.swap.weak_labels import left_right_pairs, read_patches
 from swcl_cli.workspace import Workspace, read_provenance, write_safetensors
 from tests import prepared
 from tests.folders import contents
@@ -139,7 +140,7 @@ def test_photographs_are_normalised_by_the_labelers_colours(
 
 def test_columns(made: tuple[Workspace, Any]) -> None:
     table = pq.read_table(made[0].swap)
-    assert table.schema.remove_metadata() == SCHEMA
+    assert table.schema.remove_metadata() == SWAP.schema
     patches = table.to_pandas()
     assert patches["position"].tolist() == 20 * list(POSITIONS)
     assert patches["mirrored"].tolist() == (patches["eye"] == "right").tolist() and not patches["rotated"].any()

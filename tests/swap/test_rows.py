@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
+from swcl_cli.data.columns import SWAP
 from swcl_cli.swap.crops import POSITIONS
 from swcl_cli.swap.rows import patch_rows
 from swcl_cli.swap.views import cut_patch
-from swcl_cli.swap.weak_labels import SCHEMA
 
 SIZES = [(64, 64), (80, 64), (64, 80), (65, 65), (67, 63), (62, 67), (91, 64), (90, 61), (61, 61), (200, 33)]
 
@@ -78,7 +78,7 @@ def test_rows() -> None:
     table = photographs(image_id=["1_left", "1_right"], eye=["left", "right"], path=["a.png", "b.png"])
     scores = np.arange(10, dtype=np.float32).reshape(2, 5) / np.float32(10)
     rows = patch_rows(table, scores, 0.4)
-    assert set(rows.columns) == set(SCHEMA.names)
+    assert set(rows.columns) == set(SWAP.names)
     assert rows["position"].tolist() == 2 * list(POSITIONS) and POSITIONS == ("tl", "tr", "c", "bl", "br")
     assert rows["path"].tolist() == ["a.png"] * 5 + ["b.png"] * 5
     assert rows["score"].tolist() == scores.ravel().tolist()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from torch.utils.data import Dataset
 import swcl_cli
 from swcl_cli.catalogue.tasks import TASKS, Task
 from swcl_cli.data.augment import View, center_view
+from swcl_cli.data.columns import OF_RUN
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
@@ -33,6 +35,7 @@ from swcl_cli.tasks.saved import Description, Study
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
 
+PREDICTED_AGES = OF_RUN.after(image_id=pa.string(), path=pa.string(), age=pa.int16(), prediction=pa.float64())
 TASK = Task("idrid", "idrid", "number", {"age": 1}, "within_10", "Age", {})
 
 
@@ -106,7 +109,8 @@ class Number(Kind):
         if folder is None:
             return Judgement(values, reasons=reasons)
         ranges = intervals(measures, rows["patient_id"].to_numpy(dtype=str), study.settings.seed)
-        return Judgement(values, ranges, rows[["image_id", "path", "age"]].assign(prediction=predicted), reasons)
+        predictions = rows[["image_id", "path", "age"]].assign(prediction=predicted)
+        return Judgement(values, ranges, predictions, reasons, PREDICTED_AGES)
 
     def answer(self, scores: float, size: tuple[int, int], model: Description) -> Answer:
         return Answer(*size, numbers=dict.fromkeys(model.heads, scores))

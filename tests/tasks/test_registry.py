@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swcl_cli.catalogue.tasks import TASKS, Task
-from swcl_cli.data.manifest import SCHEMA
+from swcl_cli.data.columns import MANIFEST
 from swcl_cli.datasets import DATASETS
 from swcl_cli.preparation import masks
 from swcl_cli.tasks import KINDS
@@ -16,7 +16,7 @@ def test_rows_name_what_exists(task: Task) -> None:
     assert task.dataset in DATASETS and task.kind in KINDS
     assert all(classes >= 2 for classes in task.heads.values())
     if task.kind == "classification":
-        assert set(task.heads) <= set(SCHEMA.names) and task.grades.keys() <= task.heads.keys()
+        assert set(task.heads) <= set(MANIFEST.names) and task.grades.keys() <= task.heads.keys()
         for head, grades in task.grades.items():
             assert set(grades) == set(range(task.heads[head]))
     else:

@@ -1,0 +1,197 @@
+"""The columns of every parquet file that swcl writes: its writer and its readers take them from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+TEXT, FLAG, INTEGER, NUMBER = pa.string(), pa.bool_(), pa.int64(), pa.float64()
+LONG_TEXT = pa.large_string()  # in predictions: what pandas makes of text, and all files so far hold
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names and types in the order of the file, and the names of those that may be null in a row.
+
+    The schema itself calls all of them nullable: it is a part of the file's bytes.
+    """
+
+    schema: pa.Schema
+    gaps: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> list[str]:
+        names: list[str] = self.schema.names
+        return names
+
+    @property
+    def required(self) -> list[str]:
+        """The names of those that are never null."""
+        return [name for name in self.names if name not in self.gaps]
+
+    def __add__(self, other: Columns) -> Columns:
+        return Columns(pa.schema([*self.schema, *other.schema]), self.gaps | other.gaps)
+
+    def after(self, **types: pa.DataType) -> Columns:
+        """Put others before these, of which any may be null."""
+        return Columns(pa.schema([*types.items(), *self.schema]), self.gaps | types.keys())
+
+    def only(self, names: Iterable[str]) -> pa.Schema:
+        """What a reader of these columns may expect, in this order: each field is nullable as it is in a row.
+
+        Raises KeyError where one is not among them.
+        """
+        return pa.schema([self.schema.field(name).with_nullable(name in self.gaps) for name in names])
+
+    def table(self, frame: pd.DataFrame) -> pa.Table:
+        """The frame's columns, in the order and with the types of the file.
+
+        Raises ValueError where the frame has others, or lacks one.
+        """
+        if unlike := sorted(set(self.names) ^ set(frame.columns)):
+            raise ValueError(f"a table has just the columns {self.names}, which differ in {unlike}")
+        return pa.Table.from_pandas(frame, self.schema, preserve_index=False)
+
+
+def _columns(*fields: tuple[str, pa.DataType], gaps: str = "") -> Columns:
+    return Columns(pa.schema(fields), frozenset(gaps.split()))
+
+
+def _all_null(*fields: tuple[str, pa.DataType]) -> Columns:
+    return Columns(pa.schema(fields), frozenset(name for name, _ in fields))
+
+
+PHOTOGRAPH = _columns(
+    ("dataset", TEXT),
+    ("split", TEXT),  # train, val, test
+    ("image_id", TEXT),  # unique in its data set
+    ("patient_id", TEXT),
+    ("group_id", TEXT),  # patients who share an image, byte for byte, are one group: no split parts them
+    ("eye", TEXT),  # left, right, unknown
+    ("path", TEXT),  # paths: POSIX, relative to the workspace
+    ("width", pa.int32()),  # of the prepared image
+    ("height", pa.int32()),
+    ("checksum", INTEGER),  # of the prepared image file's bytes, CRC-32
+)
+LABELS = _all_null(
+    ("abnormal", FLAG),
+    ("dr_grade", pa.int8()),
+    ("dme_grade", pa.int8()),
+    ("glaucoma", FLAG),
+    ("mask_path", TEXT),
+    ("fov_path", TEXT),
+    ("lesion_mask_path", TEXT),
+    ("keywords", TEXT),
+    ("age", pa.int16()),
+    ("sex", TEXT),
+)
+SOURCE = _columns(
+    ("source_path", TEXT),  # relative to the source
+    ("source_hash", TEXT),  # SHA-256 of the source file's bytes
+)
+MANIFEST = PHOTOGRAPH + LABELS + SOURCE  # a row a photograph of data/DATASET/manifest.parquet
+
+SWAP = _columns(  # a row a patch of swap.parquet
+    ("dataset", TEXT),
+    ("patient_id", TEXT),
+    ("image_id", TEXT),
+    ("eye", TEXT),
+    ("position", TEXT),
+    ("path", TEXT),
+    ("x", pa.int32()),
+    ("y", pa.int32()),
+    ("size", pa.int32()),
+    ("mirrored", FLAG),
+    ("rotated", FLAG),
+    ("score", pa.float32()),
+    ("abnormal", FLAG),
+    ("image_abnormal", FLAG),
+    ("checksum", INTEGER),  # of the photograph's file, CRC-32
+    ("single", FLAG),  # has no partner: the rule of `left_right_pairs`
+    gaps="image_abnormal",
+)
+
+LABELER_SCORES = _columns(  # a row a validation photograph of the labeler's validation.parquet
+    ("dataset", TEXT),
+    ("image_id", TEXT),
+    ("patient_id", TEXT),
+    ("truth", FLAG),  # whether it is abnormal
+    ("score", pa.float32()),
+)
+
+SEEDED = _columns(  # a run of a fine-tuning
+    ("task", TEXT),
+    ("name", TEXT),  # of the initial weights
+    ("run", TEXT),
+    ("seed", pa.int32()),
+    ("fold", pa.int32()),  # from 0; null where the data set has splits
+    gaps="fold",
+)
+RESULTS = SEEDED + _columns(  # a row a split and measure of results.parquet
+    ("split", TEXT),
+    ("measure", TEXT),
+    ("value", NUMBER),
+    ("reason", TEXT),  # why the value is not a number
+    ("primary", FLAG),
+    ("low", NUMBER),  # of the 95 % interval, null where there is none
+    ("high", NUMBER),
+    gaps="value reason low high",
+)
+GRID = SEEDED + _columns(  # a row a point of grid.parquet
+    ("learning_rate", NUMBER),
+    ("weight_decay", NUMBER),
+    ("measure", TEXT),
+    ("value", NUMBER),
+    ("best_epoch", pa.int32()),  # null where the training diverged
+    ("chosen", FLAG),
+    gaps="value best_epoch",
+)
+
+PREDICTED = _columns(("image_id", TEXT), ("patient_id", TEXT), ("path", TEXT))
+OF_RUN = _columns(("split", LONG_TEXT), ("task", LONG_TEXT), ("name", LONG_TEXT), ("run", LONG_TEXT))
+CLASSIFIED = (  # a row a photograph and head of a classification's predictions.parquet
+    PREDICTED
+    + _columns(
+        ("head", LONG_TEXT), ("truth", INTEGER), ("prediction", INTEGER), ("probabilities", pa.list_(pa.float32()))
+    )
+    + OF_RUN
+)
+
+
+def segmented(ratio: tuple[str, str] | None = None, in_field: bool = False) -> Columns:
+    """A row a photograph and structure of a segmentation's predictions.parquet.
+
+    ratio: the structures whose diameters are compared; in_field: the photographs have fields of view, inside of which
+    pixels are counted once more.
+    """
+    columns = PREDICTED + _columns(
+        ("mask_path", TEXT),
+        ("fov_path", TEXT),
+        ("structure", LONG_TEXT),
+        ("shades", pa.list_(pa.int16())),  # the values of the mask that are the structure
+        ("map_path", LONG_TEXT),
+        ("f1", NUMBER),
+        ("true_positives", INTEGER),
+        ("false_positives", INTEGER),
+        ("false_negatives", INTEGER),
+        ("true_negatives", INTEGER),
+        gaps="fov_path map_path",
+    )
+    if ratio:
+        columns += _all_null(*((name, NUMBER) for name in ("_to_".join(ratio) + "_truth", "_to_".join(ratio))))
+    return columns + _pixels("") + (_pixels("_fov") if in_field else Columns(pa.schema([]))) + OF_RUN
+
+
+def _pixels(suffix: str) -> Columns:
+    """Histograms of the log odds: the bins' lower bounds, and how many pixels lie in each."""
+    return _columns(
+        (f"log_odds{suffix}", pa.list_(pa.float32())),
+        (f"positives{suffix}", pa.list_(INTEGER)),  # of the structure
+        (f"negatives{suffix}", pa.list_(INTEGER)),
+    )
+
+
+SEGMENTED = segmented()  # what all segmentations have
