@@ -17,4 +17,4 @@ def options(root: Path = Path("."), **values: Any) -> TrainLabelerSettings:
 
 
 def records(workspace: Workspace) -> list[dict[str, Any]]:
-    return read_log(workspace.run("train-labeler"))
+    return read_log(workspace.labeler_run.folder)

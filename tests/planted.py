@@ -10,9 +10,7 @@ import pandas as pd
 
 from swcl_cli.chance import generator
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.workspace import Workspace
 from tests import prepared
-from tests.folders import read_log
 
 SMALL = {"seeds": 1, "workers": 0, "accelerator": "cpu", "crop": 32, "architecture": "resnet18"}
 IDRID = {"task": "idrid", "batch": 16, "epochs": 8, "learning_rate": 0.03}
@@ -85,7 +83,3 @@ def write_refuge_seg(root: Path, count: int = 20) -> pd.DataFrame:
         mask = np.select([cup, disc], [np.uint8(0), np.uint8(128)], np.uint8(255))
         rows.append({"split": SPLITS[item % 5], "image": red.clip(0, 255).astype(np.uint8), "mask": mask})
     return prepared.write(root, "refuge-seg", rows, size=48)
-
-
-def log(workspace: Workspace, name: str) -> list[dict[str, Any]]:
-    return read_log(workspace.run(name))

@@ -67,8 +67,8 @@ STEPS = {
 }
 MADE = {  # by each step: what a copy of the workspace loses to be made again
     "train-labeler": ["labeler.safetensors", "runs/train-labeler"],
-    "pretrain": ["swcl.safetensors", "runs/pretrain-swcl"],
-    "idrid": ["finetune/idrid", "runs/finetune-idrid-swcl-seed0"],
+    "pretrain": ["swcl.safetensors", "runs/pretrain/swcl"],
+    "idrid": ["finetune/idrid", "runs/finetune/idrid/swcl/seed0"],
 }
 NO_ARTEFACTS = {"log.jsonl", ".journal.jsonl", ".lock"}  # logs, and what `prep` keeps for itself
 SECONDS = 120
@@ -158,8 +158,8 @@ def test_every_command_leaves_its_artefacts(whole: Path) -> None:
         *(f"finetune/drive/random/seed0/maps/{number:02d}_test.png" for number in range(1, 6)),
     ])  # fmt: skip
     assert {"report/index.html", "report/tables/results.csv"} <= names.keys()
-    for name in ("train-labeler", "pretrain-swcl", "finetune-idrid-swcl-seed0", "finetune-drive-random-seed0"):
-        assert (work.run(name) / "log.jsonl").stat().st_size > 0
+    tuned = (work.finetuning("idrid", "swcl", "seed0"), work.finetuning("drive", "random", "seed0"))
+    assert all(run.log.stat().st_size > 0 for run in (work.labeler_run, work.pretraining("swcl"), *tuned))
 
 
 def test_no_artefact_knows_where_it_was_made(whole: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_fresh_start_that_was_stopped_goes_on(
     """Though the artefact of the earlier work is still there; and a state that outlived its artefact is cleared."""
     place = tmp_path / "fresh"
     shutil.copytree(whole, place)
-    state = place / "runs/pretrain-swcl/resume.safetensors"
+    state = place / "runs/pretrain/swcl/resume.safetensors"
     other_work = ["--seed", 1]
     log = Run.log
 

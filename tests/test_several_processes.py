@@ -45,7 +45,7 @@ def run(root: Path, processes: int, name: str) -> str:
 
 
 def losses(root: Path, name: str) -> list[float]:
-    return [line["loss"] for line in read_log(Workspace(root).run(f"pretrain-{name}"))]
+    return [line["loss"] for line in read_log(Workspace(root).pretraining(name).folder)]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_stopped_and_resumed(root: Path) -> None:
     started = subprocess.Popen(
         command(root, 2, "broken"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
     )
-    log = Workspace(root).run("pretrain-broken") / "log.jsonl"
+    log = Workspace(root).pretraining("broken").log
     while not (log.exists() and log.read_text().count("\n") >= 2):
         assert started.poll() is None
         time.sleep(0.05)

@@ -55,6 +55,10 @@ class Task:
     open: bool = False
     options: tuple[str, ...] = ()
 
+    def called(self, data: str | None) -> str:
+        """Name the task on a data set of the user's choice; None where the task has no such choice."""
+        return self.name if data in (None, self.dataset) else f"{self.name}-{data}"
+
     @property
     def grades(self) -> dict[str, tuple[int, ...]]:
         """Return the class of each grade, for the columns whose classes are not the grades themselves."""

@@ -1,4 +1,4 @@
-"""The columns of every parquet file that swcl writes: its writer and its readers take them from here."""
+"""List the columns of every parquet file that swcl writes: its writer and its readers take them from here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONG_TEXT = pa.large_string()  # in predictions: what pandas makes of text, and 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names and types in the order of the file, and the names of those that may be null in a row.
+    """Hold names and types in the order of the file, and the names of those that may be null in a row.
 
     The schema itself calls all of them nullable: it is a part of the file's bytes.
     """
@@ -29,7 +29,7 @@ class Columns:
 
     @property
     def required(self) -> list[str]:
-        """The names of those that are never null."""
+        """List the names of those that are never null."""
         return [name for name in self.names if name not in self.gaps]
 
     def __add__(self, other: Columns) -> Columns:
@@ -40,14 +40,14 @@ class Columns:
         return Columns(pa.schema([*types.items(), *self.schema]), self.gaps | types.keys())
 
     def only(self, names: Iterable[str]) -> pa.Schema:
-        """What a reader of these columns may expect, in this order: each field is nullable as it is in a row.
+        """Describe to a reader some of the columns, in this order: each field is nullable as it is in a row.
 
         Raises KeyError where one is not among them.
         """
         return pa.schema([self.schema.field(name).with_nullable(name in self.gaps) for name in names])
 
     def table(self, frame: pd.DataFrame) -> pa.Table:
-        """The frame's columns, in the order and with the types of the file.
+        """Make a table of the frame, with the order and the types of the file.
 
         Raises ValueError where the frame has others, or lacks one.
         """
@@ -162,7 +162,7 @@ CLASSIFIED = (  # a row a photograph and head of a classification's predictions.
 
 
 def segmented(ratio: tuple[str, str] | None = None, in_field: bool = False) -> Columns:
-    """A row a photograph and structure of a segmentation's predictions.parquet.
+    """List the columns of a segmentation's predictions.parquet, which has a row a photograph and structure.
 
     ratio: the structures whose diameters are compared; in_field: the photographs have fields of view, inside of which
     pixels are counted once more.
@@ -186,7 +186,7 @@ def segmented(ratio: tuple[str, str] | None = None, in_field: bool = False) -> C
 
 
 def _pixels(suffix: str) -> Columns:
-    """Histograms of the log odds: the bins' lower bounds, and how many pixels lie in each."""
+    """List those of histograms of the log odds: the bins' lower bounds, and how many pixels lie in each."""
     return _columns(
         (f"log_odds{suffix}", pa.list_(pa.float32())),
         (f"positives{suffix}", pa.list_(INTEGER)),  # of the structure

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from swcl_cli.settings.finetune import FinetuneSettings
 from swcl_cli.settings.make_swap import MakeSwapSettings
 from swcl_cli.settings.path_parts import plain_part
@@ -31,6 +33,7 @@ __all__ = [
     "TrainLabelerSettings",
     "TrainingSettings",
     "WeakLabel",
+    "neutral_values",
     "plain_part",
     "prep_command",
 ]
@@ -47,3 +50,8 @@ STEPS: dict[str, type[StepSettings]] = {
         PredictSettings,
     )
 }
+
+
+def neutral_values(step: str) -> dict[str, Any]:
+    """Tell what the absence of a setting means in an artefact of this step, of the settings that declare it."""
+    return STEPS[step].neutral_values() if step in STEPS else {}

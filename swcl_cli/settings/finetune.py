@@ -17,6 +17,7 @@ class FinetuneSettings(TrainingSettings):
     """Set how `swcl finetune` turns an encoder into a model of a public task, and scores it (paper IV)."""
 
     step: ClassVar[str] = "finetune"
+    derived: ClassVar[frozenset[str]] = frozenset({"fold", "grid_seed"})
 
     task: Task = setting(..., f"Which public task; {OWN}: photographs of your own.", panel="Data")
     data: PathPart = setting(OWN, "Prepared data set that is learnt.", panel="Data")

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from swcl_cli.settings.step import split_at_commas
 
-LONGEST = 100  # bytes: a run's folder joins two names with task, fold and seed, and file systems allow 255
+LONGEST = 100  # bytes: file systems allow 255, and older versions joined two names with task, fold and seed
 ALLOWED = (
     f"a name is one part of a path: at most {LONGEST} bytes, no slash, backslash, comma or control character, "
     "no dot or space at its start, no space at its end"

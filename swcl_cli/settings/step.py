@@ -26,13 +26,24 @@ WeakLabels = Annotated[
 
 
 def setting(
-    default: Any, help: str, *, panel: str, runtime: bool = False, short: str | None = None, **limits: Any
+    default: Any,
+    help: str,
+    *,
+    panel: str,
+    runtime: bool = False,
+    short: str | None = None,
+    neutral: Any = ...,
+    **limits: Any,
 ) -> Any:
     """Declare a setting, whose description is its `--help` text.
 
-    runtime: it can't change a byte of the result. short: a second, short name of its option.
+    runtime: it can't change a byte of the result. short: a second, short name of its option. neutral: the value, as
+    JSON has it, that does what was done before there was this setting; every new one that defines a result declares it,
+    so that finished work stays finished.
     """
     extra: dict[str, Any] = {"panel": panel, "runtime": runtime, "short": short}
+    if neutral is not ...:
+        extra["neutral"] = neutral
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
@@ -41,6 +52,7 @@ class StepSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     step: ClassVar[str]
+    derived: ClassVar[frozenset[str]] = frozenset()  # what artefacts tell among the settings, and is none
 
     workspace: Path = setting(Path("."), "Folder that holds all artefacts.", panel="Machine", runtime=True)
 
@@ -49,6 +61,19 @@ class StepSettings(BaseModel):
         """Return the settings that can't change the result, and hence are stored in no artefact."""
         extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
         return frozenset(name for name, extra in extras.items() if isinstance(extra, dict) and extra["runtime"])
+
+    @classmethod
+    def neutral_values(cls) -> dict[str, Any]:
+        """Tell what the absence of a setting means in an artefact, of the settings that declare it."""
+        extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
+        return {
+            name: extra["neutral"] for name, extra in extras.items() if isinstance(extra, dict) and "neutral" in extra
+        }
+
+    @classmethod
+    def stored(cls) -> frozenset[str]:
+        """List the names that can stand among the settings of an artefact of this version."""
+        return frozenset(cls.model_fields) | cls.derived
 
     def foreign(self) -> dict[str, list[str]]:
         """Return the settings that the chosen data set, method or task does not have, each with the choices that do."""

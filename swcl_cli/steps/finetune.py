@@ -28,6 +28,8 @@ def run(settings: FinetuneSettings) -> Path:
     runs = _runs(settings)
     folder = runs[0].folder.parent
     runs[0].cautions()  # raises before anything is removed
+    for one in runs:
+        one.adopt()
     if settings.fresh:
         former.remove(runs)
     former.require_own_runs(runs)

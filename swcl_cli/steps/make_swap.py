@@ -32,7 +32,6 @@ from swcl_cli.swap.weak_labels import is_abnormal
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.training.run import is_begun
 from swcl_cli.workspace import (
-    RESUME,
     Workspace,
     differences,
     fingerprint,
@@ -69,7 +68,7 @@ def run(settings: MakeSwapSettings) -> Path:
     work = provenance("make-swap", chosen, inputs, **({"outside": ["labeler"]} if outside else {}))
     scoring = {**work, "settings": {name: value for name, value in chosen.items() if name != "threshold"}}
 
-    if workspace.swap.exists() and not settings.fresh and not is_begun(workspace.run("make-swap"), scoring):
+    if workspace.swap.exists() and not settings.fresh and not is_begun(workspace.swap_run.folder, scoring):
         changed = differences(read_provenance(workspace.swap), work)
         if changed and not all(change.startswith("threshold:") for change in changed):
             raise SwclError(f"{workspace.swap} was made differently ({'; '.join(changed)}). Score again with --fresh.")
@@ -83,7 +82,7 @@ def run(settings: MakeSwapSettings) -> Path:
         scores = _score(workspace, settings, table, labeler, scoring)
         rows = patch_rows(table, scores, settings.threshold)
         _write(workspace, SWAP.table(rows), work)
-        (workspace.run("make-swap") / RESUME).unlink(missing_ok=True)
+        workspace.swap_run.resume.unlink(missing_ok=True)
     if settings.materialize:
         _materialize(workspace, settings.materialize, settings.workers)
     return workspace.swap
@@ -132,8 +131,7 @@ def _score(
     photographs = Photographs.of(workspace, table)
     squares = Squares(photographs, labeler.mean, labeler.std)
     shown = _examples(table["image_abnormal"])
-    folder = workspace.run("make-swap")
-    progress = _Progress(folder / RESUME, work, len(table), settings.fresh)
+    progress = _Progress(workspace.swap_run.resume, work, len(table), settings.fresh)
     console.say(f"{len(table):,} photographs to score, {5 * len(table):,} patches.")
     with console.progress("scoring", len(table), progress.done) as ticker:
         for maps, scores in scored(scorer, squares, settings.batch, settings.workers, progress.done):
@@ -141,7 +139,7 @@ def _score(
             kept = {photographs.path[item].as_py(): maps[item - here.start] for item in shown & set(here)}
             progress.add(scores.cpu().numpy(), kept)
             ticker.advance(len(scores))
-    write_safetensors(folder / "cams.safetensors", progress.maps, work)
+    write_safetensors(workspace.maps, progress.maps, work)
     return progress.scores
 
 

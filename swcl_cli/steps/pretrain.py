@@ -37,7 +37,7 @@ def run(settings: PretrainSettings) -> Path:
     require_own(target, "pretrain")
     method = methods.prepare(settings, workspace)
     work = provenance("pretrain", {**settings.defining(), "architecture": method.architecture}, method.inputs)
-    folder = workspace.run(f"pretrain-{name}")
+    folder = workspace.adopt(workspace.pretraining(name)).folder
     if not is_begun(folder, work) and is_done(target, work, settings.fresh):
         console.say(f"{target.name} is already trained with these settings and data.")
         return target

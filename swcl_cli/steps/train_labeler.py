@@ -73,7 +73,7 @@ def run(settings: TrainLabelerSettings) -> Path:
     require_own(workspace.labeler, "train-labeler")
     photographs = read_photographs(workspace, settings)
     work = provenance("train-labeler", settings.defining(), photographs.inputs)
-    folder = workspace.run("train-labeler")
+    folder = workspace.labeler_run.folder
     if not is_begun(folder, work) and is_done(workspace.labeler, work, settings.fresh):
         console.say("The labeler is already trained with these settings and data.")
         return workspace.labeler

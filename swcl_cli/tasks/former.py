@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 
 from swcl_cli.errors import SwclError
 from swcl_cli.tasks.runs import TaskRun
-from swcl_cli.workspace import LOG, MODEL, RESUME, remove_tree, require_own
+from swcl_cli.workspace import LOG, MODEL, RESUME, RUN, remove_tree, require_own
 
 TABLES = ("results.parquet", "predictions.parquet", "grid.parquet")
 STEP = "finetune"
-RUN = re.compile(r"(fold\d+-)?seed\d+")
 PARTIAL = re.compile(r"\..+\.\d+\.partial")  # of a file that a kill left half written
 
 

@@ -26,8 +26,7 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
         return task
     path = workspace.manifest(settings.data)
     table = manifest.read(path, columns=[*task.heads, "mask_path"]).rename(columns={"mask_path": MASK})
-    name = task.name if settings.data == task.dataset else f"{task.name}-{settings.data}"
-    own = replace(task, name=name, dataset=settings.data, open=False)
+    own = replace(task, name=task.called(settings.data), dataset=settings.data, open=False)
     chosen = _chosen(table, settings.heads, str(path))
     if chosen == [MASK]:
         return replace(own, kind=SEGMENTATION, heads={MASK: 2}, measure="f1", shades={MASK: (255,)})

@@ -25,11 +25,13 @@ from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import (
     MODEL,
     RESUME,
+    RunFolder,
     Workspace,
     is_done,
     provenance,
     read_provenance,
     remove_tree,
+    run_name,
     write_parquet,
     write_safetensors,
 )
@@ -64,7 +66,7 @@ class TaskRun:
 
     @property
     def run_name(self) -> str:
-        return f"seed{self.seed}" if self.fold is None else f"fold{self.fold}-seed{self.seed}"
+        return run_name(self.seed, self.fold)
 
     @property
     def folder(self) -> Path:
@@ -72,7 +74,15 @@ class TaskRun:
 
     @property
     def log_folder(self) -> Path:
-        return self.workspace.run(f"finetune-{self.task.name}-{self.name}-{self.run_name}")
+        return self._kept.folder
+
+    @property
+    def _kept(self) -> RunFolder:
+        return self.workspace.finetuning(self.task.name, self.name, self.run_name)
+
+    def adopt(self) -> None:
+        """Take over what an older version of the program has begun of it."""
+        self.workspace.adopt(self._kept)
 
     @property
     def model(self) -> Path:

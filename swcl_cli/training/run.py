@@ -31,7 +31,7 @@ def is_begun(folder: Path, work: Mapping[str, Any]) -> bool:
 
 
 class Run:
-    """The folder `runs/NAME` of one piece of `work` (its provenance). The same work resumes; other work is an error.
+    """The folder below runs/ of one piece of `work` (its provenance). The same work resumes; other work is an error.
 
     Of several processes all read, and the first one writes.
     """

@@ -59,7 +59,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     made = large.build(tmp_path_factory.mktemp("large"), PAPER)
     for number in range(BROKEN_OFF):
         rates = {"validation": np.linspace(0.001, 0, 5)}
-        write_log(made, f"finetune-idrid-try{number}-seed0", falling_loss(200, number, 1.5), rates)
+        write_log(made.finetuning("idrid", f"try{number}", "seed0"), falling_loss(200, number, 1.5), rates)
     yield made
     shutil.rmtree(made.root)  # a gigabyte
 

@@ -16,6 +16,7 @@ from swcl_cli.workspace import read_provenance, versions
 from tests.commands import swcl
 from tests.frozen.archive import unpack
 from tests.frozen.make import CLASSES, FINISHED, INTERRUPTED, PREPARED, PRETRAIN, W
+from tests.workspace.test_neutral_values import FIRST
 
 DONE = {
     "train-labeler": "The labeler is already trained with these settings and data.",
@@ -175,3 +176,10 @@ def test_it_is_of_that_version(frozen: Path) -> None:
     states = frozen.glob("workspace/runs/**/resume.safetensors")
     assert sorted(read_provenance(path)["resume"]["step"] for path in states) == sorted(STOPPED_AFTER.values())
     assert json.loads((frozen / "workspace/phantom/drawing.json").read_text())["swcl"] == "0.1.0"
+
+
+def test_the_settings_that_its_artefacts_tell_are_those_of_the_first_version(frozen: Path) -> None:
+    """What they lack, of settings to come, is at its neutral value: tests/workspace/test_neutral_values.py."""
+    for path in [*frozen.rglob("*.parquet"), *frozen.rglob("*.safetensors")]:
+        made = read_provenance(path)
+        assert made["settings"].keys() <= set(FIRST[made["step"]].split()), path

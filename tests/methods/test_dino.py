@@ -153,7 +153,7 @@ def test_the_last_layer_is_frozen_in_the_first_epoch_also_where_it_was_resumed(
     for dies_at, saved in ((2, 1), (4, 3)):
         with killed.once_logged(dies_at):
             pretrain.run(options(small, name="broken", **run))
-        state = load_file(Workspace(small).run("pretrain-broken") / "resume.safetensors")
+        state = load_file(Workspace(small).pretraining("broken").resume)
         assert torch.equal(state[f"module.{LAST_LAYER}"], start[LAST_LAYER]) == (saved < 2)
         assert not torch.equal(state["module.student.0.projector.0.weight"], start["student.0.projector.0.weight"])
         counts = {int(tensor) for key, tensor in state.items() if key.endswith(".step")}

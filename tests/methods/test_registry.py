@@ -63,7 +63,7 @@ def tiny() -> Iterator[None]:
 
 
 def log(root: Path, name: str) -> list[dict[str, Any]]:
-    return read_log(Workspace(root).run(f"pretrain-{name}"))
+    return read_log(Workspace(root).pretraining(name).folder)
 
 
 @EACH
@@ -193,7 +193,7 @@ def test_kill_9_and_resume_of_the_command(root: Path, name: str) -> None:
     written = []
     for run in ("uncut", "cut"):
         started = process(*options, "--name", f"{name}-{run}", "--save-seconds", "0" if run == "cut" else "120")
-        path = Workspace(root).run(f"pretrain-{name}-{run}") / "log.jsonl"
+        path = Workspace(root).pretraining(f"{name}-{run}").log
         while run == "cut" and not (path.exists() and path.read_text().count("\n") >= 2):
             assert started.poll() is None, started.communicate()
             time.sleep(0.02)

@@ -113,12 +113,12 @@ def _labeler(workspace: Workspace) -> str:
             records.append(
                 {"step": step, "epoch": step // 50, "auc": 0.74 - 0.0003 * step, "auc_low": 0.6, "auc_high": 0.8}
             )
-    write_log(workspace, "train-labeler", records)
+    write_log(workspace.labeler_run.folder, records)
     return fingerprint(workspace.labeler)
 
 
-def write_log(workspace: Workspace, name: str, records: list[dict[str, float]]) -> None:
-    write_text(workspace.run(name) / "log.jsonl", "".join(f"{json.dumps(record)}\n" for record in records))
+def write_log(folder: Path, records: list[dict[str, float]]) -> None:
+    write_text(folder / "log.jsonl", "".join(f"{json.dumps(record)}\n" for record in records))
 
 
 def _swap(workspace: Workspace, labeler: str) -> None:
@@ -158,7 +158,7 @@ def _swap(workspace: Workspace, labeler: str) -> None:
     table = SWAP.table(frame)
     settings = {"threshold": THRESHOLD, "background": "released"}
     write_parquet(workspace.swap, table, provenance("make-swap", settings, inputs, judgement=judgement))
-    write_safetensors(workspace.run("make-swap") / "cams.safetensors", cams, provenance("make-swap", {}, {}))
+    write_safetensors(workspace.maps, cams, provenance("make-swap", {}, {}))
 
 
 def _encoder(workspace: Workspace, name: str, labels: list[str], threshold: float | None) -> str:
@@ -166,7 +166,7 @@ def _encoder(workspace: Workspace, name: str, labels: list[str], threshold: floa
     about = {"architecture": "resnet18", "image_size": SIDE // 2, "mean": [0.3] * 3, "std": [0.3] * 3}
     work = provenance("pretrain", settings, {"swap": fingerprint(workspace.swap)}, encoder=about)
     write_safetensors(workspace.encoder(name), {"conv1.weight": torch.full((1,), float(len(labels)))}, work)
-    write_log(workspace, f"pretrain-{name}", [{"step": step, "loss": 4 - step / 50} for step in range(100)])
+    write_log(workspace.pretraining(name).folder, [{"step": step, "loss": 4 - step / 50} for step in range(100)])
     return fingerprint(workspace.encoder(name))
 
 
@@ -217,7 +217,7 @@ def _idrid(workspace: Workspace, name: str, accuracies: tuple[float, ...], init:
         records += [
             {"step": 20 * epoch + 19, "epoch": epoch, "validation": accuracy * (epoch + 1) / 3} for epoch in range(3)
         ]
-        write_log(workspace, f"finetune-idrid-{name}-{run}", records)
+        write_log(workspace.finetuning("idrid", name, run).folder, records)
     settings = {"task": "idrid", "architecture": "resnet18", "learning_rate": 0.03, "seed": 0, "seeds": len(accuracies)}
     _write_finetuned(workspace, "idrid", name, settings, init, results, predictions)
 
@@ -251,7 +251,7 @@ def _drive(workspace: Workspace, name: str, init: str | None) -> None:
             }
         )  # fmt: skip
     results = [result("drive", name, seed, "test", "f1", 0.75, True, (0.5, 1.0))]
-    write_log(workspace, f"finetune-drive-{name}-{run}", [{"step": step, "loss": 0.7} for step in range(10)])
+    write_log(workspace.finetuning("drive", name, run).folder, [{"step": step, "loss": 0.7} for step in range(10)])
     settings = {
         "task": "drive", "architecture": "resnet18", "crop": 384, "batch": 8, "epochs": 300, "seed": 0, "seeds": 1,
     }  # fmt: skip

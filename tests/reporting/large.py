@@ -169,7 +169,7 @@ def _labeler(workspace: Workspace, odir: pd.DataFrame, size: Size) -> None:
     write_safetensors(workspace.labeler, _weights(size, 0), described)
     steps = {**falling_loss(size.labeler_steps, 0, 0.7), "cross_entropy": 0.6, "triplet": 0.3}
     epochs = {key: np.full(size.epochs, value) for key, value in measured.items()}
-    write_log(workspace, "train-labeler", steps, epochs)
+    write_log(workspace.labeler_run, steps, epochs)
 
 
 def _swap(workspace: Workspace, table: pd.DataFrame) -> None:
@@ -188,7 +188,7 @@ def _swap(workspace: Workspace, table: pd.DataFrame) -> None:
     for turn, path in enumerate(shown):
         _link(workspace, [path], picture(turn, (height, width))[0])
     ramp = (torch.arange(height) * 255 // height).to(torch.uint8).repeat(height, 1)
-    write_safetensors(workspace.run("make-swap") / "cams.safetensors", {path: ramp.clone() for path in shown}, work)
+    write_safetensors(workspace.maps, {path: ramp.clone() for path in shown}, work)
 
 
 def _init(workspace: Workspace, name: str, size: Size) -> str | None:
@@ -211,6 +211,6 @@ def _init(workspace: Workspace, name: str, size: Size) -> str | None:
     }
     rising = np.linspace(0.5, 0.7, size.epochs)
     write_log(
-        workspace, f"pretrain-{name}", steps, {"knn_auc": rising, "knn_low": rising - 0.03, "knn_high": rising + 0.03}
+        workspace.pretraining(name), steps, {"knn_auc": rising, "knn_low": rising - 0.03, "knn_high": rising + 0.03}
     )
     return fingerprint(workspace.encoder(name))

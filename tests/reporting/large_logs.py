@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swcl_cli import chance
-from swcl_cli.workspace import Workspace, write_text
+from swcl_cli.workspace import RunFolder, write_text
 
 PAPER_SPLITS = {  # train, val, test
     "odir": (7000, 1000, 1992), "eyepacs": (35_126, 0, 53_576), "messidor": (1196, 0, 0), "idrid": (330, 83, 103),
@@ -63,9 +63,7 @@ def falling_loss(count: int, key: int, first: float) -> dict[str, Numbers | floa
     return {"loss": loss, "learning_rate": rate, **speed}
 
 
-def write_log(
-    workspace: Workspace, name: str, steps: Mapping[str, Numbers | float], epochs: Mapping[str, Numbers]
-) -> None:
+def write_log(run: RunFolder, steps: Mapping[str, Numbers | float], epochs: Mapping[str, Numbers]) -> None:
     """steps: (S,) each, or one number for all; epochs: (E,) each."""
     count, turns = len(np.atleast_1d(steps["loss"])), len(next(iter(epochs.values())))
     columns = {key: np.broadcast_to(values, count).tolist() for key, values in steps.items()}
@@ -76,7 +74,7 @@ def write_log(
         if step in ends:
             turn = ends[step]
             lines.append(_line(step, {"epoch": turn, **{key: float(values[turn]) for key, values in epochs.items()}}))
-    write_text(workspace.run(name) / "log.jsonl", "\n".join([*lines, ""]))
+    write_text(run.log, "\n".join([*lines, ""]))
 
 
 def _line(step: int, record: Mapping[str, Any]) -> str:

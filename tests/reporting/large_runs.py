@@ -77,9 +77,9 @@ def finetune(
             write_parquet(folder / made.run / f"{kind}.parquet", rows, work)
             joined[kind].append(rows)
         write_safetensors(folder / made.run / "model.safetensors", {"head.weight": torch.zeros(1)}, work)
-        log, rising = f"finetune-{task.name}-{name}-{made.run}", np.linspace(0.3, 0.7, size.epochs)
+        rising = np.linspace(0.3, 0.7, size.epochs)
         steps = falling_loss(size.finetune_steps, made.seed, 1.5)
-        write_log(workspace, log, steps, {"validation": rising, "seconds": rising})
+        write_log(workspace.finetuning(task.name, name, made.run), steps, {"validation": rising, "seconds": rising})
     work = provenance("finetune", {**settings, "seeds": size.seeds}, inputs, primary=task.measure)
     for kind, parts in joined.items():
         write_parquet(folder / f"{kind}.parquet", pa.concat_tables(parts), work)

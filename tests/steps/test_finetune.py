@@ -23,7 +23,8 @@ from swcl_cli.steps import finetune
 from swcl_cli.tasks import fitting
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
-from tests.planted import DRIVE, IDRID, SPLITS, log, options, write_drive, write_idrid
+from tests.folders import read_log
+from tests.planted import DRIVE, IDRID, SPLITS, options, write_drive, write_idrid
 
 COLUMNS = [
     "task", "name", "run", "seed", "fold", "split", "measure", "value", "reason", "primary", "low", "high",
@@ -94,7 +95,7 @@ def test_files_of_a_run(drive: Workspace) -> None:
     maps = [f"seed0/maps/{item}.png" for item in range(20) if SPLITS[item % 5] == "test"]
     whole = ["predictions.parquet", "results.parquet"]
     assert made == sorted([*whole, *(f"seed0/{name}" for name in whole), "seed0/model.safetensors", *maps])
-    assert not (drive.run("finetune-drive-random-seed0") / "resume.safetensors").exists()
+    assert not drive.finetuning("drive", "random", "seed0").resume.exists()
     model = read_provenance(folder / "seed0/model.safetensors")
     assert model["model"] == {
         "task": "drive", "kind": "segmentation", "heads": {"vessel": 2}, "ratio": None, "crop": 32,
@@ -163,10 +164,8 @@ def test_test_labels_change_test_results_alone(task: str, tmp_path: Path, reques
     models = [load_file(one.finetune(task, "random") / "seed0/model.safetensors") for one in (first, second)]
     assert all(torch.equal(models[0][key], models[1][key]) for key in models[0])
     assert values(first, task, "val") == values(second, task, "val")
-    name = f"finetune-{task}-random-seed0"
-    assert [line.get("validation") for line in log(first, name)] == [
-        line.get("validation") for line in log(second, name)
-    ]
+    logs = [read_log(one.finetuning(task, "random", "seed0").folder) for one in (first, second)]
+    assert [line.get("validation") for line in logs[0]] == [line.get("validation") for line in logs[1]]
     measure = "joint_accuracy" if task == "idrid" else "f1"
     assert values(second, task, "test")[measure] < values(first, task, "test")[measure] - 0.3
     rows = [read(one, task, "predictions", "seed0") for one in (first, second)]

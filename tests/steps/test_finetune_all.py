@@ -112,7 +112,7 @@ def test_own_photographs(tmp_path: Path) -> None:
     for path, task, measure in ((folder, "folder", "auc"), (clinic, "folder-clinic", "joint_accuracy")):
         table = pd.read_parquet(path / "results.parquet")
         assert set(table["task"]) == {task} and set(table[table["primary"]]["measure"]) == {measure}
-    assert (tmp_path / "runs/finetune-folder-clinic-mine-seed0/log.jsonl").exists()
+    assert (tmp_path / "runs/finetune/folder-clinic/mine/seed0/log.jsonl").exists()
 
 
 def test_own_photographs_in_folds(tmp_path: Path) -> None:

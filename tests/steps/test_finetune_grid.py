@@ -29,9 +29,9 @@ from swcl_cli.tasks.trial import prepare as prepare_trial
 from swcl_cli.training.loop import training_steps
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
-from tests.folders import contents
+from tests.folders import contents, read_log
 from tests.light import judged, light, lighten, pressed, same, state
-from tests.planted import IDRID, log, options, write_idrid
+from tests.planted import IDRID, options, write_idrid
 
 __all__ = ["light"]
 SEARCH: dict[str, Any] = {"grid": True, "epochs": 2, "batch": 6}  # three steps an epoch
@@ -112,9 +112,8 @@ def test_six_runs_one_choice_and_every_seed_with_it(root: Path, monkeypatch: pyt
     assert whole["grid"] and whole["learning_rate"] is None and "grid_seed" not in whole
     names = {path.name for path in (results(root) / "seed0").iterdir()}
     assert names == {"grid.parquet", "model.safetensors", "predictions.parquet", "results.parquet"}
-    assert log(Workspace(root), "finetune-idrid-random-seed0") == log(
-        Workspace(root), f"finetune-idrid-random-seed0/lr{chosen['learning_rate']:g}-wd{chosen['weight_decay']:g}"
-    )
+    folder = Workspace(root).finetuning("idrid", "random", "seed0").folder
+    assert read_log(folder) == read_log(folder / f"lr{chosen['learning_rate']:g}-wd{chosen['weight_decay']:g}")
 
 
 def test_the_run_is_that_of_its_rates_alone(root: Path) -> None:
@@ -181,7 +180,7 @@ def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         pytest.param(POINTS[0], 2, [2, 0, 0, 0, 0, 0, 0], id="in the first point"),
         pytest.param(POINTS[4], 1, [1, 0, 0], id="in the fifth"),
         pytest.param(POINTS[5], 3, [0], id="at the end of the last"),
-        pytest.param("finetune-idrid-random-seed1", 2, [2], id="in the second seed"),
+        pytest.param("seed1", 2, [2], id="in the second seed"),
     ],
 )
 def test_broken_off_in_a_training_it_goes_on(

@@ -25,9 +25,9 @@ from swcl_cli.tasks.trial import Trial
 from swcl_cli.tasks.trial import prepare as prepare_trial
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
-from tests.folders import contents
+from tests.folders import contents, read_log
 from tests.light import judged, light, pressed, same, state
-from tests.planted import DRIVE, IDRID, log, options, write_drive, write_idrid
+from tests.planted import DRIVE, IDRID, options, write_drive, write_idrid
 
 __all__ = ["light"]
 
@@ -190,7 +190,7 @@ class TestStartingOver:
         shutil.copytree(tmp_path / "data", tmp_path / "other/data")
         finetune.run(self.one(tmp_path, learning_rate=0.5, seeds=3))
         with monkeypatch.context() as patched:
-            pressed(patched, lambda: signal.raise_signal(signal.SIGTERM), "finetune-idrid-random-seed1", 2)
+            pressed(patched, lambda: signal.raise_signal(signal.SIGTERM), "seed1", 2)
             with pytest.raises(Interrupted, match="the same command without --fresh goes on"):
                 finetune.run(self.one(tmp_path, fresh=True))
         finetune.run(self.one(tmp_path))
@@ -204,7 +204,7 @@ class TestStartingOver:
         finetune.run(self.one(tmp_path, name="swcl", seeds=1))
         finetune.run(self.one(tmp_path, name="swcl", seeds=1, fresh=True))
         assert {name: data for name, data in contents(tmp_path / "finetune").items() if name in before} == before
-        assert log(Workspace(tmp_path), "finetune-idrid-swcl-seed0-seed0")
+        assert read_log(Workspace(tmp_path).finetuning("idrid", "swcl-seed0", "seed0").folder)
 
 
 def with_values(monkeypatch: pytest.MonkeyPatch, values: list[float], reason: str = "") -> None:

@@ -21,8 +21,9 @@ from swcl_cli.tasks.trial import Trial
 from swcl_cli.tasks.trial import prepare as prepare_trial
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance, write_safetensors
 from tests import prepared
+from tests.folders import read_log
 from tests.foreign_weights import network, released_resnet
-from tests.planted import DRIVE, IDRID, log, options, write_drive, write_idrid
+from tests.planted import DRIVE, IDRID, options, write_drive, write_idrid
 
 
 class Stopped(Exception):
@@ -166,7 +167,8 @@ def test_early_stopping_keeps_the_best_epoch(
     write_idrid(tmp_path, 10)
     weights = with_curve(monkeypatch, curve)
     finetune.run(options(tmp_path, IDRID, epochs=epochs, validate_every=every))
-    lines = [line for line in log(Workspace(tmp_path), "finetune-idrid-random-seed0") if "validation" in line]
+    folder = Workspace(tmp_path).finetuning("idrid", "random", "seed0").folder
+    lines = [line for line in read_log(folder) if "validation" in line]
     assert [line["epoch"] for line in lines] == validated
     assert [line["validation"] for line in lines] == curve[: len(validated)]
     path = Workspace(tmp_path).finetune("idrid", "random") / "seed0/model.safetensors"

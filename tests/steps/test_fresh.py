@@ -124,7 +124,7 @@ class TestFinetune:
         assert (tmp_path / "moved/results.parquet").exists()
 
     def test_fresh_stops_at_a_file_among_the_logs(self, tmp_path: Path) -> None:
-        (tmp_path / "runs/finetune-idrid-random-seed0/notes.txt").write_text("mine")
+        (tmp_path / "runs/finetune/idrid/random/seed0/notes.txt").write_text("mine")
         with pytest.raises(SwclError, match=r"notes.txt was not made by swcl finetune"):
             finetune.run(self.settings(tmp_path, fresh=True))
         assert (tmp_path / "finetune/idrid/random/results.parquet").exists()

@@ -163,7 +163,7 @@ def test_provenance_and_maps(made: tuple[Workspace, Any]) -> None:
     assert {name: provenance["settings"][name] for name in expected} == expected
     counts = {str(t): int((patches["score"] >= np.float32(t)).sum()) for t in (0.3, 0.4, 0.5)}
     assert provenance["counts"] == {**counts, "all": 100, "abnormal": counts["0.4"]}
-    maps = load_file(workspace.run("make-swap") / "cams.safetensors")
+    maps = load_file(workspace.maps)
     kinds = patches.drop_duplicates("path").set_index("path")["image_abnormal"]
     shown = [kinds[path] for path in maps]
     assert sum(kind is None for kind in shown) == 6

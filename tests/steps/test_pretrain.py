@@ -51,7 +51,7 @@ def test_artefact_is_the_encoder_alone_under_timms_keys(workspace: Workspace) ->
 
 
 def test_log(workspace: Workspace) -> None:
-    lines = read_log(workspace.run("pretrain-swcl"))
+    lines = read_log(workspace.pretraining("swcl").folder)
     probed = lines.pop()
     assert probed.keys() == {"step", "epoch", "knn_auc", "knn_low", "knn_high"} and probed["epoch"] == 3
     assert [line["step"] for line in lines] == list(range(16))
@@ -73,6 +73,6 @@ def test_name_done_and_other_work(workspace: Workspace, monkeypatch: pytest.Monk
         with pytest.raises(SwclError, match=r"made differently \(temperature: 0.1 -> 0.5\).*--fresh.*--name"):
             pretrain.run(options(workspace.root, temperature=0.5))
     other = pretrain.run(options(workspace.root, temperature=0.5, name="warm", epochs=1))
-    assert other == workspace.root / "warm.safetensors" and (workspace.run("pretrain-warm") / "log.jsonl").exists()
+    assert other == workspace.root / "warm.safetensors" and workspace.pretraining("warm").log.exists()
     assert workspace.encoder("swcl").read_bytes() == before
-    assert not list(workspace.root.glob("runs/*/resume.safetensors"))
+    assert not list(workspace.root.glob("runs/**/resume.safetensors"))

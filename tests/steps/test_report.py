@@ -130,7 +130,7 @@ def test_equal_workspaces_elsewhere_give_equal_bytes(root: Path, tmp_path: Path)
 def test_damage_is_said_and_the_rest_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = golden.build(tmp_path)
     (workspace.finetune("idrid", "random") / "results.parquet").write_bytes(b"PAR1")
-    for path in (workspace.swap, workspace.labeler, *workspace.root.glob("runs/*/log.jsonl")):
+    for path in (workspace.swap, workspace.labeler, *workspace.root.glob("runs/**/log.jsonl")):
         path.unlink()
     page = _words(report.run(ReportSettings(workspace=tmp_path)))
     assert "finetune/idrid/random/results.parquet can&#39;t be used" in page

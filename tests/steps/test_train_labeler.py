@@ -229,7 +229,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_finite_state(
         patched.setattr(train_labeler, "triplet", breaking)
         with pytest.raises(SwclError, match=r"not finite at step 2 \(learning rate 0.003\).*saved"):
             train_labeler.run(options(tmp_path, save_seconds=0))
-    state = workspace.run("train-labeler") / "resume.safetensors"
+    state = workspace.labeler_run.resume
     assert read_provenance(state)["resume"]["step"] == 2
     assert all(tensor.isfinite().all() for tensor in load_file(state).values())
     assert not workspace.labeler.exists() and not workspace.labeler_scores.exists()

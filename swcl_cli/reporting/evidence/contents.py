@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from swcl_cli.reporting.evidence import columns
 from swcl_cli.reporting.evidence.damage import failed, unusable
-from swcl_cli.reporting.evidence.runs import PRETRAIN, Training
 from swcl_cli.reporting.evidence.unfinished import Unfinished
+from swcl_cli.workspace import PRETRAIN, RunName
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class Contents:
     classified: pd.DataFrame = field(default_factory=_empty(columns.CLASS_COLUMNS))
     segmented: pd.DataFrame = field(default_factory=_empty(columns.SEGMENTED.names))
     grids: pd.DataFrame = field(default_factory=_empty(columns.GRID.names))
-    logs: dict[Training, pd.DataFrame] = field(default_factory=dict)
+    logs: dict[RunName, pd.DataFrame] = field(default_factory=dict)
     unfinished: list[Unfinished] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     mixed: list[str] = field(default_factory=list)  # runs of one name that were made differently

@@ -17,15 +17,16 @@ from swcl_cli.reporting.evidence.columns import LIKELIHOOD, POSITIVE
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.evidence.damage import unusable
 from swcl_cli.reporting.evidence.reader import Reader, read_frame
-from swcl_cli.reporting.evidence.runs import FINETUNE
 from swcl_cli.reporting.evidence.stored import read_table
-from swcl_cli.workspace import Workspace
+from swcl_cli.workspace import FINETUNE, Workspace
 
 
 def read_finetuned(workspace: Workspace, reader: Reader, contents: Contents) -> None:
     """Read results, predictions and grids of each task and name. Of a copied folder the folder's own names count."""
     frames: dict[str, list[pd.DataFrame]] = {"results": [], "classified": [], "segmented": [], "grids": []}
-    for path in sorted(workspace.root.glob("finetune/*/*/results.parquet")):
+    for path in [folder / "results.parquet" for folder in workspace.finetuned()]:
+        if not path.exists():
+            continue
         task, name = path.parent.parent.name, path.parent.name
         results = reader.read(path, partial(_of_task, task, partial(read_frame, columns.RESULTS)))
         artefact = reader.artefact(path, FINETUNE) if results is not None else None

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from swcl_cli.reporting.evidence.runs import tables_of_photographs
 from swcl_cli.workspace import Workspace
 
 PHOTOGRAPH, PATIENT, OTHER = "photograph {}", "patient {}", "file {}"
@@ -36,7 +35,7 @@ class Identity(NamedTuple):
 
 def identities(workspace: Workspace) -> Iterator[Identity]:
     """Yield ids, and file names with and without their ending."""
-    for path in tables_of_photographs(workspace):
+    for path in workspace.tables_of_photographs():
         columns = _columns(path)
         for key, values in columns.items():
             for value, image in zip(values, columns.get("image_id", values), strict=True):

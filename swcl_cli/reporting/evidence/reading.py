@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,10 @@ from swcl_cli.reporting.evidence.damage import remedy
 from swcl_cli.reporting.evidence.finetuned import read_finetuned
 from swcl_cli.reporting.evidence.logs import read_log
 from swcl_cli.reporting.evidence.reader import Reader, read_artefact, read_frame
-from swcl_cli.reporting.evidence.runs import FINETUNE, LABELER, PRETRAIN, Training, encoder_files, training_folders
 from swcl_cli.reporting.evidence.stored import described, is_ours
-from swcl_cli.reporting.evidence.unfinished import Progress, Tuned, Unfinished
+from swcl_cli.reporting.evidence.unfinished import Progress, Tuned
 from swcl_cli.settings import STEPS
-from swcl_cli.workspace import LOG, Workspace, differences
+from swcl_cli.workspace import FINETUNE, LABELER, PRETRAIN, RunFolder, RunName, Workspace, differences
 
 MEASURED = ("auc", "auc_low", "auc_high", "best_auc", "best_epoch")  # what a labeler remembers of its validation
 
@@ -36,12 +35,15 @@ def read_contents(workspace: Workspace) -> Contents:
     reader = Reader(workspace, contents)
     _read_data(workspace, reader, contents)
     _read_weak_labels(workspace, reader, contents)
-    for path in encoder_files(workspace):
+    for path in workspace.encoder_files():
         if reader.read(path, is_ours) and (encoder := reader.read(path, partial(_encoder, workspace))):
             contents.encoders[path.stem] = encoder
     read_finetuned(workspace, reader, contents)
-    _read_logs(workspace, reader, contents)
-    contents.unfinished = _progress(workspace, reader, contents)
+    held = contents.results[["task", "name", "run"]].drop_duplicates().itertuples(index=False, name=None)
+    finetuned = {RunName(FINETUNE, *run) for run in held}
+    folders, strays = workspace.run_folders(finetuned)
+    _read_logs(workspace, reader, contents, folders)
+    contents.unfinished = _progress(workspace, reader, contents, finetuned).unfinished(folders, strays)
     if contents.empty:
         start = "Start with `swcl prep phantom` or `swcl prep odir SOURCE`, then `swcl train-labeler`. Or: make demo"
         raise SwclError("\n".join([f"{workspace.root} holds nothing to report yet.", *(contents.damaged or [start])]))
@@ -72,7 +74,7 @@ def _read_weak_labels(workspace: Workspace, reader: Reader, contents: Contents) 
     patches = reader.read(workspace.swap, partial(read_frame, columns.SWAP))
     contents.swap = None if patches is None else reader.artefact(workspace.swap, "make-swap", ["threshold"])
     contents.patches = patches if contents.swap else None
-    contents.cams = reader.read(workspace.run("make-swap") / "cams.safetensors", _maps) or {}
+    contents.cams = reader.read(workspace.maps, _maps) or {}
 
 
 def _labeler(workspace: Workspace, path: Path) -> Artefact:
@@ -103,34 +105,36 @@ def _encoder(workspace: Workspace, path: Path) -> Artefact | None:
     return read_artefact(workspace, path, PRETRAIN) if made["step"] == PRETRAIN else None
 
 
-def _read_logs(workspace: Workspace, reader: Reader, contents: Contents) -> None:
-    for training, folder in training_folders(workspace).items():
-        log = reader.read(folder / LOG, read_log)
+def _read_logs(workspace: Workspace, reader: Reader, contents: Contents, folders: Sequence[RunFolder]) -> None:
+    for run in folders:
+        log = reader.read(run.log, read_log)
         if log is None:
             continue
-        contents.logs[training] = log.records
+        contents.logs[run.named] = log.records
         if log.lost:
-            name = workspace.relative(folder / LOG)
+            name = workspace.relative(run.log)
             lines = "a line is" if log.lost == 1 else f"{log.lost:,} lines are"
             contents.damaged.append(f"{name}: {lines} damaged and left out. {remedy(name)}")
 
 
-def _progress(workspace: Workspace, reader: Reader, contents: Contents) -> list[Unfinished]:
-    """Find unfinished work: a training is finished when its artefact is there and no resume state beside its log."""
-    held = contents.results[["task", "name", "run"]].drop_duplicates()
+def _progress(workspace: Workspace, reader: Reader, contents: Contents, finetuned: Set[RunName]) -> Progress:
+    """Prepare to tell what is unfinished: a run is done when its artefact is there and no resume state beside its log.
+
+    finetuned: the runs that results.parquet of their task and name holds.
+    """
     tuned = {}
     for (task, name), artefact in contents.finetuned.items():
-        runs = held.loc[(held["task"] == task) & (held["name"] == name), "run"]
-        tuned[task, name] = Tuned(set(runs), _wanted(artefact.settings))
-    done = {Training(FINETUNE, task, name, run) for task, name, run in held.itertuples(index=False)}
-    done |= {Training(PRETRAIN, name=path.stem) for path in encoder_files(workspace)}
-    done |= {Training(LABELER)} if workspace.labeler.exists() else set()
+        runs = {run.run for run in finetuned if (run.task, run.name) == (task, name)}
+        tuned[task, name] = Tuned(runs, _wanted(artefact.settings))
+    done = {*finetuned}
+    done |= {RunName(PRETRAIN, name=path.stem) for path in workspace.encoder_files()}
+    done |= {RunName(LABELER)} if workspace.labeler.exists() else set()
 
     def settings_of(path: Path) -> Mapping[str, Any]:
         made = reader.read(path, lambda path: described(path, list(STEPS)))
         return made["settings"] if made else {}
 
-    return Progress(workspace, contents.logs, settings_of).unfinished(done, tuned)
+    return Progress(workspace, contents.logs, settings_of, done, tuned)
 
 
 def _wanted(settings: Mapping[str, Any]) -> int | None:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from swcl_cli.reporting.evidence.runs import FINETUNE, Training, finetuned_folders, grid_points, training_folders
-from swcl_cli.workspace import JOURNAL, MODEL, RESUME, Workspace
+from swcl_cli.workspace import JOURNAL, MODEL, RESUME, RunFolder, RunName, Workspace, grid_points
 
-Runs = Mapping[str, Path]  # the folder of each run of one task and initialisation
+STRAY = "of an older version, and of no run that is known here: no command goes on with it"
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Hold a place in the workspace, and how far the work there is; `training` where it is a single one."""
+    """Hold a place in the workspace, and how far the work there is; `run` where it is of a single one."""
 
     place: str
     words: str
-    training: Training | None = field(default=None, compare=False)
+    run: RunName | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -38,55 +37,61 @@ class Tuned:
 class Progress:
     """Tell how far trainings are.
 
-    read_settings: the settings that a resume state remembers, empty where it can't be read.
+    read_settings: the settings that a resume state remembers, empty where it can't be read. done: the runs whose
+    artefacts are there.
     """
 
     def __init__(
         self,
         workspace: Workspace,
-        logs: Mapping[Training, pd.DataFrame],
+        logs: Mapping[RunName, pd.DataFrame],
         read_settings: Callable[[Path], Mapping[str, Any]],
+        done: Set[RunName],
+        tuned: Mapping[tuple[str, str], Tuned],
     ) -> None:
-        self.workspace, self.logs, self.read_settings = workspace, logs, read_settings
+        self.workspace, self.logs, self.read_settings, self.done, self.tuned = (
+            workspace, logs, read_settings, done, tuned,
+        )  # fmt: skip
 
-    def unfinished(self, done: Set[Training], tuned: Mapping[tuple[str, str], Tuned]) -> list[Unfinished]:
-        """List data sets, then single trainings, then fine-tunings by task and name. done: those with an artefact."""
+    def unfinished(self, folders: Sequence[RunFolder], strays: Sequence[Path]) -> list[Unfinished]:
+        """List data sets, then single runs, fine-tunings by task and name, and folders that nothing goes on with.
+
+        folders: of the runs that were begun; strays: those of older versions of which nothing tells the run.
+        """
         root = self.workspace.root
         prepared = [
             Unfinished(f"data/{path.parent.name}", "broken off, or still being prepared")
             for path in sorted(root.glob(f"data/*/{JOURNAL}"))
             if not self.workspace.manifest(path.parent.name).exists()
         ]
-        begun = {
-            training: folder
-            for training, folder in training_folders(self.workspace).items()
-            if self._is_begun(training, folder, done)
-        }
-        single = [
-            Unfinished(self.workspace.relative(folder), self._words(training, folder), training)
-            for training, folder in begun.items()
-            if not training.task
-        ]
-        finetuned = []
-        for folder in finetuned_folders(self.workspace):
+        begun = sorted((run for run in folders if self._is_begun(run)), key=lambda run: run.folder)
+        finetuned, together = [], set()
+        for folder in self.workspace.finetuned():
             place = (folder.parent.name, folder.name)
-            runs = {training.run: path for training, path in begun.items() if training[1:3] == place}
-            if words := self._of_task(folder, tuned.get(place, Tuned()), runs):
+            runs = [run for run in begun if (run.task, run.name) == place]
+            together |= {run.named for run in runs}
+            if words := self._of_task(folder, self.tuned.get(place, Tuned()), runs):
                 finetuned.append(Unfinished(self.workspace.relative(folder), words))
-        return [*prepared, *single, *finetuned]
+        single = [
+            Unfinished(self.workspace.relative(run.folder), self._words(run), run.named)
+            for run in begun
+            if run.named not in together
+        ]
+        left = [Unfinished(self.workspace.relative(path), STRAY) for path in strays]
+        return [*prepared, *single, *finetuned, *left]
 
-    def _is_begun(self, training: Training, folder: Path, done: Set[Training]) -> bool:
+    def _is_begun(self, run: RunFolder) -> bool:
         """Tell whether it was logged, and is not done or was begun again."""
-        if (folder / RESUME).exists():
+        if run.resume.exists():
             return True
-        return training not in done and (training in self.logs or bool(grid_points(folder)))
+        return run.named not in self.done and (run.named in self.logs or bool(grid_points(run.folder)))
 
-    def _of_task(self, folder: Path, tuned: Tuned, begun: Runs) -> str:
+    def _of_task(self, folder: Path, tuned: Tuned, begun: Sequence[RunFolder]) -> str:
         """Say what remains to be done for one task and initialisation; empty where nothing does."""
         complete = {path.parent.name for path in folder.glob(f"*/{MODEL}")}
         has_results = (folder / "results.parquet").exists()
         if has_results and tuned.runs is None:  # which of the others are in it can't be told
-            begun = {run: path for run, path in begun.items() if (path / RESUME).exists()}
+            begun = [run for run in begun if run.resume.exists()]
         held = tuned.runs or set()
         waiting = complete - held
         parts = []
@@ -96,30 +101,25 @@ class Progress:
             parts.append(f"{_runs(len(waiting))} done that results.parquet does not hold yet")
         elif tuned.wanted is not None and len(held) < tuned.wanted:
             parts.append(f"results.parquet holds {len(held)} of {tuned.wanted} runs")
-        task, name = folder.parent.name, folder.name
-        parts += [
-            f"{run}: {self._words(Training(FINETUNE, task, name, run), path)}"
-            for run, path in begun.items()
-            if run not in waiting
-        ]
+        parts += [f"{run.run}: {self._words(run)}" for run in begun if run.run not in waiting]
         return "; ".join(parts)
 
-    def _words(self, training: Training, folder: Path) -> str:
-        points = grid_points(folder)
+    def _words(self, run: RunFolder) -> str:
+        points = grid_points(run.folder)
         if not points:
-            return self._steps(training, folder)
+            return self._steps(run)
         tried = sum(not (point / RESUME).exists() for point in points)
         return f"{tried} {'point' if tried == 1 else 'points'} of the grid tried"
 
-    def _steps(self, training: Training, folder: Path) -> str:
+    def _steps(self, run: RunFolder) -> str:
         """`30 of at most 720 steps done`: measured epochs tell how many steps one has, the resume state how many are to
         be done.
         """
-        log = self.logs.get(training)
+        log = self.logs.get(run.named)
         if log is None or not len(log):
             return "no step done yet"
         done, most = int(log["step"].max()) + 1, 0
-        epochs = self.read_settings(folder / RESUME).get("epochs") if (folder / RESUME).exists() else None
+        epochs = self.read_settings(run.resume).get("epochs") if run.resume.exists() else None
         if isinstance(epochs, int) and "epoch" in log and log["epoch"].notna().any():
             last = log[log["epoch"].notna()].iloc[-1]
             most = round((float(last["step"]) + 1) / (float(last["epoch"]) + 1) * epochs)

@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.evidence.runs import FINETUNE, Training
 from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
 from swcl_cli.reporting.figures.axes import count_steps
 from swcl_cli.reporting.figures.smoothing import course, draw_smoothed, running_mean
@@ -21,6 +20,7 @@ from swcl_cli.reporting.figures.thinning import Line
 from swcl_cli.reporting.findings.grouping import by_initialisation, by_task
 from swcl_cli.reporting.findings.names import slug, title
 from swcl_cli.reporting.findings.percentages import percent
+from swcl_cli.workspace import FINETUNE, RunName
 
 MOST_LINES = 6
 MOST_BANDS = 4  # more hide each other
@@ -42,7 +42,7 @@ def finetuning_learning(contents: Contents) -> list[Figure]:
 
 
 def _logs(contents: Contents, task: str, name: str, runs: pd.Series) -> list[pd.DataFrame]:
-    logs = [contents.logs.get(Training(FINETUNE, task, name, run)) for run in runs]
+    logs = [contents.logs.get(RunName(FINETUNE, task, name, run)) for run in runs]
     return [log for log in logs if log is not None and "loss" in log]
 
 

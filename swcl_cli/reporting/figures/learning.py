@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.evidence.runs import LABELER, PRETRAIN, Training
 from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
 from swcl_cli.reporting.figures.axes import BESIDE, chance_line
 from swcl_cli.reporting.figures.smoothing import course, draw_smoothed, is_logged
 from swcl_cli.reporting.figures.strokes import Stroke, initialisations, label, pretraining_logs, strokes
 from swcl_cli.reporting.figures.style import COLOURS, Drawing, Figure, Theme, new_drawing
+from swcl_cli.workspace import LABELER, PRETRAIN, RunName
 
 MOST_SINGLE = 3  # losses whose single steps are drawn; more hide each other
 
 
 def labeler_learning(contents: Contents) -> Figure | None:
     """Make the figure of the loss of each step and the AUC of each epoch, with its interval."""
-    log = contents.logs.get(Training(LABELER))
+    log = contents.logs.get(RunName(LABELER))
     if log is None or "loss" not in log:
         return None
     last = f" Last AUC: {log['auc'].dropna().iloc[-1]:.3f}." if is_logged(log, "auc") else ""
@@ -55,12 +55,12 @@ def _draw_labeler(log: pd.DataFrame, theme: Theme) -> Drawing:
 
 def pretraining_learning(contents: Contents) -> Figure | None:
     """Make the figure of the loss of each pretraining run; unfinished ones are named so."""
-    unfinished = {work.training for work in contents.unfinished}
+    unfinished = {work.run for work in contents.unfinished}
     logs = {name: log for name, log in pretraining_logs(contents).items() if len(course(log, "loss")[0])}
     if not logs:
         return None
     labels = {
-        name: label(name) + (" (unfinished)" if Training(PRETRAIN, name=name) in unfinished else "") for name in logs
+        name: label(name) + (" (unfinished)" if RunName(PRETRAIN, name=name) in unfinished else "") for name in logs
     }
     ends = {name: course(log, "loss")[1][[0, -1]] for name, log in logs.items()}
     entries = [Entry(labels[name], last, f"{first:.2f} to {last:.2f}") for name, (first, last) in ends.items()]

@@ -7,9 +7,9 @@ import pandas as pd
 
 from swcl_cli.evaluation.embeddings import is_collapsed, teacher_fault
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.evidence.runs import PRETRAIN
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.percentages import with_interval
+from swcl_cli.workspace import PRETRAIN
 
 CHANCE = 0.5
 MUST_BE_FINITE = ("loss", "gradient_norm", "knn_auc")

@@ -24,7 +24,7 @@ Recipe = dict[str, Any]
 def recipe(provenance: Mapping[str, Any]) -> Recipe:
     """Return the settings that define a result, but for seeds, and for rates that a grid search chose.
 
-    A setting that an older version did not know is at its default.
+    A setting that an older version did not know is at its neutral value, or else its default.
     """
     settings = dict(provenance.get("settings", {}))
     step = STEPS.get(str(provenance.get("step")))
@@ -33,7 +33,7 @@ def recipe(provenance: Mapping[str, Any]) -> Recipe:
         usual = {name: field.get_default(call_default_factory=True) for name, field in known.items()}
         options, chosen = OPTIONS.get(step.step, {}), str(settings.get(ROW_KEY.get(step.step, "")))
         foreign = {name for names in options.values() for name in names} - set(options.get(chosen, ()))
-        usual |= ROWS.get(step.step, {}).get(chosen, {})
+        usual |= ROWS.get(step.step, {}).get(chosen, {}) | step.neutral_values()
         settings = {name: value for name, value in usual.items() if name in known and name not in foreign} | settings
     if settings.get("grid"):
         settings |= dict.fromkeys(RATES)

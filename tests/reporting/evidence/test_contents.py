@@ -8,11 +8,10 @@ import pytest
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.evidence.reading import read_contents
-from swcl_cli.reporting.evidence.runs import LABELER, Training
 from swcl_cli.reporting.evidence.unfinished import Unfinished
 from swcl_cli.reporting.findings.cautions import cautions
 from swcl_cli.reporting.findings.scores import scores
-from swcl_cli.workspace import Workspace, read_provenance, write_parquet
+from swcl_cli.workspace import LABELER, RunName, Workspace, read_provenance, write_parquet
 from tests.reporting import golden
 
 
@@ -76,25 +75,26 @@ def test_scores_of_another_labeler_are_not_shown(workspace: Workspace) -> None:
 
 
 def test_half_runs_are_listed_and_not_averaged(workspace: Workspace) -> None:
-    golden.write_log(workspace, "finetune-idrid-dino-seed0", [{"step": step, "loss": 1.0} for step in range(7)])
-    golden.write_log(workspace, "pretrain-dino", [{"step": 0, "loss": 1.0}])
-    (workspace.run("pretrain-swcl") / "resume.safetensors").write_bytes(b"state")
+    records = [{"step": step, "loss": 1.0} for step in range(7)]
+    golden.write_log(workspace.finetuning("idrid", "dino", "seed0").folder, records)
+    golden.write_log(workspace.pretraining("dino").folder, [{"step": 0, "loss": 1.0}])
+    workspace.pretraining("swcl").resume.write_bytes(b"state")
     contents = read_contents(workspace)
     assert contents.unfinished == [
-        Unfinished("runs/finetune-idrid-dino-seed0", "7 steps done"),
-        Unfinished("runs/pretrain-dino", "1 step done"),
-        Unfinished("runs/pretrain-swcl", "100 steps done"),
+        Unfinished("runs/finetune/idrid/dino/seed0", "7 steps done"),
+        Unfinished("runs/pretrain/dino", "1 step done"),
+        Unfinished("runs/pretrain/swcl", "100 steps done"),
     ]
     assert "dino" not in {score.name for score in scores(contents.results)}
-    assert "runs/finetune-idrid-dino-seed0: 7 steps done" in _said(contents)
+    assert "runs/finetune/idrid/dino/seed0: 7 steps done" in _said(contents)
 
 
 def test_a_log_whose_last_line_is_being_written(workspace: Workspace) -> None:
-    log = workspace.run("train-labeler") / "log.jsonl"
+    log = workspace.labeler_run.log
     log.write_text(log.read_text() + '{"step": 100, "lo')
     contents = read_contents(workspace)
     assert not contents.damaged
-    assert contents.logs[Training(LABELER)]["step"].max() == 99
+    assert contents.logs[RunName(LABELER)]["step"].max() == 99
 
 
 def test_foreign_safetensors_are_no_encoders(workspace: Workspace) -> None:
@@ -104,5 +104,5 @@ def test_foreign_safetensors_are_no_encoders(workspace: Workspace) -> None:
 
 def test_only_unfinished_runs_are_something_to_report(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    golden.write_log(workspace, "train-labeler", [{"step": 0, "loss": 1.0}])
+    golden.write_log(workspace.labeler_run.folder, [{"step": 0, "loss": 1.0}])
     assert read_contents(workspace).unfinished == [Unfinished("runs/train-labeler", "1 step done")]

@@ -67,7 +67,7 @@ def test_any_file_may_be_gone_cut_or_noise(workspace: Workspace) -> None:
     """Unless it is just not there it is named, in one line without a path of the machine; all else is read."""
     files = [path for path in sorted(workspace.root.rglob("*")) if path.suffix in (".parquet", ".safetensors", ".csv")]
     assert len(files) > 18
-    for path in [*files, *workspace.root.glob("runs/*/log.jsonl")]:
+    for path in [*files, *workspace.root.glob("runs/**/log.jsonl")]:
         name, data = workspace.relative(path), path.read_bytes()
         for kind, content in spoilt(data).items():
             path.unlink() if content is None else path.write_bytes(content)

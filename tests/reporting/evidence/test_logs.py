@@ -9,8 +9,7 @@ import pytest
 
 from swcl_cli.reporting.evidence.logs import read_log
 from swcl_cli.reporting.evidence.reading import read_contents
-from swcl_cli.reporting.evidence.runs import PRETRAIN, Training
-from swcl_cli.workspace import Workspace
+from swcl_cli.workspace import PRETRAIN, RunName, Workspace
 from tests.reporting.large_logs import falling_loss, write_log
 
 LINES = ['{"step": 0, "loss": 1.5}', '{"step": 0, "epoch": 0, "auc": 0.75}', '{"step": 1, "loss": 2}']
@@ -30,8 +29,8 @@ def _joined(*lines: str) -> bytes:
 def test_records_are_as_json_has_them(tmp_path: Path) -> None:
     """A naive reading, line by line, of a real log's size."""
     workspace = Workspace(tmp_path)
-    write_log(workspace, "x", falling_loss(3000, 0, 1.0), {"knn_auc": np.linspace(0.5, 0.7, 10)})
-    path = workspace.run("x") / "log.jsonl"
+    write_log(workspace.pretraining("x"), falling_loss(3000, 0, 1.0), {"knn_auc": np.linspace(0.5, 0.7, 10)})
+    path = workspace.pretraining("x").log
     expected = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
     pd.testing.assert_frame_equal(read_log(path).records[list(expected)], expected)
     assert len(expected) == 3010 and read_log(path).lost == 0
@@ -93,10 +92,10 @@ def test_a_log_without_any_record(tmp_path: Path, content: bytes, lost: int) -> 
 
 
 def test_lost_lines_are_told(workspace: Workspace) -> None:
-    path = workspace.run("pretrain-swcl") / "log.jsonl"
+    path = workspace.pretraining("swcl").log
     path.write_bytes(path.read_bytes() + b"rubbish\nrubbish\n")
     contents = read_contents(workspace)
     assert contents.damaged == [
-        "runs/pretrain-swcl/log.jsonl: 2 lines are damaged and left out. Curves lack what it held; no table does."
+        "runs/pretrain/swcl/log.jsonl: 2 lines are damaged and left out. Curves lack what it held; no table does."
     ]
-    assert len(contents.logs[Training(PRETRAIN, name="swcl")]) == 100
+    assert len(contents.logs[RunName(PRETRAIN, name="swcl")]) == 100

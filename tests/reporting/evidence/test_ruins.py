@@ -85,9 +85,7 @@ def _written(workspace: Workspace) -> str:
 def test_the_command_on_a_workspace_in_ruins(workspace: Workspace) -> None:
     for path in (RESULTS, MANIFEST, SWAP, "swcl.safetensors"):
         (workspace.root / path).write_bytes(b"PAR1 no more")
-    (workspace.run("train-labeler") / "log.jsonl").write_text(
-        '{"step": 0, "loss": 1.0}\nrubbish\n{"step": 1, "loss": 2}\n'
-    )
+    workspace.labeler_run.log.write_text('{"step": 0, "loss": 1.0}\nrubbish\n{"step": 1, "loss": 2}\n')
     done = swcl("report", "--workspace", workspace.root)
     assert done.code == 0 and "Traceback" not in done.err
     page = (workspace.report / "index.html").read_text()
@@ -132,7 +130,8 @@ def test_equal_workspaces_give_equal_reports(tmp_path: Path) -> None:
         root = golden.build(tmp_path / place).root
         (root / RESULTS).write_bytes(b"PAR1 no more")
         (root / sorted(read_contents(Workspace(root)).cams)[0]).write_bytes(b"no picture")
-        golden.write_log(Workspace(root), "pretrain-dino", [{"step": 0, "loss": 1.0, "embedding_spread": 0.01}])
+        records = [{"step": 0, "loss": 1.0, "embedding_spread": 0.01}]
+        golden.write_log(Workspace(root).pretraining("dino").folder, records)
         assert swcl("report", "--workspace", root).code == 0
         files = sorted(path for path in (root / "report").rglob("*") if path.is_file())
         reports.append({path.relative_to(root).as_posix(): path.read_bytes() for path in files})

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.evidence.runs import FINETUNE, Training
 from swcl_cli.reporting.figures.finetuning import POINTS, finetuning_learning, mean_band
 from swcl_cli.reporting.figures.style import LIGHT
+from swcl_cli.workspace import FINETUNE, RunName
 from tests.reporting.predictions import results
 
 
@@ -45,7 +45,7 @@ def _contents(contents: Contents, names: tuple[str, ...], seeds: int) -> Content
             measured.append(results("idrid", name, f"seed{seed}", "joint_accuracy", 0.5))
             steps = pd.DataFrame({"step": range(20), "loss": 1.0})
             epochs = pd.DataFrame({"step": [9, 19], "epoch": [0, 1], "validation": [0.25, 0.5 + 0.1 * seed]})
-            training = Training(FINETUNE, "idrid", name, f"seed{seed}")
+            training = RunName(FINETUNE, "idrid", name, f"seed{seed}")
             contents.logs[training] = pd.concat([steps, epochs], ignore_index=True)
     contents.results = pd.concat(measured, ignore_index=True)
     return contents

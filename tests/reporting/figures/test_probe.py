@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
-from swcl_cli.reporting.evidence.runs import PRETRAIN, Training
 from swcl_cli.reporting.figures.embeddings import embeddings_figure
 from swcl_cli.reporting.figures.probe import probe_figure
 from swcl_cli.reporting.figures.style import LIGHT
+from swcl_cli.workspace import PRETRAIN, RunName
 
 
 def _log(auc: float, spread: float = 0.5) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def _encoder(settings: dict[str, int]) -> Artefact:
 def test_encoders_are_compared_by_the_views_they_saw(contents: Contents) -> None:
     """Two views of each of 64 patches, or of 32 photographs, a step."""
     contents.encoders = {"swcl": _encoder({"batch_patches": 64}), "byol": _encoder({"batch_images": 32})}
-    contents.logs = {Training(PRETRAIN, name="swcl"): _log(0.6), Training(PRETRAIN, name="byol"): _log(0.5)}
+    contents.logs = {RunName(PRETRAIN, name="swcl"): _log(0.6), RunName(PRETRAIN, name="byol"): _log(0.5)}
     picture = probe_figure(contents)
     assert picture is not None
     assert "byol 60.0 at last; swcl 70.0 at last" in picture.alt
@@ -49,7 +49,7 @@ def test_encoders_are_compared_by_the_views_they_saw(contents: Contents) -> None
 def test_where_views_are_unknown_steps_are_counted(contents: Contents) -> None:
     """Of a run that goes on, the encoder with its settings is not there yet."""
     contents.encoders = {"swcl": _encoder({"batch_patches": 64})}
-    contents.logs = {Training(PRETRAIN, name="swcl"): _log(0.6), Training(PRETRAIN, name="byol"): _log(0.5)}
+    contents.logs = {RunName(PRETRAIN, name="swcl"): _log(0.6), RunName(PRETRAIN, name="byol"): _log(0.5)}
     picture = probe_figure(contents)
     assert picture is not None
     (axes,) = picture.draw(LIGHT).get_axes()
@@ -58,7 +58,7 @@ def test_where_views_are_unknown_steps_are_counted(contents: Contents) -> None:
 
 
 def test_many_intervals_are_told_and_not_drawn(contents: Contents) -> None:
-    contents.logs = {Training(PRETRAIN, name=name): _log(0.5) for name in "abcdef"}
+    contents.logs = {RunName(PRETRAIN, name=name): _log(0.5) for name in "abcdef"}
     picture = probe_figure(contents)
     assert picture is not None and "not shown: about ±20.0 points" in picture.sentence
     (axes,) = picture.draw(LIGHT).get_axes()
@@ -67,8 +67,8 @@ def test_many_intervals_are_told_and_not_drawn(contents: Contents) -> None:
 
 def test_embeddings_have_a_panel_a_measure(contents: Contents) -> None:
     contents.logs = {
-        Training(PRETRAIN, name="swcl"): _log(0.5, 0.8),
-        Training(PRETRAIN, name="byol"): _log(0.5, 0.2).drop(columns="alignment"),
+        RunName(PRETRAIN, name="swcl"): _log(0.5, 0.8),
+        RunName(PRETRAIN, name="byol"): _log(0.5, 0.2).drop(columns="alignment"),
     }
     picture = embeddings_figure(contents)
     assert picture is not None and "byol 0.20; swcl 0.80" in picture.alt

@@ -6,9 +6,9 @@ import pytest
 
 from swcl_cli.catalogue.paper import INITIALISATIONS
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.evidence.runs import PRETRAIN, Training
 from swcl_cli.reporting.figures.strokes import initialisations, label, strokes
 from swcl_cli.reporting.figures.style import BRIGHTER, COLOURS, DARK, LIGHT, Theme
+from swcl_cli.workspace import PRETRAIN, RunName
 
 
 def test_each_initialisation_has_a_stroke_of_its_own() -> None:
@@ -20,7 +20,7 @@ def test_each_initialisation_has_a_stroke_of_its_own() -> None:
 
 
 def test_those_that_were_only_pretrained_are_known_too(contents: Contents) -> None:
-    contents.logs[Training(PRETRAIN, name="byol")] = pd.DataFrame({"step": [0], "loss": [1.0]})
+    contents.logs[RunName(PRETRAIN, name="byol")] = pd.DataFrame({"step": [0], "loss": [1.0]})
     assert initialisations(contents) == ["random", "byol", "imagenet", "swcl"]
 
 

@@ -9,13 +9,12 @@ import pyarrow.parquet as pq
 
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.evidence.reading import read_contents
-from swcl_cli.reporting.evidence.runs import FINETUNE, Training
 from swcl_cli.reporting.findings.cautions import cautions
 from swcl_cli.reporting.findings.consistency import straightened
 from swcl_cli.reporting.findings.scores import scores
 from swcl_cli.reporting.tables.differences import differences_table
 from swcl_cli.reporting.tables.results import results_table
-from swcl_cli.workspace import Workspace, read_provenance, write_parquet
+from swcl_cli.workspace import FINETUNE, RunName, Workspace, read_provenance, write_parquet
 
 IDRID = "finetune/idrid"
 
@@ -80,7 +79,7 @@ def test_runs_that_were_made_differently_get_rows_of_their_own(workspace: Worksp
     )
     # predictions, logs and origins follow
     assert set(contents.classified["name"]) == {"random", "imagenet", "swcl (epochs 120)", "swcl (epochs 40)"}
-    assert Training(FINETUNE, "idrid", "swcl (epochs 40)", "seed2") in contents.logs
+    assert RunName(FINETUNE, "idrid", "swcl (epochs 40)", "seed2") in contents.logs
     assert contents.finetuned["idrid", "swcl (epochs 40)"].path == f"{IDRID}/swcl/seed2/results.parquet"
     table = differences_table(contents)
     assert table is not None and "swcl (epochs 120)" in {row[1].text for row in table.rows}

@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.evidence.runs import PRETRAIN, Training
 from swcl_cli.reporting.findings.cautions import cautions
 from swcl_cli.reporting.findings.health import ailments
+from swcl_cli.workspace import PRETRAIN, RunName
 
 RECORDS = pd.DataFrame({"step": [0, 1, 1], "loss": [4.0, 3.0, np.nan], "epoch": [np.nan, np.nan, 0.0]})
 
 
 def _with_log(contents: Contents, **columns: list[float]) -> Contents:
-    return replace(contents, logs={Training(PRETRAIN, name="swcl"): RECORDS.assign(**columns)})
+    return replace(contents, logs={RunName(PRETRAIN, name="swcl"): RECORDS.assign(**columns)})
 
 
 def _details(contents: Contents, words: str) -> tuple[str, ...]:

@@ -1,0 +1,156 @@
+"""Name the place of each artefact of a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from swcl_cli.errors import SwclError
+from swcl_cli.workspace.artefacts import fingerprint, read_provenance
+from swcl_cli.workspace.run_folders import (
+    FINETUNE,
+    LABELER,
+    PRETRAIN,
+    SWAP,
+    RunFolder,
+    RunName,
+    adopt,
+    attributed,
+    folder_of,
+    nested_folders,
+)
+
+JOURNAL = ".journal.jsonl"  # of `prep`, in data/DATASET: a cache
+LOCK = ".lock"
+MODEL = "model.safetensors"  # of a run of `finetune`
+DRAWING = "drawing.json"  # in the folder of phantom downloads: what was drawn
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Name the place of each artefact. Nothing else in the program spells these names."""
+
+    root: Path
+
+    def data(self, dataset: str) -> Path:
+        return self.root / "data" / dataset
+
+    def manifest(self, dataset: str) -> Path:
+        return self.data(dataset) / "manifest.parquet"
+
+    def images(self, dataset: str) -> Path:
+        return self.data(dataset) / "images"
+
+    def masks(self, dataset: str) -> Path:
+        return self.data(dataset) / "masks"
+
+    def quarantine(self, dataset: str) -> Path:
+        return self.data(dataset) / "quarantine.csv"
+
+    def prepared(self) -> list[str]:
+        """List the names of the data sets that have a manifest, sorted."""
+        return sorted(path.parent.name for path in self.root.glob("data/*/manifest.parquet"))
+
+    @property
+    def phantom(self) -> Path:
+        return self.root / "phantom"
+
+    @property
+    def labeler(self) -> Path:
+        return self.root / "labeler.safetensors"
+
+    @property
+    def labeler_scores(self) -> Path:
+        """Return the table of the labeler's scores of its validation photographs."""
+        return self.labeler_run.folder / "validation.parquet"
+
+    @property
+    def swap(self) -> Path:
+        return self.root / "swap.parquet"
+
+    @property
+    def maps(self) -> Path:
+        """Return the file of class activation maps of a few photographs, for the report."""
+        return self.swap_run.folder / "cams.safetensors"
+
+    def encoder(self, name: str) -> Path:
+        return self.root / f"{name}.safetensors"
+
+    def finetune(self, task: str, name: str) -> Path:
+        return self.root / "finetune" / task / name
+
+    def finetuned(self) -> list[Path]:
+        """List the folders finetune/TASK/NAME that are there."""
+        return sorted(path for path in self.root.glob(f"{FINETUNE}/*/*") if path.is_dir())
+
+    def encoder_files(self) -> list[Path]:
+        """List the weights at the top of the workspace, but for the labeler's; they may be other people's, too."""
+        return sorted(path for path in self.root.glob("*.safetensors") if path != self.labeler)
+
+    def tables_of_photographs(self) -> list[Path]:
+        """List all parquet files that name photographs."""
+        predictions = [*self.root.glob(f"{FINETUNE}/*/*/predictions.parquet")]
+        single = [path for path in (self.swap, self.labeler_scores) if path.exists()]
+        return [*map(self.manifest, self.prepared()), *single, *sorted(predictions)]
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    @property
+    def _runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def labeler_run(self) -> RunFolder:
+        return folder_of(self._runs, RunName(LABELER))
+
+    @property
+    def swap_run(self) -> RunFolder:
+        return folder_of(self._runs, RunName(SWAP))
+
+    def pretraining(self, name: str) -> RunFolder:
+        return folder_of(self._runs, RunName(PRETRAIN, name=name))
+
+    def finetuning(self, task: str, name: str, run: str) -> RunFolder:
+        return folder_of(self._runs, RunName(FINETUNE, task, name, run))
+
+    def adopt(self, run: RunFolder) -> RunFolder:
+        """Return the run's folder, after it took over what an older version kept of just this run, if anything."""
+        adopt(self._runs, run, self._known())
+        return run
+
+    def run_folders(self, known: Iterable[RunName] = ()) -> tuple[list[RunFolder], list[Path]]:
+        """List the folders of all runs that were begun, and those of older versions of which nothing tells the run.
+
+        known: runs that are known beside those whose artefacts are here.
+        """
+        begun = (RunName(FINETUNE, folder.parent.name, folder.name) for folder in self.finetuned())
+        belonging, strays = attributed(self._runs, {*self._known(), *begun, *known})
+        return [*nested_folders(self._runs), *belonging], strays
+
+    def _known(self) -> set[RunName]:
+        """List the fine-tunings whose artefacts have a folder."""
+        folders = (path for path in self.root.glob(f"{FINETUNE}/*/*/*") if path.is_dir())
+        return {RunName(*path.relative_to(self.root).parts) for path in folders}
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def changed_since(self, artefact: Path) -> list[str]:
+        """List the names of the artefact's inputs that are no longer what it was made from.
+
+        Those that it lists as `outside` came from outside the workspace: nothing here can be compared with them.
+        """
+        places = {"labeler": self.labeler, "swap": self.swap}
+        recorded = read_provenance(artefact)
+        inputs = {name: (places.get(name, self.manifest(name)), made) for name, made in recorded["inputs"].items()}
+        changed = [name for name, (path, made) in inputs.items() if path.exists() and fingerprint(path) != made]
+        return [name for name in changed if name not in recorded.get("outside", [])]
+
+    def require(self, path: Path, command: str) -> Path:
+        """Return the path itself. Raises SwclError naming it and the command that makes it, where it is missing."""
+        if not path.exists():
+            raise SwclError(f"{path} is missing. Make it with: {command}")
+        return path

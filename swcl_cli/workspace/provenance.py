@@ -1,0 +1,105 @@
+"""Say what an artefact was made from, and whether another one was made the same way."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from swcl_cli import __version__
+from swcl_cli.errors import SwclError
+from swcl_cli.workspace.artefacts import METADATA_KEY, read_provenance
+
+
+def provenance(step: str, settings: Mapping[str, Any], inputs: Mapping[str, str], **more: Any) -> dict[str, Any]:
+    """Return what an artefact tells of itself: step, settings, versions, fingerprints of its inputs, and `more`."""
+    return {"step": step, "settings": dict(settings), "versions": versions(), "inputs": dict(inputs), **more}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that the bytes of a result can depend on."""
+    from importlib.metadata import version
+
+    names = ("torch", "timm", "numpy", "opencv-python-headless", "pillow", "scikit-learn")
+    return {"swcl": __version__, **{name: version(name) for name in names}}
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """List what makes results differ: `name: old -> new` of step, settings and inputs.
+
+    A setting that one of them lacks counts as its declared neutral value. One that this version does not know is a
+    difference, whatever its value.
+    """
+    from swcl_cli.settings import neutral_values
+
+    step = new.get("step")
+    changed = [] if old.get("step") == step else [f"step: {old.get('step')} -> {step}"]
+    neutral = neutral_values(str(step))
+    before, after = neutral | old.get("settings", {}), neutral | new.get("settings", {})
+    changed += _unlike(before, after, [] if changed else _unknown(str(step), before))
+    return changed + _unlike(old.get("inputs", {}), new.get("inputs", {}))
+
+
+def _unlike(before: Mapping[str, Any], after: Mapping[str, Any], unknown: Sequence[str] = ()) -> list[str]:
+    return [
+        f"{name}: {before[name]}, made by a newer version of swcl"
+        if name in unknown
+        else f"{name}: {before.get(name)} -> {after.get(name)}"
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name) or name in unknown
+    ]
+
+
+def _unknown(step: str, settings: Mapping[str, Any]) -> list[str]:
+    """List settings that the step does not have in this version; none of a step that it does not have either."""
+    from swcl_cli.settings import STEPS
+
+    return sorted(settings.keys() - STEPS[step].stored()) if step in STEPS else []
+
+
+def is_done(path: Path, provenance: Mapping[str, Any], fresh: bool) -> bool:
+    """Tell whether `path` is the finished result of just this work. Raises SwclError where it is that of other work."""
+    if fresh or not path.exists():
+        return False
+    changed = differences(read_provenance(path), provenance)
+    if changed:
+        named = "" if provenance["step"] == "train-labeler" else ", or take another --name"
+        raise SwclError(f"{path} was made differently ({'; '.join(changed)}). Start over with --fresh{named}.")
+    return True
+
+
+def require_own(path: Path, step: str) -> None:
+    """Raise SwclError where something lies at `path` that `step` did not make: it is neither replaced nor removed."""
+    if not os.path.lexists(path):
+        return
+    maker = _maker(path, step)
+    if maker != step:
+        made = f"was made by swcl {maker}" if maker else "was not made by swcl"
+        named = ", or take another --name" if step in ("pretrain", "finetune") else ""
+        raise SwclError(f"{path} {made}: swcl {step} does not replace it. Move it away{named}.")
+
+
+def _maker(path: Path, step: str) -> str | None:
+    """Tell which step made the file, or None; `step` where it is empty, or a parquet file that can't be read now."""
+    if not path.is_file():
+        return None
+    try:
+        made: Any = read_provenance(path)
+    except SwclError as error:
+        with open(path, "rb") as handle:
+            start = handle.read(8)
+            if not start or (path.suffix == ".parquet" and start[:4] == b"PAR1" and error.__cause__):
+                return step
+            made = _in_header(handle.read(min(int.from_bytes(start, "little"), path.stat().st_size)))
+    maker = made.get("step") if isinstance(made, dict) else None
+    return maker if isinstance(maker, str) else None
+
+
+def _in_header(header: bytes) -> Any:
+    """Read the provenance in the header of a safetensors file, which stands first: the end may be cut off."""
+    try:
+        return json.loads(json.loads(header)["__metadata__"][METADATA_KEY])
+    except (ValueError, TypeError, KeyError):
+        return None
