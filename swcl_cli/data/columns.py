@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
+from swcl_cli.catalogue.labels import LABELS, Label
+
 TEXT, FLAG, INTEGER, NUMBER = pa.string(), pa.bool_(), pa.int64(), pa.float64()
 LONG_TEXT = pa.large_string()  # in predictions: what pandas makes of text, and all files so far hold
 
@@ -76,23 +78,20 @@ PHOTOGRAPH = _columns(
     ("height", pa.int32()),
     ("checksum", INTEGER),  # of the prepared image file's bytes, CRC-32
 )
-LABELS = _all_null(
-    ("abnormal", FLAG),
-    ("dr_grade", pa.int8()),
-    ("dme_grade", pa.int8()),
-    ("glaucoma", FLAG),
-    ("mask_path", TEXT),
-    ("fov_path", TEXT),
-    ("lesion_mask_path", TEXT),
-    ("keywords", TEXT),
-    ("age", pa.int16()),
-    ("sex", TEXT),
-)
+ARROW = {"binary": FLAG, "grade": pa.int8(), "number": pa.int16(), "text": TEXT}  # by kind of label
+
+
+def label_columns(labels: Iterable[Label]) -> Columns:
+    """The columns of these labels: null where one is not known."""
+    return _all_null(*((label.name, ARROW[label.kind]) for label in labels))
+
+
+MASKS = _all_null(("mask_path", TEXT), ("fov_path", TEXT), ("lesion_mask_path", TEXT))
 SOURCE = _columns(
     ("source_path", TEXT),  # relative to the source
     ("source_hash", TEXT),  # SHA-256 of the source file's bytes
 )
-MANIFEST = PHOTOGRAPH + LABELS + SOURCE  # a row a photograph of data/DATASET/manifest.parquet
+MANIFEST = PHOTOGRAPH + label_columns(LABELS.values()) + MASKS + SOURCE  # a row a photograph of manifest.parquet
 
 SWAP = _columns(  # a row a patch of swap.parquet
     ("dataset", TEXT),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -11,13 +12,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from swcl_cli.catalogue.labels import LABELS, Label
 from swcl_cli.data.columns import MANIFEST
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import prep_command
-from swcl_cli.workspace import write_row_groups
+from swcl_cli.workspace import METADATA_KEY, read_provenance, write_row_groups
 
 SPLITS = ("train", "val", "test")
 ROWS_AT_ONCE = 2048  # a row group
+DESCRIBED = "labels"  # in the metadata
 EYES = ("left", "right", "unknown")
 
 
@@ -26,13 +29,59 @@ def order(split: str, image_id: str) -> tuple[int, bytes]:
     return SPLITS.index(split), image_id.encode()
 
 
-def write(path: Path, rows: Iterable[Mapping[str, Any]], provenance: Mapping[str, Any]) -> None:
-    """Write the rows, which come in the manifest's order, with ROWS_AT_ONCE in memory. Nullable columns may be missing.
+def write(
+    path: Path, rows: Iterable[Mapping[str, Any]], provenance: Mapping[str, Any], labels: Iterable[str] = LABELS
+) -> None:
+    """Write the rows, which come in the manifest's order; ROWS_AT_ONCE of them are in memory. Nullable columns may be
+    left out. labels: names of the label columns that the data set has, which the file's metadata describes.
 
-    Raises ValueError where a required value is missing, a split or eye has another name, a column is not in MANIFEST,
-    the rows are not in `order`, or an image_id stands twice in its split.
+    A file that says the same already stays as it is, whatever version wrote it: what was made from it remains so.
+    Raises ValueError where a required value is missing, a name is none of the allowed ones, a column is none of
+    MANIFEST, the rows are not in `order`, or an image_id is doubled in its split.
     """
-    write_row_groups(path, MANIFEST.schema, _tables(rows), provenance)
+    columns = [name for name in LABELS if name in set(labels)]
+    described = {**provenance, DESCRIBED: [_described(LABELS[name]) for name in columns]}
+    write_row_groups(path, MANIFEST.schema, _tables(rows), described, alike=_says_the_same)
+
+
+def _described(label: Label) -> dict[str, Any]:
+    return {"name": label.name, "kind": label.kind, "classes": label.classes, "of": label.of}
+
+
+def _says_the_same(path: Path, other: Path) -> bool:
+    """Tell whether two manifests agree in all values and in all that defines them, apart from the versions of programs."""
+    try:
+        if _defining(path) != _defining(other):
+            return False
+        with pq.ParquetFile(path) as before, pq.ParquetFile(other) as after:
+            if (
+                set(before.schema_arrow) != set(after.schema_arrow)
+                or before.metadata.num_rows != after.metadata.num_rows
+            ):
+                return False
+            batches = (file.iter_batches(ROWS_AT_ONCE, columns=MANIFEST.names) for file in (before, after))
+            return all(
+                left.select(MANIFEST.names).equals(right.select(MANIFEST.names))
+                for left, right in zip(*batches, strict=True)
+            )
+    except (pa.ArrowException, OSError, KeyError, ValueError):
+        return False
+
+
+def _defining(path: Path) -> dict[str, Any]:
+    provenance = json.loads(pq.read_schema(path).metadata[METADATA_KEY.encode()])
+    return {key: value for key, value in provenance.items() if key not in (DESCRIBED, "versions")}
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Read which label columns the manifest's data set has, in their order. Raises SwclError where the file is damaged.
+
+    An older file does not say: then all that it may have are named.
+    """
+    if not path.exists():
+        raise _missing(path)
+    described = read_provenance(path).get(DESCRIBED)
+    return list(LABELS.values()) if described is None else [LABELS[entry["name"]] for entry in described]
 
 
 def read(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -55,11 +104,15 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame
             )
         table = pq.read_table(path, columns=wanted)
     except FileNotFoundError:
-        raise SwclError(f"{path} is missing. Make it with: {prep_command(path.parent.name)}") from None
+        raise _missing(path) from None
     except (pa.ArrowException, OSError) as error:
         raise SwclError(f"{path} can't be read: {error}. Make it again with `swcl prep`.") from error
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
+
+
+def _missing(path: Path) -> SwclError:
+    return SwclError(f"{path} is missing. Make it with: {prep_command(path.parent.name)}")
 
 
 def _tables(rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:

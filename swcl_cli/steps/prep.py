@@ -91,7 +91,8 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         inputs |= {name: fingerprint(table) for name in ("labels", "split_file") if (table := getattr(settings, name))}
         facts = {"colour": colour, "counts": counts, "splits": split_fingerprint(found.good)}
         rows = rows_of(settings, source, download, found, outcomes)
-        manifest.write(path, rows, provenance("prep", settings.defining(), inputs, **facts))
+        labels = {name for names in download.label_names for name in names}
+        manifest.write(path, rows, provenance("prep", settings.defining(), inputs, **facts), labels)
     _summary(dataset, counts, colour, unchanged=fingerprint(path) == before)
     return path
 

@@ -25,7 +25,9 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     if not task.open:
         return task
     path = workspace.manifest(settings.data)
-    table = manifest.read(path, columns=[*task.heads, "mask_path"]).rename(columns={"mask_path": MASK})
+    labels = {label.name for label in manifest.read_labels(path)}
+    columns = [*(head for head in task.heads if head in labels), "mask_path"]
+    table = manifest.read(path, columns=columns).rename(columns={"mask_path": MASK})
     own = replace(task, name=task.called(settings.data), dataset=settings.data, open=False)
     chosen = _chosen(table, settings.heads, str(path))
     if chosen == [MASK]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,25 @@ if TYPE_CHECKING:
 METADATA_KEY = "swcl"
 
 
+Alike = Callable[[Path, Path], bool]
+
+
 @contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; it takes the final name only once it is complete and on the disk."""
+def atomic(path: Path, alike: Alike | None = None) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; it takes the final name only once it is complete and on the disk.
+
+    alike(path, new): whether an existing file says the same as the new one; then it stays as it is.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
         with open(partial, "rb") as handle:
             os.fsync(handle.fileno())
-        os.replace(partial, path)
+        if alike and path.exists() and alike(path, partial):
+            partial.unlink()
+        else:
+            os.replace(partial, path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -57,16 +66,22 @@ def write_parquet(path: Path, table: pa.Table, provenance: Mapping[str, Any]) ->
         pq.write_table(table.replace_schema_metadata(_metadata(provenance)), partial, compression="zstd")
 
 
-def write_row_groups(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], provenance: Mapping[str, Any]) -> None:
+def write_row_groups(
+    path: Path,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    provenance: Mapping[str, Any],
+    alike: Alike | None = None,
+) -> None:
     """Write a table that comes in parts, each a row group, so that it is never in memory as a whole.
 
-    Without dictionaries: in small parts they make the file larger and its reading slower.
+    Without dictionaries: in small parts they make the file larger and its reading slower. alike: see `atomic`.
     """
     import pyarrow.parquet as pq
 
     described = schema.with_metadata(_metadata(provenance))
     with (
-        atomic(path) as partial,
+        atomic(path, alike) as partial,
         pq.ParquetWriter(partial, described, compression="zstd", use_dictionary=False) as writer,
     ):
         for table in tables:

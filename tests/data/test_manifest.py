@@ -9,14 +9,16 @@ from unittest import mock
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from swcl_cli.catalogue.labels import LABELS
 from swcl_cli.data import manifest
 from swcl_cli.data.columns import MANIFEST
 from swcl_cli.errors import SwclError
-from swcl_cli.workspace import read_provenance
+from swcl_cli.workspace import read_provenance, write_parquet
 
 names = st.text(string.ascii_letters + string.digits + "_- äü\uff0c", min_size=1, max_size=8)
 optional = {
@@ -47,7 +49,45 @@ def test_what_is_written_is_read(tmp_path: Path, drawn: list[dict[str, Any]]) ->
     for name in ("split", "image_id", *optional):
         values = [None if value is pd.NA else value for value in read[name].tolist()]
         assert values == [values_of[name] for values_of in expected], name
-    assert read_provenance(path) == {"seed": 1}
+    provenance = read_provenance(path)
+    assert provenance.pop("labels") and provenance == {"seed": 1}
+
+
+def test_metadata_describe_the_labels_of_the_data_set(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    manifest.write(path, [row("1_left", dr_grade=3)], {}, ["sex", "dr_grade"])
+    assert read_provenance(path)["labels"] == [
+        {"name": "dr_grade", "kind": "grade", "classes": 5, "of": "photograph"},
+        {"name": "sex", "kind": "text", "classes": 0, "of": "patient"},
+    ]
+    assert [label.name for label in manifest.read_labels(path)] == ["dr_grade", "sex"]
+    older = tmp_path / "older.parquet"
+    write_parquet(older, pq.read_table(path), {"step": "prep"})
+    assert [label.name for label in manifest.read_labels(older)] == list(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "provenance", "stays"),
+    [
+        ([row("1"), row("2", age=7)], {"step": "prep", "versions": {"swcl": "9"}}, True),
+        ([row("1"), row("2", age=8)], {"step": "prep"}, False),
+        ([row("1")], {"step": "prep"}, False),
+        ([row("1"), row("2", age=7), row("3")], {"step": "prep"}, False),
+        ([row("1"), row("2", age=7)], {"step": "prep", "counts": {"empty": 1}}, False),
+    ],
+)
+def test_what_says_the_same_stays_as_it_is(
+    tmp_path: Path, rows: list[dict[str, Any]], provenance: dict[str, Any], stays: bool
+) -> None:
+    """Written by an earlier version: with other columns first, and no description of labels."""
+    path = tmp_path / "manifest.parquet"
+    manifest.write(path, [row("1"), row("2", age=7)], {"step": "prep"})
+    table = pq.read_table(path)
+    write_parquet(path, table.select(sorted(table.column_names)), {"step": "prep", "versions": {"swcl": "0"}})
+    before = path.read_bytes()
+    manifest.write(path, rows, provenance)
+    assert (path.read_bytes() == before) == stays
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_columns_and_types(tmp_path: Path) -> None:
