@@ -49,7 +49,7 @@ def _described(label: Label) -> dict[str, Any]:
 
 
 def _says_the_same(path: Path, other: Path) -> bool:
-    """Tell whether two manifests agree in all values and in all that defines them, apart from the versions of programs."""
+    """Tell whether two manifests agree in all values and in all that defines them, apart from versions of programs."""
     try:
         if _defining(path) != _defining(other):
             return False
