@@ -1,4 +1,4 @@
-"""Compute class activation maps, and the lesion probability made of them (paper III-B)."""
+"""Compute class activation maps, and the map of lesion probability from them (paper III-B)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 
 
 def class_activation_maps(features: Tensor, weight: Tensor) -> Tensor:
-    """M_c(i, j) = sum over k of w_ck f_k(i, j), without the classifier's bias (paper III-B; FACTS A7).
+    """Return M_c(i, j) = sum over k of w_ck f_k(i, j), without the classifier's bias (paper III-B; FACTS A7).
 
     features: (N, C, h, w) of the last convolution; weight: (K, C) of the linear classifier -> (N, K, h, w).
     """
@@ -16,9 +16,9 @@ def class_activation_maps(features: Tensor, weight: Tensor) -> Tensor:
 
 
 def abnormal_probability_map(features: Tensor, weight: Tensor, size: int) -> Tensor:
-    """Softmax over the two class maps, upsampled first (bilinear, align_corners) to `size` px (FACTS A7).
+    """Return the softmax over the two class maps, upsampled first (bilinear, align_corners) to `size` px (FACTS A7).
 
-    A softmax of two is a sigmoid of their difference, so one channel is upsampled, not two; in fp32.
+    A softmax of two is a sigmoid of their difference, so that a single channel is upsampled; in fp32.
     features: (N, C, h, w); weight: (2, C), row 1 = abnormal -> (N, size, size), 0 to 1.
     """
     with torch.autocast(features.device.type, enabled=False):

@@ -1,4 +1,4 @@
-"""DeepLabv3+ on a timm encoder (arXiv 1802.02611; paper IV-B; FACTS E6)."""
+"""Segment by DeepLabv3+ on a timm encoder (arXiv 1802.02611; paper IV-B; FACTS E6)."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ LOW_LEVEL_WIDTH = 48
 
 
 class DeepLabV3Plus(nn.Module):
-    """(N, 3, H, W) -> {name: logits (N, classes, H, W)}, one 1x1 classifier a head on the shared decoder.
+    """Segment images: (N, 3, H, W) -> {name: logits (N, classes, H, W)}, a 1x1 classifier per head on one decoder.
 
     encoder: from `create_encoder` or `load_encoder` with output_stride 8 or 16. Low-level features are stage 1's; a
     pre-activation network's last features pass its final norm. Trains with a batch of one.
@@ -41,7 +41,7 @@ class DeepLabV3Plus(nn.Module):
         }
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Stage 1's features, and the last ones. Without norm=True BiT would lose its final GroupNorm and ReLU."""
+        """Return the features of stage 1 and of the last stage. norm=True keeps BiT's final GroupNorm and ReLU."""
         shallow, deep = self.encoder.forward_intermediates(  # type: ignore[operator]
             images, indices=[1, 4], norm=True, intermediates_only=True
         )
@@ -49,7 +49,10 @@ class DeepLabV3Plus(nn.Module):
 
 
 class _Pooling(nn.Sequential):
-    """ASPP's image-level branch under torchvision's keys; a single 1 x 1 feature has no batch statistics to use."""
+    """Pool the whole image, as ASPP's branch with torchvision's keys, but without BatchNorm in training on one image.
+
+    A single 1 x 1 feature has no batch statistics.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         convolution = nn.Conv2d(inputs, outputs, 1, bias=False)

@@ -1,4 +1,4 @@
-"""Feature pyramid network on a timm encoder: another decoder of segmentation-models-pytorch."""
+"""Segment by a feature pyramid network on a timm encoder, with segmentation-models-pytorch's decoder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ STRIDE = 32  # the decoder adds maps of halved sizes, so that sides must be mult
 
 
 class Fpn(nn.Module):
-    """(N, 3, H, W) -> {name: logits (N, classes, H, W)}, one 1x1 classifier a head at stride 4, upsampled bilinearly.
+    """Segment images: (N, 3, H, W) -> {name: logits (N, classes, H, W)}.
 
-    encoder: from `create_encoder` or `load_encoder` at output stride 32; features come as in `Unet`.
+    Each head is a 1x1 classifier at stride 4, upsampled bilinearly. encoder: from `create_encoder` or `load_encoder` at
+    output stride 32; features come as in `Unet`.
     """
 
     def __init__(self, encoder: nn.Module, classes: Mapping[str, int]) -> None:

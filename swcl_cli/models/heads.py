@@ -1,4 +1,4 @@
-"""What stands on an encoder's pooled features (N, C)."""
+"""Define the heads on an encoder's pooled features (N, C)."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,14 @@ from torch import Tensor, nn
 
 
 class Projector(nn.Sequential):
-    """Linear(C, C), ReLU, Linear(C, width): (N, C) -> (N, width), not of unit length yet (paper IV-B)."""
+    """Project features: Linear(C, C), ReLU, Linear(C, width), (N, C) -> (N, width), not of unit length (paper IV-B)."""
 
     def __init__(self, channels: int, width: int = 128) -> None:
         super().__init__(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, width))
 
 
 class JointHeads(nn.Module):
-    """One linear classifier a label, all on the same features: (N, C) -> {name: (N, classes)} (FACTS E12)."""
+    """Classify features by a linear classifier for each label: (N, C) -> {name: (N, classes)} (FACTS E12)."""
 
     def __init__(self, channels: int, classes: Mapping[str, int]) -> None:
         super().__init__()

@@ -1,25 +1,25 @@
-"""Heads of the methods with a teacher, on an encoder's pooled features (N, C) (FACTS D1)."""
+"""Define the heads of the methods with a teacher, on an encoder's pooled features (N, C) (FACTS D1)."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear, normalize
 
-EMBEDDING = 256  # width of what the losses compare
+EMBEDDING = 256  # width of the vectors that the losses compare
 
 
 class StandardisedLinear(nn.Linear):
-    """A linear layer that uses its weights less the mean of their row, over its deviation (arXiv 1903.10520)."""
+    """Apply a linear layer with standardised weights: rows less their mean, over their deviation (arXiv 1903.10520)."""
 
     def forward(self, input: Tensor) -> Tensor:
         return linear(input, layer_norm(self.weight, (self.in_features,), eps=1e-8), self.bias)
 
 
 class BatchFreeMLP(nn.Sequential):
-    """Linear(C, 4096), GroupNorm(16), ReLU, Linear(4096, 256), weights standardised: BYOL's projector and predictor.
+    """Project or predict for BYOL: Linear(C, 4096), GroupNorm(16), ReLU, Linear(4096, 256), weights standardised.
 
-    With BatchNorm in these layers each prediction would depend on the other images of its batch, and it was long held
-    that this alone keeps BYOL from collapsing. It does not (arXiv 2010.10241): group statistics and standardised
-    weights serve as well, and leave the loss a mean over images that several processes can share exactly.
+    With BatchNorm in these layers each prediction would depend on the other images of its batch, and it was long
+    believed that this alone keeps BYOL from collapsing. It does not (arXiv 2010.10241): group statistics and
+    standardised weights serve as well, and leave the loss a mean over images that several processes can share exactly.
     """
 
     def __init__(self, channels: int, hidden: int = 4096, width: int = EMBEDDING) -> None:
@@ -32,7 +32,7 @@ class BatchFreeMLP(nn.Sequential):
 
 
 class Bottleneck(nn.Sequential):
-    """Linear(C, 2048), GELU, Linear(2048, 2048), GELU, Linear(2048, 256): DINO's head before its last layer."""
+    """Project for DINO, before its last layer: Linear(C, 2048), GELU, Linear(2048, 2048), GELU, Linear(2048, 256)."""
 
     def __init__(self, channels: int, hidden: int = 2048, width: int = EMBEDDING) -> None:
         super().__init__(
@@ -45,7 +45,7 @@ class Bottleneck(nn.Sequential):
 
 
 class Prototypes(nn.Linear):
-    """DINO's last layer: (N, width), rows of unit length -> (N, classes), the cosine with each class's weights.
+    """Apply DINO's last layer: rows of unit length (N, width) -> the cosine with each class's weights (N, classes).
 
     That is a weight-normalised linear layer without bias whose gain is fixed at 1. In fp32 also under autocast: bf16
     has two digits, and the teacher's temperature is 0.04.

@@ -1,4 +1,4 @@
-"""U-Net on a timm encoder: the decoder of segmentation-models-pytorch, the other choice beside DeepLabv3+."""
+"""Segment by a U-Net on a timm encoder, with segmentation-models-pytorch's decoder, instead of DeepLabv3+."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WIDTHS = (256, 128, 64, 32, 16)
 
 
 class Unet(nn.Module):
-    """(N, 3, H, W) -> {name: logits (N, classes, H, W)}, one 3x3 classifier a head on the shared decoder.
+    """Segment images: (N, 3, H, W) -> {name: logits (N, classes, H, W)}, a 3x3 classifier per head on one decoder.
 
     encoder: from `create_encoder` or `load_encoder` at output stride 32. Its features reach the decoder through
     `forward_intermediates(norm=True)`: the library's own encoders drop BiT's final norm (FACTS E6).

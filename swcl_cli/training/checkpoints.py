@@ -1,4 +1,4 @@
-"""The resume state of a run: everything that the next step depends on, as one safetensors file."""
+"""Save and load the resume state of a run: all that the next step depends on, in a safetensors file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from swcl_cli.workspace import differences, read_provenance, write_safetensors
 
 @dataclass
 class TrainState:
-    """What a run is made of. `notes` holds numbers (best value so far), `kept` tensors (best weights so far)."""
+    """Hold the state of a run. `notes` holds numbers (best value so far), `kept` tensors (best weights so far)."""
 
     module: nn.Module
     optimizer: Optimizer
@@ -28,7 +28,7 @@ class TrainState:
 
 
 def save_state(path: Path, state: TrainState, work: Mapping[str, Any]) -> None:
-    """Writes the state after `state.step` steps of `work` (its provenance), and the number of threads."""
+    """Write the state after `state.step` steps of `work` (its provenance), and the number of threads."""
     tensors = {f"module.{name}": tensor for name, tensor in state.module.state_dict().items()}
     tensors |= {f"kept.{name}": tensor for name, tensor in state.kept.items()}
     for number, values in state.optimizer.state_dict()["state"].items():
@@ -38,7 +38,7 @@ def save_state(path: Path, state: TrainState, work: Mapping[str, Any]) -> None:
 
 
 def load_state(path: Path, state: TrainState, work: Mapping[str, Any]) -> None:
-    """Puts the saved state back, thread count included. Raises SwclError where it belongs to other work."""
+    """Load the saved state, thread count included. Raises SwclError where it belongs to other work."""
     saved = read_provenance(path)
     changed = differences(saved, work)
     if changed:
@@ -57,7 +57,7 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Per-weight state takes its weight's memory format again: the file holds contiguous tensors only."""
+    """Load the optimiser's state, in each weight's memory format: the file holds contiguous tensors only."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     states: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():

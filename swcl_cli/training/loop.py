@@ -1,4 +1,4 @@
-"""The one training loop: a generator that yields steps. The caller owns validation, checkpoints, logs and progress."""
+"""Train by a generator that yields steps. The caller owns validation, checkpoints, logs and progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from swcl_cli.errors import Diverged, SwclError
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step, done. `index` counts from 0; `waited` and `took` are seconds."""
+    """Record an optimiser step. `index` counts from 0; `waited` (for data) and `took` (in all) are seconds."""
 
     index: int
     loss: float
@@ -31,7 +31,7 @@ class Step:
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weights decay; norms and biases (all that has one dimension) do not (FACTS B6, C7)."""
+    """Group parameters by decay: weights have it; norms and biases, of one dimension, have none (FACTS B6, C7)."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
@@ -49,11 +49,11 @@ def training_steps(
     first: int = 0,
     to_save_memory: str = "a smaller batch",
 ) -> Iterator[Step]:
-    """Yields after each optimiser step, so that the caller may save between any two.
+    """Train, and yield after each optimiser step, so that the caller may save between any two.
 
     objective(batch) returns (loss, metrics); `batches` yields, for each step from `first`, its micro-batches, whose
-    mean loss is minimised; of several processes the mean, too. What draws inside the network is keyed by (seed, step,
-    rank). Raises SwclError, before the weights change, where loss or gradient is not finite, or memory runs out.
+    mean loss is minimised; over several processes, too. Draws inside the network are keyed by (seed, step, rank).
+    Raises SwclError, before the weights change, where loss or gradient is not finite, or memory runs out.
     """
     iterator = iter(batches)
     index = first
@@ -70,7 +70,7 @@ def training_steps(
         objective.train()
         optimizer.zero_grad(set_to_none=True)
         totals: dict[str, float] = {}
-        with _memory_told(index, to_save_memory):
+        with _explaining_memory(index, to_save_memory):
             for batch in micro_batches:
                 loss, metrics = objective(fabric.to_device(batch))
                 _require_finite("loss", measured := _means(fabric, {"loss": loss, **metrics}), index, rate)
@@ -86,7 +86,7 @@ def training_steps(
 
 
 def _means(fabric: Fabric, values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Means over the processes, of all values in one message."""
+    """Average all values over the processes, in a single message."""
     joined = torch.stack([value.detach().float() for value in values.values()])
     return dict(zip(values, fabric.all_reduce(joined, reduce_op="mean").tolist(), strict=True))  # type: ignore[union-attr]
 
@@ -100,7 +100,8 @@ def _require_finite(name: str, measured: Mapping[str, float], index: int, rate: 
 
 
 @contextmanager
-def _memory_told(index: int, to_save_memory: str) -> Iterator[None]:
+def _explaining_memory(index: int, to_save_memory: str) -> Iterator[None]:
+    """Turn an error of too little memory into one that names the step and a remedy."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""A k-nearest-neighbour probe of an encoder in training: what it tells apart so far, without a head."""
+"""Probe an encoder in training by its k nearest neighbours, to show without a head what it has learnt so far."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SEED = 0  # not the training's: all runs are probed with the same photographs
 
 
 class _WholeViews(Dataset[View]):
-    """(0, item) -> the whole photograph at the encoder's input size, its central square: float32 (3, S, S)."""
+    """Make the view of a whole photograph's central square at the encoder's input size: (0, item) -> (3, S, S)."""
 
     def __init__(self, photographs: Photographs, size: int, mean: Colour, std: Colour) -> None:
         self.photographs, self.size, self.mean, self.std = photographs, size, mean, std
@@ -45,10 +45,10 @@ class _WholeViews(Dataset[View]):
 
 @dataclass(frozen=True)
 class Probe:
-    """Photographs of the train split vote on those of the val split; `positive` (N,) are all rows, train first.
+    """Let photographs of the train split vote on those of the val split; `positive` (N,) has all rows, train first.
 
-    Where an encoder trains on patches of the same photographs, as SWCL does on ODIR's, this shows its course, and is no
-    score of what it would do on others.
+    Where an encoder trains on patches of the same photographs, as SWCL does on ODIR's, this shows the course of the
+    training, but does not score the encoder on new photographs.
     """
 
     views: Dataset[View]
@@ -59,7 +59,7 @@ class Probe:
 
     @classmethod
     def of(cls, workspace: Workspace, dataset: str, image_size: int, mean: Colour, std: Colour) -> Probe:
-        """Reads the manifest. Raises SwclError where the set is not prepared, or train or val lacks a class."""
+        """Read a data set's manifest. Raises SwclError where it is not prepared, or train or val lacks a class."""
         path = manifest_of(workspace, dataset)
         table = manifest.read(path, columns=["split", "patient_id", "path", "checksum", *PROBED])
         label = next((name for name in PROBED if table[name].notna().any()), None)
@@ -77,9 +77,9 @@ class Probe:
         )
 
     def measure(self, fabric: Fabric, encoder: nn.Module, workers: int) -> dict[str, float]:
-        """AUC of the votes, with its 95 % interval over patients: NaN where an embedding is not finite.
+        """Return the AUC of the votes with its 95 % interval over patients; NaN where an embedding is not finite.
 
-        The encoder comes back as it was, batch statistics and modes included, and no generator is advanced.
+        The encoder is not changed, batch statistics and modes included, and no generator is advanced.
         """
         embeddings = self._embed(fabric, encoder, workers)
         score = knn_scores(embeddings[: self.bank], self.positive[: self.bank], embeddings[self.bank :])
@@ -103,7 +103,7 @@ class Probe:
 
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode; afterwards each part is again in the mode that it was in."""
+    """Switch to evaluation mode in this context; afterwards each part is again in its earlier mode."""
     training = [part for part in module.modules() if part.training]
     module.eval()
     try:
@@ -114,7 +114,7 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def _some(rows: pd.DataFrame, dataset: str, split: str, label: str) -> Any:
-    """At most MOST rows of a split, drawn by its key alone."""
+    """Draw at most MOST rows of a split, by the split's key alone."""
     positives = int(_positive(rows, label).sum())
     if positives in (0, len(rows)):
         raise SwclError(

@@ -1,4 +1,4 @@
-"""Initial weights of any origin: random, pretrained by others, our files and theirs. Never random by mistake."""
+"""Load initial weights of any origin: random, pretrained by others, our files and theirs. Never random by mistake."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["Initial", "Labeler", "initialise", "read_labeler"]
 
 @dataclass(frozen=True)
 class Initial:
-    """An encoder before training, and what a consumer has to know of it."""
+    """Hold an encoder before training, with its colour constants, input size and origin."""
 
     encoder: nn.Module
     architecture: str
     mean: Colour
     std: Colour
-    image_size: int | None  # px of the views that it was trained on; None where its origin does not tell
-    source: str  # what reports call it
+    image_size: int | None  # px of the views that it was trained on; None where its origin does not say
+    source: str  # its name in reports
     inputs: dict[str, str]  # {"init": fingerprint or tag}; of random weights {}
-    told: str  # one line for the user: which weights arrived, and what was left aside
+    told: str  # a line for the user: which weights were loaded, and which were left aside
 
 
 def initialise(
@@ -41,10 +41,10 @@ def initialise(
     output_stride: int = 32,
     workspace: Path = Path("."),
 ) -> Initial:
-    """`random`, `imagenet`, `bit-m`, or a file here or in the workspace, of ours or of another layout (FACTS 4).
+    """Load `random`, `imagenet`, `bit-m`, or a file here or in the workspace, of ours or of another layout (FACTS 4).
 
     Colour constants come with our files and the authors'; else they are those that `colours` names. Raises SwclError
-    where a weight of the encoder does not arrive, or `architecture` asks for another one.
+    where a weight of the encoder is missing, or `architecture` is another one.
     """
     if source == "random":
         architecture = architecture or DEFAULT
@@ -52,13 +52,13 @@ def initialise(
         told = f"random weights of {architecture}, seed {seed}"
         return Initial(encoder, architecture, *colour.constants(colours), None, source, {}, told)
     if source in TAGS:
-        found = origins.of_tag(source, architecture)
+        origin = origins.of_tag(source, architecture)
     else:
-        found = origins.of_file(origins.find(source, workspace), architecture)
-    encoder = create_encoder(found.architecture, seed, output_stride)
-    load_weights(encoder, found.encoder, found.origin)
-    weights = sum(not key.endswith(layouts.COUNTER) for key in found.encoder)
-    aside = f"; left aside: {listed(found.aside)}" if found.aside else ""
-    told = f"{weights} of {weights} weights of {found.architecture} from {found.origin}{aside}"
-    mean, std = found.colours or colour.constants(colours)
-    return Initial(encoder, found.architecture, mean, std, found.image_size, found.name, {"init": found.mark}, told)
+        origin = origins.of_file(origins.find(source, workspace), architecture)
+    encoder = create_encoder(origin.architecture, seed, output_stride)
+    load_weights(encoder, origin.encoder, origin.origin)
+    weights = sum(not key.endswith(layouts.COUNTER) for key in origin.encoder)
+    aside = f"; left aside: {listed(origin.aside)}" if origin.aside else ""
+    told = f"{weights} of {weights} weights of {origin.architecture} from {origin.origin}{aside}"
+    mean, std = origin.colours or colour.constants(colours)
+    return Initial(encoder, origin.architecture, mean, std, origin.image_size, origin.name, {"init": origin.mark}, told)

@@ -1,4 +1,4 @@
-"""The labeler's file, ours or the authors'."""
+"""Read a labeler's file, ours or the authors'."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ RELEASED_CLASSIFIER = "out.classification.0."  # -> fc.
 
 @dataclass(frozen=True)
 class Labeler:
-    """A normal/abnormal classifier, and what a consumer has to know of it."""
+    """Hold a normal/abnormal classifier, with its colour constants, input size and data sets."""
 
     network: nn.Module
     architecture: str
     image_size: int  # px, of the shorter side of its photographs
     mean: Colour
     std: Colour
-    labelled: list[str] | None  # data sets that it was trained on; None where the file does not tell
+    labelled: list[str] | None  # data sets that it was trained on; None where the file does not say
     unlabelled: list[str] | None
 
 
 def read_labeler(path: Path) -> Labeler:
-    """labeler.safetensors, or the authors' pytorch_model.bin (FACTS 4), whose constants are in the released order.
+    """Read labeler.safetensors, or the authors' pytorch_model.bin (FACTS 4), with constants in the released order.
 
-    Raises SwclError where the file holds no labeler, one of another architecture, or one of other classes.
+    Raises SwclError where the file holds no labeler, or a labeler of another architecture or with other classes.
     """
     provenance, tensors = our_provenance(path), read_tensors(path)
     if provenance is None:
@@ -44,9 +44,14 @@ def read_labeler(path: Path) -> Labeler:
         raise SwclError(f"{path} holds no labeler. Labelers are made by: swcl train-labeler")
     described, settings = provenance["labeler"], provenance["settings"]
     return Labeler(
-        _network(path, tensors, described["architecture"]), described["architecture"], described["image_size"],
-        tuple(described["mean"]), tuple(described["std"]), settings["labelled"], settings["unlabelled"],
-    )  # fmt: skip
+        _network(path, tensors, described["architecture"]),
+        described["architecture"],
+        described["image_size"],
+        tuple(described["mean"]),
+        tuple(described["std"]),
+        settings["labelled"],
+        settings["unlabelled"],
+    )
 
 
 def _released(path: Path, tensors: dict[str, Tensor]) -> Labeler:

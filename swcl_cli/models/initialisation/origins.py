@@ -1,4 +1,4 @@
-"""Where an encoder's weights come from: a pretrained tag, a file of ours, a file of others."""
+"""Find and read an encoder's weights: of a pretrained tag, of a file of ours, or of others."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from swcl_cli.workspace import fingerprint
 
 @dataclass(frozen=True)
 class Found:
-    """An encoder's weights under timm's keys, not yet checked against the network, and what their origin tells."""
+    """Hold an encoder's weights under timm's keys, not yet checked against the network, and facts of their origin."""
 
     encoder: dict[str, Tensor]
     aside: list[str]  # keys of heads
     architecture: str
     origin: str  # tag or path
     name: str  # for reports
-    mark: str  # what provenance keeps: tag or fingerprint
+    mark: str  # tag or fingerprint, for provenance
     colours: tuple[Colour, Colour] | None = None
     image_size: int | None = None
 
 
-@lru_cache(maxsize=1)  # each seed of a run asks again, and the hub is asked each time whether its file changed
+@lru_cache(maxsize=1)  # each seed of a run loads again, and each time timm asks the hub whether its file changed
 def of_tag(source: str, asked: str | None) -> Found:
-    """`imagenet` or `bit-m`. Raises SwclError where there are no such weights, or they can't be downloaded."""
+    """Load `imagenet` or `bit-m`. Raises SwclError where there are no such weights, or they can't be downloaded."""
     architecture, tag = tags.choose(source, asked)
     layout = layouts.sort_out(tags.download(source, tag), tag)
     return Found(layout.encoder, layout.heads, architecture, tag, source, tag)
 
 
 def find(source: str, workspace: Path) -> Path:
-    """The file as it is named, or so named in the workspace. Raises SwclError where there is none."""
+    """Find a file by its path, here or in the workspace. Raises UsageError, with similar names, where there is none."""
     for place in (Path(source), workspace / source):
         if place.exists():
             return place
@@ -53,23 +53,23 @@ def find(source: str, workspace: Path) -> Path:
     words = ("random", *TAGS, "bit-s")
     files = sorted(path.name for path in workspace.glob("*.safetensors"))
     close = get_close_matches(source, [*words, *files], n=1)
-    meant = f" Did you mean {close[0]}?" if close else ""
+    hint = f" Did you mean {close[0]}?" if close else ""
     raise UsageError(
-        f"--init {source}: no such file here or in {workspace}, and none of {', '.join(words)}.{meant} "
+        f"--init {source}: no such file here or in {workspace}, and none of {', '.join(words)}.{hint} "
         f"Files end in {', '.join(KINDS)}; swcl pretrain makes one."
     )
 
 
 def of_file(path: Path, asked: str | None) -> Found:
-    """Raises SwclError where the file holds no encoder that is known here, or another one than was asked for."""
-    found = _ours(path) or _foreign(path, asked)
-    if asked not in (None, found.architecture):
-        raise UsageError(f"{path} holds a {found.architecture}, not the --architecture {asked}.")
-    return found
+    """Read the encoder of a file. Raises SwclError where it holds no known encoder, or not this architecture."""
+    origin = _ours(path) or _foreign(path, asked)
+    if asked not in (None, origin.architecture):
+        raise UsageError(f"{path} holds a {origin.architecture}, not the --architecture {asked}.")
+    return origin
 
 
 def _ours(path: Path) -> Found | None:
-    """An encoder, a labeler, or a fine-tuned network, of which the encoder is taken."""
+    """Read the encoder of our own file: of an encoder, a labeler, or a fine-tuned network; None for others' files."""
     provenance = our_provenance(path)
     if provenance is None:
         return None
@@ -84,9 +84,15 @@ def _ours(path: Path) -> Found | None:
     }[kind]
     encoder = {key.removeprefix(layouts.PREFIX): tensor for key, tensor in tensors.items() if key not in heads}
     return Found(
-        encoder, heads, described["architecture"], str(path), path.stem, fingerprint(path),
-        (tuple(described["mean"]), tuple(described["std"])), described.get("image_size", described.get("crop")),
-    )  # fmt: skip
+        encoder,
+        heads,
+        described["architecture"],
+        str(path),
+        path.stem,
+        fingerprint(path),
+        (tuple(described["mean"]), tuple(described["std"])),
+        described.get("image_size", described.get("crop")),
+    )
 
 
 def _foreign(path: Path, asked: str | None) -> Found:

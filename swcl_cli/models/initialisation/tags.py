@@ -1,4 +1,4 @@
-"""Pretrained weights that timm downloads, by the paper's names."""
+"""Download pretrained weights by timm, under the paper's names."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ MOST_REASON = 140  # characters
 
 
 def choose(source: str, architecture: str | None) -> tuple[str, str]:
-    """Architecture and timm tag; by default the first one. Raises UsageError where there are no such weights."""
-    known = TAGS[source]
-    chosen = architecture or next(iter(known))
-    if chosen not in known:
+    """Choose architecture and timm tag; by default the first. Raises UsageError where there are no such weights."""
+    tags = TAGS[source]
+    chosen = architecture or next(iter(tags))
+    if chosen not in tags:
         hint = " BiT trained on ImageNet alone is BiT-S: pass its .npz file." if source == "imagenet" else ""
-        raise UsageError(f"--init {source} has no weights of {chosen}, only of {', '.join(known)}.{hint}")
-    return chosen, f"{chosen}.{known[chosen]}"
+        raise UsageError(f"--init {source} has no weights of {chosen}, only of {', '.join(tags)}.{hint}")
+    return chosen, f"{chosen}.{tags[chosen]}"
 
 
 def download(source: str, tag: str) -> dict[str, Tensor]:
-    """The whole network's weights, from timm's cache or the network. timm loads strictly only with its classifier.
+    """Download the whole network's weights, or take them from timm's cache. Raises SwclError where neither works.
 
-    Raises SwclError where they can't be had.
+    The classifier comes with them, since without it timm does not check that all weights are there.
     """
     try:
         with keyed_weights(0, "overwritten"):

@@ -1,4 +1,4 @@
-"""Weight files of any origin -> tensors. Nothing in them is ever run."""
+"""Read the tensors of weight files of any origin. No code in them is ever run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NESTED = ("state_dict", "model")  # where training scripts put the weights besid
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The named tensors of a file, as they are in it; of a pickle, those of the state dict inside.
+    """Read the named tensors of a file as they are; of a pickle, those of the state dict inside.
 
     Raises SwclError where the file is missing, empty, a folder, damaged, of another kind, or a pickle that holds more
     than weights.
@@ -43,7 +43,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def our_provenance(path: Path) -> dict[str, Any] | None:
-    """The provenance of a file of ours; None of another one. Raises SwclError as `read_tensors` does."""
+    """Read the provenance of a file of ours; None for others' files. Raises SwclError as `read_tensors` does."""
     _check(path)
     if path.suffix != ".safetensors":
         return None
@@ -75,18 +75,18 @@ def _load(path: Path) -> Any:
 
 
 def _load_npz(path: Path) -> dict[str, Tensor]:
-    """Kernels are turned from TensorFlow's (height, width, in, out) to torch's (out, in, height, width)."""
+    """Read an .npz file; kernels are turned from TensorFlow's (height, width, in, out) to torch's (out, in, ...)."""
     with np.load(path, allow_pickle=False) as arrays:
         loaded = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     return {name: array.permute(3, 2, 0, 1) if array.ndim == 4 else array for name, array in loaded.items()}
 
 
 def _state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
-    """The state dict itself: out of its nest, without the `module.` that torch's data parallelism puts before."""
+    """Return the state dict inside a training script's file, without the prefix `module.` of data parallelism."""
     for name in NESTED:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping):
             loaded = loaded[name]
-    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(one, Tensor) for one in loaded.values()):
+    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise SwclError(f"{path} holds no state dict: names and their tensors were expected.")
     parallel = all(key.startswith("module.") for key in loaded)
     return {key.removeprefix("module.") if parallel else key: tensor for key, tensor in loaded.items()}
