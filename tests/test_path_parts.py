@@ -56,7 +56,7 @@ def test_each_setting_refuses_them_from_the_command_line_and_from_presets(
         resolve(STEPS[step], needed, str(preset))
 
 
-@pytest.mark.parametrize("name", [*(set(ROWS["prep"]) - {"folder"}), "ODIR", *ARTEFACTS])
+@pytest.mark.parametrize("name", [*(name for name in ROWS["prep"] if name != "folder"), "ODIR", *ARTEFACTS])
 def test_no_own_set_takes_the_name_of_another(name: str) -> None:
     with pytest.raises(UsageError, match=f"^name: {name} is the name of a public data set or another artefact"):
         resolve(STEPS["prep"], {"dataset": "folder", "name": name})
