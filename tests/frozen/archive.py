@@ -30,11 +30,12 @@ def pack(root: Path) -> None:
             archive.addfile(member, io.BytesIO(data))
 
 
-def unpack(root: Path) -> None:
-    """Write the files again, each as it was."""
+def unpack(root: Path, besides: tuple[str, ...] = ()) -> None:
+    """Write the files again, each as it was, but for those whose names begin with `besides`."""
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(root, filter="data")
-        for member in archive:
+        members = [member for member in archive if not member.name.startswith(besides)]
+        archive.extractall(root, members, filter="data")
+        for member in members:
             os.utime(root / member.name, ns=(0, int(member.pax_headers[TIME])))
     for path in root.rglob(f"*{WEIGHTS}"):
         data = path.read_bytes()
