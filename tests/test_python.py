@@ -68,7 +68,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "named", [*(getattr(swcl_cli, name) for name in swcl_cli.__all__), predictor.Predictor.__call__], ids=str
+    "named",
+    [*(getattr(swcl_cli, name) for name in swcl_cli.__all__), predictor.Predictor.__call__],
+    ids=[*swcl_cli.__all__, "predictor"],
 )
 def test_examples_run(named: object, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workspace)
