@@ -1,4 +1,4 @@
-"""swcl: semi-weakly supervised contrastive representations of retinal photographs (Yap and Ng, arXiv 2108.02122).
+"""Learn semi-weakly supervised contrastive representations of retinal photographs (Yap and Ng, arXiv 2108.02122).
 
 From Python: `load_model` to ask a fine-tuned model about photographs, `load_encoder` to embed them, `read_manifest` for
 the table of a prepared data set. Nothing heavy is imported before one of them is used.

@@ -101,7 +101,7 @@ class Problem:
 class Download:
     """Collect the photographs and problems of a raw download, as its label files describe it.
 
-    `published`: images of each split that the publication counts; `found`: labelled images of each split in this
+    `published`: images of each split that the publication counts; `labelled`: labelled images of each split in this
     download, dropped ones too. `draw_validation`: no validation split is published, so a fifth of `train` becomes it.
     `mask_kind`: what the masks show, a key of preparation/masks.py. `square`: photographs are resized to squares.
     `drop_disagreeing`: photographs with equal pixels and different labels are left out.
@@ -114,7 +114,7 @@ class Download:
     square: bool = False
     drop_disagreeing: bool = False
     photographs: list[Photograph] = field(default_factory=list)
-    found: Counter[str] = field(default_factory=Counter)
+    labelled: Counter[str] = field(default_factory=Counter)
     label_files: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     label_names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)  # each once, in memory
@@ -137,12 +137,12 @@ class Download:
     def add(self, photograph: Photograph) -> None:
         """Add a labelled photograph. Its labels become a `LabelRow`: a dictionary each would cost too much memory."""
         names = self.label_names.setdefault(names := tuple(photograph.labels), names)
-        self.found[photograph.split] += 1
+        self.labelled[photograph.split] += 1
         self.photographs.append(replace(photograph, labels=LabelRow(names, tuple(photograph.labels.values()))))
 
     def drop(self, split: str, path: str, reason: str) -> None:
         """Leave a labelled photograph out: count it, and record a problem with this reason."""
-        self.found[split] += 1
+        self.labelled[split] += 1
         self.problem(path, DROPPED, reason)
 
     def without_mask(self, split: str, path: str, mask: str) -> bool:
@@ -153,7 +153,7 @@ class Download:
         if split == "test":
             self.problem(path, NO_MASK, f"{mask} is missing: it can't be tested on")
             return True
-        self.found[split] += 1
+        self.labelled[split] += 1
         self.problem(path, NO_LABEL, f"{mask} is missing")
         return False
 

@@ -18,24 +18,24 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Count the pixels of each image: true positives (`hits`), false, missed, and true negatives (`left`)."""
+    """Count the true and false, positive and negative pixels of each image."""
 
-    hits: Counts
-    false: Counts
-    missed: Counts
-    left: Counts
+    true_positives: Counts
+    false_positives: Counts
+    false_negatives: Counts
+    true_negatives: Counts
 
     @classmethod
     def of(cls, histograms: Histograms) -> Outcomes:
         """Count the pixels of histograms, with log odds above 0 as positive."""
-        predicted, positive, negative = histograms.found, histograms.positive, histograms.negative
+        predicted, positive, negative = histograms.predicted, histograms.positive, histograms.negative
         cells = ((predicted, positive), (predicted, negative), (~predicted, positive), (~predicted, negative))
         return cls(*(pixels[:, bins].sum(axis=1) for bins, pixels in cells))
 
     @property
     def f1(self) -> Numbers:
         """Return 2 TP / (2 TP + FP + FN) of each image, its Dice; 1 where neither mask nor answer has any pixel."""
-        return _f1(self.hits, self.false, self.missed)
+        return _f1(self.true_positives, self.false_positives, self.false_negatives)
 
 
 def pixel_measures(structures: Mapping[str, tuple[Histograms, float]], suffix: str = "") -> dict[str, Measure]:
@@ -81,13 +81,15 @@ def _of_structure(name: str, histograms: Histograms, exact_auc: float) -> dict[s
     return {
         "f1": Measure(partial(share, pixels.f1)),
         "f1_pooled": Measure(
-            lambda weights: _f1(weights @ pixels.hits, weights @ pixels.false, weights @ pixels.missed)
+            lambda weights: _f1(
+                weights @ pixels.true_positives, weights @ pixels.false_positives, weights @ pixels.false_negatives
+            )
         ),
         "auc": Measure(
             lambda weights: _auc(positive, negative, weights) + off, everywhere if positive.any() else nowhere
         ),
-        "sensitivity": Measure(partial(_rate, pixels.hits, pixels.missed), nowhere),
-        "specificity": Measure(partial(_rate, pixels.left, pixels.false), everywhere),
+        "sensitivity": Measure(partial(_rate, pixels.true_positives, pixels.false_negatives), nowhere),
+        "specificity": Measure(partial(_rate, pixels.true_negatives, pixels.false_positives), everywhere),
     }
 
 
@@ -99,6 +101,8 @@ def _rate(right: Counts, wrong: Counts, weights: Weights) -> Values:
     return ratio(weights @ right, weights @ (right + wrong))
 
 
-def _f1(hits: NDArray[np.generic], false: NDArray[np.generic], missed: NDArray[np.generic]) -> Numbers:
-    whole = 2 * hits + false + missed  # type: ignore[operator]
-    return np.where(whole > 0, 2 * hits / np.maximum(whole, 1), 1.0)  # type: ignore[operator]
+def _f1(
+    true_positives: NDArray[np.generic], false_positives: NDArray[np.generic], false_negatives: NDArray[np.generic]
+) -> Numbers:
+    whole = 2 * true_positives + false_positives + false_negatives  # type: ignore[operator]
+    return np.where(whole > 0, 2 * true_positives / np.maximum(whole, 1), 1.0)  # type: ignore[operator]

@@ -29,7 +29,7 @@ class Histograms:
     negative: Counts
 
     @property
-    def found(self) -> NDArray[np.bool_]:
+    def predicted(self) -> NDArray[np.bool_]:
         """Return which bins (B,) hold the pixels that the network takes for the structure: log odds above 0."""
         return self.bound > 0
 

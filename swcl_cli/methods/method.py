@@ -61,5 +61,5 @@ def initial_encoder(settings: PretrainSettings, workspace: Workspace) -> Initial
     initial = initialise(
         settings.init, settings.architecture, colours=settings.colours, seed=settings.seed, workspace=workspace.root
     )
-    console.say(initial.told)
+    console.say(initial.summary)
     return initial

@@ -1,4 +1,4 @@
-"""Encoders and the labeler: timm's networks under timm's own keys."""
+"""Create, load and save encoders and labelers: timm's networks under timm's own keys."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,16 +21,17 @@ MOST_LISTED = 8  # keys in a message
 
 @contextmanager
 def keyed_weights(seed: int, purpose: str) -> Iterator[None]:
-    """Modules made inside draw their initial weights by (seed, purpose); torch's own generator is left as it was."""
+    """Draw the initial weights of modules made inside by (seed, purpose); torch's own generator is restored."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(chance.torch_seed(seed, purpose))
         yield
 
 
 def create_encoder(architecture: str, seed: int = 0, output_stride: int = 32) -> nn.Module:
-    """A timm network without classifier, (N, 3, H, W) -> (N, channels); `forward_features` gives (N, channels, h, w).
+    """Create a timm network without classifier: (N, 3, H, W) -> (N, channels).
 
-    output_stride: 8, 16 or 32; the last stages are dilated instead, the keys stay the same.
+    `forward_features` gives (N, channels, h, w). output_stride: 8, 16 or 32; below 32 the last stages are dilated, and
+    the keys stay the same.
     Raises SwclError for an architecture that the catalogue does not list.
     """
     _permit(architecture, ENCODERS)
@@ -39,9 +40,9 @@ def create_encoder(architecture: str, seed: int = 0, output_stride: int = 32) ->
 
 
 def create_labeler(architecture: str, seed: int = 0, classes: int = 2) -> nn.Module:
-    """A ResNet classifier whose last stage keeps its input's size: 448 px in -> 28 x 28 map (paper III-A).
+    """Create a ResNet classifier whose last stage keeps its input's size: 448 px in -> 28 x 28 map (paper III-A).
 
-    No dilation makes up for the stride. Raises SwclError for an architecture that can't be one.
+    No dilation makes up for the stride. Raises SwclError for an architecture that can't be a labeler.
     """
     _permit(architecture, LABELERS)
     with keyed_weights(seed, "labeler weights"):
@@ -52,21 +53,19 @@ def create_labeler(architecture: str, seed: int = 0, classes: int = 2) -> nn.Mod
 
 
 def channels_of(encoder: nn.Module) -> int:
-    """Read from one of timm's networks how many channels its last features have."""
+    """Return the number of channels of the last features of a timm network."""
     return int(encoder.num_features)  # type: ignore[arg-type]
 
 
 def batch_norms(module: nn.Module) -> list[nn.Module]:
-    """List the parts that take statistics of a batch; GroupNorm does not, and alone is exact across processes
-    (FACTS 5).
-    """
+    """List the layers that take statistics of a batch. Without them a network is exact across processes (FACTS 5)."""
     return [part for part in module.modules() if isinstance(part, BATCH_NORMS)]
 
 
 def in_its_memory_format(module: nn.Module, encoder: nn.Module) -> None:
-    """Lay the weights out as the encoder computes fastest: channels last under BatchNorm.
+    """Lay the weights out in the memory format in which the encoder is fastest: channels last where it has BatchNorm.
 
-    A network that was trained so is read back so, since the other layout takes other kernels, which round otherwise.
+    A network is used in the format it was trained in, since the kernels of the other format round differently.
     """
     if batch_norms(encoder):
         module.to(memory_format=torch.channels_last)
@@ -94,28 +93,28 @@ def load_encoder(path: str | Path, output_stride: int = 32) -> nn.Module:
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copies `tensors` into `model`. Raises SwclError that lists missing, unexpected and misshapen keys."""
-    wanted = model.state_dict()
-    faults = {
-        "missing": wanted.keys() - tensors.keys(),
-        "not expected": tensors.keys() - wanted.keys(),
-        "of another shape": {key for key in wanted.keys() & tensors.keys() if wanted[key].shape != tensors[key].shape},
+    """Copy `tensors` into `model`. Raises SwclError that lists missing, unexpected and misshapen keys."""
+    state = model.state_dict()
+    faulty = {
+        "missing": state.keys() - tensors.keys(),
+        "not expected": tensors.keys() - state.keys(),
+        "of another shape": {key for key in state.keys() & tensors.keys() if state[key].shape != tensors[key].shape},
     }
-    found = [f"{fault}: {listed(sorted(keys))}" for fault, keys in faults.items() if keys]
-    if found:
+    faults = [f"{fault}: {listed(sorted(keys))}" for fault, keys in faulty.items() if keys]
+    if faults:
         name = getattr(model, "pretrained_cfg", {}).get("architecture", type(model).__name__)
-        raise SwclError(f"{source} does not fit the {name}. Keys {'; '.join(found)}.")
+        raise SwclError(f"{source} does not fit the {name}. Keys {'; '.join(faults)}.")
     model.load_state_dict(dict(tensors))
 
 
 def listed(keys: Sequence[str]) -> str:
-    """The first of them, and how many more."""
+    """Write the first keys in words, and how many more there are."""
     more = f" and {len(keys) - MOST_LISTED} more" if len(keys) > MOST_LISTED else ""
     return ", ".join(keys[:MOST_LISTED]) + more
 
 
 def encoder_state(model: nn.Module) -> dict[str, Tensor]:
-    """The weights and buffers under timm's keys, contiguous, on the CPU, fp32 (counters stay integers)."""
+    """Return the weights and buffers under timm's keys: contiguous, on the CPU, fp32 (counters stay integers)."""
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
     return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
 

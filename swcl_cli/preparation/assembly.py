@@ -78,7 +78,7 @@ def sort_out(settings: PrepSettings, download: Download, outcomes: Mapping[str, 
     for first, *others in _alike(usable, beginnings, outcomes):
         if download.drop_disagreeing and any(other.classes != first.classes for other in others):
             for photograph, other in ((first, others[0]), *((other, first) for other in others)):
-                download.found[photograph.split] -= 1
+                download.labelled[photograph.split] -= 1
                 dropped.add(photograph.image_id)
                 problems.append(Problem(photograph.path, DROPPED, f"the pixels of {other.path}, but other grades"))
         else:

@@ -1,4 +1,4 @@
-"""`finetune`: an encoder -> models and scores of a public task, by the paper's protocol (paper IV)."""
+"""Fine-tune an encoder on a task and evaluate it, by the paper's protocol (paper IV): the step `finetune`."""
 
 from __future__ import annotations
 
@@ -24,48 +24,51 @@ from swcl_cli.workspace import Workspace, fingerprint, provenance, write_parquet
 
 
 def run(settings: FinetuneSettings) -> Path:
-    """Fine-tunes with each seed, on each fold, and judges the best epoch; returns the path of results.parquet."""
+    """Fine-tune with each seed on each fold, and judge the best epoch of each run; return the path of results.parquet.
+
+    Raises SwclError where a file that these runs are to write was made differently, or by anything else.
+    """
     runs = _runs(settings)
     folder = runs[0].folder.parent
     runs[0].cautions()  # raises before anything is removed
-    for one in runs:
-        one.adopt()
+    for run in runs:
+        run.adopt()
     if settings.fresh:
         former.remove(runs)
     former.require_own_runs(runs)
-    _tell_what_is_left(runs)
+    _show_trainings(runs)
     title = f"{runs[0].task.name} from {runs[0].name}"
 
-    def told() -> None:
+    def show_forecast() -> None:
         if len(trainings := ledger.trainings(runs)) > 1:
             console.say(f"{title}: {ledger.forecast(trainings)}.")
 
     chosen: dict[int | None, Rates] = {}  # by fold
     warned: set[str] = set()
-    for one in runs:
-        if not one.model.exists():
-            for text in sorted(set(one.cautions()) - warned):
+    for run in runs:
+        if not run.model.exists():
+            for text in sorted(set(run.cautions()) - warned):
                 console.warn(text)
                 warned.add(text)
-        if settings.grid and one.is_first:
-            chosen[one.fold] = search(one, told)
-        rates = chosen.get(one.fold, Rates(settings.learning_rate, settings.weight_decay))
-        if one.is_done(rates):
-            one.clear()
-            console.say(f"{one}: This run is already done.")
+        if settings.grid and run.is_first:
+            chosen[run.fold] = search(run, show_forecast)
+        rates = chosen.get(run.fold, Rates(settings.learning_rate, settings.weight_decay))
+        if run.is_done(rates):
+            run.clear()
+            console.say(f"{run}: This run is already done.")
         else:
-            console.say(f"{one}")
-            one.finish(rates)
-            told()
+            console.say(f"{run}")
+            run.finish(rates)
+            show_forecast()
     _gather(runs)
-    _tell(folder / "results.parquet", settings, title)
+    _show_results(folder / "results.parquet", settings, title)
     return folder / "results.parquet"
 
 
 def run_all(several: Sequence[FinetuneSettings]) -> list[Path]:
-    """Fine-tunes on those tasks whose data are prepared, one after the other; returns their results.parquet.
+    """Fine-tune on each task whose data are prepared, one after the other; return the paths of their results.parquet.
 
-    A task that can't be done does not keep the others from it. Raises SwclError at the end, naming each.
+    Where a task fails, the others are still done. Raises SwclError at the end that names those that failed.
     """
     prepared = Workspace(several[0].workspace).prepared()
     ready = [settings for settings in several if TASKS[settings.task].dataset in prepared]
@@ -91,14 +94,17 @@ def run_all(several: Sequence[FinetuneSettings]) -> list[Path]:
 
 
 def _runs(settings: FinetuneSettings) -> list[TaskRun]:
-    """The first seed on all folds, then the next seed. Raises SwclError where data or weights are not there."""
+    """List the runs in their order: the first seed on all folds, then the next seed.
+
+    Raises SwclError where data or weights are missing.
+    """
     if settings.task not in TASKS:
         raise UsageError(f"task {settings.task} is the command's: from Python, call run_all with the settings of each.")
     workspace = Workspace(settings.workspace)
     task = task_of(settings, workspace)
     manifest = manifest_of(workspace, task.dataset)
     initial = initialise_for(task, settings, settings.seed)
-    console.say(f"Encoder: {initial.told}.")
+    console.say(f"Encoder: {initial.summary}.")
     inputs = {task.dataset: fingerprint(manifest), **initial.inputs}
     name = settings.name or _name(settings, initial)
     try:
@@ -113,31 +119,35 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
 
 
 def _name(settings: FinetuneSettings, initial: Initial) -> str:
+    """Name a fine-tuning after its initial weights, and after --freeze and --fraction where they are set."""
     frozen = "-frozen" if settings.freeze else ""
     return f"{initial.source}{frozen}" + (f"-{settings.fraction:g}" if settings.fraction < 1 else "")
 
 
-def _tell_what_is_left(runs: Sequence[TaskRun]) -> None:
-    found = ledger.trainings(runs)
-    if len(found) > 1:
-        title = f"{runs[0].task.name} from {runs[0].name}: {ledger.forecast(found)}"
-        console.table(title, ("run", "state", "minutes"), ledger.rows(found))
+def _show_trainings(runs: Sequence[TaskRun]) -> None:
+    """Show a table of all trainings with their state, where there are several."""
+    trainings = ledger.trainings(runs)
+    if len(trainings) > 1:
+        title = f"{runs[0].task.name} from {runs[0].name}: {ledger.forecast(trainings)}"
+        console.table(title, ("run", "state", "minutes"), ledger.rows(trainings))
 
 
 def _gather(runs: Sequence[TaskRun]) -> None:
+    """Join the tables of all runs to predictions.parquet, results.parquet and grid.parquet of the fine-tuning."""
     first = runs[0]
     settings = {**first.shared(), "seeds": first.settings.seeds}
     whole = provenance("finetune", settings, first.inputs, primary=first.task.measure)
-    kinds = {"predictions": runs, "results": runs, "grid": [one for one in runs if one.is_first and one.grid.exists()]}
-    for kind, of in kinds.items():
-        paths = [one.folder / f"{kind}.parquet" for one in of]
+    kinds = {"predictions": runs, "results": runs, "grid": [run for run in runs if run.is_first and run.grid.exists()]}
+    for kind, with_table in kinds.items():
+        paths = [run.folder / f"{kind}.parquet" for run in with_table]
         parts = [pq.read_table(first.workspace.require(path, "the same command with --fresh")) for path in paths]
         if parts:
             whole_table = pa.concat_tables(parts, promote_options="permissive")  # an older version chose other types
             write_parquet(first.folder.parent / f"{kind}.parquet", whole_table, whole)
 
 
-def _tell(path: Path, settings: FinetuneSettings, title: str) -> None:
+def _show_results(path: Path, settings: FinetuneSettings, title: str) -> None:
+    """Show the mean of each measure, and its standard deviation over the runs."""
     table = pd.read_parquet(path)
     rows = []
     for measure, part in table[table["split"] == settings.eval].groupby("measure", sort=False):

@@ -1,4 +1,4 @@
-"""`make-swap`: class activation maps -> retinal-SWAP, five weakly labelled patches an eye (paper III-B)."""
+"""Make retinal-SWAP, five weakly labelled patches an eye, from class activation maps (paper III-B): `make-swap`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ COLUMNS = ["dataset", "patient_id", "image_id", "eye", "path", "width", "height"
 
 
 def run(settings: MakeSwapSettings) -> Path:
-    """Scores all patches and writes swap.parquet, or only its labels where nothing but the threshold changed."""
+    """Score all patches and write swap.parquet, or only its labels where nothing but the threshold changed.
+
+    Return its path. Raises SwclError where it was made with other settings or data, and --fresh is not set.
+    """
     workspace = Workspace(settings.workspace)
     require_own(workspace.swap, "make-swap")
     if settings.materialize:
@@ -89,7 +92,10 @@ def run(settings: MakeSwapSettings) -> Path:
 
 
 def _data_sets(settings: MakeSwapSettings, labeler: Labeler) -> tuple[list[str], list[str]]:
-    """Labelled and unlabelled sets: those named, else the labeler's own, else the paper's."""
+    """Choose the labelled and unlabelled data sets: those of the settings, else the labeler's, else the paper's.
+
+    Raises SwclError where a data set is named twice, or none is named.
+    """
     paper = TrainLabelerSettings()
     labelled, unlabelled = (
         next(sets for sets in (getattr(origin, name) for origin in (settings, labeler, paper)) if sets is not None)
@@ -103,7 +109,10 @@ def _data_sets(settings: MakeSwapSettings, labeler: Labeler) -> tuple[list[str],
 
 
 def _photographs(workspace: Workspace, labelled: list[str], unlabelled: list[str], image_size: int) -> pd.DataFrame:
-    """All splits (FACTS A1) of the data sets; image_abnormal only of the labelled ones."""
+    """Read the photographs of all splits (FACTS A1) of the data sets; image_abnormal only of the labelled ones.
+
+    Raises SwclError where a data set is prepared at another size than the labeler's.
+    """
     tables = []
     for name in [*labelled, *unlabelled]:
         size = read_provenance(workspace.manifest(name))["settings"]["size"]
@@ -122,9 +131,9 @@ def _photographs(workspace: Workspace, labelled: list[str], unlabelled: list[str
 def _score(
     workspace: Workspace, settings: MakeSwapSettings, table: pd.DataFrame, labeler: Labeler, work: Mapping[str, Any]
 ) -> NDArray[np.float32]:
-    """(N, 5) lesion scores, in the order of the table. The maps of a few photographs are kept for the report.
+    """Score the patches: (N, 5) lesion scores, in the order of the table. Write a few photographs' maps for the report.
 
-    What is scored so far is saved now and then; batches are always the same, so going on gives the same scores.
+    Scores are saved now and then; batches are always the same, so that a resumed run gives the same scores.
     """
     fabric = make_fabric(settings.accelerator, settings.precision)
     scorer = Scorer(fabric, labeler.network, labeler.mean, labeler.std, settings.background)
@@ -135,16 +144,16 @@ def _score(
     console.say(f"{len(table):,} photographs to score, {5 * len(table):,} patches.")
     with console.progress("scoring", len(table), progress.done) as ticker:
         for maps, scores in scored(scorer, squares, settings.batch, settings.workers, progress.done):
-            here = range(progress.done, progress.done + len(scores))
-            kept = {photographs.path[item].as_py(): maps[item - here.start] for item in shown & set(here)}
-            progress.add(scores.cpu().numpy(), kept)
+            items = range(progress.done, progress.done + len(scores))
+            examples = {photographs.path[item].as_py(): maps[item - items.start] for item in shown & set(items)}
+            progress.add(scores.cpu().numpy(), examples)
             ticker.advance(len(scores))
     write_safetensors(workspace.maps, progress.maps, work)
     return progress.scores
 
 
 class _Progress:
-    """Scores and kept maps so far; saved every SAVE_SECONDS, taken up again by the same work."""
+    """Hold the scores and example maps so far; save them every SAVE_SECONDS, and load those of the same work."""
 
     def __init__(self, path: Path, work: Mapping[str, Any], count: int, fresh: bool) -> None:
         self.path, self.work = path, work
@@ -162,6 +171,7 @@ class _Progress:
             console.say(f"Resuming after {self.done:,} photographs.")
 
     def add(self, scores: NDArray[np.float32], maps: Mapping[str, Tensor]) -> None:
+        """Add the scores (n, 5) of the next photographs, and maps by path, as uint8; save when it is time."""
         self.scores[self.done : self.done + len(scores)] = scores
         self.maps |= {path: (part * 255).round().to(torch.uint8).cpu() for path, part in maps.items()}
         self.done += len(scores)
@@ -172,7 +182,7 @@ class _Progress:
 
 
 def _examples(image_abnormal: pd.Series) -> set[int]:
-    """A keyed choice of photographs without image label, and of those labelled abnormal."""
+    """Draw by key some photographs without image label, and some that are labelled abnormal; return their items."""
     kinds = (image_abnormal.isna(), image_abnormal.fillna(False))
     rows = [np.flatnonzero(kind.to_numpy(dtype=bool)) for kind in kinds]
     draws = [chance.generator(0, "examples", item=item).permutation(part)[:EXAMPLES] for item, part in enumerate(rows)]
@@ -180,6 +190,7 @@ def _examples(image_abnormal: pd.Series) -> set[int]:
 
 
 def _relabelled(table: pa.Table, threshold: float) -> pa.Table:
+    """Return the table with the labels that its scores have at another threshold."""
     column = table.schema.get_field_index("abnormal")
     return table.set_column(
         column, SWAP.schema.field("abnormal"), pa.array(is_abnormal(table["score"].to_numpy(), threshold))
@@ -187,22 +198,24 @@ def _relabelled(table: pa.Table, threshold: float) -> pa.Table:
 
 
 def _write(workspace: Workspace, patches: pa.Table, work: Mapping[str, Any]) -> None:
-    """Counts, judges, writes and tells."""
+    """Write the patches with their counts and their judgement against lesion masks, and show both."""
     settings = work["settings"]
     counts = _counts(patches)
     names = [*settings["labelled"], *settings["unlabelled"]]
     judgement = judge(workspace, patches, names, settings["threshold"])
     write_parquet(workspace.swap, patches, {**work, "counts": counts, "judgement": judgement})
-    _tell(counts, judgement, settings["threshold"])
+    _show(counts, judgement, settings["threshold"])
 
 
 def _counts(patches: pa.Table) -> dict[str, int]:
+    """Count all patches, those labelled abnormal, and those that some thresholds would label so."""
     scores = patches["score"].to_numpy()
     counts = {str(threshold): int(is_abnormal(scores, threshold).sum()) for threshold in SHOWN_THRESHOLDS}
     return {**counts, "all": len(scores), "abnormal": int(patches["abnormal"].to_numpy().sum())}
 
 
-def _tell(counts: Mapping[str, int], judgement: Mapping[str, Any] | None, threshold: float) -> None:
+def _show(counts: Mapping[str, int], judgement: Mapping[str, Any] | None, threshold: float) -> None:
+    """Show how many patches are abnormal, and how well their scores find the lesions of the masks, if there are any."""
     rows = [(f"{t}", f"{counts[str(t)]:,}", f"{100 * counts[str(t)] / counts['all']:.1f} %") for t in SHOWN_THRESHOLDS]
     console.table(f"retinal-SWAP: {counts['all']:,} patches", ("threshold", "abnormal", "share"), rows)
     console.say(f"Chosen threshold {threshold:g}: {counts['abnormal']:,} abnormal patches.")
@@ -214,12 +227,12 @@ def _tell(counts: Mapping[str, int], judgement: Mapping[str, Any] | None, thresh
             "of photographs with lesions": "within_abnormal",
             "in the same place": "in_place",
         }
-        told = [
+        areas = [
             f"{words} {judgement[name]:.3f} ({judgement[f'{name}_interval'][0]:.3f} to "
             f"{judgement[f'{name}_interval'][1]:.3f})"
             for words, name in parts.items()
         ]
-        console.say(f"Against the lesion masks, AUC with 95 % interval: {', '.join(told)}.")
+        console.say(f"Against the lesion masks, AUC with 95 % interval: {', '.join(areas)}.")
         for words, name in (("kind of lesion", "by_kind"), ("position", "by_position")):
             known = [f"{part} {value:.3f}" for part, value in sorted(judgement[name].items()) if value == value]
             console.say(f"By {words}: {', '.join(known) or 'none of both classes'}.")
@@ -230,6 +243,7 @@ def _tell(counts: Mapping[str, int], judgement: Mapping[str, Any] | None, thresh
 
 
 def _materialize(workspace: Workspace, folder: Path, workers: int) -> None:
+    """Write the patches as images, in the layout of the released data set, unless the folder holds them already."""
     if is_written(workspace.swap, folder):
         console.say(f"{folder} already holds these patches.")
         return

@@ -1,4 +1,4 @@
-"""`predict`: a model of a task, photographs of any kind -> a table of what it says of them, masks and overlays."""
+"""Write a model's predictions, masks and overlays of photographs of any kind to a folder: the step `predict`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Row: TypeAlias = dict[str, Any]
 
 
 def run(settings: PredictSettings) -> Path:
-    """Writes the folder `--out`; returns it. Raises SwclError where no photograph could be read."""
+    """Predict photographs into the folder `--out`; return it. Raises SwclError where no photograph could be read."""
     path = _existing(settings)
     predictor = load_model(path, settings.accelerator)
     photographs = find_photographs(settings.images, besides=settings.out)
@@ -51,18 +51,18 @@ def run(settings: PredictSettings) -> Path:
 
     answers = predictor.each(list(photographs.values()), settings.workers)
     rows: list[Row] = []
-    aside: list[Row] = []
+    unreadable: list[Row] = []
     far: list[str] = []
     with console.progress("predicting", len(photographs)) as bar:
         for (name, photograph), answer in zip(photographs.items(), answers, strict=True):
             if isinstance(answer, Unusable):
-                aside.append({"image": name, "problem": answer.problem, "detail": answer.detail})
+                unreadable.append({"image": name, "problem": answer.problem, "detail": answer.detail})
             else:
                 rows.append(_written(predictor, answer, name, photograph, settings.out))
                 far += [name] if predictor.model.is_far(answer.width, answer.height) else []
             bar.advance()
     _write_table(settings.out / TABLE, rows)
-    _write_table(settings.out / ASIDE, aside)
+    _write_table(settings.out / ASIDE, unreadable)
     if not rows:
         raise SwclError(f"None of the {len(photographs):,} photographs could be read; see {settings.out / ASIDE}.")
     if far:
@@ -70,12 +70,13 @@ def run(settings: PredictSettings) -> Path:
             f"{len(far):,} of {len(rows):,} photographs, such as {far[0]}, have a shorter side less than half or more "
             f"than twice that of those that trained ({' to '.join(map(str, sorted({*predictor.model.sizes})))} pixels)."
         )
-    set_aside = f", {len(aside):,} set aside: see {settings.out / ASIDE}" if aside else ""
+    set_aside = f", {len(unreadable):,} set aside: see {settings.out / ASIDE}" if unreadable else ""
     console.say(f"{len(rows):,} of {len(photographs):,} photographs predicted{set_aside}.")
     return settings.out
 
 
 def _existing(settings: PredictSettings) -> Path:
+    """Find the model's file, here or in the workspace. Raises SwclError where there is none."""
     places = (settings.model, Workspace(settings.workspace).root / settings.model)
     path = next((place for place in places if place.is_file()), None)
     if path is None:
@@ -86,7 +87,10 @@ def _existing(settings: PredictSettings) -> Path:
 
 
 def _claim(folder: Path, work: Mapping[str, Any]) -> None:
-    """Raises SwclError where the folder holds anything but earlier predictions by this model of these photographs."""
+    """Record in the folder whose predictions it holds.
+
+    Raises SwclError where it holds anything but earlier predictions by this model of these photographs.
+    """
     record = folder / RECORD
     if folder.exists() and not folder.is_dir():
         raise SwclError(f"{folder} is a file: --out names a folder.")
@@ -100,7 +104,7 @@ def _claim(folder: Path, work: Mapping[str, Any]) -> None:
 
 
 def _written(predictor: Predictor, answer: Answer, name: str, photograph: Path, folder: Path) -> Row:
-    """The row of a photograph; writes its masks, and the overlay of them all, at the photograph's own size."""
+    """Write a photograph's masks, and an overlay of them all, at its own size; return its row of the table."""
     record = predictor.kind.record(answer, name)
     row: Row = {"image": name, "width": answer.width, "height": answer.height, **record.cells}
     if not record.masks:
@@ -114,12 +118,13 @@ def _written(predictor: Predictor, answer: Answer, name: str, photograph: Path, 
 
 
 def _save(path: Path, image: Image.Image, kind: str, **options: int) -> None:
+    """Write an image file of this kind, whole or not at all."""
     with atomic(path) as partial:
         image.save(partial, format=kind, **options)
 
 
 def _write_table(path: Path, rows: Iterable[Row]) -> None:
-    """A CSV; without rows no file, also not an earlier one."""
+    """Write rows to a CSV file; without rows remove an earlier file."""
     listed = list(rows)
     path.unlink(missing_ok=True)
     if listed:

@@ -1,4 +1,4 @@
-"""`prep`: a raw download -> prepared images, masks, `manifest.parquet` and `quarantine.csv`."""
+"""Prepare a raw download: write images, masks, `manifest.parquet` and `quarantine.csv`, by the step `prep`."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ from swcl_cli.workspace import Workspace, fingerprint, provenance
 
 
 def run(settings: PrepSettings) -> Path:
-    """Prepares one data set, returns its manifest's path. For phantom eyes draws and prepares several, and `list`
-    shows what there is; both return `data`.
+    """Prepare a data set; return the path of its manifest.
+
+    `phantom` draws and prepares several data sets, and `list` shows the data sets that can be prepared; both return the
+    path of the folder `data`.
 
     Unchanged images are not prepared again, and removed ones leave the manifest and the disk. Bad images are set
-    aside; raises SwclError where labels are bad, or no image is left.
+    aside. Raises SwclError where labels are bad, or no image can be used.
     """
     if settings.dataset == LIST:
         return _list(Workspace(settings.workspace))
@@ -45,6 +47,7 @@ def run(settings: PrepSettings) -> Path:
 
 
 def _run(settings: PrepSettings) -> tuple[Path, Download]:
+    """Read and prepare the download of one data set; return its manifest's path and the download."""
     dataset, source, workspace = settings.dataset, settings.source, Workspace(settings.workspace)
     if source is None:
         raise UsageError(f"SOURCE is missing: swcl prep {dataset} SOURCE, the folder of the raw download.")
@@ -54,7 +57,7 @@ def _run(settings: PrepSettings) -> tuple[Path, Download]:
         download = DATASETS[dataset].read(source, **options)
         _check(settings, download)
         if not download.photographs:
-            raise SwclError(f"{source} holds no photograph that a label names; {_found(download)}.")
+            raise SwclError(f"{source} holds no photograph that a label names; {_problem_counts(download)}.")
         if settings.split_file:
             impose(download, settings.split_file)
         with journal.locked(workspace.data(settings.prepared)):
@@ -64,6 +67,7 @@ def _run(settings: PrepSettings) -> tuple[Path, Download]:
 
 
 def _check(settings: PrepSettings, download: Download) -> None:
+    """Raise UsageError where a setting would change photographs so that their masks do not fit any more."""
     masked = any(photograph.mask for photograph in download.photographs)
     if masked and settings.size and not download.square:
         raise UsageError(f"{settings.dataset} has pixel masks, which keep their own size: prepare it with --size 0.")
@@ -72,25 +76,26 @@ def _check(settings: PrepSettings, download: Download) -> None:
 
 
 def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, download: Download, prepare: Prepare) -> Path:
+    """Bring images and masks up to date, remove files of no photograph, and write quarantine and manifest."""
     dataset, path = settings.prepared, workspace.manifest(settings.prepared)
     before = fingerprint(path) if path.exists() else None
     image_ids = (photograph.image_id for photograph in download.photographs)
     with journal.opened(workspace.data(dataset), image_ids) as outcomes:
         _bring_up_to_date(settings, source, path, download, prepare, outcomes)
-        found = sort_out(settings, download, outcomes)
-        write_quarantine(workspace.quarantine(dataset), found.problems)
-        if not found.good:
+        result = sort_out(settings, download, outcomes)
+        write_quarantine(workspace.quarantine(dataset), result.problems)
+        if not result.good:
             raise SwclError(f"None of {len(outcomes):,} photographs can be used: see {workspace.quarantine(dataset)}.")
-        for orphan in _orphans(workspace, dataset, (job_of(settings, source, download, good) for good in found.good)):
-            path.unlink(missing_ok=True)  # it may tell of this image
+        for orphan in _orphans(workspace, dataset, (job_of(settings, source, download, good) for good in result.good)):
+            path.unlink(missing_ok=True)  # it may describe this image
             orphan.unlink()
-        counts = Counter(photograph.split for photograph in found.good)
-        counts.update(problem.problem for problem in found.problems)
-        colour = _colour(outcomes[photograph.image_id].sums for photograph in found.good)
+        counts = Counter(photograph.split for photograph in result.good)
+        counts.update(problem.problem for problem in result.problems)
+        colour = _colour(outcomes[photograph.image_id].sums for photograph in result.good)
         inputs = {name: fingerprint(source / name) for name in download.label_files}
         inputs |= {name: fingerprint(table) for name in ("labels", "split_file") if (table := getattr(settings, name))}
-        facts = {"colour": colour, "counts": counts, "splits": split_fingerprint(found.good)}
-        rows = rows_of(settings, source, download, found, outcomes)
+        facts = {"colour": colour, "counts": counts, "splits": split_fingerprint(result.good)}
+        rows = rows_of(settings, source, download, result, outcomes)
         labels = {name for names in download.label_names for name in names}
         manifest.write(path, rows, provenance("prep", settings.defining(), inputs, **facts), labels)
     _summary(dataset, counts, colour, unchanged=fingerprint(path) == before)
@@ -100,7 +105,9 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
 def _bring_up_to_date(
     settings: PrepSettings, source: Path, path: Path, download: Download, prepare: Prepare, outcomes: journal.Journal
 ) -> None:
-    """Prepares what is not as the journal has it. From then on no manifest tells of images that are changing."""
+    """Prepare the images that changed since the journal noted them. The manifest is removed first, since it would
+    describe images that are changing.
+    """
     job_for = partial(job_of, settings, source, download)
     stale = []
     for photograph in download.photographs:
@@ -120,7 +127,7 @@ def _bring_up_to_date(
 
 
 def _orphans(workspace: Workspace, dataset: str, jobs: Iterable[Job]) -> list[Path]:
-    """Files among the prepared ones that no job makes: of removed photographs, or left by an interruption."""
+    """List the prepared files that no job makes: of removed photographs, or of an interruption."""
     expected: dict[Path, set[str]] = {workspace.images(dataset): set(), workspace.masks(dataset): set()}
     for job in jobs:
         for path in job.outputs.values():
@@ -134,11 +141,13 @@ def _orphans(workspace: Workspace, dataset: str, jobs: Iterable[Job]) -> list[Pa
 
 
 def _colour(sums: Iterable[tuple[int, ...]]) -> dict[str, Any]:
-    totals = reduce(lambda total, more: [left + right for left, right in zip(total, more, strict=True)], sums, [0] * 14)
+    """Measure the colour statistics of all images by their 14 sums, beside the constants that normalise."""
+    totals = reduce(lambda total, image: [a + b for a, b in zip(total, image, strict=True)], sums, [0] * 14)
     return {**colour_statistics(totals), "constant_mean": MEAN, "constant_std": STD}
 
 
 def _summary(dataset: str, counts: Counter[str], colour: dict[str, Any], unchanged: bool) -> None:
+    """Show the counts by split and problem, and the colour statistics."""
     if unchanged:
         console.say(f"{dataset}: everything was prepared already; nothing has changed.")
     rows = [(split, f"{counts[split]:,}") for split in manifest.SPLITS if counts[split]]
@@ -153,17 +162,18 @@ def _summary(dataset: str, counts: Counter[str], colour: dict[str, Any], unchang
 
 
 def _compare_with_published(dataset: str, download: Download) -> None:
+    """Warn where a split has another number of labelled images than its publication counts."""
     differing = [
-        f"{download.found[split]:,} of {published:,} in {split}"
+        f"{download.labelled[split]:,} of {published:,} in {split}"
         for split, published in download.published.items()
-        if download.found[split] != published
+        if download.labelled[split] != published
     ]
     if differing:
         console.warn(f"{dataset}: not the published number of labelled images is here: {', '.join(differing)}.")
 
 
-def _found(download: Download) -> str:
-    """What does not fit together, in numbers: '3 label without image, 2 image without label'."""
+def _problem_counts(download: Download) -> str:
+    """Count the download's problems in words: '3 label without image, 2 image without label'."""
     counts = Counter(problem.problem for problem in download.problems)
     return ", ".join(f"{count:,} {problem}" for problem, count in sorted(counts.items())) or "it has no label either"
 
@@ -173,7 +183,7 @@ def _triple(values: Sequence[float]) -> str:
 
 
 def _phantom(settings: PrepSettings) -> Path:
-    """Draws phantom downloads into SOURCE, then prepares each through the code that real downloads go through."""
+    """Draw phantom downloads into SOURCE, then prepare each by the code that prepares real downloads; return `data`."""
     workspace = Workspace(settings.workspace)
     folder = settings.source or workspace.phantom
     with journal.locked(folder):
@@ -191,6 +201,7 @@ def _phantom(settings: PrepSettings) -> Path:
 
 
 def _list(workspace: Workspace) -> Path:
+    """Show the data sets that can be prepared, with what their downloads need; return `data`."""
     console.table("Data sets that prep reads", listing.COLUMNS, listing.rows(workspace))
     for description in listing.descriptions():
         console.say(description)

@@ -1,4 +1,4 @@
-"""`pretrain`: an encoder, by one of the methods (paper III-C)."""
+"""Pretrain an encoder by one of the methods (paper III-C): the step `pretrain`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from swcl_cli.workspace import Workspace, is_done, provenance, require_own, writ
 
 
 def run(settings: PretrainSettings) -> Path:
-    """Trains and returns the path of NAME.safetensors: the encoder alone, under timm's keys.
+    """Train, and write the encoder alone, under timm's keys; return the path of its NAME.safetensors.
 
     Under torchrun all processes train as one: each takes its part of every batch.
     """
@@ -57,7 +57,7 @@ def run(settings: PretrainSettings) -> Path:
     )
     state = TrainState(method.objective, optimizer)
     job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
-    batches = _each_begun(
+    batches = _announced(
         step_batches(method.dataset, plan, state.step, total, settings.workers, method.collate), method, state.step
     )
     steps = training_steps(
@@ -88,7 +88,10 @@ def run(settings: PretrainSettings) -> Path:
 
 
 def _own_part(method: Method, fabric: Fabric) -> Plan:
-    """The plan of this process: an equal, connected part of each batch."""
+    """Return the plan of this process: an equal, connected part of each batch.
+
+    Raises SwclError where the batch can't be shared equally.
+    """
     items, parts = method.items_a_step, fabric.world_size
     if items % parts:
         nearest = parts * max(1, items // parts)
@@ -104,21 +107,24 @@ def _own_part(method: Method, fabric: Fabric) -> Plan:
 
 
 def _smaller(settings: PretrainSettings, method: Method, fabric: Fabric) -> str:
-    """The setting that needs less memory: smaller parts of the same batch, where the method can."""
+    """Name the setting to change where memory does not suffice: --chunk where the method has it, else the batch."""
     if "chunk" in settings.foreign():
         return f"a smaller {method.batch_option}"
     return f"--chunk {max(1, (settings.chunk or method.views_a_step // fabric.world_size) // 2)}"
 
 
-def _each_begun(batches: Iterator[Any], method: Method, first: int) -> Iterator[Any]:
-    """The batches; the method hears of each step before its batch is there."""
+def _announced(batches: Iterator[Any], method: Method, first: int) -> Iterator[Any]:
+    """Pass the batches through, and call the method's before_step ahead of each."""
     for step, batch in enumerate(batches, first):
         method.before_step(step)
         yield batch
 
 
 def _probe(settings: PretrainSettings, workspace: Workspace, method: Method) -> Probe | None:
-    """The k-NN probe; none where nobody asked for it and the data set that it looks at by default can't serve."""
+    """Build the k-NN probe; None where it is off, or where it is on by default but its default data set can't be used.
+
+    Raises SwclError where the settings ask for a probe whose data can't be used.
+    """
     if not settings.probe_every:
         return None
     try:
@@ -133,6 +139,7 @@ def _probe(settings: PretrainSettings, workspace: Workspace, method: Method) -> 
 
 
 def _warn_of_collapse(step: Step, epoch: int) -> None:
+    """Warn where the embeddings of the last step are nearly all equal."""
     spread = step.metrics["embedding_spread"]
     if is_collapsed(spread):
         console.warn(

@@ -1,4 +1,4 @@
-"""`report`: tables, figures and one page from all that the workspace holds."""
+"""Write a page with tables and figures about all results in the workspace: the step `report`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from swcl_cli.workspace import Workspace, atomic
 
 
 def run(settings: ReportSettings) -> Path:
-    """Writes report/{tables,figures}/ and, once they are there, report/index.html; returns the page's path."""
+    """Write report/{tables,figures}/, then report/index.html; return the path of the page."""
     workspace = Workspace(settings.workspace)
     report = Report(read_contents(workspace), photographs=not settings.no_images)
     figures = report.figures
@@ -34,8 +34,9 @@ def run(settings: ReportSettings) -> Path:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes the files in their order, the page last, and only then removes what an earlier report left: broken off,
-    the old page or the new one is there with its tables and figures.
+    """Write the files in their order, the page last, and only then remove other files of an earlier report.
+
+    So an interruption leaves the old page or the new page, with its tables and figures.
     """
     for name, written in files.items():
         with atomic(folder / name) as partial_file:

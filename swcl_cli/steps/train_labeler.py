@@ -1,4 +1,4 @@
-"""`train-labeler`: the semi-supervised classifier whose activation maps become weak labels (paper III-A)."""
+"""Train the semi-supervised classifier whose activation maps become weak labels (paper III-A): `train-labeler`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SCORE = "validation score"  # beside the weights that are kept, of the same epoc
 
 
 class S4L(nn.Module):
-    """L = cross-entropy of the labelled views + w * triplet loss of all views (paper III-A).
+    """Compute L = cross-entropy of the labelled views + w * triplet loss of all views (paper III-A).
 
     Views of one image are each other's positives. Batch statistics are of all views together (FACTS B5). Without
     unlabelled data sets it is the cross-entropy alone.
@@ -47,7 +47,7 @@ class S4L(nn.Module):
         self.settings = settings
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """batch: views (B, V, 3, S, S), label (B,) with -1 = unlabelled, item (B,)."""
+        """Return the loss and its parts. batch: views (B, V, 3, S, S), label (B,) with -1 = unlabelled, item (B,)."""
         count = batch["views"].shape[1]
         pooled, logits = pool_and_classify(self.network, batch["views"].flatten(0, 1))  # (BV, C), (BV, 2)
         label = batch["label"].repeat_interleave(count)
@@ -62,13 +62,16 @@ class S4L(nn.Module):
 
 
 def pool_and_classify(network: Any, images: Tensor) -> tuple[Tensor, Tensor]:
-    """(N, 3, H, W) -> pooled features (N, C) and logits (N, 2)."""
+    """Compute pooled features (N, C) and logits (N, 2) of images (N, 3, H, W)."""
     pooled = network.forward_head(network.forward_features(images), pre_logits=True)
     return pooled, network.fc(pooled)
 
 
 def run(settings: TrainLabelerSettings) -> Path:
-    """Trains and validates; returns the path of labeler.safetensors. Interrupted runs go on, finished ones are kept."""
+    """Train and validate the labeler; return the path of labeler.safetensors.
+
+    An interrupted run is resumed. A finished one with the same settings and data is not repeated.
+    """
     workspace = Workspace(settings.workspace)
     require_own(workspace.labeler, "train-labeler")
     photographs = read_photographs(workspace, settings)
@@ -136,9 +139,9 @@ def run(settings: TrainLabelerSettings) -> Path:
 def validate(
     fabric: Fabric, objective: S4L, photographs: LabelerData, settings: TrainLabelerSettings
 ) -> NDArray[np.float32]:
-    """(N,) probabilities of abnormal, of the central squares of the validation photographs.
+    """Score the central squares of the validation photographs: (N,) probabilities of abnormal.
 
-    Raises SwclError where one is not finite.
+    Raises SwclError where a score is not finite.
     """
     objective.eval()
     squares = Squares(photographs.validation, photographs.mean, photographs.std)
@@ -157,7 +160,7 @@ def validate(
 
 
 def judge(score: NDArray[np.float32], validated: pd.DataFrame, seed: int) -> dict[str, float]:
-    """AUC with its interval over patients, outcomes at 0.5, and the expected calibration error."""
+    """Return the AUC with its interval over patients, outcomes at 0.5, and the expected calibration error."""
     truth = validated["abnormal"].to_numpy(dtype=bool)
     patient = (validated["dataset"] + "/" + validated["patient_id"]).to_numpy(dtype=str)
     low, high = bootstrap_interval(lambda rows: auc(truth[rows], score[rows]), patient, seed)
@@ -169,6 +172,7 @@ def judge(score: NDArray[np.float32], validated: pd.DataFrame, seed: int) -> dic
 
 
 def _note(notes: dict[str, float], epoch: int, measured: dict[str, float]) -> dict[str, float]:
+    """Return the notes after an epoch: its AUC with the interval, and the best epoch so far with its AUC."""
     best = notes if "best_auc" in notes and notes["best_auc"] >= measured["auc"] else None
     return {
         **{key: measured[key] for key in ("auc", "auc_low", "auc_high")},

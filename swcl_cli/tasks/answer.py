@@ -1,4 +1,4 @@
-"""What a model says of one photograph, and what of it is written to files."""
+"""Hold a model's predictions for a photograph, and the part of them that is written to files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Answer:
-    """Hold what a model says of one photograph, which is `width` x `height` pixels, upright.
+    """Hold a model's predictions for a photograph of `width` x `height` pixels, upright.
 
-    Of classification: `classes`, the most probable one of each head, and `probabilities`, (K,) of its K classes. Of
-    segmentation: `masks`, (H, W) of each structure, their `probabilities`, (H, W), and in `numbers` the share of the
-    pixels that each covers. What a kind of task does not have is empty.
+    Classification gives `classes`, the most probable class of each head, and `probabilities`, (K,) of its K classes.
+    Segmentation gives `masks`, (H, W) of each structure, their `probabilities`, (H, W), and in `numbers` the share of
+    the pixels that each covers. Fields that a kind of task does not give are empty.
     """
 
     width: int
@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Record:
-    """Hold what `predict` writes of a photograph: cells of its row by column, and masks by their file's name."""
+    """Hold the output of `predict` for a photograph: cells of its row by column, and masks by file name."""
 
     cells: dict[str, Any]
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Classification with one linear head a label, jointly (paper IV-B; FACTS E4, E12)."""
+"""Classify photographs with a linear head for each label, trained jointly (paper IV-B; FACTS E4, E12)."""
 
 from __future__ import annotations
 
@@ -38,24 +38,25 @@ Scores = dict[str, NDArray[np.float32]]  # probabilities by head
 
 
 class JointClassifier(nn.Module):
-    """Encoder and heads; the loss is the sum over heads of the cross-entropy."""
+    """Join encoder and heads; the loss is the sum over heads of the cross-entropy."""
 
     def __init__(self, encoder: nn.Module, heads: JointHeads) -> None:
         super().__init__()
         self.encoder, self.heads = encoder, heads
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """batch: image (N, 3, S, S), and a label (N,) a head."""
+        """Return the loss, and no metrics. batch: image (N, 3, S, S), and labels (N,) by head."""
         logits = self.heads(self.encoder(batch["image"]))
         losses = [cross_entropy(logits[name].float(), batch["labels"][name]) for name in logits]
         return torch.stack(losses).sum(), {}
 
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the probabilities (N, K) of each head's K classes, of images (N, 3, S, S)."""
         return {name: logits.float().softmax(dim=1) for name, logits in self.heads(self.encoder(images)).items()}
 
 
 class TrainViews(Dataset[dict[str, Any]]):
-    """(epoch, item) -> image float32 (3, S, S) and its labels."""
+    """Draw training views: (epoch, item) -> image float32 (3, S, S) and its labels."""
 
     def __init__(self, photographs: Photographs, labels: Labels, crop: int, seed: int, colours: Any) -> None:
         self.photographs, self.labels, self.crop, self.seed, self.colours = photographs, labels, crop, seed, colours
@@ -68,7 +69,7 @@ class TrainViews(Dataset[dict[str, Any]]):
 
 
 class Classification(Kind):
-    """Labels of whole photographs: each head is a column of the manifest, and names its grades or classes."""
+    """Learn labels of whole photographs: each head is a column of the manifest, with grades or classes."""
 
     batch = 32
     saves = ("grades",)
@@ -80,14 +81,14 @@ class Classification(Kind):
         return list(task.heads)
 
     def require(self, study: Study) -> None:
-        """Raise SwclError where a split has one class alone that can't do with it, or a label is out of range."""
+        """Raise SwclError where a split that needs two classes has one, or a label is out of range."""
         for head in study.task.heads:
             _require_two_classes(study, head)
         for split in study.rows:
             labels_of(study, split)
 
     def cautions(self, task: Task, train: pd.DataFrame) -> list[str]:
-        """Say what can't be learnt: classes that have no training photograph."""
+        """Name the classes that can't be learnt, since they have no training photograph."""
         sentences = []
         for head, count in task.heads.items():
             absent = sorted(set(range(count)) - _classes(task, train, head))
@@ -105,7 +106,7 @@ class Classification(Kind):
         return JointClassifier(encoder, JointHeads(channels_of(encoder), heads))
 
     def objective(self, network: nn.Module) -> nn.Module:
-        """The network is its own objective."""
+        """Return the network itself, which computes its own loss."""
         return network
 
     def training_views(self, study: Study, model: Description, seed: int) -> TrainViews:
@@ -113,14 +114,14 @@ class Classification(Kind):
         return TrainViews(photographs, labels_of(study, "train"), model.crop, seed, (model.mean, model.std))
 
     def view(self, photograph: NDArray[np.uint8], model: Description) -> View:
-        """Resize, then crop the central square: float32 (3, S, S)."""
+        """Resize a photograph, then crop its central square: float32 (3, S, S)."""
         return center_view(photograph, round(model.crop * RESIZE), model.crop, model.mean, model.std)
 
     def scores(self, fabric: Fabric, network: nn.Module, views: Tensor, model: Description) -> list[Scores]:
         with fabric.autocast():
             scores: dict[str, Tensor] = network.probabilities(views)  # type: ignore[operator]
         by_head = {head: part.cpu().numpy() for head, part in scores.items()}
-        return [{head: part[number] for head, part in by_head.items()} for number in range(len(views))]
+        return [{head: part[item] for head, part in by_head.items()} for item in range(len(views))]
 
     def judge(
         self, study: Study, split: str, scores_of: Callable[[str], Iterable[Scores]], folder: Path | None
@@ -140,12 +141,12 @@ class Classification(Kind):
         return Judgement(values, ranges, _predictions(rows, labels, scores), reasons, CLASSIFIED)
 
     def answer(self, scores: Scores, size: tuple[int, int], model: Description) -> Answer:
-        """The most probable class of each head, and the probability of each class."""
+        """Return the most probable class of each head, and the probability of each class."""
         ordered = {head: scores[head] for head in model.heads}
         return Answer(*size, {head: int(part.argmax()) for head, part in ordered.items()}, ordered)
 
     def legend(self, model: Description) -> list[str]:
-        """`dr_grade: class 0 is 0 or 1, class 1 is 2 or 3.`"""
+        """Explain classes that join grades: `dr_grade: class 0 is 0 or 1, class 1 is 2 or 3.`"""
         sentences = []
         for head, class_of in model.facts["grades"].items():
             members = {number: [grade for grade, cls in enumerate(class_of) if cls == number] for number in class_of}
@@ -162,7 +163,10 @@ class Classification(Kind):
 
 
 def labels_of(study: Study, split: str) -> Labels:
-    """The classes of each head. Raises SwclError that names the file, the photograph and its label."""
+    """Return the classes (N,) of each head.
+
+    Raises SwclError, with the file, the photograph and its label, where a label is out of range.
+    """
     task, rows, labels = study.task, study.rows[split], {}
     for head, classes in task.heads.items():
         class_of = np.array(task.grades.get(head, range(classes)))
@@ -180,12 +184,13 @@ def labels_of(study: Study, split: str) -> Labels:
 
 
 def _classes(task: Task, rows: pd.DataFrame, head: str) -> set[int]:
+    """Return the classes of a head that occur in the rows."""
     grades = dict(enumerate(task.grades.get(head, ())))
     return {grades.get(int(label), int(label)) for label in rows[head].dropna().unique()}
 
 
 def _require_two_classes(study: Study, head: str) -> None:
-    """In what trains; and in what validates, where one class alone has no measure."""
+    """Raise SwclError where the training rows have one class, or the validation rows do and the measure is the AUC."""
     task = study.task
     for split, rows in study.rows.items():
         classes = _classes(task, rows, head)
@@ -197,7 +202,7 @@ def _require_two_classes(study: Study, head: str) -> None:
 
 
 def _joined(scores: Iterable[Scores]) -> Scores:
-    """(N, K) of each head. Raises Diverged where they are no numbers."""
+    """Stack the scores of photographs: (N, K) of each head. Raises Diverged where they are not finite."""
     listed = list(scores)
     joined = {head: np.stack([photograph[head] for photograph in listed]) for head in listed[0]}
     for probabilities in joined.values():
@@ -206,7 +211,7 @@ def _joined(scores: Iterable[Scores]) -> Scores:
 
 
 def _predictions(rows: pd.DataFrame, truths: Labels, scores: Scores) -> pd.DataFrame:
-    """One row an image and head."""
+    """Return the table of predictions, a row for each image and head."""
     parts = [
         rows[["image_id", "patient_id", "path"]].assign(
             head=name, truth=truths[name], prediction=part.argmax(axis=1), probabilities=list(part)

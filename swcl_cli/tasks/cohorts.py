@@ -1,4 +1,4 @@
-"""Which photographs train, validate and test in one run: the data set's splits, folds, and parts (FACTS E2, E3)."""
+"""Choose the photographs that train, validate and test in a run: splits, folds and parts (FACTS E2, E3)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from swcl_cli.tasks import KINDS
 from swcl_cli.tasks.saved import Study
 from swcl_cli.workspace import Workspace
 
-FOLD_SEED = 0  # folds are a fact of the data set: what was validated with one seed is not tested with another
+FOLD_SEED = 0  # folds belong to the data set: a photograph validated with one seed is not tested with another
 
 
 def cohort(task: Task, settings: FinetuneSettings, workspace: Workspace, seed: int, fold: int | None) -> Study:
-    """Choose the rows of the manifest by split, in its order; where validation photographs are scored without `test`.
+    """Choose the rows of the manifest by split, in its order; without `test` where --eval is val.
 
     Of people's own photographs those without a label are left out. Raises SwclError where a split is empty, there are
-    too few for the folds, or the kind of task can't learn or judge them.
+    too few patients for the folds, or the kind of task can't learn or judge the rows.
     """
     kind = KINDS[task.kind]
     table = manifest.read(manifest_of(workspace, task.dataset))
@@ -38,8 +38,8 @@ def cohort(task: Task, settings: FinetuneSettings, workspace: Workspace, seed: i
         train = table[table["split"] == "train"]
         part = nested_part(train["group_id"], _joint(train, strata), settings.fraction, seed, task.dataset)
         table = table[(table["split"] != "train") | table["group_id"].isin(part)]
-    wanted = manifest.SPLITS if settings.eval == "test" else ("train", "val")
-    rows = {split: table[table["split"] == split].reset_index(drop=True) for split in wanted}
+    splits = manifest.SPLITS if settings.eval == "test" else ("train", "val")
+    rows = {split: table[table["split"] == split].reset_index(drop=True) for split in splits}
     if not all(map(len, rows.values())):
         counts = ", ".join(f"{len(part):,} {split}" for split, part in rows.items())
         raise SwclError(
@@ -54,7 +54,7 @@ def cohort(task: Task, settings: FinetuneSettings, workspace: Workspace, seed: i
 def _split_of_fold(
     task: Task, settings: FinetuneSettings, table: pd.DataFrame, strata: list[str], fold: int
 ) -> NDArray[Any]:
-    """(N,) of split names: the fold tests, a grouped fifth of the others validates."""
+    """Return the split names (N,) of a fold: the fold tests, and a grouped fifth of the others validates."""
     _require_enough(task, settings, table, strata)
     if settings.fold_order == "released":
         fold_of = _unshuffled(table, strata, settings.folds)
@@ -69,6 +69,7 @@ def _split_of_fold(
 
 
 def _unshuffled(table: pd.DataFrame, strata: list[str], count: int) -> NDArray[np.int64]:
+    """Return the fold (N,) of each row, as the released code assigns folds: in order, stratified, without groups."""
     from sklearn.model_selection import StratifiedKFold
 
     grades = table[strata[0]].to_numpy(dtype=np.int64) if strata else np.zeros(len(table), np.int64)
@@ -79,6 +80,7 @@ def _unshuffled(table: pd.DataFrame, strata: list[str], count: int) -> NDArray[n
 
 
 def _require_enough(task: Task, settings: FinetuneSettings, table: pd.DataFrame, columns: list[str]) -> None:
+    """Raise SwclError where fewer patients than folds exist, in all or with one of the labels."""
     patients = {"": table["group_id"].nunique()}
     for column in columns:
         counts = table.groupby(column)["group_id"].nunique()
@@ -92,5 +94,5 @@ def _require_enough(task: Task, settings: FinetuneSettings, table: pd.DataFrame,
 
 
 def _joint(table: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
-    """What is stratified on: one tuple of labels a photograph."""
+    """Return the labels that folds are stratified on: a tuple for each photograph."""
     return list(table[columns].itertuples(index=False, name=None)) if columns else [()] * len(table)

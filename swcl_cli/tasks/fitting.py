@@ -1,4 +1,4 @@
-"""One training of a task's network: early stopping on validation, the best epoch kept (paper IV-B; FACTS E1b)."""
+"""Train a task's network with early stopping, and keep its best epoch (paper IV-B; FACTS E1b)."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ LEAST_CHANCES = 2  # validations without progress before training stops: one alo
 
 @dataclass(frozen=True)
 class Rates:
+    """Hold a learning rate and a weight decay, and name them as a point of the grid."""
+
     learning_rate: float
     weight_decay: float
 
@@ -38,8 +40,9 @@ class Rates:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The weights of the best epoch; `validation`: its number, from 0, and the measure there. `stopped`: a signal came
-    with the last step, to be heeded once this is written.
+    """Hold the weights of the best epoch. `validation`: the epoch, from 0, and its measure on validation.
+
+    `stopped`: a signal came with the last step; the program stops once the weights are written.
     """
 
     weights: dict[str, Tensor]
@@ -47,12 +50,13 @@ class Fitted:
     stopped: bool = False
 
     def heed(self) -> None:
+        """Raise Interrupted where a signal came with the last step."""
         if self.stopped:
             raise Interrupted("Stopped after the end of a run; the same command goes on from there.")
 
 
-def frozen(encoder: nn.Module, objective: nn.Module) -> None:
-    """Leaves the encoder as it is: no gradients, and evaluation mode in every step, so that statistics stay too."""
+def freeze_encoder(encoder: nn.Module, objective: nn.Module) -> None:
+    """Freeze the encoder: no gradients, and evaluation mode in every step, so that batch statistics stay too."""
     encoder.requires_grad_(False)
     objective.register_forward_pre_hook(lambda *_: encoder.eval() and None)
 
@@ -61,10 +65,10 @@ def fit(
     trial: Trial, fabric: Fabric, settings: FinetuneSettings, measure: str, rates: Rates, seed: int, folder: Path,
     work: Mapping[str, Any],
 ) -> Fitted:  # fmt: skip
-    """Trains until the validation measure has not risen for a fifth of the epochs, nor in two validations; resumes what
-    `folder` holds.
+    """Train until the validation measure has not risen for a fifth of the epochs, nor in two validations.
 
-    An epoch without a number ranks below all others. Raises SwclError where no epoch has one.
+    A training that was interrupted resumes from `folder`. An epoch whose measure is NaN ranks below all others. Raises
+    SwclError where the measure of every epoch is NaN.
     """
     objective = fabric.setup_module(trial.objective)
     optimizer = torch.optim.SGD(
@@ -80,8 +84,8 @@ def fit(
     steps = training_steps(fabric, objective, optimizer, batches, lambda _: rates.learning_rate, seed, state.step)
     reason = ""
     for step in job.follow(steps, total, settings.batch):
-        epoch, done = divmod(step.index + 1, trial.steps_per_epoch)
-        if done or (epoch % settings.validate_every and epoch != settings.epochs):
+        epoch, steps_done = divmod(step.index + 1, trial.steps_per_epoch)
+        if steps_done or (epoch % settings.validate_every and epoch != settings.epochs):
             continue
         started = time.perf_counter()
         judgement = trial.judge(fabric, "val", None)

@@ -1,4 +1,4 @@
-"""What the same `finetune` made before: `--fresh` removes it, and nothing that anything else made."""
+"""Remove for `--fresh` what an earlier run of the same fine-tuning made, and nothing that anything else made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARTIAL = re.compile(r"\..+\.\d+\.partial")  # of a file that a kill left half w
 
 
 def require_own_runs(runs: Sequence[TaskRun]) -> None:
-    """Raises SwclError where a file that these runs are to write is there and was not made by `finetune`."""
+    """Raise SwclError where a file that these runs are to write exists and was not made by `finetune`."""
     names = [runs[0].folder.parent / table for table in TABLES]
     for run in runs:
         names += [*(run.folder / table for table in TABLES), run.model, run.log_folder / RESUME]
@@ -28,7 +28,7 @@ def require_own_runs(runs: Sequence[TaskRun]) -> None:
 
 
 def remove(runs: Sequence[TaskRun]) -> None:
-    """Removes the folder of these runs and their logs. Raises SwclError before, where any file is not `finetune`'s."""
+    """Remove the folder of these runs and their logs. Raises SwclError before, where any file is not `finetune`'s."""
     folders = [runs[0].folder.parent, *(run.log_folder for run in runs)]
     for folder in folders:
         for path in _files(folder):
@@ -42,7 +42,7 @@ def remove(runs: Sequence[TaskRun]) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All but true folders; the folder itself where it is a link or a file."""
+    """List the files and links below a folder; `folder` itself where it is a link or a file."""
     if folder.is_symlink() or folder.is_file():
         yield folder
     elif folder.is_dir():
@@ -50,7 +50,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_named(folder: Path, place: tuple[str, ...], run: TaskRun) -> bool:
-    """Whether `finetune` gives a file such a place in its folder."""
+    """Check whether `finetune` writes a file to this place in the folder. place: the parts of its relative path."""
     if folder != run.folder.parent:  # of logs
         return len(place) in (1, 2) and place[-1] in (LOG, RESUME)
     if len(place) == 1:
@@ -64,7 +64,7 @@ def _is_named(folder: Path, place: tuple[str, ...], run: TaskRun) -> bool:
 
 
 def _is_map(folder: Path, place: tuple[str, ...]) -> bool:
-    """Whether the predictions of the run name the map; where they are not there, or damaged, it can't be told."""
+    """Check whether the predictions of the run name the map; True where they are missing or damaged."""
     try:
         paths = pq.read_table(folder / place[0] / "predictions.parquet", columns=["map_path"])["map_path"]
     except (OSError, KeyError, pa.ArrowException):

@@ -1,4 +1,4 @@
-"""The grid search: learning rate and weight decay, chosen on validation with the first seed (paper IV-B; FACTS E1b)."""
+"""Search a grid for learning rate and weight decay, on validation with the first seed (paper IV-B; FACTS E1b)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ GRID = tuple(Rates(rate, decay) for rate in (0.1, 0.03, 0.01) for decay in (1e-3
 
 
 def best(values: Sequence[float]) -> int:
-    """The place of the largest; of equal ones the first, where the grid begins with what the authors published.
+    """Return the index of the largest value; of equal values the first, since the grid begins with the published rates.
 
-    Raises SwclError where none is a number.
+    Raises SwclError where all are NaN.
     """
     numbers = [-math.inf if math.isnan(value) else value for value in values]
     if max(numbers) == -math.inf:
@@ -30,21 +30,21 @@ def best(values: Sequence[float]) -> int:
     return numbers.index(max(numbers))
 
 
-def search(run: TaskRun, told: Callable[[], None]) -> Rates:
-    """The point that validates best; each is trained once, and `grid.parquet` of the run keeps them all.
+def search(run: TaskRun, report: Callable[[], None]) -> Rates:
+    """Train each point of the grid, write `grid.parquet` of the run, and return the rates that validate best.
 
-    `told` is called after each.
+    `report` is called after each training. A point that is done is not trained again.
     """
     work = run.work(None)
     if run.model.exists() and not run.grid.exists():
-        is_done(run.model, work, fresh=False)  # tells what differs before anything is trained
+        is_done(run.model, work, fresh=False)  # raises, with what differs, before anything is trained
     if is_done(run.grid, work, fresh=False):
         table = pq.read_table(run.grid).to_pandas()
     else:
-        table = pd.DataFrame([_tried(run, rates, told) for rates in GRID])
+        table = pd.DataFrame([_trained(run, rates, report) for rates in GRID])
         table["chosen"] = table.index == best(table["value"].to_list())
         write_parquet(run.grid, columns.GRID.table(table), work)
-    _tell(run, table)
+    _show(run, table)
     row = table[table["chosen"]].iloc[0]
     rates = Rates(float(row["learning_rate"]), float(row["weight_decay"]))
     if (log := run.log_folder / rates.name / LOG).exists():
@@ -52,7 +52,8 @@ def search(run: TaskRun, told: Callable[[], None]) -> Rates:
     return rates
 
 
-def _tried(run: TaskRun, rates: Rates, told: Callable[[], None]) -> dict[str, object]:
+def _trained(run: TaskRun, rates: Rates, report: Callable[[], None]) -> dict[str, object]:
+    """Train a point of the grid, unless it is done; return its row of the table."""
     path, work = run.point(rates), run.work(rates)
     if not is_done(path, work, fresh=False):
         console.say(f"{run}: learning rate {rates.learning_rate:g}, weight decay {rates.weight_decay:g}")
@@ -63,16 +64,21 @@ def _tried(run: TaskRun, rates: Rates, told: Callable[[], None]) -> dict[str, ob
             fitted = Fitted({}, {"best": math.nan})
         write_safetensors(path, fitted.weights, {**work, "validation": fitted.validation})
         (run.log_folder / rates.name / RESUME).unlink(missing_ok=True)
-        told()
+        report()
         fitted.heed()
-    found = read_provenance(path)["validation"]
+    validation = read_provenance(path)["validation"]
     return {
-        **run.labels(), "learning_rate": rates.learning_rate, "weight_decay": rates.weight_decay,
-        "measure": run.task.measure, "value": found["best"], "best_epoch": found.get("best_epoch"),
-    }  # fmt: skip
+        **run.labels(),
+        "learning_rate": rates.learning_rate,
+        "weight_decay": rates.weight_decay,
+        "measure": run.task.measure,
+        "value": validation["best"],
+        "best_epoch": validation.get("best_epoch"),
+    }
 
 
-def _tell(run: TaskRun, table: pd.DataFrame) -> None:
+def _show(run: TaskRun, table: pd.DataFrame) -> None:
+    """Show the measure of each point of the grid."""
     rows = [
         (
             f"{row.learning_rate:g}", f"{row.weight_decay:g}",

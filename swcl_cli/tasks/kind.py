@@ -1,4 +1,4 @@
-"""What a kind of task has to say: which labels it learns, with which network, how it is judged and what it answers."""
+"""Define what a kind of task provides: labels to learn, network, training views, judgement and answers."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class Judgement:
 
 
 class Kind(Protocol):
-    """Describe a kind of task. To add one: a subclass in a file of its own, and a line in KINDS (tasks/__init__.py).
+    """Define a kind of task. To add one: a subclass in a file of its own, and a line in KINDS (tasks/__init__.py).
 
     An object of it has no state: what a trained network needs beside its weights are `facts`, numbers, words and lists
-    that stand in its model file; of a file that lacks one of `saves` the user is told.
+    in its model file. A model file that lacks one of `saves` can't be used.
     """
 
-    batch: int = 1  # photographs that are scored at once: more than 1 wants views of one size
+    batch: int = 1  # photographs that are scored at once: more than 1 needs views of one size
     saves: tuple[str, ...] = ()
 
     def columns(self, task: Task) -> list[str]:
-        """Name the columns of the manifest that it learns; people's own photographs that lack one are left out."""
+        """Name the columns of the manifest that are learnt; people's own photographs that lack one are left out."""
         ...
 
     def strata(self, task: Task) -> list[str]:
@@ -55,22 +55,22 @@ class Kind(Protocol):
         return []
 
     def require(self, study: Study) -> None:
-        """Raise SwclError where the rows can't be learnt or judged; each split has some already."""
+        """Raise SwclError where the rows can't be learnt or judged. No split is empty."""
 
     def cautions(self, task: Task, train: pd.DataFrame) -> list[str]:
-        """Say what the user should know of the training rows, a sentence each."""
+        """Return warnings about the training rows, a sentence each."""
         return []
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
-        """Give what the model file has to say beside what a Description says of every kind."""
+        """Return the facts of this kind that the model file holds beside the fields of every Description."""
         return {}
 
     def output_stride(self, facts: Mapping[str, Any]) -> int:
-        """Give the stride at which the network wants its encoder."""
+        """Return the output stride that the network's encoder must have."""
         return 32
 
     def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> nn.Module:
-        """Build what is trained, saved and read back; weights that are new draw from torch's generator."""
+        """Build the network that is trained, saved and loaded; its new weights are drawn from torch's generator."""
         ...
 
     def objective(self, network: nn.Module) -> nn.Module:
@@ -78,21 +78,21 @@ class Kind(Protocol):
         ...
 
     def training_views(self, study: Study, model: Description, seed: int) -> Dataset[dict[str, Any]]:
-        """Give (epoch, item) -> the view and labels of a training photograph, keyed by the seed."""
+        """Return a data set of training views: (epoch, item) -> a photograph's view and labels, keyed by the seed."""
         ...
 
     def view(self, photograph: NDArray[np.uint8], model: Description) -> View:
-        """Bring a prepared photograph (H, W, 3) into the form that the network is asked about: float32 (3, h, w)."""
+        """Turn a prepared photograph (H, W, 3) into the network's input: float32 (3, h, w)."""
         ...
 
     def scores(self, fabric: Fabric, network: nn.Module, views: Tensor, model: Description) -> list[Any]:
-        """Ask the network in evaluation mode: views (N, 3, h, w) -> what it says of each of them, as numbers."""
+        """Score views (N, 3, h, w) by the network in evaluation mode; return the scores of each view."""
         ...
 
     def judge(
         self, study: Study, split: str, scores_of: Callable[[str], Iterable[Any]], folder: Path | None
     ) -> Judgement:
-        """Compare scores with labels. scores_of(split): those of each of its photographs, in the order of its rows.
+        """Compare scores with labels. scores_of(split): the scores of its photographs, in the order of its rows.
 
         Where `folder` is given, intervals and predictions are filled in, with the columns that predictions have;
         maps go to its `maps/`, as PNGs that a column `map_path` of the predictions names.
@@ -100,19 +100,19 @@ class Kind(Protocol):
         ...
 
     def answer(self, scores: Any, size: tuple[int, int], model: Description) -> Answer:
-        """Turn the scores of a photograph into what is told of it; size: its own width and height."""
+        """Turn the scores of a photograph into an answer. size: its own width and height."""
         ...
 
     def legend(self, model: Description) -> list[str]:
-        """Say what the answers mean, a sentence each, where their names don't."""
+        """Explain answers whose names do not say what they mean, a sentence each."""
         return []
 
     def record(self, answer: Answer, name: str) -> Record:
-        """Give what `predict` writes of a photograph of this name."""
+        """Return what `predict` writes about a photograph of this name."""
         ...
 
 
 def require_finite(scores: NDArray[np.float32]) -> None:
-    """Raise Diverged where a network's answers are no numbers."""
+    """Raise Diverged where a score is not finite."""
     if not np.isfinite(scores).all():
         raise Diverged("The network's answers are not finite: lower --learning-rate, or use --precision fp32.")

@@ -1,4 +1,4 @@
-"""What of a fine-tuning is done, what is left, and how long that will take at the pace so far."""
+"""List the trainings of a fine-tuning with their states, and forecast the time that the others will take."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ from swcl_cli.workspace import LOG, RESUME
 
 @dataclass(frozen=True)
 class Training:
-    """One training: a run, or a point of its grid."""
+    """Describe a training: a run, or a point of its grid."""
 
     title: str
     folder: Path
     is_done: bool
-    seconds: float  # that were spent on it, as far as its log tells
+    seconds: float  # that it has taken, by its log
 
     @property
     def state(self) -> str:
+        """Return `done`, `begun` or `to do`."""
         return "done" if self.is_done else "begun" if (self.folder / RESUME).exists() else "to do"
 
 
 def trainings(runs: Sequence[TaskRun]) -> list[Training]:
-    """In the order in which they are done. Nothing is trained for a run whose point of the grid is chosen."""
-    found = []
+    """List the trainings in their order. A run whose rates are chosen by the grid has no training beside its points."""
+    listed = []
     for run in runs:
         batch = run.settings.batch
         if run.settings.grid and run.is_first:
             whole = run.model.exists() or run.grid.exists()
             for rates in GRID:
                 folder, done = run.log_folder / rates.name, whole or run.point(rates).exists()
-                found.append(Training(f"{run.run_name}, {rates.name}", folder, done, spent(folder, batch)))
+                listed.append(Training(f"{run.run_name}, {rates.name}", folder, done, spent(folder, batch)))
         else:
             folder = run.log_folder
-            found.append(Training(run.run_name, folder, run.model.exists(), spent(folder, batch)))
-    return found
+            listed.append(Training(run.run_name, folder, run.model.exists(), spent(folder, batch)))
+    return listed
 
 
 def spent(folder: Path, batch: int) -> float:
-    """Seconds of the steps and validations that the log counts, whenever and however often it was resumed."""
+    """Sum the seconds of all steps and validations in the log of a training, which may have been resumed."""
     path = folder / LOG
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     records = [json.loads(line) for line in lines if line.endswith("}")]  # the last may be cut off
@@ -52,17 +53,20 @@ def spent(folder: Path, batch: int) -> float:
     return float(sum(steps) + sum(record.get("seconds", 0.0) for record in records))
 
 
-def rows(found: Sequence[Training]) -> list[tuple[str, str, str]]:
-    """Of a table: the training, its state, and its minutes."""
-    return [(one.title, one.state, f"{one.seconds / 60:.1f}" if one.seconds else "") for one in found]
+def rows(trainings: Sequence[Training]) -> list[tuple[str, str, str]]:
+    """Return the rows of a table: title, state and minutes of each training."""
+    return [
+        (training.title, training.state, f"{training.seconds / 60:.1f}" if training.seconds else "")
+        for training in trainings
+    ]
 
 
-def forecast(found: Sequence[Training]) -> str:
-    """How many are done, and the time to come, where one that is done tells the pace."""
-    done = [one.seconds for one in found if one.is_done and one.seconds]
-    counts = f"{sum(one.is_done for one in found)} of {len(found)} done"
-    left = [one for one in found if not one.is_done]
-    if not (done and left):
+def forecast(trainings: Sequence[Training]) -> str:
+    """Say how many trainings are done, and how long the others will take, where one that is done shows the pace."""
+    durations = [training.seconds for training in trainings if training.is_done and training.seconds]
+    counts = f"{sum(training.is_done for training in trainings)} of {len(trainings)} done"
+    remaining = [training for training in trainings if not training.is_done]
+    if not (durations and remaining):
         return counts
-    seconds = sum(max(statistics.mean(done) - one.seconds, 0) for one in left)
+    seconds = sum(max(statistics.mean(durations) - training.seconds, 0) for training in remaining)
     return f"{counts}, about {max(seconds / 60, 1):.0f} min to go"

@@ -1,4 +1,4 @@
-"""The structures in a prepared mask, as bits: bit k of a pixel says whether it is of the task's k-th structure."""
+"""Read the structures of a prepared mask as bits: bit k of a pixel is set where the task's k-th structure is."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FOREIGN = 0xFF
 
 
 def read_structures(path: Path, task: Task, image: tuple[int, int]) -> Bits:
-    """The mask at its own size; image: height and width of its photograph, which may be resized.
+    """Read a mask at its own size. image: height and width of its photograph, which may be resized.
 
-    Raises SwclError where the mask holds other values than the task's masks do, or is no mask of this photograph by its
-    shape.
+    Raises SwclError where the mask holds values that the task's masks do not have, or has not the shape of the
+    photograph.
     """
     mask = read_mask(path)
     height, width = mask.shape
@@ -45,7 +45,7 @@ def read_structures(path: Path, task: Task, image: tuple[int, int]) -> Bits:
 
 
 def read_field(path: Path, mask: Bits) -> NDArray[np.bool_]:
-    """The field of view (H, W). Raises SwclError where it has another size than the mask."""
+    """Read the mask of the field of view (H, W). Raises SwclError where it has another size than the mask."""
     field = read_mask(path)
     if field.shape != mask.shape:
         sizes = [f"{width} x {height}" for height, width in (field.shape, mask.shape)]
@@ -54,7 +54,7 @@ def read_field(path: Path, mask: Bits) -> NDArray[np.bool_]:
 
 
 def resized(bits: Bits, shape: tuple[int, int]) -> Bits:
-    """The nearest pixel's structures at another height and width."""
+    """Resize structures to another height and width, by the nearest pixel."""
     if bits.shape == shape:
         return bits
     scaled: Bits = cv2.resize(bits, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)  # type: ignore[assignment]

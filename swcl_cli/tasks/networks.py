@@ -1,4 +1,4 @@
-"""Networks of segmentation: an encoder, and the decoder that was asked for."""
+"""Build the networks of segmentation: an encoder, and the decoder that the settings name."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DECODERS: dict[str, type[DeepLabV3Plus | Unet | Fpn]] = {DEEPLAB: DeepLabV3Plus,
 
 
 def stride_for(decoder: str, output_stride: int) -> int:
-    """The output stride at which the decoder wants its encoder; DeepLabv3+ leaves the choice."""
+    """Return the output stride that the encoder must have for a decoder; of DeepLabv3+ it is `output_stride`."""
     return output_stride if decoder == DEEPLAB else 32
 
 
 def segmenter(decoder: str, encoder: nn.Module, heads: Mapping[str, int]) -> nn.Module:
-    """(N, 3, H, W) -> {head: logits (N, classes, H, W)}."""
+    """Put a decoder on an encoder: (N, 3, H, W) -> {head: logits (N, classes, H, W)}."""
     return DECODERS[decoder](encoder, heads)

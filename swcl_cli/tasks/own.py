@@ -1,4 +1,4 @@
-"""What there is to learn in people's own photographs: the labels or the masks that their manifest holds."""
+"""Choose the labels or masks to learn in people's own photographs, from those that their manifest holds."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MASK = "mask"
 
 
 def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
-    """The task's row; one that is open is filled in from the manifest of `--data`, and named after it.
+    """Return the task of the settings; an open task is completed from the manifest of `--data`, and named after it.
 
-    Raises SwclError where that manifest holds nothing to learn, or not what `--heads` names.
+    Raises SwclError where the manifest holds nothing to learn, or not what `--heads` names.
     """
     task = TASKS[settings.task]
     if not task.open:
@@ -37,17 +37,20 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     return replace(own, heads=heads, measure=task.measure if len(heads) > 1 else single)
 
 
-def _chosen(table: pd.DataFrame, asked: Sequence[str], path: str) -> list[str]:
-    """Those asked for, else the masks if there are any, else the columns that no photograph lacks."""
+def _chosen(table: pd.DataFrame, wanted: Sequence[str], path: str) -> list[str]:
+    """Choose the columns to learn: those of `wanted`, else masks if there are any, else labels of all photographs.
+
+    Raises SwclError where a wanted column is empty, masks and labels are wanted together, or there is nothing to learn.
+    """
     known = {column: int(table[column].notna().sum()) for column in table}
     held = ", ".join(f"{column} ({count} of {len(table)})" for column, count in known.items() if count) or "none"
-    unknown = [head for head in asked if not known.get(head)]
+    unknown = [head for head in wanted if not known.get(head)]
     if unknown:
         raise SwclError(f"{path} holds no {' and no '.join(unknown)}. What it holds, of how many photographs: {held}.")
-    if MASK in asked and len(asked) > 1:
+    if MASK in wanted and len(wanted) > 1:
         raise SwclError("--heads: masks and labels can't be learnt together; name either.")
-    if asked:
-        return [column for column in known if column in asked]
+    if wanted:
+        return [column for column in known if column in wanted]
     if known[MASK]:
         return [MASK]
     whole = [column for column, count in known.items() if count == len(table) > 0]

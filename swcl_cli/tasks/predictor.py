@@ -1,4 +1,4 @@
-"""Ask a trained model about photographs: the one way in which `finetune` evaluates, `predict` and Python ask."""
+"""Predict photographs by a trained model, in the same way for `finetune`, `predict` and Python."""
 
 from __future__ import annotations
 
@@ -30,52 +30,54 @@ Size: TypeAlias = tuple[int, int]  # width and height in pixels
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Hold a photograph as the network sees it, and its own width and height."""
+class Sized:
+    """Hold the network's input for a photograph, and the photograph's own width and height."""
 
     view: View
     size: Size
 
 
-class RawViews(Dataset["Seen | Unusable"]):
-    """(0, item) -> a photograph of any kind, prepared as those that trained were; or why it can't be used."""
+class RawViews(Dataset["Sized | Unusable"]):
+    """Prepare photographs of any kind as those that trained were: (0, item) -> a view, or why it can't be used."""
 
     def __init__(self, photographs: Sequence[Photograph], model: Description) -> None:
         self.photographs, self.model, self.kind = photographs, model, KINDS[model.kind]
 
-    def __getitem__(self, key: Key) -> Seen | Unusable:
+    def __getitem__(self, key: Key) -> Sized | Unusable:
         try:
             pixels, size = read_unprepared(self.photographs[key[1]], self.model.form)
         except Unusable as unusable:
             return unusable
-        return Seen(self.kind.view(pixels, self.model), size)
+        return Sized(self.kind.view(pixels, self.model), size)
 
 
-class PreparedViews(Dataset[Seen]):
-    """(0, item) -> a photograph of a prepared data set."""
+class PreparedViews(Dataset[Sized]):
+    """Read the photographs of a prepared data set: (0, item) -> a view."""
 
     def __init__(self, photographs: Photographs, model: Description) -> None:
         self.photographs, self.model, self.kind = photographs, model, KINDS[model.kind]
 
-    def __getitem__(self, key: Key) -> Seen:
+    def __getitem__(self, key: Key) -> Sized:
         pixels = self.photographs.read(key[1])
-        return Seen(self.kind.view(pixels, self.model), (pixels.shape[1], pixels.shape[0]))
+        return Sized(self.kind.view(pixels, self.model), (pixels.shape[1], pixels.shape[0]))
 
 
 class Predictor:
-    """Answer for photographs as the model was evaluated: decoding, orientation, resizing, the loss of a JPEG where
-    `prep` writes one, normalisation, windows, and the answer.
+    """Predict photographs in the way in which the model was evaluated.
+
+    This covers decoding, orientation, resizing, the loss of a JPEG where `prep` writes JPEGs, normalisation, windows
+    and the answer.
     """
 
     def __init__(self, model: Description, network: nn.Module, fabric: Fabric) -> None:
         self.model, self.network, self.fabric, self.kind = model, network, fabric, KINDS[model.kind]
 
     def __call__(self, photograph: Photograph) -> Answer:
-        """Answer for one photograph: a path, the bytes of a file, a PIL image, or an array uint8 (H, W, 3).
+        """Predict a photograph: a path, the bytes of a file, a PIL image, or an array uint8 (H, W, 3).
 
-        Files and their bytes give what `swcl predict` says. Of an image or array the pixels are taken as they are; a
+        Files and their bytes give the answers of `swcl predict`. Pixels of an image or array are taken as they are; a
         JPEG that was decoded elsewhere differs by a grey level or so from one that is decoded here, at a smaller scale.
-        Raises SwclError where it can't be used.
+        Raises SwclError where the photograph can't be used.
 
         >>> import swcl_cli
         >>> from swcl_cli.phantom.disease import choose_findings
@@ -93,48 +95,50 @@ class Predictor:
         return answer
 
     def each(self, photographs: Sequence[Photograph], workers: int = 0) -> Iterator[Answer | Unusable]:
-        """Answer for each photograph in turn, or say why it can't be used; `workers` processes decode them.
+        """Predict each photograph in turn, or say why it can't be used; `workers` processes decode them.
 
-        Some are asked about at once, which is faster. Their probabilities are those of one at a time within 1e-5 in
-        fp32: the kernels for larger batches add up in another order.
+        Photographs are scored in batches, which is faster. In fp32 their probabilities are those of a batch of one
+        within 1e-5: the kernels for larger batches add up in another order.
         """
-        for size, scores in self._asked(RawViews(photographs, self.model), len(photographs), workers):
+        for size, scores in self._sizes_and_scores(RawViews(photographs, self.model), len(photographs), workers):
             yield size if isinstance(size, Unusable) else self.kind.answer(scores, size, self.model)
 
     def scores(self, photographs: Photographs, workers: int = 0) -> Iterator[Any]:
-        """Score each photograph of a prepared data set, as the kind of task does; see `Kind.scores`."""
-        return (scores for _, scores in self._asked(PreparedViews(photographs, self.model), len(photographs), workers))
+        """Score each photograph of a prepared data set; see `Kind.scores`."""
+        views = PreparedViews(photographs, self.model)
+        return (scores for _, scores in self._sizes_and_scores(views, len(photographs), workers))
 
-    def _asked(self, views: Dataset[Any], count: int, workers: int) -> Iterator[tuple[Size | Unusable, Any]]:
-        """The size and the scores of each photograph; those that can't be used have none."""
-        most = self.kind.batch
-        batches = [[(0, item) for item in range(at, min(at + most, count))] for at in range(0, count, most)]
+    def _sizes_and_scores(self, views: Dataset[Any], count: int, workers: int) -> Iterator[tuple[Size | Unusable, Any]]:
+        """Yield the size and the scores of each photograph; for one that can't be used, the reason and None."""
+        size = self.kind.batch
+        batches = [[(0, item) for item in range(start, min(start + size, count))] for start in range(0, count, size)]
         if workers:
             loaded = make_loader(views, batches, workers, collate=_stacked)
         else:
             loaded = (_stacked([views[key] for key in batch]) for batch in batches)
         for sizes, stacked in loaded:
             scores = iter(() if stacked is None else self._scores(stacked))
-            for size in sizes:
-                yield size, None if isinstance(size, Unusable) else next(scores)
+            for image_size in sizes:
+                yield image_size, None if isinstance(image_size, Unusable) else next(scores)
 
     @torch.inference_mode()
     def _scores(self, views: Tensor) -> list[Any]:
+        """Score views (N, 3, h, w) in evaluation mode, on the device."""
         self.network.eval()
         return self.kind.scores(self.fabric, self.network, self.fabric.to_device(views), self.model)
 
 
-def _stacked(photographs: list[Seen | Unusable]) -> tuple[list[Size | Unusable], Tensor | None]:
-    """The sizes of the photographs of a batch, and the views (N, 3, h, w) of those that can be used."""
-    sizes = [seen if isinstance(seen, Unusable) else seen.size for seen in photographs]
-    views = [seen.view for seen in photographs if isinstance(seen, Seen)]
+def _stacked(photographs: list[Sized | Unusable]) -> tuple[list[Size | Unusable], Tensor | None]:
+    """Collate a batch: the size of each photograph, or why it can't be used, and the other views (N, 3, h, w)."""
+    sizes = [item if isinstance(item, Unusable) else item.size for item in photographs]
+    views = [item.view for item in photographs if isinstance(item, Sized)]
     return sizes, torch.from_numpy(np.stack(views)) if views else None
 
 
 def load_model(path: str | Path, accelerator: Literal["auto", "cpu", "gpu"] = "auto") -> Predictor:
-    """Load a model that `swcl finetune` has written, to ask it about photographs.
+    """Load a model that `swcl finetune` has written, to predict photographs.
 
-    accelerator: where it computes. Raises SwclError where the file holds no such model.
+    accelerator: the device that computes. Raises SwclError where the file holds no such model.
 
     >>> import swcl_cli
     >>> predictor = swcl_cli.load_model("finetune/idrid/swcl/seed0/model.safetensors", accelerator="cpu")

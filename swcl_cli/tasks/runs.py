@@ -1,4 +1,4 @@
-"""A run of fine-tuning: one task, initialisation, seed and fold; its folders, what defines it, and what it writes."""
+"""Train and judge a run of fine-tuning, of one task, initialisation, seed and fold, and write its files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS, saved
 from swcl_cli.tasks.cohorts import cohort
-from swcl_cli.tasks.fitting import Fitted, Rates, fit, frozen
+from swcl_cli.tasks.fitting import Fitted, Rates, fit, freeze_encoder
 from swcl_cli.tasks.kind import Judgement
 from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.trial import Trial, prepare
@@ -39,7 +39,7 @@ from swcl_cli.workspace import (
 
 @dataclass(frozen=True)
 class Opened:
-    """Hold what a run trains and judges, and what it computes on."""
+    """Hold the network of a run with its training data, and the device that computes."""
 
     trial: Trial
     fabric: Fabric
@@ -47,9 +47,10 @@ class Opened:
 
 @dataclass(frozen=True)
 class TaskRun:
-    """The files of its folder are written predictions first, model last: the model marks it as complete.
+    """Describe a run, train it, and write the files of its folder.
 
-    While a grid is searched, the weights of its points lie there too. `inputs`: fingerprints.
+    Predictions are written first and the model last, so that the model marks the run as complete. While a grid is
+    searched, the weights of its points are in the folder too. `inputs`: fingerprints.
     """
 
     settings: FinetuneSettings
@@ -74,15 +75,15 @@ class TaskRun:
 
     @property
     def log_folder(self) -> Path:
-        return self._kept.folder
+        return self._run_folder.folder
 
     @property
-    def _kept(self) -> RunFolder:
+    def _run_folder(self) -> RunFolder:
         return self.workspace.finetuning(self.task.name, self.name, self.run_name)
 
     def adopt(self) -> None:
-        """Take over what an older version of the program has begun of it."""
-        self.workspace.adopt(self._kept)
+        """Take over the folder of this run that an older version made, if there is one."""
+        self.workspace.adopt(self._run_folder)
 
     @property
     def model(self) -> Path:
@@ -94,43 +95,49 @@ class TaskRun:
 
     @property
     def is_first(self) -> bool:
-        """Whether the grid is searched with it."""
+        """Return whether this run has the first seed, with which the grid is searched."""
         return self.seed == self.settings.seed
 
     def point(self, rates: Rates) -> Path:
+        """Return the file of weights of a point of the grid."""
         return self.folder / "grid" / f"{rates.name}.safetensors"
 
     def labels(self) -> dict[str, Any]:
+        """Return the columns by which tables name the run."""
         return {
-            "task": self.task.name, "name": self.name, "run": self.run_name, "seed": self.seed, "fold": self.fold,
-        }  # fmt: skip
+            "task": self.task.name,
+            "name": self.name,
+            "run": self.run_name,
+            "seed": self.seed,
+            "fold": self.fold,
+        }
 
     def shared(self) -> dict[str, Any]:
-        """The settings that define it and the runs beside it: of a grid search no rates, which it chooses."""
+        """Return the settings that all runs of the fine-tuning share; rates are None where a grid chooses them."""
         rates = {"learning_rate": None, "weight_decay": None} if self.settings.grid else {}
         return {**self.settings.defining(), "architecture": self.architecture, **rates}
 
     def work(self, rates: Rates | None) -> dict[str, Any]:
-        """Its provenance; without `rates`, that of its grid."""
+        """Return the provenance of the run; without `rates`, the provenance of its grid."""
         settings = {**self.shared(), "seed": self.seed, **(asdict(rates) if rates else {})}
         settings |= {} if self.fold is None else {"fold": self.fold}
         settings |= {"grid_seed": self.settings.seed} if self.settings.grid else {}
         return provenance("finetune", settings, self.inputs)
 
     def is_done(self, rates: Rates) -> bool:
-        """Raises SwclError where its model is of other work."""
+        """Check whether the run is finished. Raises SwclError where its model was made differently."""
         return is_done(self.model, self.work(rates), fresh=False)
 
     def cautions(self) -> list[str]:
-        """What the user should know of its photographs before they train."""
+        """Return warnings about the photographs that train, a sentence each."""
         return KINDS[self.task.kind].cautions(self.task, self._cohort().rows["train"])
 
     def fit(self, rates: Rates, log_folder: Path) -> Fitted:
-        """A training; nothing is written but what `log_folder` needs to resume it."""
+        """Train with these rates. Only the log and resume state in `log_folder` are written."""
         return self._fit(self._open(), rates, log_folder)
 
     def finish(self, rates: Rates) -> None:
-        """Trains, or takes the weights that the grid has found; tests, once, and writes all that is kept."""
+        """Train, or load the weights that the grid search trained; then test, once, and write the files of the run."""
         opened, point = self._open(), self.point(rates)
         if point.exists():
             fitted = Fitted(load_file(point), read_provenance(point)["validation"])
@@ -142,7 +149,7 @@ class TaskRun:
         fitted.heed()
 
     def clear(self) -> None:
-        """Drops what was needed until its model was written: the resume state, and the weights of its grid."""
+        """Remove what is not needed once the model is written: the resume state, and the weights of the grid."""
         (self.log_folder / RESUME).unlink(missing_ok=True)
         remove_tree(self.folder / "grid")
 
@@ -150,10 +157,11 @@ class TaskRun:
         return cohort(self.task, self.settings, self.workspace, self.seed, self.fold)
 
     def _open(self) -> Opened:
+        """Build the network of the run and its training data, on the device that computes."""
         initial = initialise_for(self.task, self.settings, self.seed)
         trial = prepare(self._cohort(), initial, self.seed)
         if self.settings.freeze:
-            frozen(initial.encoder, trial.objective)
+            freeze_encoder(initial.encoder, trial.objective)
         in_its_memory_format(trial.objective, initial.encoder)
         fabric = make_fabric(self.settings.accelerator, self.settings.precision)
         trial.objective.to(fabric.device)
@@ -164,15 +172,17 @@ class TaskRun:
         return fit(opened.trial, opened.fabric, self.settings, measure, rates, self.seed, log_folder, work)
 
     def _write(self, opened: Opened, work: dict[str, Any], fitted: Fitted) -> None:
+        """Judge the trained network, and write predictions, results and model, in this order."""
         scored = self.settings.eval
-        judged = {
+        judgements = {
             split: opened.trial.judge(opened.fabric, split, self.folder if split == scored else None)
             for split in (("val", "test") if scored == "test" else ("val",))
         }
         named = {key: self.labels()[key] for key in ("task", "name", "run")}
-        predictions = judged[scored].predictions.assign(split=scored, **named)
-        results = pd.concat([self._rows(split, judgement) for split, judgement in judged.items()], ignore_index=True)
-        predicted = judged[scored].columns.table(predictions)
+        predictions = judgements[scored].predictions.assign(split=scored, **named)
+        parts = [self._rows(split, judgement) for split, judgement in judgements.items()]
+        results = pd.concat(parts, ignore_index=True)
+        predicted = judgements[scored].columns.table(predictions)
         write_parquet(self.folder / "predictions.parquet", predicted, work)
         write_parquet(self.folder / "results.parquet", RESULTS.table(results), work)
         model = saved.as_provenance(opened.trial.model)
@@ -180,21 +190,26 @@ class TaskRun:
         write_safetensors(self.model, tensors, {**work, saved.KEY: model, "validation": fitted.validation})
 
     def _rows(self, split: str, judgement: Judgement) -> pd.DataFrame:
-        """One row a measure."""
+        """Return the table of results of a split, a row for each measure."""
         none = (float("nan"), float("nan"))
         rows = [
             {
-                **self.labels(), "split": split, "measure": measure, "value": value,
-                "reason": judgement.reasons.get(measure), "primary": measure == self.task.measure,
-                "low": judgement.intervals.get(measure, none)[0], "high": judgement.intervals.get(measure, none)[1],
+                **self.labels(),
+                "split": split,
+                "measure": measure,
+                "value": value,
+                "reason": judgement.reasons.get(measure),
+                "primary": measure == self.task.measure,
+                "low": judgement.intervals.get(measure, none)[0],
+                "high": judgement.intervals.get(measure, none)[1],
             }
             for measure, value in judgement.measures.items()
-        ]  # fmt: skip
+        ]
         return pd.DataFrame(rows)
 
 
 def initialise_for(task: Task, settings: FinetuneSettings, seed: int) -> Initial:
-    """Load the encoder, at the output stride that the task's network wants."""
+    """Load the initial encoder at the output stride that the task's network needs."""
     kind = KINDS[task.kind]
     return initialise(
         settings.init,

@@ -1,4 +1,4 @@
-"""A model file that `finetune` writes: what it says of its network and its input, which is all that using it needs."""
+"""Describe the network and the input of a model in its file, so that the file alone is enough to use it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from swcl_cli.settings import FinetuneSettings
 from swcl_cli.workspace import Workspace, read_provenance
 
 KEY = "model"  # in the file's provenance
-FAR = 2  # times smaller or larger than what trained: what is told of such photographs was never tried
+FAR = 2  # times smaller or larger than those that trained: predictions of such photographs were never evaluated
 
 
 @dataclass(frozen=True)
 class Study:
-    """Hold what a run learns from: rows of the manifest by split, `train` and `val` among them."""
+    """Hold the data of a run: rows of the manifest by split, `train` and `val` among them."""
 
     task: Task
     settings: FinetuneSettings
@@ -34,11 +34,11 @@ class Study:
 
 @dataclass(frozen=True)
 class Description:
-    """Describe task, network, and how photographs were prepared.
+    """Describe the task, the network, and how photographs were prepared.
 
-    size: their shorter side in pixels, of those that kept their own 0, in files of version 0.1 their median. lossless:
-    they are PNGs, which is where they kept their own. sizes: the least and the most of the training photographs'
-    shorter sides. facts: what this kind of task has to say beside.
+    size: their shorter side in pixels; where they kept their own size it is 0, or in files of version 0.1 the median.
+    lossless: whether they are PNGs, as they are where they kept their own size. sizes: the least and the greatest
+    shorter side of the training photographs. facts: further facts of this kind of task.
     """
 
     task: str
@@ -58,11 +58,11 @@ class Description:
 
     @property
     def form(self) -> Form:
-        """How a photograph is to be prepared."""
+        """Return the form in which a photograph is to be prepared."""
         return Form(0 if self.lossless else self.size, self.square, self.crop_to_field, self.lossless)
 
     def is_far(self, width: int, height: int) -> bool:
-        """Whether a photograph, which keeps its own size, is far smaller or larger than those that trained."""
+        """Check whether a photograph is far smaller or larger than training photographs that keep their size."""
         least, most = self.sizes
         return self.lossless and not least / FAR <= min(width, height) <= most * FAR
 
@@ -74,7 +74,7 @@ ADDED = {"sizes"}  # since version 0.1
 def describe(study: Study, initial: Initial, facts: Mapping[str, Any]) -> Description:
     """Describe a model that is to be trained from `initial`."""
     task, settings = study.task, study.settings
-    made = read_provenance(study.workspace.manifest(task.dataset))["settings"]
+    preparation = read_provenance(study.workspace.manifest(task.dataset))["settings"]
     shorter = study.rows["train"][["width", "height"]].to_numpy(dtype=np.int64).min(axis=1)
     return Description(
         task=task.name,
@@ -85,33 +85,33 @@ def describe(study: Study, initial: Initial, facts: Mapping[str, Any]) -> Descri
         mean=initial.mean,
         std=initial.std,
         precision=settings.precision,
-        size=made["size"],
+        size=preparation["size"],
         square=task.square,
-        crop_to_field=bool(made.get("crop_to_field")),
-        lossless=not made["size"],
+        crop_to_field=bool(preparation.get("crop_to_field")),
+        lossless=not preparation["size"],
         sizes=(int(shorter.min()), int(shorter.max())),
         facts=facts,
     )
 
 
 def as_provenance(model: Description) -> dict[str, Any]:
-    """Lay the description out as the file holds it: facts stand beside the others."""
-    said: dict[str, Any] = asdict(model)
-    facts: dict[str, Any] = said.pop("facts")
-    return said | facts
+    """Return the description in the form of the file: facts are beside the other fields."""
+    entries: dict[str, Any] = asdict(model)
+    facts: dict[str, Any] = entries.pop("facts")
+    return entries | facts
 
 
 def read_description(path: Path, saves: Mapping[str, tuple[str, ...]]) -> Description:
-    """Read what a file says of its model. saves: the facts that each kind needs.
+    """Read the description of a model from its file. saves: the facts that each kind of task needs.
 
-    Raises SwclError where the file is no such model, or of another version.
+    Raises SwclError where the file holds no model of a task, or is of another version.
     """
-    said = read_provenance(path).get(KEY)
-    if said is None:
+    entries = read_provenance(path).get(KEY)
+    if entries is None:
         raise SwclError(f"{path} holds no model of a task. Models are made by: swcl finetune")
-    lacking = (SHARED - ADDED | set(saves.get(said.get("kind"), ()))) - said.keys()
-    if lacking or said["kind"] not in saves:
-        problem = f"does not say its {', '.join(sorted(lacking))}" if lacking else f"is of the kind {said['kind']}"
+    lacking = (SHARED - ADDED | set(saves.get(entries.get("kind"), ()))) - entries.keys()
+    if lacking or entries["kind"] not in saves:
+        problem = f"does not say its {', '.join(sorted(lacking))}" if lacking else f"is of the kind {entries['kind']}"
         raise SwclError(f"{path} {problem}: it is of another version. Make it again with `swcl finetune`.")
-    shared = {"sizes": (said["size"], said["size"])} | {name: said[name] for name in SHARED & said.keys()}
-    return Description(**shared, facts={name: said[name] for name in said.keys() - SHARED})
+    shared = {"sizes": (entries["size"], entries["size"])} | {name: entries[name] for name in SHARED & entries.keys()}
+    return Description(**shared, facts={name: entries[name] for name in entries.keys() - SHARED})

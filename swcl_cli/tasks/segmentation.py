@@ -1,4 +1,4 @@
-"""Segmentation with DeepLabv3+, or a decoder of segmentation-models-pytorch (paper IV-B; FACTS E5 to E10)."""
+"""Segment photographs by DeepLabv3+ or a decoder of segmentation-models-pytorch (paper IV-B; FACTS E5 to E10)."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ KEPT_BYTES = 1 << 30  # of decoded photographs and masks; sets that are larger a
 
 
 class Segmenter(nn.Module):
-    """The network and the sum over heads of the pixels' mean cross-entropy; IGNORED pixels do not count."""
+    """Compute the loss of a network: the sum over heads of the pixels' mean cross-entropy, without IGNORED pixels."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """batch: image (N, 3, S, S), mask (N, S, S), of which bit k is the k-th head's class."""
+        """Return the loss, no metrics. batch: image (N, 3, S, S), mask (N, S, S); bit k is the k-th head's class."""
         mask = batch["mask"]
         outside = mask == IGNORED
         losses = []
@@ -54,7 +54,7 @@ class Segmenter(nn.Module):
 
 
 class CroppedViews(Dataset[dict[str, Any]]):
-    """(epoch, item) -> image float32 (3, S, S) and mask int64 (S, S), cropped and flipped together.
+    """Draw training views: (epoch, item) -> image float32 (3, S, S), and mask int64 (S, S) cropped and flipped alike.
 
     Decoded photographs stay in memory, up to KEPT_BYTES: most sets are of tens of images, each drawn hundreds of times.
     """
@@ -65,16 +65,17 @@ class CroppedViews(Dataset[dict[str, Any]]):
         self.root, self.task, self.crop, self.seed, self.mean, self.std = root, task, crop, seed, mean, std
         self.rows = rows[["path", "checksum", "mask_path"]].to_numpy(dtype=object)
         small = 4 * int((rows["width"].astype("int64") * rows["height"].astype("int64")).sum()) <= KEPT_BYTES
-        self.kept = [self._read(item) for item in range(len(rows))] if small else None
+        self.decoded = [self._read(item) for item in range(len(rows))] if small else None
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         epoch, item = key
         draw = chance.generator(self.seed, "segmentation view", epoch, item)
-        image, mask = self._read(item) if self.kept is None else self.kept[item]
+        image, mask = self._read(item) if self.decoded is None else self.decoded[item]
         view, labels = segmentation_view(image, mask, self.crop, draw, self.mean, self.std)
         return {"image": view, "mask": labels}
 
     def _read(self, item: int) -> tuple[NDArray[np.uint8], Bits]:
+        """Read a photograph (H, W, 3), and its structures (H, W) at the same size."""
         path, checksum, mask_path = self.rows[item]
         image = read_image(self.root / path, checksum)
         shape = image.shape[:2]
@@ -82,7 +83,7 @@ class CroppedViews(Dataset[dict[str, Any]]):
 
 
 class Segmentation(Kind):
-    """Structures in photographs, from masks: each head is one of the structures, and has two classes."""
+    """Learn structures in photographs from masks: each head is one of the structures, and has two classes."""
 
     saves = ("decoder", "output_stride", "ratio")
 
@@ -90,7 +91,7 @@ class Segmentation(Kind):
         return ["mask_path"]
 
     def require(self, study: Study) -> None:
-        """Raise SwclError where a photograph has no mask, or one that does not fit."""
+        """Raise SwclError where a photograph has no mask, or was cropped, so that its mask does not fit."""
         task = study.task
         for split, rows in sorted(study.rows.items()):
             _require_masks(rows, split, task)
@@ -116,11 +117,11 @@ class Segmentation(Kind):
         return CroppedViews(root, rows, study.task, model.crop, seed, model.mean, model.std)
 
     def view(self, photograph: NDArray[np.uint8], model: Description) -> View:
-        """The whole photograph."""
+        """Normalise the whole photograph: float32 (3, H, W)."""
         return normalise(photograph, model.mean, model.std)
 
     def scores(self, fabric: Fabric, network: nn.Module, views: Tensor, model: Description) -> list[LogOdds]:
-        """Log odds (K, H, W) of each photograph."""
+        """Return the log odds (K, H, W) of each photograph."""
         return [predict_log_odds(fabric, network, view[None], model.crop) for view in views]
 
     def judge(
@@ -131,7 +132,7 @@ class Segmentation(Kind):
         return segmented.judgement(study.settings.seed)
 
     def answer(self, scores: LogOdds, size: tuple[int, int], model: Description) -> Answer:
-        """Masks and probabilities at the photograph's own size, and the share of each structure."""
+        """Return masks and probabilities at the photograph's own size, and the share of each structure."""
         width, height = size
         log_odds = {head: at_size(part, (height, width)) for head, part in zip(model.heads, scores, strict=True)}
         masks = {head: part > 0 for head, part in log_odds.items()}
@@ -153,16 +154,18 @@ class Segmentation(Kind):
 
 
 def _require_masks(rows: pd.DataFrame, split: str, task: Task) -> None:
-    bare = rows.loc[rows["mask_path"].isna(), "image_id"]
-    if not len(bare):
+    """Raise SwclError where a photograph of a split has no mask."""
+    unmasked = rows.loc[rows["mask_path"].isna(), "image_id"]
+    if not len(unmasked):
         return
+    first = unmasked.iloc[0]
     if split == "test":
         raise SwclError(
-            f"{len(bare):,} of {len(rows):,} test photographs of {task.dataset} have no mask, such as {bare.iloc[0]}: "
+            f"{len(unmasked):,} of {len(rows):,} test photographs of {task.dataset} have no mask, such as {first}: "
             "they can't be scored. Score the validation photographs with --eval val, or add the masks to the download "
             f"and run: {prep_command(task.dataset)}"
         )
     raise SwclError(
-        f"{len(bare):,} {split} photographs of {task.dataset} have no mask, such as {bare.iloc[0]}: they can't be "
+        f"{len(unmasked):,} {split} photographs of {task.dataset} have no mask, such as {first}: they can't be "
         f"learnt or scored. Add the masks to the download and run: {prep_command(task.dataset)}"
     )

@@ -1,4 +1,4 @@
-"""A split as a network segments it: pixel counts, maps, and a row of predictions an image and structure."""
+"""Evaluate a split that a network segments: pixel counts, maps, and predictions of each image and structure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LogOdds = NDArray[np.float32]
 
 
 def predict_log_odds(fabric: Fabric, network: nn.Module, image: Tensor, window: int) -> LogOdds:
-    """Log odds of each head's class 1, by stitched windows (FACTS E7): (1, 3, H, W), any size -> (K, H, W)."""
+    """Predict log odds of each head's class 1 by stitched windows (FACTS E7): (1, 3, H, W), any size -> (K, H, W)."""
 
     def log_odds(windows: Tensor) -> Tensor:
         with fabric.autocast():
@@ -44,7 +44,7 @@ def predict_log_odds(fabric: Fabric, network: nn.Module, image: Tensor, window: 
 
 
 def at_size(log_odds: LogOdds, shape: tuple[int, int]) -> LogOdds:
-    """(H, W) of another height and width, bilinearly (FACTS E10)."""
+    """Resize log odds (H, W) to another height and width, bilinearly (FACTS E10)."""
     if log_odds.shape == shape:
         return log_odds
     scaled: LogOdds = cv2.resize(log_odds, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
@@ -52,15 +52,17 @@ def at_size(log_odds: LogOdds, shape: tuple[int, int]) -> LogOdds:
 
 
 def grey_levels(log_odds: LogOdds) -> NDArray[np.uint8]:
-    """Probabilities as 0 to 255; what is found, log odds above 0, is above 127."""
+    """Return probabilities as 0 to 255; pixels that are predicted positive, with log odds above 0, are above 127."""
     probability = torch.from_numpy(log_odds).double().sigmoid().numpy()
     return np.ceil(255 * probability - 0.5).astype(np.uint8)
 
 
 @dataclass
 class Segmented:
-    """Counts are kept of each photograph, its pixels are not: memory does not grow with them. Masks keep their own
-    size, predictions are brought to it (FACTS E10). folder: gets maps, at the prepared photographs' size.
+    """Count the pixels of each photograph and judge them, in memory that does not grow with the pixels.
+
+    Masks keep their own size, and predictions are resized to it (FACTS E10). folder: where maps are written, at the
+    size of the prepared photographs; None: no maps.
     """
 
     task: Task
@@ -79,7 +81,7 @@ class Segmented:
         if self.rows["fov_path"].notna().all():
             self.inside = {head: PixelTally() for head in heads}
         self.maps = {head: [] for head in heads}
-        for row, log_odds in zip(self._told(self.rows.to_dict("records")), scores, strict=True):
+        for row, log_odds in zip(self._with_progress(self.rows.to_dict("records")), scores, strict=True):
             require_finite(log_odds)
             self._count(row, log_odds)
             if self.folder is not None:
@@ -87,19 +89,20 @@ class Segmented:
                     self.maps[head].append(self._write_map(f"{row['image_id']}{self._suffix(head)}", part))
 
     def judgement(self, seed: int) -> Judgement:
+        """Return the measures of the split; where there is a folder, intervals and predictions too."""
         histograms = {head: tally.histograms() for head, tally in self.whole.items()}
         inside = {head: tally.histograms() for head, tally in self.inside.items()}
         measures = self._measures(histograms, inside)
         values, reasons = evaluate(measures, len(self.rows))
         if self.folder is None:
             return Judgement(values, reasons=reasons)
-        found = intervals(measures, self.rows["patient_id"].to_numpy(dtype=str), seed)
+        ranges = intervals(measures, self.rows["patient_id"].to_numpy(dtype=str), seed)
         parts = [self._predictions(head, histograms[head], inside.get(head)) for head in self.task.heads]
         columns = segmented(self.task.ratio, in_field=bool(self.inside))
-        return Judgement(values, found, pd.concat(parts, ignore_index=True), reasons, columns)
+        return Judgement(values, ranges, pd.concat(parts, ignore_index=True), reasons, columns)
 
-    def _told(self, rows: list[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
-        """The rows, behind a bar; not while training goes on, which has one of its own."""
+    def _with_progress(self, rows: list[dict[Any, Any]]) -> Iterator[dict[Any, Any]]:
+        """Yield the rows under a progress bar; without one in training, which has its own."""
         if self.folder is None:
             yield from rows
             return
@@ -109,19 +112,20 @@ class Segmented:
                 bar.advance()
 
     def _count(self, row: dict[str, str], log_odds: LogOdds) -> None:
+        """Count the pixels of a photograph, in the whole and in its field of view, and note its ratio of diameters."""
         height, width = log_odds.shape[1:]
         bits = read_structures(self.workspace.root / row["mask_path"], self.task, (height, width))
         field_of_view = read_field(self.workspace.root / row["fov_path"], bits) if self.inside else None
-        truths, found = {}, {}
+        truths, predictions = {}, {}
         for number, head in enumerate(self.task.heads):
             scores, truths[head] = at_size(log_odds[number], bits.shape), (bits >> number & 1).astype(bool)
             self.whole[head].add(truths[head], scores)
-            found[head] = scores > 0
+            predictions[head] = scores > 0
             if field_of_view is not None:
                 self.inside[head].add(truths[head][field_of_view], scores[field_of_view])
         if self.task.ratio:
             inner, outer = self.task.ratio
-            true, predicted = (diameter_ratio(masks[inner], masks[outer]) for masks in (truths, found))
+            true, predicted = (diameter_ratio(masks[inner], masks[outer]) for masks in (truths, predictions))
             self.ratios.append((true, float(np.nan_to_num(predicted))))
 
     def _measures(self, whole: dict[str, Histograms], inside: dict[str, Histograms]) -> dict[str, Measure]:
@@ -134,30 +138,39 @@ class Segmented:
         return measures | (pixel_measures(fields, "_fov") if fields else {})
 
     def _predictions(self, head: str, whole: Histograms, inside: Histograms | None) -> pd.DataFrame:
-        """`shades`: the values of the mask that are the structure; `log_odds`: the lower bounds of the bins that
-        `positives` and `negatives` count pixels in.
+        """Return the table of predictions of a structure, a row for each image.
+
+        `shades`: the values of the mask that are the structure; `log_odds`: the lower bounds of the bins in which
+        `positives` and `negatives` count pixels.
         """
         outcomes, count = Outcomes.of(whole), len(self.rows)
         columns: dict[str, object] = {
-            "structure": head, "shades": [np.array(self.task.shades[head], np.int16)] * count,
-            "map_path": self.maps[head], "f1": outcomes.f1, "true_positives": outcomes.hits,
-            "false_positives": outcomes.false, "false_negatives": outcomes.missed, "true_negatives": outcomes.left,
-        }  # fmt: skip
+            "structure": head,
+            "shades": [np.array(self.task.shades[head], np.int16)] * count,
+            "map_path": self.maps[head],
+            "f1": outcomes.f1,
+            "true_positives": outcomes.true_positives,
+            "false_positives": outcomes.false_positives,
+            "false_negatives": outcomes.false_negatives,
+            "true_negatives": outcomes.true_negatives,
+        }
         if self.task.ratio:
             name = "_to_".join(self.task.ratio)
             columns |= dict(zip((f"{name}_truth", name), np.array(self.ratios).T, strict=True))
         for suffix, part in (("", whole), ("_fov", inside)):
             if part is not None:
                 columns |= {
-                    f"log_odds{suffix}": [part.bound] * count, f"positives{suffix}": list(part.positive),
+                    f"log_odds{suffix}": [part.bound] * count,
+                    f"positives{suffix}": list(part.positive),
                     f"negatives{suffix}": list(part.negative),
-                }  # fmt: skip
+                }
         return self.rows[["image_id", "patient_id", "path", "mask_path", "fov_path"]].assign(**columns)
 
     def _suffix(self, head: str) -> str:
         return f"_{head}" if len(self.task.heads) > 1 else ""
 
     def _write_map(self, name: str, log_odds: LogOdds) -> str:
+        """Write the probabilities of a structure as a PNG; return its path in the workspace."""
         assert self.folder is not None
         with atomic(self.folder / "maps" / f"{name}.png") as path:
             Image.fromarray(grey_levels(log_odds)).save(path, format="PNG")

@@ -1,4 +1,4 @@
-"""What the `finetune` step trains: one network, and how to judge it on a split."""
+"""Build the network that `finetune` trains, with its training views and its judgement on a split."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from swcl_cli.tasks.saved import Description, Study, describe
 
 @dataclass(frozen=True)
 class Trial:
-    """objective(batch) -> (loss, metrics) trains `network`, which is what is kept of it; `model` describes it.
+    """Hold what a training needs: objective(batch) -> (loss, metrics) trains `network`, which `model` describes.
 
-    judge(fabric, split, folder) judges its present weights. Where `folder` is given it writes prediction maps there,
+    judge(fabric, split, folder) judges the present weights. Where `folder` is given it writes prediction maps there,
     and fills in intervals and predictions.
     """
 
@@ -47,7 +47,7 @@ def prepare(study: Study, initial: Initial, seed: int) -> Trial:
     with keyed_weights(seed, "head weights"):
         network = kind.network(initial.encoder, task.heads, facts)
     plan, steps = epoch_plan(seed, "image order", len(rows["train"]), study.settings.batch, padded=False)
-    workers = study.settings.workers if kind.batch > 1 else 0  # one at a time takes longer to score than to read
+    workers = study.settings.workers if kind.batch > 1 else 0  # a single photograph takes longer to score than to read
 
     def judge(fabric: Fabric, split: str, folder: Path | None) -> Judgement:
         predictor = Predictor(model, network, fabric)

@@ -1,4 +1,4 @@
-"""Several processes that work as one (torchrun): how they are found, and what they hand to each other."""
+"""Compute in several processes that torchrun has started: find them, and pass tensors between them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 def make_fabric(accelerator: str, precision: str, several: bool = False) -> Fabric:
-    """One process on one device; under torchrun, where a step can use `several`, all that it has started.
+    """Start the Fabric of one process on one device, or of all processes of torchrun where a step can use `several`.
 
     Raises SwclError where torchrun has started several processes for a step that can't use them.
     """
     started = int(os.environ["WORLD_SIZE"]) if TorchElasticEnvironment.detect() else 1
     if started > 1 and not several:
         raise SwclError(f"This step works in one process, but torchrun has started {started}: run it without torchrun.")
-    here = int(os.environ["LOCAL_WORLD_SIZE"]) if started > 1 else 1
+    on_this_node = int(os.environ["LOCAL_WORLD_SIZE"]) if started > 1 else 1
     fabric = Fabric(
         accelerator=accelerator,
-        devices=here,
-        num_nodes=started // here,
+        devices=on_this_node,
+        num_nodes=started // on_this_node,
         strategy="ddp" if started > 1 else "auto",
         precision=PRECISIONS[precision],  # type: ignore[arg-type]
         plugins=TorchElasticEnvironment() if started > 1 else LightningEnvironment(),
@@ -39,9 +39,9 @@ def make_fabric(accelerator: str, precision: str, several: bool = False) -> Fabr
 
 
 def joined_batch_norm(module: nn.Module, fabric: Fabric) -> nn.Module:
-    """The module, its batch statistics taken over all processes (FACTS 5).
+    """Make BatchNorm take its statistics over all processes (FACTS 5); return the module.
 
-    Raises SwclError where that can't be done: on CPUs.
+    Raises SwclError on CPUs, where that can't be done.
     """
     if fabric.world_size == 1 or not batch_norms(module):
         return module
@@ -54,11 +54,12 @@ def joined_batch_norm(module: nn.Module, fabric: Fabric) -> nn.Module:
 
 
 def count_processes() -> int:
+    """Return the number of processes that train together."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def mean_of_processes(values: Tensor) -> Tensor:
-    """The mean over all processes, in place. No gradient flows through it."""
+    """Average a tensor over all processes, in place. No gradient flows through it."""
     if distributed.is_initialized():
         distributed.all_reduce(values)
         values /= count_processes()
@@ -66,7 +67,7 @@ def mean_of_processes(values: Tensor) -> Tensor:
 
 
 def gather_rows(rows: Tensor) -> tuple[Tensor, tuple[int, int]]:
-    """The rows (n, ...) of all processes, by rank, and the range [start, stop) in them of this one's.
+    """Gather the rows (n, ...) of all processes, by rank; return them and the range [start, stop) of this process.
 
     n may differ. A gradient flows back to each process's own rows, summed over the processes.
     """
@@ -81,6 +82,8 @@ def gather_rows(rows: Tensor) -> tuple[Tensor, tuple[int, int]]:
 
 
 class _Gather(torch.autograd.Function):
+    """Gather rows with a gradient; rows are padded to the most that a process has, since parts must be of one shape."""
+
     @staticmethod
     def forward(ctx: Any, rows: Tensor, lengths: list[int], start: int) -> Tensor:
         ctx.start, ctx.stop = start, start + len(rows)

@@ -1,4 +1,4 @@
-"""A long run: its folder with log and resume state, its progress, and how it stops without losing anything."""
+"""Follow a long training: log it, show its progress, save its state, and stop it without losing a step."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ FORECAST_AFTER = 3  # steps: the first ones are slower
 
 
 def is_begun(folder: Path, work: Mapping[str, Any]) -> bool:
-    """Whether this very work was begun in `folder` and waits to go on, whatever the artefact that it will replace."""
+    """Check whether `folder` holds the resume state of this work, whether or not its artefact exists already."""
     path = folder / RESUME
     return path.exists() and not differences(read_provenance(path), work)
 
 
 class Run:
-    """The folder below runs/ of one piece of `work` (its provenance). The same work resumes; other work is an error.
+    """Keep log and resume state of a training in its folder below runs/, and resume it where the folder holds a state.
 
-    Of several processes all read, and the first one writes.
+    work: the provenance. Raises SwclError where the state is of other work. Of several processes all read the state,
+    and the first writes.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Run:
     ) -> None:
         self.fabric, self.log_path, self.resume_path = fabric, folder / LOG, folder / RESUME
         self.work, self.state, self.save_seconds = work, state, save_seconds
-        self.stopped = False  # a signal arrived at what the caller made the last step: it has not been heeded
+        self.stopped = False  # a signal came at the step that the caller made its last: it still has to stop
         self.again = "the same command without --fresh" if fresh else "the same command"
         if fabric.is_global_zero:
             folder.mkdir(parents=True, exist_ok=True)
@@ -56,40 +57,41 @@ class Run:
             self._cut_log()
 
     def _cut_log(self) -> None:
+        """Remove the lines of steps after the resume state: those are done again."""
         lines = self.log_path.read_text(encoding="utf-8").splitlines() if self.log_path.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < self.state.step]
-        self.log_path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        earlier = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < self.state.step]
+        self.log_path.write_text("".join(f"{line}\n" for line in earlier), encoding="utf-8")
 
     def log(self, **record: Any) -> None:
-        """Appends one JSON line for the step that was just done."""
+        """Append a JSON line for the last step."""
         if not self.fabric.is_global_zero:
             return
         with open(self.log_path, "a", encoding="utf-8") as handle:
             handle.write(json.dumps({"step": self.state.step - 1, **record}) + "\n")
 
     def follow(self, steps: Iterator[Step], total: int, views_a_step: int) -> Iterator[Step]:
-        """Passes the steps through: counts, logs and shows them, and saves between two of them when it is time.
+        """Pass the steps through: count, log and show them, and save the state between two of them when it is time.
 
-        SIGINT and SIGTERM, in any of the processes, save after the step in progress (whatever the caller did with it
-        included) and raise Interrupted. Where the caller takes no further step, `stopped` tells of them.
+        After SIGINT or SIGTERM in any of the processes, the state is saved once the caller has dealt with the step in
+        progress, and Interrupted is raised. Where the caller takes no further step, `stopped` is set instead.
         """
         saved_at = time.monotonic()
-        with _listening() as stop, console.progress("training", total, self.state.step) as ticker:
+        with _signals() as signals, console.progress("training", total, self.state.step) as ticker:
             for step in steps:
                 self.state.step = step.index + 1
                 self.log(
                     loss=step.loss, learning_rate=step.learning_rate, **step.metrics,
                     views_a_second=views_a_step / step.took, waited_share=step.waited / step.took,
                 )  # fmt: skip
-                ticker.advance(note=_told(step, views_a_step))
+                ticker.advance(note=_note(step, views_a_step))
                 try:
                     yield step
                 except GeneratorExit:
-                    self.stopped = bool(stop)
+                    self.stopped = bool(signals)
                     raise
                 if ticker.done == ticker.done_before + FORECAST_AFTER:
                     _forecast(ticker.seconds_left())
-                stopped = self._anywhere(bool(stop))
+                stopped = self._in_any_process(bool(signals))
                 if stopped or time.monotonic() - saved_at >= self.save_seconds:
                     self._save()
                     saved_at = time.monotonic()
@@ -97,21 +99,24 @@ class Run:
                     raise Interrupted(f"Stopped after step {self.state.step:,}; {self.again} goes on from there.")
 
     def finish(self) -> None:
-        """Drops the resume state: the artefact is written."""
+        """Remove the resume state, once the artefact is written."""
         if self.fabric.is_global_zero:
             self.resume_path.unlink(missing_ok=True)
         self.fabric.barrier()
 
     def _save(self) -> None:
+        """Write the resume state."""
         if self.fabric.is_global_zero:
             save_state(self.resume_path, self.state, self.work)
 
-    def _anywhere(self, here: bool) -> bool:
-        flag = self.fabric.all_reduce(torch.tensor(float(here), device=self.fabric.device), reduce_op="sum")
+    def _in_any_process(self, stopped: bool) -> bool:
+        """Return whether any of the processes was stopped."""
+        flag = self.fabric.all_reduce(torch.tensor(float(stopped), device=self.fabric.device), reduce_op="sum")
         return bool(flag)
 
 
-def _told(step: Step, views_a_step: int) -> str:
+def _note(step: Step, views_a_step: int) -> str:
+    """Describe a step in a few words, beside the progress bar."""
     return (
         f"loss {step.loss:.3f}, rate {step.learning_rate:.2g}, gradient {step.metrics['gradient_norm']:.2g}, "
         f"{views_a_step / step.took:.0f} views/s, {step.waited / step.took:.0%} of it waiting"
@@ -119,14 +124,15 @@ def _told(step: Step, views_a_step: int) -> str:
 
 
 def _forecast(seconds: float) -> None:
+    """Say how long the training will still take, and its memory; nothing under half a minute."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     if seconds > 30:
         console.say(f"About {max(seconds / 60, 1):.0f} min to go; {peak:.1f} GiB of memory in use.")
 
 
 @contextmanager
-def _listening() -> Iterator[list[int]]:
-    """A list that fills with the signals that arrive. A second one stops at once."""
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in a list as they arrive. A second signal stops at once."""
     arrived: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:

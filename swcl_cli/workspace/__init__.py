@@ -1,4 +1,4 @@
-"""Name, write and read the artefacts of a workspace, and tell what each was made from."""
+"""Name, write and read the artefacts of a workspace, and record what each was made from."""
 
 from __future__ import annotations
 

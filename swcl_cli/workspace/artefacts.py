@@ -1,4 +1,4 @@
-"""Write artefacts whole or not at all, and read back what they remember."""
+"""Write artefacts whole or not at all, each with its provenance, and read the provenance back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "swcl"
 
-
 Alike = Callable[[Path, Path], bool]
 
 
@@ -27,7 +26,8 @@ Alike = Callable[[Path, Path], bool]
 def atomic(path: Path, alike: Alike | None = None) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it takes the final name only once it is complete and on the disk.
 
-    alike(path, new): whether an existing file says the same as the new one; then it stays as it is.
+    alike(path, new): whether an existing file holds the same as the new one; then it stays as it is.
+    Raises SwclError where the file can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -106,6 +106,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], provenance: Map
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write text to a file in UTF-8."""
     with atomic(path) as partial:
         partial.write_text(text, encoding="utf-8")
 

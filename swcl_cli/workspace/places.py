@@ -29,7 +29,7 @@ DRAWING = "drawing.json"  # in the folder of phantom downloads: what was drawn
 
 @dataclass(frozen=True)
 class Workspace:
-    """Name the place of each artefact. Nothing else in the program spells these names."""
+    """Give the path of each artefact below `root`. Nothing else in the program spells these names."""
 
     root: Path
 
@@ -81,11 +81,11 @@ class Workspace:
         return self.root / "finetune" / task / name
 
     def finetuned(self) -> list[Path]:
-        """List the folders finetune/TASK/NAME that are there."""
+        """List the folders finetune/TASK/NAME that exist."""
         return sorted(path for path in self.root.glob(f"{FINETUNE}/*/*") if path.is_dir())
 
     def encoder_files(self) -> list[Path]:
-        """List the weights at the top of the workspace, but for the labeler's; they may be other people's, too."""
+        """List the files of weights at the top of the workspace, except the labeler's; others may have made some."""
         return sorted(path for path in self.root.glob("*.safetensors") if path != self.labeler)
 
     def tables_of_photographs(self) -> list[Path]:
@@ -117,14 +117,14 @@ class Workspace:
         return folder_of(self._runs, RunName(FINETUNE, task, name, run))
 
     def adopt(self, run: RunFolder) -> RunFolder:
-        """Return the run's folder, after it took over what an older version kept of just this run, if anything."""
+        """Return the run's folder, after taking over the one that an older version made of this run, if any."""
         adopt(self._runs, run, self._known())
         return run
 
     def run_folders(self, known: Iterable[RunName] = ()) -> tuple[list[RunFolder], list[Path]]:
-        """List the folders of all runs that were begun, and those of older versions of which nothing tells the run.
+        """List the folders of all runs that were begun, then folders of older versions whose run can't be identified.
 
-        known: runs that are known beside those whose artefacts are here.
+        known: further runs, beside those whose artefacts are in the workspace.
         """
         begun = (RunName(FINETUNE, folder.parent.name, folder.name) for folder in self.finetuned())
         belonging, strays = attributed(self._runs, {*self._known(), *begun, *known})
@@ -139,9 +139,9 @@ class Workspace:
         return path.relative_to(self.root).as_posix()
 
     def changed_since(self, artefact: Path) -> list[str]:
-        """List the names of the artefact's inputs that are no longer what it was made from.
+        """List the names of the inputs that have changed since the artefact was made from them.
 
-        Those that it lists as `outside` came from outside the workspace: nothing here can be compared with them.
+        Inputs that it lists as `outside` came from outside the workspace, and are not compared.
         """
         places = {"labeler": self.labeler, "swap": self.swap}
         recorded = read_provenance(artefact)

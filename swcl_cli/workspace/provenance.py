@@ -1,4 +1,4 @@
-"""Say what an artefact was made from, and whether another one was made the same way."""
+"""Record what an artefact was made from, and compare it with other work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from swcl_cli.workspace.artefacts import METADATA_KEY, read_provenance
 
 
 def provenance(step: str, settings: Mapping[str, Any], inputs: Mapping[str, str], **more: Any) -> dict[str, Any]:
-    """Return what an artefact tells of itself: step, settings, versions, fingerprints of its inputs, and `more`."""
+    """Return the record that an artefact carries: step, settings, versions, fingerprints of its inputs, and `more`."""
     return {"step": step, "settings": dict(settings), "versions": versions(), "inputs": dict(inputs), **more}
 
 
@@ -27,10 +27,10 @@ def versions() -> dict[str, str]:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """List what makes results differ: `name: old -> new` of step, settings and inputs.
+    """List the differences that can change results: `name: old -> new` of step, settings and inputs.
 
-    A setting that one of them lacks counts as its declared neutral value. One that this version does not know is a
-    difference, whatever its value.
+    A setting that `old` or `new` lacks counts as its declared neutral value. A setting that this version does not know
+    is a difference, whatever its value.
     """
     from swcl_cli.settings import neutral_values
 
@@ -43,6 +43,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _unlike(before: Mapping[str, Any], after: Mapping[str, Any], unknown: Sequence[str] = ()) -> list[str]:
+    """List the values that differ, and the unknown ones, in words."""
     return [
         f"{name}: {before[name]}, made by a newer version of swcl"
         if name in unknown
@@ -53,14 +54,14 @@ def _unlike(before: Mapping[str, Any], after: Mapping[str, Any], unknown: Sequen
 
 
 def _unknown(step: str, settings: Mapping[str, Any]) -> list[str]:
-    """List settings that the step does not have in this version; none of a step that it does not have either."""
+    """List the settings that the step does not have in this version; nothing for a step that it does not have."""
     from swcl_cli.settings import STEPS
 
     return sorted(settings.keys() - STEPS[step].stored()) if step in STEPS else []
 
 
 def is_done(path: Path, provenance: Mapping[str, Any], fresh: bool) -> bool:
-    """Tell whether `path` is the finished result of just this work. Raises SwclError where it is that of other work."""
+    """Check whether `path` is the finished result of this work. Raises SwclError where it is that of other work."""
     if fresh or not path.exists():
         return False
     changed = differences(read_provenance(path), provenance)
@@ -71,7 +72,7 @@ def is_done(path: Path, provenance: Mapping[str, Any], fresh: bool) -> bool:
 
 
 def require_own(path: Path, step: str) -> None:
-    """Raise SwclError where something lies at `path` that `step` did not make: it is neither replaced nor removed."""
+    """Raise SwclError where `step` did not make the file at `path`, so that it is neither replaced nor removed."""
     if not os.path.lexists(path):
         return
     maker = _maker(path, step)
@@ -82,23 +83,23 @@ def require_own(path: Path, step: str) -> None:
 
 
 def _maker(path: Path, step: str) -> str | None:
-    """Tell which step made the file, or None; `step` where it is empty, or a parquet file that can't be read now."""
+    """Return the step that made the file, or None; `step` itself for an empty file or a damaged parquet file."""
     if not path.is_file():
         return None
     try:
-        made: Any = read_provenance(path)
+        record: Any = read_provenance(path)
     except SwclError as error:
         with open(path, "rb") as handle:
             start = handle.read(8)
             if not start or (path.suffix == ".parquet" and start[:4] == b"PAR1" and error.__cause__):
                 return step
-            made = _in_header(handle.read(min(int.from_bytes(start, "little"), path.stat().st_size)))
-    maker = made.get("step") if isinstance(made, dict) else None
+            record = _in_header(handle.read(min(int.from_bytes(start, "little"), path.stat().st_size)))
+    maker = record.get("step") if isinstance(record, dict) else None
     return maker if isinstance(maker, str) else None
 
 
 def _in_header(header: bytes) -> Any:
-    """Read the provenance in the header of a safetensors file, which stands first: the end may be cut off."""
+    """Read the provenance in the header of a safetensors file, which comes first: the file's end may be missing."""
     try:
         return json.loads(json.loads(header)["__metadata__"][METADATA_KEY])
     except (ValueError, TypeError, KeyError):

@@ -1,7 +1,7 @@
 """Name and list the folders below runs/, where long steps keep logs and resume states: runs/STEP/TASK/NAME/RUN.
 
-Versions before nested folders kept them flat, as runs/STEP-TASK-NAME-RUN. What `finetune-folder-odir-swcl-seed0` is of
-can't be told from that name alone: it is looked up from its resume state, and from what else the workspace holds.
+Older versions kept them flat, as runs/STEP-TASK-NAME-RUN. A name such as `finetune-folder-odir-swcl-seed0` does not say
+where the task ends: the run is looked up in the resume state, and in the other artefacts of the workspace.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PARTS: dict[str, tuple[str, ...]] = {  # of the names of a step's runs
 
 
 class RunName(NamedTuple):
-    """Name a run of a long step; parts that its step does not have are empty."""
+    """Identify a run of a long step; parts of the name that its step does not have are empty."""
 
     step: str
     task: str = ""
@@ -38,7 +38,7 @@ class RunName(NamedTuple):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Tell where a long step keeps what a run needs to go on, and the log of what it did."""
+    """Locate the folder where a run of a long step keeps its log and its resume state."""
 
     step: str
     task: str
@@ -73,17 +73,17 @@ def grid_points(folder: Path) -> list[Path]:
 
 
 def folder_of(runs: Path, named: RunName) -> RunFolder:
-    """Return the folder of a run, whether it is there or not. `runs`: the folder of all runs."""
+    """Return the folder of a run, which need not exist. `runs`: the folder of all runs."""
     return RunFolder(*named, runs.joinpath(*filter(None, named)))
 
 
 def flat_folder_of(runs: Path, named: RunName) -> Path:
-    """Return where versions before nested folders kept it."""
+    """Return the folder in which older versions kept the run."""
     return runs / "-".join(filter(None, named))
 
 
 def nested_folders(runs: Path) -> list[RunFolder]:
-    """List the folders that are there, but for flat ones."""
+    """List the nested folders of all runs that exist."""
     folders = []
     for step, parts in PARTS.items():
         for path in sorted(runs.glob("/".join([step, *["*"] * len(parts)]))):
@@ -94,14 +94,14 @@ def nested_folders(runs: Path) -> list[RunFolder]:
 
 
 def flat_folders(runs: Path) -> list[Path]:
-    """List the folders that versions before nested folders have left."""
+    """List the flat folders of older versions that exist."""
     return sorted(path for step in (PRETRAIN, FINETUNE) for path in runs.glob(f"{step}-*") if path.is_dir())
 
 
 def attributed(runs: Path, known: Collection[RunName]) -> tuple[list[RunFolder], list[Path]]:
-    """Tell what the flat folders are of; those of which nothing tells it come second.
+    """Find the runs of the flat folders; return the folders with a run, then those whose run can't be identified.
 
-    A run that has a nested folder has no flat one: it began anew.
+    Where a run has a nested folder too, its flat folder belongs to no run: the run was begun anew.
     """
     belonging, strays = [], []
     for path in flat_folders(runs):
@@ -114,7 +114,7 @@ def attributed(runs: Path, known: Collection[RunName]) -> tuple[list[RunFolder],
 
 
 def adopt(runs: Path, run: RunFolder, known: Collection[RunName]) -> None:
-    """Rename the flat folder of just this run, where there is one and the nested is not there."""
+    """Rename the flat folder of this run to its nested folder, where only the flat one exists."""
     flat = flat_folder_of(runs, run.named)
     if run.folder.exists() or not flat.is_dir() or _owner(flat, known) != run.named:
         return
@@ -128,15 +128,17 @@ def adopt(runs: Path, run: RunFolder, known: Collection[RunName]) -> None:
 
 
 def _owner(flat: Path, known: Collection[RunName]) -> RunName | None:
-    """Tell which run a flat folder is of. Of a pretraining all that follows the step is the name; a fine-tuning is told
-    by its resume states, or else is the only known one that the folder's name fits, or the only known task and name.
+    """Find the run of a flat folder; None where it can't be identified.
+
+    Of a pretraining all that follows the step is the name. A fine-tuning is identified by its resume states, or else is
+    the only known run that the folder's name fits, or the only known task and name.
     """
     if flat.name.startswith(f"{PRETRAIN}-"):
         return RunName(PRETRAIN, name=flat.name.removeprefix(f"{PRETRAIN}-"))
     states = [*flat.glob(RESUME), *flat.glob(f"*/{RESUME}")]
-    made = [provenance for state in states if (provenance := _readable(state)) is not None]
+    provenances = [provenance for state in states if (provenance := _readable(state)) is not None]
     owners = (
-        {_remembered(flat.name, provenance) for provenance in made}
+        {_run_of_state(flat.name, provenance) for provenance in provenances}
         or {named for named in known if flat_folder_of(flat.parent, named) == flat}
         or {named._replace(run=run) for named in known if (run := _run_after(flat, named))}
     )
@@ -144,26 +146,26 @@ def _owner(flat: Path, known: Collection[RunName]) -> RunName | None:
 
 
 def _run_after(flat: Path, named: RunName) -> str:
-    """Return what follows a known task and name in a flat folder's name, where that is a run; else nothing."""
-    before = f"{flat_folder_of(flat.parent, named).name}-"
-    run = flat.name.removeprefix(before)
-    return run if not named.run and flat.name.startswith(before) and RUN.fullmatch(run) else ""
+    """Return the part of a flat folder's name after a known task and name, where it names a run; else an empty text."""
+    beginning = f"{flat_folder_of(flat.parent, named).name}-"
+    run = flat.name.removeprefix(beginning)
+    return run if not named.run and flat.name.startswith(beginning) and RUN.fullmatch(run) else ""
 
 
 def _readable(state: Path) -> dict[str, Any] | None:
     """Read the provenance of a resume state; None where it is damaged."""
     try:
-        made: Any = read_provenance(state)
+        provenance: Any = read_provenance(state)
     except SwclError:
         return None
-    return made if isinstance(made, dict) and isinstance(made.get("settings"), dict) else None
+    return provenance if isinstance(provenance, dict) and isinstance(provenance.get("settings"), dict) else None
 
 
-def _remembered(flat: str, made: Mapping[str, Any]) -> RunName | None:
-    """Tell the run by its provenance; its name is what stands between task and run in the flat folder's."""
-    settings = made["settings"]
+def _run_of_state(flat: str, provenance: Mapping[str, Any]) -> RunName | None:
+    """Identify a run by its provenance; its name is the part between task and run in the name of the flat folder."""
+    settings = provenance["settings"]
     task = TASKS.get(str(settings.get("task")))
-    if made.get("step") != FINETUNE or task is None:
+    if provenance.get("step") != FINETUNE or task is None:
         return None
     whole, run = task.called(settings.get("data")), run_name(settings.get("seed"), settings.get("fold"))
     before, after = f"{FINETUNE}-{whole}-", f"-{run}"

@@ -12,7 +12,7 @@ import torch
 from swcl_cli.models.encoders import channels_of, create_encoder
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.tasks.classification import JointClassifier
-from swcl_cli.tasks.fitting import frozen
+from swcl_cli.tasks.fitting import freeze_encoder
 from swcl_cli.training.loop import Step
 from tests.bench.conftest import Row, in_turn, sgd_steps
 
@@ -35,5 +35,5 @@ def _steps(architecture: str, batch: dict[str, Any], freeze: bool) -> Iterator[S
     encoder = create_encoder(architecture)
     objective = JointClassifier(encoder, JointHeads(channels_of(encoder), HEADS))
     if freeze:
-        frozen(encoder, objective)
+        freeze_encoder(encoder, objective)
     return sgd_steps(objective, itertools.repeat([batch]))

@@ -37,7 +37,7 @@ def test_eyepacs_any_subset(tmp_path: Path) -> None:
         ("test/99_left.jpeg", "image without label"),
         ("train/13_left.jpeg", "label without image"),
     ]
-    assert not download.draw_validation and download.found == {"train": 3, "test": 2}
+    assert not download.draw_validation and download.labelled == {"train": 3, "test": 2}
 
 
 def test_eyepacs_train_alone(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_98702_photographs_less_the_8_anterior_ones(tmp_path: Path) -> None:
             (tmp_path / f"eyepacs/{part}/{name}.jpeg").touch()
         downloads.write_csv(tmp_path / "eyepacs" / table, [("image", "level"), *((name, 0) for name in names)])
     both = {"odir": odir.read(tmp_path / "odir"), "eyepacs": eyepacs.read(tmp_path / "eyepacs")}
-    assert [dict(download.found) for download in both.values()] == [odir.PUBLISHED, eyepacs.PUBLISHED]
+    assert [dict(download.labelled) for download in both.values()] == [odir.PUBLISHED, eyepacs.PUBLISHED]
     assert {problem.problem for download in both.values() for problem in download.problems} == {"dropped"}
     frames = [
         manifest.read(write_manifest(tmp_path / "work", dataset, tmp_path / dataset, download))

@@ -62,7 +62,7 @@ def test_clean_keyword_rule(tmp_path: Path, cell: str, abnormal: bool | None) ->
         "1_right": False,
     }
     assert [problem.problem for problem in download.problems] == ([] if abnormal is not None else ["dropped"])
-    assert download.found == {"train": 2}
+    assert download.labelled == {"train": 2}
 
 
 def test_kaggle_packaging(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_kaggle_packaging(tmp_path: Path) -> None:
         "train",
     )
     assert second.path == "preprocessed_images/1_right.jpg"
-    assert download.draw_validation and download.found == {"train": 4} and not download.problems
+    assert download.draw_validation and download.labelled == {"train": 4} and not download.problems
     assert download.label_files == ["ODIR-5K/data.xlsx"]
 
 
@@ -132,7 +132,7 @@ def test_anterior_segment_drops_the_patient(tmp_path: Path) -> None:
         ("preprocessed_images/1_left.jpg", "dropped"),
         ("preprocessed_images/1_right.jpg", "dropped"),
     ]
-    assert download.found == {"train": 4}
+    assert download.labelled == {"train": 4}
 
 
 def test_what_does_not_fit_together_is_listed(tmp_path: Path) -> None:

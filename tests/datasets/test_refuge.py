@@ -36,7 +36,7 @@ def test_every_packaging_gives_the_same_photographs(source: Path) -> None:
             stem: (REFUGE_PARTS[stem[0]], bool(label)) for stem, label in REFUGE_LABELS.items()
         }
         assert not download.problems and not download.draw_validation
-        assert download.found == {"train": 3, "val": 2, "test": 2}
+        assert download.labelled == {"train": 3, "val": 2, "test": 2}
     assert {row.mask for row in classes.photographs} == {None}
     assert all(row.mask and row.mask.endswith(f"{row.image_id}.bmp") for row in masked.photographs)
 

@@ -90,10 +90,10 @@ def test_chase_children_stay_together(tmp_path: Path) -> None:
     source = downloads.chase(tmp_path / "CHASE", range(1, 15))
     for place in (source, tmp_path):
         download = chase_db1.read(place)
-        assert download.found == download.published == {"train": 20, "test": 8}
+        assert download.labelled == download.published == {"train": 20, "test": 8}
         assert {row.patient_id for row in download.photographs if row.split == "test"} == {"11", "12", "13", "14"}
     other = chase_db1.read(source, "8/20")
-    assert other.found == other.published == {"train": 8, "test": 20}
+    assert other.labelled == other.published == {"train": 8, "test": 20}
     assert {row.patient_id for row in other.photographs if row.split == "train"} == {"01", "02", "03", "04"}
     first = other.photographs[0]
     assert (first.image_id, first.eye, first.path) == ("Image_01L", "left", "Image_01L.jpg")

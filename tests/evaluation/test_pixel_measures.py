@@ -68,9 +68,13 @@ def test_outcomes_against_loops() -> None:
         kinds = [(bool(t), bool(s > 0)) for t, s in zip(truth.flat, score.flat, strict=True)]
         expected.append([kinds.count(kind) for kind in ((True, True), (False, True), (True, False), (False, False))])
     outcomes = Outcomes.of(histograms)
-    np.testing.assert_array_equal(
-        np.stack([outcomes.hits, outcomes.false, outcomes.missed, outcomes.left], axis=1), expected
+    cells = (
+        outcomes.true_positives,
+        outcomes.false_positives,
+        outcomes.false_negatives,
+        outcomes.true_negatives,
     )
+    np.testing.assert_array_equal(np.stack(cells, axis=1), expected)
 
 
 def test_even_odds_are_background_as_for_argmax() -> None:

@@ -58,8 +58,8 @@ def test_histograms_count_each_image_by_the_bounds() -> None:
         place = np.searchsorted(found.bound, halves, side="right") - 1
         for kind, counts in ((truth, found.positive), (~truth, found.negative)):
             np.testing.assert_array_equal(np.bincount(place[kind], minlength=len(found.bound)), counts[number])
-        assert found.positive[number][found.found].sum() == (truth & (halves > 0)).sum()
-        assert found.negative[number][~found.found].sum() == (~truth & (halves <= 0)).sum()
+        assert found.positive[number][found.predicted].sum() == (truth & (halves > 0)).sum()
+        assert found.negative[number][~found.predicted].sum() == (~truth & (halves <= 0)).sum()
 
 
 def test_signs_zeros_and_infinities() -> None:
@@ -67,8 +67,8 @@ def test_signs_zeros_and_infinities() -> None:
     counted = tally([(scores > 0, scores)])
     found = counted.histograms()
     assert counted.auc() == 1
-    assert found.positive[:, found.found].sum() == 3 and found.negative[:, ~found.found].sum() == 6
-    assert found.negative[:, found.found].sum() == found.positive[:, ~found.found].sum() == 0
+    assert found.positive[:, found.predicted].sum() == 3 and found.negative[:, ~found.predicted].sum() == 6
+    assert found.negative[:, found.predicted].sum() == found.positive[:, ~found.predicted].sum() == 0
 
 
 @pytest.mark.parametrize("truth", [True, False])
@@ -80,7 +80,7 @@ def test_one_kind_of_pixel_alone(truth: bool) -> None:
 
 def test_no_pixel_at_all() -> None:
     found = tally([(np.zeros(0, bool), np.zeros(0, np.float32))]).histograms()
-    assert found.positive.sum() == found.negative.sum() == 0 and len(found.found) == found.positive.shape[1]
+    assert found.positive.sum() == found.negative.sum() == 0 and len(found.predicted) == found.positive.shape[1]
 
 
 @pytest.mark.parametrize("sign", [1, -1])

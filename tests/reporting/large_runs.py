@@ -132,10 +132,10 @@ def _segmented(made: Made) -> tuple[Columns, Mapping[str, Measure]]:
             "shades": lists(shades),
             "map_path": made.text(maps),
             "f1": pa.array(outcomes.f1),
-            "true_positives": pa.array(outcomes.hits),
-            "false_positives": pa.array(outcomes.false),
-            "false_negatives": pa.array(outcomes.missed),
-            "true_negatives": pa.array(outcomes.left),
+            "true_positives": pa.array(outcomes.true_positives),
+            "false_positives": pa.array(outcomes.false_positives),
+            "false_negatives": pa.array(outcomes.false_negatives),
+            "true_negatives": pa.array(outcomes.true_negatives),
         }
         if made.task.ratio:
             part |= {"cup_to_disc_truth": pa.array(ratios[0]), "cup_to_disc": pa.array(ratios[1])}

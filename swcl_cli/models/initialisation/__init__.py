@@ -29,7 +29,7 @@ class Initial:
     image_size: int | None  # px of the views that it was trained on; None where its origin does not say
     source: str  # its name in reports
     inputs: dict[str, str]  # {"init": fingerprint or tag}; of random weights {}
-    told: str  # a line for the user: which weights were loaded, and which were left aside
+    summary: str  # a line for the user: which weights were loaded, and which were left aside
 
 
 def initialise(
@@ -49,8 +49,8 @@ def initialise(
     if source == "random":
         architecture = architecture or DEFAULT
         encoder = create_encoder(architecture, seed, output_stride)
-        told = f"random weights of {architecture}, seed {seed}"
-        return Initial(encoder, architecture, *colour.constants(colours), None, source, {}, told)
+        summary = f"random weights of {architecture}, seed {seed}"
+        return Initial(encoder, architecture, *colour.constants(colours), None, source, {}, summary)
     if source in TAGS:
         origin = origins.of_tag(source, architecture)
     else:
@@ -59,6 +59,7 @@ def initialise(
     load_weights(encoder, origin.encoder, origin.origin)
     weights = sum(not key.endswith(layouts.COUNTER) for key in origin.encoder)
     aside = f"; left aside: {listed(origin.aside)}" if origin.aside else ""
-    told = f"{weights} of {weights} weights of {origin.architecture} from {origin.origin}{aside}"
+    summary = f"{weights} of {weights} weights of {origin.architecture} from {origin.origin}{aside}"
     mean, std = origin.colours or colour.constants(colours)
-    return Initial(encoder, origin.architecture, mean, std, origin.image_size, origin.name, {"init": origin.mark}, told)
+    inputs = {"init": origin.mark}
+    return Initial(encoder, origin.architecture, mean, std, origin.image_size, origin.name, inputs, summary)

@@ -1,4 +1,4 @@
-"""How others name the weights of the networks that are known here -> timm's keys (FACTS 4)."""
+"""Translate the weight names of other layouts to timm's keys (FACTS 4)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ INSIDE_UNITS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """A foreign file, sorted out."""
+    """Hold the weights of a foreign file: those of the encoder, and the keys of heads."""
 
     encoder: dict[str, Tensor]  # under timm's keys
     heads: list[str]  # keys, as the file has them
@@ -48,7 +48,7 @@ class Layout:
 
 
 def sort_out(tensors: Mapping[str, Tensor], source: str) -> Layout:
-    """Tells encoder from heads. What is neither stays with the encoder, which then does not fit its network.
+    """Separate the encoder from heads. Unknown keys stay with the encoder, which then does not fit its network.
 
     Raises SwclError where two tensors would be the same weight, as in a file of an encoder and its teacher.
     """
@@ -63,17 +63,17 @@ def sort_out(tensors: Mapping[str, Tensor], source: str) -> Layout:
 
 
 def timm_key(name: str) -> str:
-    """timm's name of a weight of BiT; any other name is returned as it is."""
+    """Return timm's name for a weight of BiT; other names are returned as they are."""
     if unit := UNIT.fullmatch(name):
         stage, block, inside = int(unit[1]) - 1, int(unit[2]) - 1, unit[3]
         return f"stages.{stage}.blocks.{block}.{INSIDE_UNITS.get(inside, inside)}"
     return OUTSIDE_UNITS.get(name, name)
 
 
-def architecture_of(encoder: Mapping[str, Tensor], asked: str | None, source: str) -> str:
-    """The architecture whose keys and shapes these are; where none fits, the one asked for, or else the nearest.
+def architecture_of(encoder: Mapping[str, Tensor], wanted: str | None, source: str) -> str:
+    """Find the architecture that has these keys and shapes; where none has them, take `wanted`, or else the nearest.
 
-    Raises SwclError where not one tensor is a weight of an encoder that is known here.
+    Raises SwclError where no tensor is a weight of an encoder of the catalogue.
     """
     shapes = {key: tensor.shape for key, tensor in encoder.items()}
     common = {name: len(shapes.items() & _shapes(name).items()) for name in ENCODERS}
@@ -82,18 +82,19 @@ def architecture_of(encoder: Mapping[str, Tensor], asked: str | None, source: st
             f"{source} holds no encoder that is known here ({', '.join(ENCODERS)}): none of its {len(shapes)} "
             f"tensors fits. Its keys begin with {', '.join(list(shapes)[:3])}."
         )
-    nearest = max(ENCODERS, key=lambda name: 2 * common[name] - len(_shapes(name)))  # found minus missing
-    return nearest if asked is None or shapes == _shapes(nearest) else asked
+    nearest = max(ENCODERS, key=lambda name: 2 * common[name] - len(_shapes(name)))  # present minus missing
+    return nearest if wanted is None or shapes == _shapes(nearest) else wanted
 
 
 @cache
 def _shapes(architecture: str) -> dict[str, torch.Size]:
+    """Return the shape of each weight of an encoder, by timm's keys."""
     with torch.device("meta"):
         network = timm.create_model(architecture, num_classes=0)
     return {key: tensor.shape for key, tensor in network.state_dict().items()}
 
 
 def _counted(encoder: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Adds the counters at 0 where the file has none."""
+    """Add the counters of BatchNorm at 0 where the file has none."""
     counters = (key.replace("running_mean", COUNTER) for key in encoder if key.endswith(".running_mean"))
     return {counter: torch.tensor(0) for counter in counters} | encoder

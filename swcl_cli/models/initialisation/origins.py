@@ -19,7 +19,7 @@ from swcl_cli.workspace import fingerprint
 
 
 @dataclass(frozen=True)
-class Found:
+class SourceWeights:
     """Hold an encoder's weights under timm's keys, not yet checked against the network, and facts of their origin."""
 
     encoder: dict[str, Tensor]
@@ -33,11 +33,11 @@ class Found:
 
 
 @lru_cache(maxsize=1)  # each seed of a run loads again, and each time timm asks the hub whether its file changed
-def of_tag(source: str, asked: str | None) -> Found:
+def of_tag(source: str, wanted: str | None) -> SourceWeights:
     """Load `imagenet` or `bit-m`. Raises SwclError where there are no such weights, or they can't be downloaded."""
-    architecture, tag = tags.choose(source, asked)
+    architecture, tag = tags.choose(source, wanted)
     layout = layouts.sort_out(tags.download(source, tag), tag)
-    return Found(layout.encoder, layout.heads, architecture, tag, source, tag)
+    return SourceWeights(layout.encoder, layout.heads, architecture, tag, source, tag)
 
 
 def find(source: str, workspace: Path) -> Path:
@@ -60,15 +60,15 @@ def find(source: str, workspace: Path) -> Path:
     )
 
 
-def of_file(path: Path, asked: str | None) -> Found:
+def of_file(path: Path, wanted: str | None) -> SourceWeights:
     """Read the encoder of a file. Raises SwclError where it holds no known encoder, or not this architecture."""
-    origin = _ours(path) or _foreign(path, asked)
-    if asked not in (None, origin.architecture):
-        raise UsageError(f"{path} holds a {origin.architecture}, not the --architecture {asked}.")
+    origin = _ours(path) or _foreign(path, wanted)
+    if wanted not in (None, origin.architecture):
+        raise UsageError(f"{path} holds a {origin.architecture}, not the --architecture {wanted}.")
     return origin
 
 
-def _ours(path: Path) -> Found | None:
+def _ours(path: Path) -> SourceWeights | None:
     """Read the encoder of our own file: of an encoder, a labeler, or a fine-tuned network; None for others' files."""
     provenance = our_provenance(path)
     if provenance is None:
@@ -83,7 +83,7 @@ def _ours(path: Path) -> Found | None:
         "model": [key for key in tensors if not key.startswith(layouts.PREFIX)],
     }[kind]
     encoder = {key.removeprefix(layouts.PREFIX): tensor for key, tensor in tensors.items() if key not in heads}
-    return Found(
+    return SourceWeights(
         encoder,
         heads,
         described["architecture"],
@@ -95,8 +95,9 @@ def _ours(path: Path) -> Found | None:
     )
 
 
-def _foreign(path: Path, asked: str | None) -> Found:
+def _foreign(path: Path, wanted: str | None) -> SourceWeights:
+    """Read the encoder of others' file, in any known layout."""
     layout = layouts.sort_out(read_tensors(path), str(path))
-    architecture = layouts.architecture_of(layout.encoder, asked, str(path))
+    architecture = layouts.architecture_of(layout.encoder, wanted, str(path))
     colours = colour.constants("released") if layout.released else None
-    return Found(layout.encoder, layout.heads, architecture, str(path), path.stem, fingerprint(path), colours)
+    return SourceWeights(layout.encoder, layout.heads, architecture, str(path), path.stem, fingerprint(path), colours)

@@ -107,7 +107,7 @@ def test_features_are_the_originals(
     assert (initial.mean, initial.std) == colour.constants("released" if write is _released else "rgb")
     assert initial.inputs == {"init": fingerprint(path)}
     count = WEIGHTS[architecture]
-    told, _, left = initial.told.partition("; left aside: ")
+    told, _, left = initial.summary.partition("; left aside: ")
     assert told == f"{count} of {count} weights of {architecture} from {path}"
     assert sorted(left.split(", ")) == sorted(aside.split(", "))
     arrived, original = initial.encoder.state_dict(), model.state_dict()

@@ -33,7 +33,7 @@ def test_random() -> None:
     assert all(torch.equal(tensor, expected[key]) for key, tensor in initial.encoder.state_dict().items())
     assert (initial.mean, initial.std) == colour.constants("released")
     assert (initial.source, initial.inputs, initial.image_size) == ("random", {}, None)
-    assert initial.told == "random weights of resnet18, seed 3"
+    assert initial.summary == "random weights of resnet18, seed 3"
     assert start("random").architecture == BIT
 
 
@@ -48,7 +48,7 @@ class TestOurs:
         assert (initial.mean, initial.std, initial.image_size) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 32)
         assert (initial.source, initial.architecture) == ("mine", "resnet18")
         assert initial.inputs == {"init": fingerprint(path)}
-        assert initial.told == f"100 of 100 weights of resnet18 from {path}"
+        assert initial.summary == f"100 of 100 weights of resnet18 from {path}"
         assert all(torch.equal(tensor, weights[key]) for key, tensor in initial.encoder.state_dict().items())
 
     def test_a_labeler(self, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ class TestOurs:
         assert all(torch.equal(tensor, weights[key]) for key, tensor in initial.encoder.state_dict().items())
         encoder: Any = initial.encoder
         assert encoder.forward_features(torch.zeros(1, 3, 64, 64)).shape[-1] == 2
-        assert initial.told.endswith("; left aside: fc.bias, fc.weight") and initial.image_size == 64
+        assert initial.summary.endswith("; left aside: fc.bias, fc.weight") and initial.image_size == 64
 
     def test_a_fine_tuned_network(self, tmp_path: Path) -> None:
         weights = prepared.encoder(tmp_path / "swcl.safetensors")
@@ -70,7 +70,7 @@ class TestOurs:
         initial = start(str(path))
         assert all(torch.equal(tensor, weights[key]) for key, tensor in initial.encoder.state_dict().items())
         assert initial.image_size == 224
-        assert initial.told.endswith("decoder.6.weight, decoder.7.weight and 2 more")
+        assert initial.summary.endswith("decoder.6.weight, decoder.7.weight and 2 more")
 
     def test_another_architecture(self, tmp_path: Path) -> None:
         prepared.encoder(tmp_path / "swcl.safetensors")
@@ -127,7 +127,7 @@ class TestTags:
         assert torch.equal(features(initial.encoder), features(network(architecture)))
         assert (initial.source, initial.inputs) == (source, {"init": f"{architecture}.{tag}"})
         assert (initial.mean, initial.std) == colour.constants("released")
-        assert f"weights of {architecture} from {architecture}.{tag}; left aside: " in initial.told
+        assert f"weights of {architecture} from {architecture}.{tag}; left aside: " in initial.summary
         assert torch.equal(torch.get_rng_state(), state)
 
     def test_each_seed_of_a_run_asks_once(self) -> None:
