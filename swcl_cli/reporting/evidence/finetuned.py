@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from swcl_cli.catalogue.tasks import CLASSIFICATION, SEGMENTATION, TASKS
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence import columns
 from swcl_cli.reporting.evidence.columns import LIKELIHOOD, POSITIVE
@@ -19,6 +20,8 @@ from swcl_cli.reporting.evidence.damage import unusable
 from swcl_cli.reporting.evidence.reader import Reader, read_frame
 from swcl_cli.reporting.evidence.stored import read_table
 from swcl_cli.workspace import FINETUNE, Workspace
+
+OWN_COLUMN = {"classified": "head", "segmented": "structure"}
 
 
 def read_finetuned(workspace: Workspace, reader: Reader, contents: Contents) -> None:
@@ -41,7 +44,7 @@ def read_finetuned(workspace: Workspace, reader: Reader, contents: Contents) -> 
         if not predictions.exists():
             contents.damaged.append(unusable(workspace.relative(predictions), FileNotFoundError(), workspace.root))
         frames_here = {"results": results}
-        kind = reader.read(predictions, _kind)
+        kind = reader.read(predictions, partial(_kind, str(artefact.settings.get("task"))))
         if kind:
             read = _classified if kind == "classified" else partial(read_frame, columns.SEGMENTED)
             frames_here[kind] = reader.read(predictions, partial(_of_task, task, read))
@@ -60,8 +63,13 @@ def _of_task(task: str, read: Callable[[Path], pd.DataFrame], path: Path) -> pd.
     return frame
 
 
-def _kind(path: Path) -> str:
-    return "classified" if "head" in pq.read_schema(path).names else "segmented"
+def _kind(task: str, path: Path) -> str:
+    """Tell which predictions these are by their own column; empty where no figure shows this kind of task."""
+    names = pq.read_schema(path).names
+    kind = next((kind for kind, column in OWN_COLUMN.items() if column in names), "")
+    if not kind and task in TASKS and TASKS[task].kind in (CLASSIFICATION, SEGMENTATION):
+        raise SwclError(f"it has no column {' or '.join(OWN_COLUMN.values())}")
+    return kind
 
 
 def _classified(path: Path) -> pd.DataFrame:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.evidence.reading import read_contents
@@ -106,3 +108,16 @@ def test_only_unfinished_runs_are_something_to_report(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     golden.write_log(workspace.labeler_run.folder, [{"step": 0, "loss": 1.0}])
     assert read_contents(workspace).unfinished == [Unfinished("runs/train-labeler", "1 step done")]
+
+
+def test_predictions_of_another_kind_of_task_are_no_damage(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = workspace.finetune("idrid", "random") / "predictions.parquet"
+    table = pq.read_table(path).rename_columns({"head": "number"})
+    write_parquet(path, table, read_provenance(path))
+    (damage,) = read_contents(workspace).damaged
+    assert "predictions.parquet" in damage and "it has no column head or structure" in damage
+    monkeypatch.setitem(TASKS, "idrid", replace(TASKS["idrid"], kind="regression"))
+    contents = read_contents(workspace)
+    assert not contents.damaged and ("idrid", "random") in contents.finetuned
