@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,3 +13,11 @@ def interruptible() -> None:
     """A shell that starts the tests in the background has them, and all that they start, ignore SIGINT."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_workspace_outside() -> Iterator[None]:
+    """Whoever runs the tests may have set a workspace of their own."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("SWCL_WORKSPACE", raising=False)
+        yield

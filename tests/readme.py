@@ -11,9 +11,9 @@ from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data.image_views import VIEWS
 from swcl_cli.datasets import DATASETS
+from swcl_cli.reporting.findings.names import title
 from swcl_cli.settings import PretrainSettings
 
-MEASURES = {"joint_accuracy": "joint accuracy", "auc": "AUC", "f1": "F1"}
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -38,7 +38,7 @@ def tasks() -> str:
     rows = [
         (f"`{name}`", "any labels or masks", "by what is learnt")
         if task.open
-        else (f"`{name}`", " and ".join(map(_head, *zip(*task.heads.items(), strict=True))), MEASURES[task.measure])
+        else (f"`{name}`", " and ".join(map(_head, *zip(*task.heads.items(), strict=True))), title(task.measure))
         for name, task in TASKS.items()
     ]
     return _table(("task", "what is learnt", "measure"), rows)

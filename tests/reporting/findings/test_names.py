@@ -8,7 +8,9 @@ from swcl_cli.reporting.findings import names
 
 def test_every_name_that_the_program_gives_has_its_place() -> None:
     assert set(INITIALISATIONS) == {*METHODS, "random", "imagenet", "bit-m", "bit-s"}
-    assert set(TASK_ORDER) == set(TASKS) - {"folder"}
+    assert len(set(INITIALISATIONS)) == len(INITIALISATIONS)
+    assert set(TASK_ORDER) <= set(TASKS)
+    assert names.ordered_tasks(["added", "drive", *TASK_ORDER]) == [*TASK_ORDER, "added"]
 
 
 def test_variants_stand_behind_what_they_vary() -> None:

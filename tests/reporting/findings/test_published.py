@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import replace
+
 import pytest
 
+from swcl_cli.catalogue import paper
 from swcl_cli.catalogue.encoders import NATURAL
-from swcl_cli.catalogue.paper import INITIALISATIONS, TABLE_THREE, TABLE_TWO, TASK_ORDER
+from swcl_cli.catalogue.methods import METHODS
+from swcl_cli.catalogue.paper import ROW_ORDER, TABLE_THREE, TABLE_TWO, TASK_ORDER
+from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.reporting.findings.published import listed, paper_score
 
 
@@ -14,7 +20,7 @@ def _best(task: str, among: list[str]) -> str:
 
 
 def test_table_two_has_all_rows_and_columns() -> None:
-    assert set(TABLE_TWO) == set(INITIALISATIONS) - {"imagenet"}
+    assert set(TABLE_TWO) == set(ROW_ORDER) - {"imagenet"}
     assert {len(row) for row in TABLE_TWO.values()} == {len(TASK_ORDER)}
 
 
@@ -60,6 +66,19 @@ def test_what_the_paper_does_not_have() -> None:
     assert paper_score("imagenet", "idrid") is None
     assert paper_score(None, "idrid") is None
     assert paper_score("swcl", "folder-mine") is None
+
+
+def test_a_task_or_method_more_moves_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = next(iter(TASKS.values()))
+    monkeypatch.setattr("swcl_cli.catalogue.tasks.TASKS", {"added": replace(first, name="added"), **TASKS})
+    monkeypatch.setattr("swcl_cli.catalogue.methods.METHODS", {"new": replace(METHODS["swcl"], name="new"), **METHODS})
+    added = importlib.reload(paper)
+    try:
+        assert added.TASK_ORDER == TASK_ORDER and added.TABLE_TWO == TABLE_TWO
+        assert (*added.ROW_ORDER, "new") == added.INITIALISATIONS
+    finally:
+        monkeypatch.undo()
+        importlib.reload(paper)
 
 
 def test_reasons_are_listed_by_step() -> None:
