@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 
 from swcl_cli.catalogue.labels import LABELS, Label
 from swcl_cli.data.columns import MANIFEST
+from swcl_cli.datasets.download import SPLITS as SPLITS
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import prep_command
 from swcl_cli.workspace import METADATA_KEY, read_provenance, write_row_groups
 
-SPLITS = ("train", "val", "test")
 ROWS_AT_ONCE = 2048  # a row group
 DESCRIBED = "labels"  # in the metadata
 EYES = ("left", "right", "unknown")
@@ -54,15 +54,15 @@ def _says_the_same(path: Path, other: Path) -> bool:
         if _defining(path) != _defining(other):
             return False
         with pq.ParquetFile(path) as before, pq.ParquetFile(other) as after:
-            if (
-                set(before.schema_arrow) != set(after.schema_arrow)
-                or before.metadata.num_rows != after.metadata.num_rows
-            ):
+            names = [name for name in MANIFEST.names if name in before.schema_arrow.names]
+            added = set(MANIFEST.names) - set(names)
+            if not added <= LABELS.keys() or before.metadata.num_rows != after.metadata.num_rows:
                 return False
-            batches = (file.iter_batches(ROWS_AT_ONCE, columns=MANIFEST.names) for file in (before, after))
+            batches = (file.iter_batches(ROWS_AT_ONCE) for file in (before, after))
             return all(
-                left.select(MANIFEST.names).equals(right.select(MANIFEST.names))
-                for left, right in zip(*batches, strict=True)
+                older.select(names).equals(newer.select(names))
+                and all(newer[name].null_count == newer.num_rows for name in added)
+                for older, newer in zip(*batches, strict=True)
             )
     except (pa.ArrowException, OSError, KeyError, ValueError):
         return False
@@ -97,12 +97,17 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame
     path = Path(path)
     wanted = list(columns or MANIFEST.names)
     try:
-        if lacking := sorted(set(wanted) - set(pq.read_schema(path).names)):
+        present = set(pq.read_schema(path).names)
+        if lacking := sorted(set(wanted) - present - LABELS.keys()):
             raise SwclError(
                 f"{path} is not a manifest of this version: it has no column {', '.join(lacking)}. "
                 "Make it again with `swcl prep`."
             )
-        table = pq.read_table(path, columns=wanted)
+        table = pq.read_table(path, columns=[name for name in wanted if name in present])
+        for place, name in enumerate(wanted):
+            if name not in present:  # a label of a later version: no photograph of an older one has it
+                field = MANIFEST.schema.field(name)
+                table = table.add_column(place, field, pa.nulls(table.num_rows, field.type))
     except FileNotFoundError:
         raise _missing(path) from None
     except (pa.ArrowException, OSError) as error:

@@ -17,6 +17,7 @@ NO_MASK = "no mask"
 DROPPED = "dropped"
 CORRECTED = "corrected"
 REFUSED = "refused"
+SPLITS = ("train", "val", "test")
 
 Value = bool | int | str | None
 
@@ -136,6 +137,8 @@ class Download:
 
     def add(self, photograph: Photograph) -> None:
         """Add a labelled photograph. Its labels become a `LabelRow`: a dictionary each would cost too much memory."""
+        if photograph.split not in SPLITS:
+            raise ValueError(f"{photograph.path}: the split of a photograph is one of {SPLITS}, not {photograph.split}")
         names = self.label_names.setdefault(names := tuple(photograph.labels), names)
         self.labelled[photograph.split] += 1
         self.photographs.append(replace(photograph, labels=LabelRow(names, tuple(photograph.labels.values()))))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from swcl_cli import __version__, console
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.phantom.chase_db1 import lay_out_chase_db1
 from swcl_cli.phantom.drive import lay_out_drive
 from swcl_cli.phantom.eyepacs import lay_out_eyepacs
@@ -36,6 +36,8 @@ def draw(settings: PrepSettings, folder: Path) -> None:
     for name in dict.fromkeys(map(download_of, settings.drawn)):
         if name in done:
             continue
+        if name not in LAYOUTS:
+            raise UsageError(f"drawn: there are no phantom eyes of {name}; there are those of {', '.join(LAYOUTS)}.")
         total, drawing = LAYOUTS[name](settings, folder)
         with console.progress(f"drawing {name} eyes", total) as bar:
             for _ in drawing:

@@ -28,7 +28,7 @@ class PrepSettings(SeededSettings):
     )
     name: PathPart | None = setting(
         None,
-        "folder: name of the prepared set, for --data, --labelled, --unlabelled and --probe-data; by default folder.",
+        "Name of the prepared set, for --data, --labelled, --unlabelled and --probe-data; by default folder.",
         panel="Data",
         runtime=True,
     )

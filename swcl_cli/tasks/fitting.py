@@ -89,6 +89,8 @@ def fit(
             continue
         started = time.perf_counter()
         judgement = trial.judge(fabric, "val", None)
+        if measure not in judgement.measures:
+            raise SwclError(f"The task has no measure {measure}; it has {', '.join(judgement.measures)}.")
         value, reason = judgement.measures[measure], judgement.reasons.get(measure, "")
         job.log(epoch=epoch - 1, validation=value, seconds=time.perf_counter() - started)
         if "best" not in state.notes or _rank(value) > _rank(state.notes["best"]):

@@ -90,6 +90,23 @@ def test_what_says_the_same_stays_as_it_is(
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_label_that_an_older_file_lacks_is_null(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    manifest.write(path, [row("1", age=7), row("2")], {"step": "prep"})
+    write_parquet(path, pq.read_table(path).drop_columns("dr_grade"), {"step": "prep"})
+    before = path.read_bytes()
+    read = manifest.read(path, ["image_id", "dr_grade", "age"])
+    assert list(read.columns) == ["image_id", "dr_grade", "age"]
+    assert read["dr_grade"].isna().all() and read["dr_grade"].dtype.pyarrow_dtype == pa.int8()
+    manifest.write(path, [row("1", age=7), row("2")], {"step": "prep"})
+    assert path.read_bytes() == before
+    manifest.write(path, [row("1", age=7), row("2", dr_grade=0)], {"step": "prep"})
+    assert path.read_bytes() != before
+    write_parquet(path, pq.read_table(path).drop_columns("width"), {"step": "prep"})
+    with pytest.raises(SwclError, match="it has no column width"):
+        manifest.read(path)
+
+
 def test_columns_and_types(tmp_path: Path) -> None:
     path = tmp_path / "manifest.parquet"
     manifest.write(path, [row("1_left")], {})
@@ -129,5 +146,5 @@ def test_files_that_are_no_manifests(tmp_path: Path) -> None:
     with pytest.raises(SwclError, match=r"manifest\.parquet can't be read"):
         manifest.read(path)
     pa.parquet.write_table(pa.table({"path": ["a"]}), path)
-    with pytest.raises(SwclError, match="is not a manifest of this version: it has no column abnormal, age"):
+    with pytest.raises(SwclError, match="is not a manifest of this version: it has no column checksum, dataset"):
         manifest.read(path)
