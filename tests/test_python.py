@@ -16,8 +16,8 @@ from swcl_cli.data import manifest
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.models.encoders import create_encoder
 from swcl_cli.models.initialisation import Initial
-from swcl_cli.phantom.disease import choose_findings
-from swcl_cli.phantom.patient import draw_patient
+from swcl_cli.phantom.eye.disease import choose_findings
+from swcl_cli.phantom.eye.patient import draw_patient
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS, predictor
 from swcl_cli.tasks.saved import KEY, Study, as_provenance

@@ -9,16 +9,16 @@ from typing import Any
 
 from swcl_cli import __version__, console
 from swcl_cli.errors import SwclError, UsageError
-from swcl_cli.phantom.chase_db1 import lay_out_chase_db1
-from swcl_cli.phantom.drive import lay_out_drive
-from swcl_cli.phantom.eyepacs import lay_out_eyepacs
-from swcl_cli.phantom.folder import TABLE, lay_out_folder
-from swcl_cli.phantom.idrid import lay_out_idrid
-from swcl_cli.phantom.messidor import lay_out_messidor
-from swcl_cli.phantom.odir import lay_out_odir
-from swcl_cli.phantom.refuge import lay_out_refuge
-from swcl_cli.phantom.stare import lay_out_stare
-from swcl_cli.phantom.studio import LESION_MASKS
+from swcl_cli.phantom.layouts.chase_db1 import lay_out_chase_db1
+from swcl_cli.phantom.layouts.drive import lay_out_drive
+from swcl_cli.phantom.layouts.eyepacs import lay_out_eyepacs
+from swcl_cli.phantom.layouts.folder import TABLE, lay_out_folder
+from swcl_cli.phantom.layouts.idrid import lay_out_idrid
+from swcl_cli.phantom.layouts.messidor import lay_out_messidor
+from swcl_cli.phantom.layouts.odir import lay_out_odir
+from swcl_cli.phantom.layouts.refuge import lay_out_refuge
+from swcl_cli.phantom.layouts.stare import lay_out_stare
+from swcl_cli.phantom.layouts.studio import LESION_MASKS
 from swcl_cli.settings import PrepSettings
 from swcl_cli.workspace import DRAWING, write_text
 

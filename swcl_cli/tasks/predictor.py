@@ -80,8 +80,8 @@ class Predictor:
         Raises SwclError where the photograph can't be used.
 
         >>> import swcl_cli
-        >>> from swcl_cli.phantom.disease import choose_findings
-        >>> from swcl_cli.phantom.patient import draw_patient
+        >>> from swcl_cli.phantom.eye.disease import choose_findings
+        >>> from swcl_cli.phantom.eye.patient import draw_patient
         >>> left, right = draw_patient(seed=0, patient=1, size=128, findings=choose_findings(seed=0, patient=1))
         >>> predictor = swcl_cli.load_model("finetune/drive/swcl/seed0/model.safetensors", accelerator="cpu")
         >>> answer = predictor(left.image)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from swcl_cli.chance import generator
-from swcl_cli.phantom.anatomy import draw_anatomy
-from swcl_cli.phantom.camera import Bytes, Camera, Floats, View, aim, choose_camera, expose, field_of_view, light
-from swcl_cli.phantom.disease import EyeFindings, Findings, place_lesions
-from swcl_cli.phantom.labels import Labels, read_labels
-from swcl_cli.phantom.lesions import DEEP, Lesion, paint_dust, paint_lesion
-from swcl_cli.phantom.retina import add_vessels, paint_disc, paint_fundus
-from swcl_cli.phantom.vessels import PaintedVessels, grow, paint
+from swcl_cli.phantom.eye.anatomy import draw_anatomy
+from swcl_cli.phantom.eye.camera import Bytes, Camera, Floats, View, aim, choose_camera, expose, field_of_view, light
+from swcl_cli.phantom.eye.disease import EyeFindings, Findings, place_lesions
+from swcl_cli.phantom.eye.labels import Labels, read_labels
+from swcl_cli.phantom.eye.lesions import DEEP, Lesion, paint_dust, paint_lesion
+from swcl_cli.phantom.eye.retina import add_vessels, paint_disc, paint_fundus
+from swcl_cli.phantom.eye.vessels import PaintedVessels, grow, paint
 
 SIDES = ("left", "right")
 

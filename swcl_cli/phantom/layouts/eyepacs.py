@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swcl_cli.chance import generator
-from swcl_cli.phantom.disease import choose_findings
-from swcl_cli.phantom.patient import SIDES, draw_patient
-from swcl_cli.phantom.studio import FIRST_PERSON, draw_each, write_eye, write_table
+from swcl_cli.phantom.eye.disease import choose_findings
+from swcl_cli.phantom.eye.patient import SIDES, draw_patient
+from swcl_cli.phantom.layouts.studio import FIRST_PERSON, draw_each, write_eye, write_table
 
 TRAIN = 0.4
 PUBLIC = 0.2

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from swcl_cli.phantom.disease import choose_findings
-from swcl_cli.phantom.drive import lay_out_drive
-from swcl_cli.phantom.eyepacs import lay_out_eyepacs
-from swcl_cli.phantom.idrid import lay_out_idrid
-from swcl_cli.phantom.odir import COLUMNS, lay_out_odir
-from swcl_cli.phantom.patient import SIDES, draw_patient
-from swcl_cli.phantom.studio import FIRST_PERSON
+from swcl_cli.phantom.eye.disease import choose_findings
+from swcl_cli.phantom.eye.patient import SIDES, draw_patient
+from swcl_cli.phantom.layouts.drive import lay_out_drive
+from swcl_cli.phantom.layouts.eyepacs import lay_out_eyepacs
+from swcl_cli.phantom.layouts.idrid import lay_out_idrid
+from swcl_cli.phantom.layouts.odir import COLUMNS, lay_out_odir
+from swcl_cli.phantom.layouts.studio import FIRST_PERSON
 from tests.folders import contents
 
 SIZE = 64

@@ -16,8 +16,8 @@ import numpy as np
 from openpyxl import Workbook
 from PIL import Image
 
-from swcl_cli.phantom.camera import Bytes
-from swcl_cli.phantom.patient import Eye
+from swcl_cli.phantom.eye.camera import Bytes
+from swcl_cli.phantom.eye.patient import Eye
 
 Job = TypeVar("Job")
 Drawn = TypeVar("Drawn")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from swcl_cli.phantom.labels import oedema_grade, read_labels, retinopathy_grade
-from swcl_cli.phantom.lesions import (
+from swcl_cli.phantom.eye.labels import oedema_grade, read_labels, retinopathy_grade
+from swcl_cli.phantom.eye.lesions import (
     COTTON_WOOL,
     DRUSEN,
     EXUDATE,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from swcl_cli.phantom.camera import Bytes
-from swcl_cli.phantom.lesions import DRUSEN, EXUDATE, HAEMORRHAGE, MICROANEURYSM, NEW_VESSELS, PRERETINAL
+from swcl_cli.phantom.eye.camera import Bytes
+from swcl_cli.phantom.eye.lesions import DRUSEN, EXUDATE, HAEMORRHAGE, MICROANEURYSM, NEW_VESSELS, PRERETINAL
 
 GLAUCOMA_CUP_RATIO = 0.65
 # Areas in disc areas, so that they don't depend on the size of the photograph: in each quadrant, in all.

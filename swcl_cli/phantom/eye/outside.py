@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from swcl_cli.phantom.camera import Bytes
-from swcl_cli.phantom.retina import smooth_noise
+from swcl_cli.phantom.eye.camera import Bytes
+from swcl_cli.phantom.eye.retina import smooth_noise
 
 
 def draw_anterior_segment(rng: np.random.Generator, height: int, width: int) -> Bytes:

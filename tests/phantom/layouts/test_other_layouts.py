@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from swcl_cli.phantom.chase_db1 import lay_out_chase_db1
-from swcl_cli.phantom.folder import lay_out_folder
-from swcl_cli.phantom.messidor import lay_out_messidor
-from swcl_cli.phantom.refuge import lay_out_refuge
-from swcl_cli.phantom.stare import lay_out_stare
+from swcl_cli.phantom.layouts.chase_db1 import lay_out_chase_db1
+from swcl_cli.phantom.layouts.folder import lay_out_folder
+from swcl_cli.phantom.layouts.messidor import lay_out_messidor
+from swcl_cli.phantom.layouts.refuge import lay_out_refuge
+from swcl_cli.phantom.layouts.stare import lay_out_stare
 from tests.folders import contents
 
 SIZE = 64

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 from swcl_cli.chance import generator
-from swcl_cli.phantom.camera import Camera
-from swcl_cli.phantom.disease import EyeFindings
-from swcl_cli.phantom.patient import draw_eye
-from swcl_cli.phantom.studio import FIRST_PERSON, black_and_white, draw_each
+from swcl_cli.phantom.eye.camera import Camera
+from swcl_cli.phantom.eye.disease import EyeFindings
+from swcl_cli.phantom.eye.patient import draw_eye
+from swcl_cli.phantom.layouts.studio import FIRST_PERSON, black_and_white, draw_each
 
 HEIGHT, WIDTH = 605, 700
 TRAINING = ("0001", "0002", "0003", "0004", "0005", "0044", "0077", "0081", "0082", "0139")

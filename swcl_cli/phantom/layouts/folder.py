@@ -8,9 +8,9 @@ from pathlib import Path
 
 from swcl_cli.catalogue.labels import ABNORMAL, DR_GRADE
 from swcl_cli.chance import generator
-from swcl_cli.phantom.disease import choose_findings
-from swcl_cli.phantom.patient import draw_patient
-from swcl_cli.phantom.studio import FIRST_PERSON, draw_each, write_eye, write_table
+from swcl_cli.phantom.eye.disease import choose_findings
+from swcl_cli.phantom.eye.patient import draw_patient
+from swcl_cli.phantom.layouts.studio import FIRST_PERSON, draw_each, write_eye, write_table
 
 CLINICS = ("north", "south")
 TABLE = "labels.csv"

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from swcl_cli.chance import generator
-from swcl_cli.phantom.anatomy import Anatomy
-from swcl_cli.phantom.lesions import (
+from swcl_cli.phantom.eye.anatomy import Anatomy
+from swcl_cli.phantom.eye.lesions import (
     COTTON_WOOL,
     DRUSEN,
     EXUDATE,

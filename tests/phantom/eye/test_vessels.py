@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from swcl_cli.chance import generator
-from swcl_cli.phantom.anatomy import Anatomy, draw_anatomy
-from swcl_cli.phantom.vessels import AVASCULAR, REACH, STEP, Branch, grow
+from swcl_cli.phantom.eye.anatomy import Anatomy, draw_anatomy
+from swcl_cli.phantom.eye.vessels import AVASCULAR, REACH, STEP, Branch, grow
 
 
 def tree(patient: int) -> tuple[Anatomy, list[Branch]]:

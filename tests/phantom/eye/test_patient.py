@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from swcl_cli.phantom.disease import EyeFindings, Findings, choose_findings
-from swcl_cli.phantom.labels import GLAUCOMA_CUP_RATIO, KEYWORD_COMMA
-from swcl_cli.phantom.lesions import (
+from swcl_cli.phantom.eye.disease import EyeFindings, Findings, choose_findings
+from swcl_cli.phantom.eye.labels import GLAUCOMA_CUP_RATIO, KEYWORD_COMMA
+from swcl_cli.phantom.eye.lesions import (
     DRUSEN,
     EXUDATE,
     HAEMORRHAGE,
@@ -19,7 +19,7 @@ from swcl_cli.phantom.lesions import (
     NEW_VESSELS,
     PRERETINAL,
 )
-from swcl_cli.phantom.patient import Eye, draw_patient
+from swcl_cli.phantom.eye.patient import Eye, draw_patient
 from swcl_cli.swap.lesion_masks import KINDS
 
 SIZE = 128

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swcl_cli.chance import generator
-from swcl_cli.phantom.camera import Camera
-from swcl_cli.phantom.disease import OEDEMA, EyeFindings
-from swcl_cli.phantom.patient import draw_eye
-from swcl_cli.phantom.studio import FIRST_PERSON, draw_each, write_eye, write_table
+from swcl_cli.phantom.eye.camera import Camera
+from swcl_cli.phantom.eye.disease import OEDEMA, EyeFindings
+from swcl_cli.phantom.eye.patient import draw_eye
+from swcl_cli.phantom.layouts.studio import FIRST_PERSON, draw_each, write_eye, write_table
 
 ROOT = "B. Disease Grading"
 IMAGES = f"{ROOT}/1. Original Images"

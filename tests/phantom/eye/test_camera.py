@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from swcl_cli.chance import generator
-from swcl_cli.phantom.camera import Camera, aim, field_of_view
+from swcl_cli.phantom.eye.camera import Camera, aim, field_of_view
 
 
 @pytest.mark.parametrize("side", [0, 1])

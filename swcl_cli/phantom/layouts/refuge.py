@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from swcl_cli.chance import generator
-from swcl_cli.phantom.camera import Camera
-from swcl_cli.phantom.disease import EyeFindings
-from swcl_cli.phantom.patient import Eye, draw_eye
-from swcl_cli.phantom.studio import FIRST_PERSON, draw_each, write_photograph, write_workbook
+from swcl_cli.phantom.eye.camera import Camera
+from swcl_cli.phantom.eye.disease import EyeFindings
+from swcl_cli.phantom.eye.patient import Eye, draw_eye
+from swcl_cli.phantom.layouts.studio import FIRST_PERSON, draw_each, write_photograph, write_workbook
 
 GLAUCOMA = 0.3  # share of eyes; REFUGE has 0.1, but in a small part both classes need some eyes
 CAMERAS = {  # the training part came from another camera

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from swcl_cli.phantom.camera import Camera
-from swcl_cli.phantom.disease import EyeFindings
-from swcl_cli.phantom.patient import draw_eye
-from swcl_cli.phantom.studio import FIRST_PERSON, JPEG_QUALITY, black_and_white, draw_each
+from swcl_cli.phantom.eye.camera import Camera
+from swcl_cli.phantom.eye.disease import EyeFindings
+from swcl_cli.phantom.eye.patient import draw_eye
+from swcl_cli.phantom.layouts.studio import FIRST_PERSON, JPEG_QUALITY, black_and_white, draw_each
 
 HEIGHT, WIDTH = 960, 999
 FIRST_TEST = 11

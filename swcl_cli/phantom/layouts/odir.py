@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from swcl_cli.chance import generator
-from swcl_cli.phantom.disease import choose_findings
-from swcl_cli.phantom.labels import KEYWORD_COMMA, NORMAL, Labels
-from swcl_cli.phantom.outside import draw_anterior_segment
-from swcl_cli.phantom.patient import SIDES, draw_patient
-from swcl_cli.phantom.studio import (
+from swcl_cli.phantom.eye.disease import choose_findings
+from swcl_cli.phantom.eye.labels import KEYWORD_COMMA, NORMAL, Labels
+from swcl_cli.phantom.eye.outside import draw_anterior_segment
+from swcl_cli.phantom.eye.patient import SIDES, draw_patient
+from swcl_cli.phantom.layouts.studio import (
     FIRST_PERSON,
     draw_each,
     write_eye,

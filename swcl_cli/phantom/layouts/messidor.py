@@ -9,10 +9,10 @@ from pathlib import Path
 from PIL import Image
 
 from swcl_cli.chance import generator
-from swcl_cli.phantom.camera import Camera
-from swcl_cli.phantom.disease import OEDEMA, EyeFindings
-from swcl_cli.phantom.patient import draw_eye
-from swcl_cli.phantom.studio import FIRST_PERSON, draw_each, write_lesion_mask, write_workbook
+from swcl_cli.phantom.eye.camera import Camera
+from swcl_cli.phantom.eye.disease import OEDEMA, EyeFindings
+from swcl_cli.phantom.eye.patient import draw_eye
+from swcl_cli.phantom.layouts.studio import FIRST_PERSON, draw_each, write_lesion_mask, write_workbook
 
 BASES = ("Base11", "Base12", "Base33")
 DOUBLED = "Base33"

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from swcl_cli.phantom.anatomy import Anatomy
-from swcl_cli.phantom.camera import Bytes, Floats, View
+from swcl_cli.phantom.eye.anatomy import Anatomy
+from swcl_cli.phantom.eye.camera import Bytes, Floats, View
 
 STEP = 0.016
 REACH = 1.3

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from swcl_cli.phantom.camera import Bytes, Floats, View
+from swcl_cli.phantom.eye.camera import Bytes, Floats, View
 from swcl_cli.swap.lesion_masks import KINDS
 
 MICROANEURYSM, HAEMORRHAGE, EXUDATE, COTTON_WOOL, DRUSEN, NEW_VESSELS, PRERETINAL = range(1, len(KINDS) + 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from swcl_cli.phantom.anatomy import Anatomy
-from swcl_cli.phantom.camera import Bytes, Floats
-from swcl_cli.phantom.vessels import PaintedVessels
+from swcl_cli.phantom.eye.anatomy import Anatomy
+from swcl_cli.phantom.eye.camera import Bytes, Floats
+from swcl_cli.phantom.eye.vessels import PaintedVessels
 
 # Shares of red, green and blue that pass through a vessel.
 ARTERY = np.array([0.88, 0.56, 0.62], dtype=np.float32)
