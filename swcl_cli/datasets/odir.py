@@ -34,7 +34,7 @@ EXPECTED = (
     f"or {' / '.join(KAGGLE_LABELS)} with {' / '.join(KAGGLE_IMAGES)}"
 )
 COMMAS = re.compile("[,\uff0c]")  # keywords are separated by full-width commas, but by plain ones in four cells
-NORMAL = "normal fundus"
+NORMAL = re.compile(r"\bnormal fundus\b")  # whole words: an "abnormal fundus" is none (FACTS A2)
 LENS_DUST = "lens dust"
 ANTERIOR = "anterior segment image"
 # Keywords that describe the photograph and not the eye: the keyword rule `clean` drops them (FACTS A2).
@@ -76,8 +76,8 @@ def keywords_of(cell: str) -> list[str]:
 
 
 def is_abnormal(keywords: Sequence[str]) -> bool:
-    """Return whether an eye is abnormal: `normal fundus` is no keyword, and `lens dust` not the only one (FACTS A2)."""
-    return NORMAL not in keywords and set(keywords) != {LENS_DUST}
+    """Return whether an eye is abnormal: no keyword tells of a `normal fundus`, nor is `lens dust` all (FACTS A2)."""
+    return not any(NORMAL.search(keyword) for keyword in keywords) and set(keywords) != {LENS_DUST}
 
 
 def _patients(table: Path) -> Iterable[Row]:

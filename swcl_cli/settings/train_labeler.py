@@ -35,4 +35,10 @@ class TrainLabelerSettings(TrainingSettings):
     triplet_weight: float = setting(1.0, "Weight w of the triplet loss of all views.", panel="Training", ge=0)
     mining: Literal["semi-hard", "batch-hard"] = setting("semi-hard", "How triplets are chosen.", panel="Training")
     margin: float = setting(0.5, "Margin of the triplet loss.", panel="Training", gt=0)
+    soft_margin: bool = setting(
+        False,
+        "Take log(1 + e^x) of a triplet in place of the hinge max(x, 0); x keeps the margin.",
+        panel="Training",
+        neutral=False,
+    )
     keep: Literal["last", "best"] = setting("last", "Which epoch becomes the labeler (best: by AUC).", panel="Training")

@@ -57,8 +57,9 @@ class S4L(nn.Module):
         if not self.settings.unlabelled:
             return classification, metrics
         identity = batch["item"].repeat_interleave(count)
-        alike = triplet(pooled.float(), identity, self.settings.mining, self.settings.margin)
-        return classification + self.settings.triplet_weight * alike, {**metrics, "triplet": alike.detach()}
+        settings = self.settings
+        alike = triplet(pooled.float(), identity, settings.mining, settings.margin, settings.soft_margin)
+        return classification + settings.triplet_weight * alike, {**metrics, "triplet": alike.detach()}
 
 
 def pool_and_classify(network: Any, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -32,6 +32,13 @@ NORMAL = "normal fundus"
         ("image offset", True),
         ("no fundus image", True),
         ("suspected abnormal fundus", True),
+        ("abnormal fundus", True),
+        ("normal fundus of the eye", False),
+        (f"drusen{COMMA}mostly normal  fundus", False),
+        ("drusen (normal fundus before)", False),
+        (f"abnormal fundus{COMMA}{NORMAL}", False),
+        ("normal", True),
+        (f"normal{COMMA}fundus", True),
     ],
 )
 def test_keyword_rule(cell: str, abnormal: bool) -> None:
@@ -51,6 +58,8 @@ def test_keyword_rule(cell: str, abnormal: bool) -> None:
         ("no fundus image", None),
         ("optic disk photographically invisible", None),
         ("suspected abnormal fundus", True),
+        ("nearly normal fundus", False),
+        (f"low image quality{COMMA}nearly normal fundus{COMMA}drusen", False),
     ],
 )
 def test_clean_keyword_rule(tmp_path: Path, cell: str, abnormal: bool | None) -> None:
@@ -63,6 +72,13 @@ def test_clean_keyword_rule(tmp_path: Path, cell: str, abnormal: bool | None) ->
     }
     assert [problem.problem for problem in download.problems] == ([] if abnormal is not None else ["dropped"])
     assert download.labelled == {"train": 2}
+
+
+def test_released_keyword_rule_of_whole_cells(tmp_path: Path) -> None:
+    words = {1: ("Nearly Normal Fundus", "abnormal fundus"), 2: (f"drusen{COMMA}a normal fundus", "lens dust")}
+    download = odir.read(downloads.odir_kaggle(tmp_path, words), "released")
+    abnormal = {row.image_id: row.labels.get("abnormal") for row in download.photographs}
+    assert abnormal == {"1_left": False, "1_right": True, "2_left": False, "2_right": False}
 
 
 def test_kaggle_packaging(tmp_path: Path) -> None:

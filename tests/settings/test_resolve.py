@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from swcl_cli.catalogue.encoders import DEFAULT
+from swcl_cli.data.loaders import epoch_plan
 from swcl_cli.errors import UsageError
 from swcl_cli.settings import (
     ROW_KEY,
@@ -214,6 +215,7 @@ def test_the_preset_paper_has_the_numbers_of_the_paper() -> None:
     check(held("prep", dataset="drive"), size=0)
     labeler = held("train-labeler")
     check(labeler, architecture="resnet34", crop=384, triplet_weight=1, margin=0.5, views=4, epochs=200, keep="last")
+    check(labeler, mining="batch-hard", soft_margin=False)  # FACTS B1
     check(labeler, learning_rate=0.03, weight_decay=0.001, milestones=[140, 160, 180], labelled=["odir"])
     assert labeler["batch_labelled"] * labeler["accumulate"] == 256
     check(held("make-swap"), threshold=0.4)
@@ -223,6 +225,24 @@ def test_the_preset_paper_has_the_numbers_of_the_paper() -> None:
     check(pretrain, weight_decay=1e-4, epochs=40, warmup_epochs=5, batch_patches=496, threshold=None)
     check(pretrain, labels=["position", "abnormality", "patient"])
     for method in ("simclr", "byol", "dino"):
-        check(held("pretrain", method=method), epochs=200, data=["odir", "eyepacs"], smallest_crop=0.8)
+        check(held("pretrain", method=method), epochs=200, data=["odir", "eyepacs"], batch_images=496)
+    for method in CHOICES["pretrain"]:
+        check(held("pretrain", method=method), smallest_crop=0.08)  # FACTS C5
     check(held("finetune", task="idrid"), batch=64, epochs=120, crop=224, seeds=5)
     check(held("finetune", task="drive"), batch=8, epochs=300, crop=384, seeds=5, output_stride=8)
+
+
+@pytest.mark.parametrize("method", ["simclr", "byol", "dino"])
+def test_baselines_of_the_preset_paper_take_as_many_steps_as_swcl(method: str) -> None:
+    """FACTS D0b: "similar", of the paper's counts of photographs and patches."""
+
+    def steps(method: str, items: int, batch: str, pairs: int = 1) -> int:
+        settings = resolve(PretrainSettings, {"method": method}, "paper").settings
+        held = settings.model_dump()
+        _, per_epoch = epoch_plan(0, "order", items, held[batch] // pairs, padded=True)
+        return settings.epochs * per_epoch
+
+    photographs, patches = 88_702 + 9_992, 493_470
+    ours = steps("swcl", patches // 2, "batch_patches", pairs=2)
+    assert (ours, patches) == (39_800, 5 * photographs)
+    assert steps(method, photographs, "batch_images") == pytest.approx(ours, rel=0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
@@ -40,7 +41,12 @@ def batch_of(labels: list[int], views: int = 3) -> dict[str, Tensor]:
 
 
 def by_loops(
-    network: Tiny, batch: dict[str, Tensor], weight: float, margin: float = 0.5, mining: str = "semi-hard"
+    network: Tiny,
+    batch: dict[str, Tensor],
+    weight: float,
+    margin: float = 0.5,
+    mining: str = "semi-hard",
+    cost: Callable[[float], float] = lambda gap: max(gap, 0),
 ) -> tuple[float, float, float]:
     pooled, label, item = [], [], []
     for number, views in enumerate(batch["views"]):
@@ -59,11 +65,11 @@ def by_loops(
         negatives = [float((z[a] - z[n]).square().sum()) for n in range(len(z)) if item[n] != item[a]]
         positives = [float((z[a] - z[p]).square().sum()) for p in range(len(z)) if p != a and item[p] == item[a]]
         if mining == "batch-hard":
-            gaps.append(max(margin + max(positives) - min(negatives), 0))
+            gaps.append(cost(margin + max(positives) - min(negatives)))
             continue
         for near in positives:
             farther = [far for far in negatives if far > near]
-            gaps.append(max(margin + near - (min(farther) if farther else max(negatives)), 0))
+            gaps.append(cost(margin + near - (min(farther) if farther else max(negatives))))
     classification, alike = sum(costs) / len(costs), sum(gaps) / len(gaps)
     return classification + weight * alike, classification, alike
 
@@ -88,6 +94,18 @@ def test_mining_and_margin_are_those_of_the_settings(mining: Literal["semi-hard"
     total, _, alike = by_loops(network, batch, 1.0, margin, mining)
     assert (loss.item(), metrics["triplet"].item()) == pytest.approx((total, alike), rel=1e-4)
     assert len({round(value, 3) for value in others}) == 3  # either would be noticed
+
+
+@pytest.mark.parametrize("mining", ["semi-hard", "batch-hard"])
+@pytest.mark.parametrize("margin", [0.5, 0.05])
+def test_a_soft_margin_is_log_of_1_plus_e_to_the_gap(mining: Literal["semi-hard", "batch-hard"], margin: float) -> None:
+    """FACTS B1."""
+    network, batch = Tiny(), batch_of([0, 1, -1, -1, 1])
+    loss, metrics = S4L(network, options(mining=mining, margin=margin, soft_margin=True))(batch)
+    total, _, alike = by_loops(network, batch, 1.0, margin, mining, lambda gap: math.log1p(math.exp(gap)))
+    assert (loss.item(), metrics["triplet"].item()) == pytest.approx((total, alike), rel=1e-4)
+    hinge, _ = S4L(network, options(mining=mining, margin=margin))(batch)
+    assert loss.item() > hinge.item() + 0.1
 
 
 def test_unlabelled_photographs_are_in_the_triplet_loss_alone() -> None:
