@@ -15,7 +15,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.methods.method import Method
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import PretrainSettings, WeakLabel
-from swcl_cli.swap.released import read_released
+from swcl_cli.swap.released import read_released, table_fingerprint
 from swcl_cli.swap.views import PairViews, join_pairs
 from swcl_cli.swap.weak_labels import Patches, read_patches
 from swcl_cli.workspace import Workspace, fingerprint
@@ -35,7 +35,7 @@ def read_swap(settings: PretrainSettings, workspace: Workspace, labels: Sequence
     """Read the workspace's swap.parquet, or the folder that --swap names; `labels` make up a patch's label id."""
     if settings.swap:
         patches = read_released(settings.swap, labels, settings.threshold)
-        return Swap(patches, settings.swap, settings.swap, {"swap": fingerprint(settings.swap / "labels.csv")})
+        return Swap(patches, settings.swap, settings.swap, {"swap": table_fingerprint(settings.swap)})
     path = find_swap(workspace)
     return Swap(read_patches(path, labels, settings.threshold), path, workspace.root, {"swap": fingerprint(path)})
 

@@ -1,11 +1,13 @@
 """Read and write retinal-SWAP as files, in the layout that its authors released: patches/ and labels.csv (FACTS 4).
 
 A row of labels.csv is a pair of left and right patch: id, left-patch, left-score, right-patch, right-score. A patch is
-patches/<dataset>_<patient>_<left|right>_<position>.jpg; right eyes are mirrored in the file.
+patches/<dataset>_<patient>_<left|right>_<position>.jpg, named without `.jpg` in the table; right eyes are mirrored in
+the file. Version 0.1 wrote names with `.jpg`, and rows with empty cells; such folders are read too.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -29,10 +31,13 @@ from swcl_cli.swap.views import patch_of, read_file
 from swcl_cli.swap.weak_labels import ABSENT, COLUMN_OF, UNKNOWN, Patches, is_abnormal, label_ids, read_patches
 from swcl_cli.workspace import fingerprint, read_provenance, remove_tree, write_text
 
-TABLE, PATCHES = "labels.csv", "patches"
-MARK = ".swcl.json"  # in folders that make-swap wrote: which swap.parquet they hold, and its threshold
+TABLE, SINGLES, PATCHES = "labels.csv", "singles.csv", "patches"
+MARK = ".swcl.json"  # in folders that make-swap wrote: which swap.parquet they hold, its threshold, and the form
+FORM = 2  # the authors'; marks of version 0.1, which wrote its own, lack the key
+ID_STEP = 2  # their loader labels the right patch of a pair id + 1 where its abnormality is another than the left's
 COLUMNS = ("id", "left-patch", "left-score", "right-patch", "right-score")
-NAME = r"^(?P<patient_id>.+?)(?:~\d+)?_(?P<eye>left|right)_(?P<position>[^_.]+)\.[A-Za-z]+$"
+NAME = r"^(?P<patient_id>.+?)(?:~\d+)?_(?P<eye>left|right)(?:~\d+)?_(?P<position>[^_.]+)\.[A-Za-z]+$"
+WITHOUT_SUFFIX = r"(._(?:left|right)(?:~\d+)?_[^_.]+)$"
 UNSAFE = re.compile(r"[^\w.\-]")
 THRESHOLD = 0.4  # the paper's, for the authors' table, which holds scores alone
 TURN = 8  # photographs that a worker writes at a time
@@ -49,16 +54,29 @@ def is_written(swap: Path, folder: Path) -> bool:
     return (folder / TABLE).exists() and (folder / MARK).read_text(encoding="utf-8") == _mark(swap)
 
 
+def table_fingerprint(folder: Path) -> str:
+    """Return the fingerprint of labels.csv, or of it and singles.csv where the folder has both."""
+    if not (folder / SINGLES).exists():
+        return fingerprint(folder / TABLE)
+    both = fingerprint(folder / TABLE) + fingerprint(folder / SINGLES)
+    return hashlib.sha256(both.encode()).hexdigest()[:16]
+
+
 def write_released(root: Path, swap: Path, folder: Path, workers: int, advance: Callable[[int], None]) -> None:
     """Write the patches of swap.parquet as JPEG (quality 95, 4:4:4; the authors' are at 75, FACTS A9) and labels.csv.
 
-    File names hold the patient where the authors' hold the image, which is the same in their data sets; further
-    photographs of an eye are <patient>~1, ~2, ...; an eye of unknown side is called left. A patch without a partner
-    leaves the other cells empty. labels.csv comes last. advance: is called with the number of patches written. Raises
-    SwclError where the folder is not ours, or a photograph has changed since it was scored.
+    File names hold the patient where the authors' hold the image, which is the same in their data sets. Their loader
+    takes the patient from the second part of a name, as a whole number, so that further photographs of an eye are
+    <dataset>_<patient>_<left|right>~1_<position>, ~2, ...; it can't read patients whose ids are no whole numbers, and
+    takes all data sets whose names lack `eyepacs` for one. At an empty cell it stops: without a left name there is
+    nothing to split, and for a right one it opens `nan.jpg`. A patch without a partner therefore stands in singles.csv,
+    with the other cells empty; the authors have none, and their loader doesn't open that file. An eye of unknown side
+    is called left. Ids are 0, 2, 4, ..., as theirs. labels.csv comes last. advance: is called with the number of
+    patches written. Raises SwclError where the folder is not ours, or a photograph has changed since it was scored.
     """
     require_ours(folder)
-    (folder / TABLE).unlink(missing_ok=True)
+    for name in (TABLE, SINGLES):
+        (folder / name).unlink(missing_ok=True)
     remove_tree(folder / PATCHES)
     write_text(folder / MARK, _mark(swap))
     (folder / PATCHES).mkdir()
@@ -66,28 +84,35 @@ def write_released(root: Path, swap: Path, folder: Path, workers: int, advance: 
     table = _rows(pq.read_table(swap, columns=["dataset", "patient_id", "position", "score"]).to_pandas(), patches)
     names = np.full(len(patches), "", object)
     for side, rows in zip(("left", "right"), patches.pairs.T, strict=True):
-        names[rows[rows != ABSENT]] = table.loc[rows != ABSENT, f"{side}-patch"]
+        names[rows[rows != ABSENT]] = table.loc[rows != ABSENT, f"{side}-patch"] + ".jpg"
     files = _Files(root, folder / PATCHES, patches, pa.array(names, pa.string()))
     for done in make_loader(files, files.batches(), workers):
         advance(int(done.sum()))
     os.sync()
-    write_text(folder / TABLE, table.to_csv(index=False))
+    single = (patches.pairs == ABSENT).any(axis=1)
+    if single.any():
+        write_text(folder / SINGLES, table[single].to_csv(index=False))
+    write_text(folder / TABLE, table[~single].to_csv(index=False))
 
 
 def _mark(swap: Path) -> str:
-    return json.dumps({"swap": fingerprint(swap), "threshold": read_provenance(swap)["settings"]["threshold"]})
+    threshold = read_provenance(swap)["settings"]["threshold"]
+    return json.dumps({"swap": fingerprint(swap), "threshold": threshold, "form": FORM})
 
 
 def read_released(folder: Path, labels: Sequence[str], threshold: float | None) -> Patches:
     """Read the authors' download, or a folder of `write_released`; paths are relative to the folder.
 
-    A row is a pair; its patient (with data set) and position are those in the patches' names. threshold: by default
-    that with which the folder was written, or the paper's 0.4. Only the first image is opened. Raises SwclError that
-    names the row where a cell is wrong, or a patch is missing or stands there twice.
+    A row is a pair; its patient (with data set) and position are those in the patches' names, which may end in `.jpg`;
+    ids are not read. threshold: by default that with which the folder was written, or the paper's 0.4. Only the first
+    image is opened. Raises SwclError that names the row where a cell is wrong, or a patch is missing or stands there
+    twice, and both known forms where the table is of neither.
     """
-    path = folder / TABLE
-    cells = _cells(path)
-    table = _checked(path, cells)
+    paths = [folder / TABLE, *([folder / SINGLES] if (folder / SINGLES).exists() else [])]
+    cells = pd.concat([_cells(path) for path in paths], ignore_index=True)
+    if not len(cells):
+        raise SwclError(f"{folder / TABLE} lists no patch.")
+    table = _checked(folder, cells)
     pairs = np.full(len(cells), ABSENT, np.int64)
     pairs[table.index] = np.arange(len(table))
     mark = folder / MARK
@@ -114,7 +139,10 @@ def read_released(folder: Path, labels: Sequence[str], threshold: float | None) 
 
 
 def _cells(path: Path) -> pd.DataFrame:
-    """Read labels.csv: `patch` (without folder) and `score` as text, left before right, and the `row` of each."""
+    """Read labels.csv or singles.csv: `patch` and `score` as text, left before right, `path` and `row` of each.
+
+    patch: the file's name without its folder; of a name of the authors' form, with the `.jpg` that it lacks.
+    """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError:
@@ -122,9 +150,10 @@ def _cells(path: Path) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise SwclError(f"{path} can't be read: {str(error).strip()}") from error
     if lacking := set(COLUMNS[1:]) - set(table.columns):
-        raise SwclError(f"{path} has no column {', '.join(sorted(lacking))}.")
-    if not len(table):
-        raise SwclError(f"{path} lists no patch.")
+        raise SwclError(
+            f"{path} has no column {', '.join(sorted(lacking))}: it is neither of the authors' form "
+            f"({', '.join(COLUMNS)}; patches without .jpg) nor of version 0.1's (the same columns; patches with .jpg)."
+        )
     columns = {
         kind: pc.utf8_trim_whitespace(
             pa.array(table[[f"left-{kind}", f"right-{kind}"]].to_numpy(object).ravel(), pa.string())
@@ -132,18 +161,19 @@ def _cells(path: Path) -> pd.DataFrame:
         for kind in ("patch", "score")
     }
     columns["patch"] = pc.replace_substring_regex(columns["patch"], r"^.*/", "")
+    columns["patch"] = pc.replace_substring_regex(columns["patch"], WITHOUT_SUFFIX, r"\1.jpg")
     cells = pd.DataFrame({name: column.to_numpy(zero_copy_only=False) for name, column in columns.items()})
-    return cells.assign(row=np.repeat(np.arange(len(table)) + 2, 2))
+    return cells.assign(row=np.repeat(np.arange(len(table)) + 2, 2), path=str(path))
 
 
-def _checked(path: Path, cells: pd.DataFrame) -> pd.DataFrame:
+def _checked(folder: Path, cells: pd.DataFrame) -> pd.DataFrame:
     """Check the cells, and return those that hold a patch, its score as a number, with the parts of its name."""
 
     def require(good: pd.Series, problem: str) -> None:
         if not good.all():
             first = cells.loc[good[~good].index[0]]
             more = f" ({(~good).sum():,} such cells)" if (~good).sum() > 1 else ""
-            raise SwclError(f"{path}, row {first['row']}: {first['patch'] or 'a cell'} {problem}{more}.")
+            raise SwclError(f"{first['path']}, row {first['row']}: {first['patch'] or 'a cell'} {problem}{more}.")
 
     empty = cells["patch"] == ""
     require(empty == (cells["score"] == ""), "has a score without a patch, or a patch without a score")
@@ -156,17 +186,21 @@ def _checked(path: Path, cells: pd.DataFrame) -> pd.DataFrame:
     parts = pc.extract_regex(pa.array(table["patch"], pa.string()), NAME)
     for column in ("patient_id", "position"):
         table[column] = pc.struct_field(parts, column).to_numpy(zero_copy_only=False)
-    require(table["position"].notna(), "is not called <dataset>_<image>_<left|right>_<position>.jpg")
+    require(
+        table["position"].notna(),
+        "is neither called <dataset>_<image>_<left|right>_<position>, the authors' form, "
+        "nor so with .jpg, version 0.1's",
+    )
     require(~table["patch"].duplicated(), "stands in an earlier row already")
-    place = np.full(len(cells), ABSENT)
-    place[table.index] = label_ids(table, ["patient_id", "position"])
-    left, right = place.reshape(-1, 2).T
+    group = np.full(len(cells), ABSENT)
+    group[table.index] = label_ids(table, ["patient_id", "position"])
+    left, right = group.reshape(-1, 2).T
     differ = (left != right) & (left != ABSENT) & (right != ABSENT)
     alike = np.stack([np.ones(len(left), bool), ~differ], axis=1).ravel()
     require(pd.Series(alike), "is of another patient or position than the other of its row")
-    folder = path.parent / PATCHES
-    files = set(os.listdir(folder)) if folder.is_dir() else set()
-    require(pd.Series([patch in files for patch in table["patch"].to_list()], table.index), f"is missing in {folder}")
+    place = folder / PATCHES
+    files = set(os.listdir(place)) if place.is_dir() else set()
+    require(pd.Series([patch in files for patch in table["patch"].to_list()], table.index), f"is missing in {place}")
     return table.assign(dataset="")
 
 
@@ -176,11 +210,13 @@ def _rows(table: pd.DataFrame, patches: Patches) -> pd.DataFrame:
     named = table.iloc[np.where(left == ABSENT, right, left)].reset_index(drop=True)
     turn = named.groupby(["dataset", "patient_id", "position"]).cumcount()
     further = ("~" + turn.astype(str)).where(turn > 0, "")
-    place = named["dataset"] + "_" + named["patient_id"].map(_safe) + further
-    columns: dict[str, Any] = {"id": place + "_" + named["position"]}
+    patient = named["dataset"] + "_" + named["patient_id"].map(_safe)
+    single = (patches.pairs == ABSENT).any(axis=1)
+    place = np.where(single, (~single).sum() + np.cumsum(single) - 1, np.cumsum(~single) - 1)  # singles come after
+    columns: dict[str, Any] = {"id": ID_STEP * place}
     for side, rows in (("left", left), ("right", right)):
         present = pd.Series(rows != ABSENT)
-        columns[f"{side}-patch"] = (place + f"_{side}_" + named["position"] + ".jpg").where(present, "")
+        columns[f"{side}-patch"] = (patient + f"_{side}" + further + "_" + named["position"]).where(present, "")
         columns[f"{side}-score"] = pd.Series(table["score"].to_numpy()[rows]).astype(str).where(present, "")
     return pd.DataFrame(columns)
 
