@@ -23,8 +23,9 @@ class Log:
 
 
 def read_log(path: Path) -> Log:
-    """Numbers by name, NaN where a line has none; each row has its `step`. A last line that was cut off while being
-    written is no loss.
+    """Read numbers by name, NaN where a line has none; each row has its `step`.
+
+    A last line that was cut off while being written is no loss.
     """
     data = path.read_bytes()
     if not data.strip():

@@ -49,7 +49,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Family:
-    """Fine-tunings of one task, alike in all but their initial weights. members: by name."""
+    """Group fine-tunings of one task that are alike in all but their initial weights. members: by name."""
 
     task: str
     members: dict[str, Configuration]

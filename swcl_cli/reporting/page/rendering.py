@@ -37,7 +37,7 @@ class Rendered:
 
 
 def render(figure: Figure, named: Callable[[str], str] | None = None) -> Rendered:
-    """Draws a figure; the dark form of lines is their light one in other colours. Text is never taken as mathematics,
+    """Draw a figure; the dark form of lines is their light one in other colours. Text is never taken as mathematics,
     and `named` is applied to it.
     """
     png, svg = _bytes(figure, LIGHT, named)
