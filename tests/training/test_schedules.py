@@ -30,6 +30,12 @@ def test_warmup_as_long_as_the_run_or_longer() -> None:
     assert [warmup_cosine(step, 4, 2) for step in range(2)] == [0.25, 0.5]
 
 
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_the_fall_ends_at_zero_however_short_it_is(length: int) -> None:
+    assert warmup_cosine(5, 5, 5 + length) == 1.0
+    assert warmup_cosine(5 + length, 5, 5 + length) == 0.0
+
+
 def test_the_paper_s_pretraining() -> None:
     """995 steps an epoch, 5 of 40 epochs of warm-up (FACTS 1)."""
     factors = [warmup_cosine(step, 5 * 995, 40 * 995) for step in range(40 * 995)]
