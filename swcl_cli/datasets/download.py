@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swcl_cli.catalogue.labels import CLASS_LABELS
+from swcl_cli.datasets.names import MACOS, is_hidden
 from swcl_cli.errors import SwclError
 
 NO_IMAGE = "label without image"
@@ -17,6 +18,7 @@ NO_MASK = "no mask"
 DROPPED = "dropped"
 CORRECTED = "corrected"
 REFUSED = "refused"
+IGNORED = "ignored"
 SPLITS = ("train", "val", "test")
 
 Value = bool | int | str | None
@@ -105,7 +107,9 @@ class Download:
     `published`: images of each split that the publication counts; `labelled`: labelled images of each split in this
     download, dropped ones too. `draw_validation`: no validation split is published, so a fifth of `train` becomes it.
     `mask_kind`: what the masks show, a key of preparation/masks.py. `square`: photographs are resized to squares.
-    `drop_disagreeing`: photographs with equal pixels and different labels are left out.
+    `drop_disagreeing`: photographs with equal pixels and different labels are left out. `stops`: why the photographs
+    can't be prepared, a sentence each; they are collected, so that quarantine.csv is written all the same. `remarks`:
+    what is told on the terminal.
     """
 
     source: Path
@@ -118,6 +122,8 @@ class Download:
     labelled: Counter[str] = field(default_factory=Counter)
     label_files: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     label_names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)  # each once, in memory
 
     def relative(self, path: Path) -> str:
@@ -164,6 +170,19 @@ class Download:
         """Record a problem, a line of `quarantine.csv`."""
         self.problems.append(Problem(path, problem, detail))
 
+    def ignore(self, path: str) -> None:
+        """List a hidden file or folder, or one of macOS: it is no part of the data."""
+        name = path.rpartition("/")[2]
+        self.problem(path, IGNORED, "notes of macOS" if name == MACOS or name.startswith("._") else "hidden")
+
+    def stop(self, sentence: str) -> None:
+        """Record why the photographs can't be prepared."""
+        self.stops.append(sentence)
+
+    def remark(self, sentence: str) -> None:
+        """Record what is told on the terminal."""
+        self.remarks.append(sentence)
+
 
 def require_inside(source: Path, path: Path) -> None:
     """Check that no link leads out of the source. Raises SwclError."""
@@ -178,7 +197,8 @@ def find(source: Path, names: Iterable[str], depth: int) -> Path | None:
     """
     for name in names:
         for level in range(depth + 1):
-            matches = sorted(source.glob("*/" * level + name))
+            paths = source.glob("*/" * level + name)
+            matches = sorted(path for path in paths if not any(map(is_hidden, path.relative_to(source).parts[:level])))
             if len(matches) > 1:
                 raise SwclError(f"{source} holds {name} twice: {matches[0]} and {matches[1]}. Name the one folder.")
             if matches:

@@ -32,7 +32,7 @@ def read(source: Path) -> Download:
 
 def _add(download: Download, split: str, part: Path) -> None:
     images, vessels, views = (Images(download, part / name) for name in ("images", VESSELS, FIELD_OF_VIEW))
-    for stem, path in images.paths.items():
+    for stem, path in images.take_all().items():
         number = stem.partition("_")[0]
         mask, fov = vessels.take(f"{number}_manual1"), views.take(f"{stem}_mask")
         if mask is None and not download.without_mask(split, path, f"{VESSELS}/{number}_manual1.gif"):

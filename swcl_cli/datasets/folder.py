@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 from swcl_cli.catalogue.labels import TABLED
 from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, Download, Photograph, Source, check_source
-from swcl_cli.datasets.folders import Images, split_name, walk
+from swcl_cli.datasets.folders import Images, walk
+from swcl_cli.datasets.names import Names, ambiguous, composed, shortened, stem_of
 from swcl_cli.datasets.tables import Row, read_header, read_table, require_unique
 from swcl_cli.errors import SwclError, UsageError
 
@@ -39,7 +41,8 @@ def read(
     """Find all images below SOURCE, or only those that the table `labels` names, by paths with or without suffix.
 
     masks: a folder laid out as SOURCE. name_pattern: a regular expression with the groups `patient` and `eye`, either
-    or both, searched for in an image's path; the table's columns come first. Raises SwclError on bad labels.
+    or both, searched for in an image's path; the table's columns come first. Raises SwclError on bad labels; names
+    that fit several images become `stops` of the download.
     """
     check_source(source)
     if masks and not masks.is_dir():
@@ -47,19 +50,16 @@ def read(
     pattern = _compiled(name_pattern)
     download = Download(source, PUBLISHED, draw_validation=True, mask_kind="mask")
     paths = _images(download, source, {labels.name} if labels else set())
-    rows = _rows(labels, paths)
-    mask_paths = _images(Download(masks, PUBLISHED, False), masks) if masks else {}
-    for key, path in paths.items():
-        row = rows.get(key)
+    names = Names(paths)
+    rows = _rows(download, labels, names)
+    mask_paths = _masks(download, masks, names) if masks else {}
+    stems = Counter(map(stem_of, paths))
+    for path in paths:
+        row = rows.get(path)
         if labels and row is None:
             download.problem(path, NO_LABEL, f"{labels.name} does not name it")
         else:
-            mask = str((masks / mask_paths[key]).absolute()) if masks and key in mask_paths else None
-            download.add(_photograph(key, path, row, pattern, mask))
-    for key in rows.keys() - paths.keys():
-        download.problem(rows[key].cells[IMAGE], NO_IMAGE, str(rows[key]))
-    for key in mask_paths.keys() - paths.keys():
-        download.problem(mask_paths[key], NO_IMAGE, "a mask")
+            download.add(_photograph(path, stems[stem_of(path)] == 1, row, pattern, mask_paths.get(path)))
     _require_unique(download)
     download.draw_validation = not any(photograph.split == "val" for photograph in download.photographs)
     return download
@@ -77,31 +77,52 @@ def _compiled(name_pattern: str | None) -> re.Pattern[str] | None:
     return pattern
 
 
-def _images(download: Download, folder: Path, ignored: Collection[str] = ()) -> dict[str, str]:
-    """Return the images' paths relative to the folder, sorted; a key is the path without its suffix."""
-    paths = [path for subfolder in walk(download) for path in Images(download, subfolder, ignored).paths.values()]
-    return {_key(path): path for path in sorted(paths)}
+def _images(download: Download, folder: Path, ignored: Collection[str] = ()) -> list[str]:
+    """Return the images' paths relative to the folder, sorted."""
+    found = (Images(download, subfolder, ignored) for subfolder in walk(download))
+    return sorted(images.path(name) for images in found for name in images.names)
 
 
-def _key(path: str) -> str:
-    return path.removesuffix(Path(path).name) + split_name(Path(path).name)[0]
-
-
-def _rows(labels: Path | None, paths: dict[str, str]) -> dict[str, Row]:
-    """Read the table's rows, by the keys of their images; a name without suffix is a key already."""
+def _rows(download: Download, labels: Path | None, names: Names) -> dict[str, Row]:
+    """Read the table's rows, by the paths of their images."""
     if labels is None:
         return {}
     _check_columns(labels)
     rows = read_table(labels, (IMAGE,), COLUMNS)
     require_unique(rows, IMAGE)
-    rows_by_key: dict[str, Row] = {}
+    rows_by_path: dict[str, Row] = {}
     for row in rows:
-        text = row.path(IMAGE)
-        key = text if text in paths else _key(text)
-        if key in rows_by_key:
-            raise row.wrong(IMAGE, f"'{text}' names the image of row {rows_by_key[key].number} again")
-        rows_by_key[key] = row
-    return rows_by_key
+        path = _meant(download, names, row.path(IMAGE), row)
+        if path in rows_by_path:
+            raise row.wrong(
+                IMAGE, f"'{shortened(row.cells[IMAGE])}' names the image of row {rows_by_path[path].number} again"
+            )
+        if path:
+            rows_by_path[path] = row
+    return rows_by_path
+
+
+def _masks(download: Download, masks: Path, names: Names) -> dict[str, str]:
+    """Return the absolute paths of the masks, by the paths of their images."""
+    paths: dict[str, str] = {}
+    for mask in _images(Download(masks, PUBLISHED, False), masks):
+        path = _meant(download, names, mask, "a mask")
+        if path in paths:
+            download.stop(f"{path} has two masks, {paths[path]} and {mask}")
+        elif path:
+            paths[path] = mask
+    return {path: str((masks / mask).absolute()) for path, mask in paths.items()}
+
+
+def _meant(download: Download, names: Names, name: str, where: object) -> str | None:
+    """Return the image that a name means; None where none or several fit, which the download then tells."""
+    paths = names.fitting(name)
+    if len(paths) == 1:
+        return paths[0]
+    download.problem(name, NO_IMAGE, f"{where}: it fits {' and '.join(paths)}" if paths else str(where))
+    if paths:
+        download.stop(f"{where}: {ambiguous(name, paths)}")
+    return None
 
 
 def _check_columns(labels: Path) -> None:
@@ -116,9 +137,16 @@ def _check_columns(labels: Path) -> None:
             )
 
 
-def _photograph(key: str, path: str, row: Row | None, pattern: re.Pattern[str] | None, mask: str | None) -> Photograph:
-    image_id = key.replace("/", "_")
-    values: dict[str, Any] = {"patient_id": image_id, "split": "train", "mask": mask, **_from_name(path, pattern)}
+def _photograph(
+    path: str, alone: bool, row: Row | None, pattern: re.Pattern[str] | None, mask: str | None
+) -> Photograph:
+    """Describe a photograph. alone: no other one has its stem; otherwise its suffix belongs to its `image_id`.
+
+    Without a patient its stem is the patient, so that files of equal stems stay together.
+    """
+    stem = stem_of(path).replace("/", "_")
+    image_id = stem if alone else composed(path).replace("/", "_")
+    values: dict[str, Any] = {"patient_id": stem, "split": "train", "mask": mask, **_from_name(composed(path), pattern)}
     if row is not None:
         for column, words in (("split", SPLIT_WORDS), ("eye", EYE_WORDS)):
             if row.optional(column):

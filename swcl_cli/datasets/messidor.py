@@ -6,7 +6,8 @@ from pathlib import Path
 
 from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE
 from swcl_cli.datasets.download import CORRECTED, Download, Photograph, Source, check_source, find, wrong_layout
-from swcl_cli.datasets.folders import Images, split_name
+from swcl_cli.datasets.folders import Images
+from swcl_cli.datasets.names import stem_of
 from swcl_cli.datasets.tables import Row, read_table, require_unique
 from swcl_cli.errors import SwclError
 
@@ -52,9 +53,9 @@ def _add(download: Download, base: str, folder: Path) -> None:
     images = Images(download, folder, ignored={table.name for table in tables})
     for row in rows:
         name = row.name(IMAGE)
-        stem = split_name(name)[0]
+        stem = stem_of(name)
         grade, oedema = row.integer(GRADES, 0, 3), row.label(OEDEMA, DME_GRADE)
-        path = images.take(stem)
+        path = images.take(name)
         if path is None:
             images.missing(name, str(row))
             continue

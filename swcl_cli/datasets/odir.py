@@ -9,6 +9,7 @@ from pathlib import Path
 from swcl_cli.catalogue.labels import ABNORMAL
 from swcl_cli.datasets.download import Download, Photograph, Source, Value, check_source, find, wrong_layout
 from swcl_cli.datasets.folders import Images
+from swcl_cli.datasets.names import stem_of
 from swcl_cli.datasets.tables import Row, read_table, require_unique
 
 PUBLISHED = {"train": 7000, "val": 1000, "test": 2000}
@@ -105,11 +106,11 @@ def _add(download: Download, split: str, patients: Iterable[Row], folder: Path, 
         eyes = {eye: keywords_of(row.text(f"{eye.title()}-Diagnostic Keywords")) for eye in ("left", "right")}
         for eye, keywords in eyes.items():
             name = row.name(f"{eye.title()}-Fundus")
-            stem = Path(name).stem
+            stem = stem_of(name)
             if stem in named:
                 raise row.wrong(f"{eye.title()}-Fundus", f"'{name}' belongs to another eye already")
             named.add(stem)
-            path = images.take(stem)
+            path = images.take(name)
             if path is None:
                 images.missing(name, str(row))
                 continue

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from swcl_cli.datasets.download import NO_LABEL, Download, check_source, wrong_layout
-from swcl_cli.datasets.folders import IMAGE_SUFFIXES, Images, entries_of, split_name, walk
+from swcl_cli.datasets.folders import Images, entries_of, walk
+from swcl_cli.datasets.names import is_image, stem_of
 from swcl_cli.datasets.tables import Row, read_header, read_table, require_unique
 from swcl_cli.errors import SwclError
 
@@ -62,8 +63,8 @@ def search(download: Download) -> Contents:
             if entry.is_file() and (entry.name == INDEX or suffix in TABLES):
                 _read_labels(download, contents, Path(entry.path))
         images = Images(download, folder, ignored=_no_images(folder))
-        for stem, path in images.paths.items():
-            _note(download, contents, stem, path)
+        for name in images.names:
+            _note(download, contents, stem_of(name), images.path(name))
     if not contents.photographs:
         raise wrong_layout(download.source, "REFUGE", EXPECTED)
     for stem in contents.photographs:
@@ -74,7 +75,7 @@ def search(download: Download) -> Contents:
 
 def _no_images(folder: Path) -> set[str]:
     """Return the names of files in the folder that are no images: tables, texts, archives."""
-    return {entry.name for entry in entries_of(folder) if split_name(entry.name)[1].lower() not in IMAGE_SUFFIXES}
+    return {entry.name for entry in entries_of(folder) if not is_image(entry.name)}
 
 
 def _note(download: Download, contents: Contents, stem: str, path: str) -> None:
@@ -107,14 +108,14 @@ def _read_labels(download: Download, contents: Contents, path: Path) -> None:
 
 
 def _label(row: Row, column: str) -> tuple[str, tuple[bool, str]]:
-    return split_name(row.name(IMAGE_COLUMN))[0], (row.truth(column), str(row))
+    return stem_of(row.name(IMAGE_COLUMN)), (row.truth(column), str(row))
 
 
 def _index(path: Path) -> dict[str, bool]:
     """Read the labels of an index.json: {"0": {"ImgName": "g0001.jpg", "Label": 1, ...}, ...}; some lack `Label`."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8")).values()
-        named = {split_name(str(entry[IMAGE_COLUMN]))[0]: entry.get("Label") for entry in entries}
+        named = {stem_of(str(entry[IMAGE_COLUMN])): entry.get("Label") for entry in entries}
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise SwclError(f"{path} is not an index of REFUGE: {type(error).__name__} {error}.") from error
     wrong = [stem for stem, value in named.items() if value not in (0, 1, None)]

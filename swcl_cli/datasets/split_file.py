@@ -6,30 +6,44 @@ from dataclasses import replace
 from pathlib import Path
 
 from swcl_cli.datasets.download import Download
-from swcl_cli.datasets.tables import read_table, require_unique
+from swcl_cli.datasets.names import Names, ambiguous, mismatch, shortened
+from swcl_cli.datasets.tables import Row, read_table, require_unique
 from swcl_cli.errors import SwclError
 
+IMAGE = "image_id"
 WORDS = {"train": "train", "val": "val", "test": "test"}
 
 
 def impose(download: Download, path: Path) -> None:
-    """Give every photograph the split that the table names; no validation split is drawn any more.
+    """Give every photograph the split that the table names, by image_id or path; no validation split is drawn any more.
 
     Raises SwclError naming file and row where an image is unknown or stands twice or a split has another name, and
     where the table lacks an image.
     """
-    rows = read_table(path, ("image_id", "split"))
-    require_unique(rows, "image_id")
-    ids = {photograph.image_id for photograph in download.photographs}
-    splits = {}
+    rows = read_table(path, (IMAGE, "split"))
+    require_unique(rows, IMAGE)
+    paths = {photograph.path: photograph.image_id for photograph in download.photographs}
+    by_id, by_path = Names(paths.values()), Names(paths)
+    splits: dict[str, str] = {}
+    unknown: list[Row] = []
     for row in rows:
-        image_id = row.text("image_id")
-        if image_id not in ids:
-            raise row.wrong("image_id", f"there is no image '{image_id}' with a label in {download.source}")
-        splits[image_id] = row.choice("split", WORDS)
-    unnamed = sorted(ids - splits.keys())
+        name = row.text(IMAGE)
+        images = by_id.fitting(name) or [paths[image] for image in by_path.fitting(name)]
+        if len(images) > 1:
+            raise row.wrong(IMAGE, ambiguous(name, images))
+        if not images:
+            unknown.append(row)
+        elif images[0] in splits:
+            raise row.wrong(IMAGE, f"'{shortened(name)}' names {images[0]}, which has a split already")
+        else:
+            splits[images[0]] = row.choice("split", WORDS)
+    unnamed = sorted({*paths.values()} - splits.keys())
+    if unknown:
+        names, there = [row.text(IMAGE) for row in unknown], unnamed or list(paths.values())
+        absent = f"there is no image '{shortened(names[0])}' with a label in {download.source}"
+        raise unknown[0].wrong(IMAGE, f"{absent}. {mismatch(names, there, path.name)}")
     if unnamed:
-        raise SwclError(f"{path} names no split for {len(unnamed):,} of {len(ids):,} images, such as {unnamed[0]}.")
+        raise SwclError(f"{path} names no split for {len(unnamed):,} of {len(paths):,} images, such as {unnamed[0]}.")
     for place, photograph in enumerate(download.photographs):
         download.photographs[place] = replace(photograph, split=splits[photograph.image_id])
     download.draw_validation = False

@@ -14,13 +14,13 @@ from swcl_cli.data import manifest
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.datasets import DATASETS
 from swcl_cli.datasets.download import Download
-from swcl_cli.datasets.split_file import impose
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.phantom.drawing import draw, source_of
 from swcl_cli.preparation import journal, listing
 from swcl_cli.preparation.assembly import job_of, rows_of, sort_out, split_fingerprint, write_quarantine
 from swcl_cli.preparation.former import make_way, require_apart
 from swcl_cli.preparation.jobs import Job
+from swcl_cli.preparation.matching import listed_if_stopped, match
 from swcl_cli.preparation.photograph import colour_statistics
 from swcl_cli.preparation.pool import Prepare, preparing
 from swcl_cli.settings import OPTIONS, PrepSettings
@@ -56,10 +56,10 @@ def _run(settings: PrepSettings) -> tuple[Path, Download]:
     with preparing(settings.workers) as prepare:
         download = DATASETS[dataset].read(source, **options)
         _check(settings, download)
-        if not download.photographs:
-            raise SwclError(f"{source} holds no photograph that a label names; {_problem_counts(download)}.")
-        if settings.split_file:
-            impose(download, settings.split_file)
+        with listed_if_stopped(settings, download):
+            match(settings, download)
+        for remark in download.remarks:
+            console.warn(f"{settings.prepared}: {remark}")
         with journal.locked(workspace.data(settings.prepared)):
             if make_way(settings, download):
                 console.say(f"{settings.prepared}: what was prepared of other photographs is removed.")
@@ -170,12 +170,6 @@ def _compare_with_published(dataset: str, download: Download) -> None:
     ]
     if differing:
         console.warn(f"{dataset}: not the published number of labelled images is here: {', '.join(differing)}.")
-
-
-def _problem_counts(download: Download) -> str:
-    """Count the download's problems in words: '3 label without image, 2 image without label'."""
-    counts = Counter(problem.problem for problem in download.problems)
-    return ", ".join(f"{count:,} {problem}" for problem, count in sorted(counts.items())) or "it has no label either"
 
 
 def _triple(values: Sequence[float]) -> str:

@@ -155,14 +155,79 @@ def test_names_that_would_collide_stop(source: Path) -> None:
         folder.read(source)
 
 
-def test_links_and_hidden_folders_are_left_alone(tmp_path: Path, source: Path) -> None:
+def test_links_hidden_files_and_notes_of_macos_are_listed(tmp_path: Path, source: Path) -> None:
     downloads.write_photograph(tmp_path / "outside/a.jpg", 1)
     (source / "linked").symlink_to(tmp_path / "outside")
     (source / "b.jpg").symlink_to(tmp_path / "outside/a.jpg")
-    downloads.write_photograph(source / ".trash/c.jpg", 2)
+    for name in (".trash/c.jpg", "__MACOSX/north/P1_L.jpg", "north/._P1_L.jpg"):
+        downloads.write_photograph(source / name, 2)
     download = folder.read(source)
     assert len(download.photographs) == 4
     assert sorted((problem.source_path, problem.detail) for problem in download.problems) == [
+        (".trash", "hidden"),
+        ("__MACOSX", "notes of macOS"),
         ("b.jpg", "a link that leads out of the source"),
         ("linked", "a link to a folder"),
+        ("north/._P1_L.jpg", "notes of macOS"),
     ]
+
+
+def labelled(download: Any) -> dict[str, Any]:
+    """The label of each photograph, by its path."""
+    return {row.path: row.labels.get("abnormal") for row in download.photographs}
+
+
+def write_labels(path: Path, **labels: object) -> Path:
+    downloads.write_csv(path, [["image", "abnormal"], *([name, label] for name, label in labels.items())])
+    return path
+
+
+def test_only_the_suffix_of_an_image_is_none_of_its_name(tmp_path: Path) -> None:
+    """P1.3 was lost in a copy: its label is not that of P1.jpg."""
+    for item, name in enumerate(("P1.jpg", "P1.1.jpg", "P1.2.JPG", "P2.tif")):
+        downloads.write_photograph(tmp_path / "source" / name, item)
+    table = write_labels(tmp_path / "labels.csv", **{"P1.1": 0, "P1.2": 0, "P1.3": 1, "P2.png": 1})
+    download = folder.read(tmp_path / "source", labels=table)
+    assert labelled(download) == {"P1.1.jpg": False, "P1.2.JPG": False, "P2.tif": True}
+    assert {row.image_id for row in download.photographs} == {"P1.1", "P1.2", "P2"}
+    assert [(problem.source_path, problem.problem) for problem in sorted(download.problems)] == [
+        ("P1.3", "label without image"),
+        ("P1.jpg", "image without label"),
+    ]
+
+
+def test_the_exact_name_of_a_file_comes_first(tmp_path: Path) -> None:
+    for item, name in enumerate(("e0.jpg", "e0.png", "e1.jpg", "e1.png", "e2.jpg")):
+        downloads.write_photograph(tmp_path / "source" / name, item)
+    labels = {"e0.png": 1, "e1.jpg": 0, "e1.png": 1, "e2": 0}
+    download = folder.read(tmp_path / "source", labels=write_labels(tmp_path / "labels.csv", **labels))
+    assert labelled(download) == {"e0.png": True, "e1.jpg": False, "e1.png": True, "e2.jpg": False}
+    assert by_id(download, "path", "patient_id") == {
+        "e0.png": ("e0.png", "e0"),
+        "e1.jpg": ("e1.jpg", "e1"),
+        "e1.png": ("e1.png", "e1"),
+        "e2": ("e2.jpg", "e2"),
+    }
+    assert [(problem.source_path, problem.problem) for problem in download.problems] == [
+        ("e0.jpg", "image without label")
+    ]
+    assert not download.stops
+
+
+def test_a_name_that_fits_two_files_stops(tmp_path: Path) -> None:
+    for item, name in enumerate(("e0.jpg", "e0.png", "e1.jpg")):
+        downloads.write_photograph(tmp_path / "source" / name, item)
+    download = folder.read(tmp_path / "source", labels=write_labels(tmp_path / "labels.csv", e0=1, e1=0))
+    assert download.stops == ["labels.csv, row 2: 'e0' fits e0.jpg and e0.png: write the whole name, or rename one"]
+    assert len(folder.read(tmp_path / "source").photographs) == 3
+
+
+def test_unicode_forms_of_a_name_are_one_name(tmp_path: Path) -> None:
+    """One eye's photograph was copied by a Mac, and the table comes from elsewhere."""
+    composed, apart = "M\u00fcller", "Mu\u0308ller"
+    for item, name in enumerate((f"{composed}_L.jpg", f"{apart}_R.jpg")):
+        downloads.write_photograph(tmp_path / "source" / name, item)
+    table = write_labels(tmp_path / "labels.csv", **{f"{apart}_L": 0, f"{composed}_R.jpg": 1})
+    download = folder.read(tmp_path / "source", labels=table, name_pattern="(?P<patient>.+)_.")
+    assert labelled(download) == {f"{composed}_L.jpg": False, f"{apart}_R.jpg": True}
+    assert by_id(download, "patient_id") == {f"{composed}_L": (composed,), f"{composed}_R": (composed,)}

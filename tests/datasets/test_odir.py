@@ -160,6 +160,7 @@ def test_what_does_not_fit_together_is_listed(tmp_path: Path) -> None:
     download = odir.read(source)
     assert len(download.photographs) == 3
     assert sorted(download.problems) == [
+        Problem("preprocessed_images/.hidden.jpg", "ignored", "hidden"),
         Problem("preprocessed_images/2_left.jpg", "label without image", "data.xlsx, row 3"),
         Problem("preprocessed_images/7_left.jpg", "image without label", ""),
         Problem("preprocessed_images/Thumbs.db", "image without label", "not an image by its name"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swcl_cli.datasets.folders import IMAGE_SUFFIXES
+from swcl_cli.datasets.names import IMAGE_SUFFIXES
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.decoding import Unusable
 from swcl_cli.preparation.photograph import encode, prepare_photograph

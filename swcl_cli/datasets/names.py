@@ -1,0 +1,161 @@
+"""Match the names in tables, masks and split files to the files that they mean."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import combinations
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".bmp", ".ppm"})
+# Suffixes that a table may still name where the photographs were converted since.
+CONVERTED = {".webp", ".jfif", ".jpe", ".jp2", ".pgm", ".pbm", ".pnm", ".dcm", ".dicom", ".heic", ".heif"}
+SUFFIXES = IMAGE_SUFFIXES | CONVERTED
+PACKED = ".gz"
+MACOS = "__MACOSX"  # folder of notes that macOS adds to its archives
+EXAMPLES, LONGEST = 3, 60  # names that a message shows, and characters of each
+MONTH = r"(?:jan|feb|m[aä]r|apr|ma[iyj]|ju[nl]|aug|sep|o[ck]t|nov|de[cz])[a-z]*\.?"
+DATE = re.compile(
+    rf"\d{{4}}-\d\d-\d\d(?: \d\d:\d\d:\d\d)?|\d{{1,4}}[-./ ]+{MONTH}(?:[-./ ]+\d{{2,4}})?|{MONTH}[-./ ]+\d{{1,4}}"
+    r"|\d{1,2}([./-])\d{1,2}\1\d{2,4}",
+    re.IGNORECASE,
+)
+ROUNDED = re.compile(r"\d([.,]\d+)?e\+\d+", re.IGNORECASE)
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether an entry of a folder is no part of the data: hidden, or of macOS, such as `._a.jpg`."""
+    return name.startswith(".") or name == MACOS
+
+
+def composed(name: str) -> str:
+    """Return the name in Unicode's composed form (NFC), since file systems and tables differ in it."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Split a file's name or path into stem and suffix, without a .gz at its end. Only an image's suffix is one."""
+    bare = name[: -len(PACKED)] if name.lower().endswith(PACKED) else name
+    stem, suffix = os.path.splitext(bare)
+    return (stem, suffix) if suffix.lower() in SUFFIXES else (name, "")
+
+
+def is_image(name: str) -> bool:
+    """Return whether a file is an image that can be read, by its suffix."""
+    return split_name(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def stem_of(name: str) -> str:
+    """Return a file's name or path without its image suffix, composed: `P1` of P1.jpg, but `P1.3` of P1.3."""
+    return composed(split_name(name)[0])
+
+
+class Names:
+    """Find the files that a name means.
+
+    A file of exactly this name comes first. Otherwise files fit whose stem is the name, or the name's stem; Unicode
+    forms don't count, the case of letters does.
+    """
+
+    def __init__(self, files: Iterable[str] = ()) -> None:
+        self.first: dict[str, str] = {}  # a file by its stem
+        self.others: dict[str, list[str]] = {}  # further files of a stem
+        for file in files:
+            self.add(file)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield all files."""
+        for stem, file in self.first.items():
+            yield file
+            yield from self.others.get(stem, ())
+
+    def add(self, file: str) -> None:
+        """Add a file, a name or a path."""
+        if self.first.setdefault(stem := stem_of(file), file) != file:
+            self.others.setdefault(stem, []).append(file)
+
+    def of_stem(self, stem: str) -> list[str]:
+        """Return all files of this stem."""
+        return [self.first[stem], *self.others.get(stem, ())] if stem in self.first else []
+
+    def fitting(self, name: str) -> list[str]:
+        """Return the files that the name can mean: several where it is not clear which."""
+        files = [file for stem in {stem_of(name), composed(name)} for file in self.of_stem(stem)]
+        exact = [file for file in files if file == name]
+        return sorted(exact or [file for file in files if composed(file) == composed(name)] or files)
+
+    def remove(self, file: str) -> None:
+        """Remove a file."""
+        stem = stem_of(file)
+        files = self.of_stem(stem)
+        files.remove(file)
+        self.others.pop(stem, None)
+        self.first.pop(stem)
+        for other in files:
+            self.add(other)
+
+
+def ambiguous(name: str, files: Collection[str]) -> str:
+    """Say that a name fits several files."""
+    return f"'{shortened(name)}' fits {' and '.join(files)}: write the whole name, or rename one"
+
+
+def shortened(text: str) -> str:
+    """Return text that fits into a message."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _without_zeros(name: str) -> str:
+    """Return a name as a spreadsheet keeps it that takes it for a number."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"^(\d+)\.0*$", r"\1", name))
+
+
+# What may part names and files that belong together: the reason in words, and what makes them equal again.
+DIFFERENCES: dict[str, Callable[[str], str]] = {
+    "the case of letters differs": str.casefold,
+    "the folders before the names differ": lambda name: name.replace("\\", "/").rpartition("/")[2],
+    "leading zeros were lost, as in a spreadsheet": _without_zeros,
+    "spaces or marks between the parts differ": lambda name: re.sub(r"[^\w/\\]|_", "", name),
+}
+
+
+def likely_reason(names: Collection[str], files: Collection[str]) -> str:
+    """Say in words why names fit none of these files; '' where no reason is likely."""
+    wanted, there = [stem_of(name) for name in names], [stem_of(file) for file in files]
+    for size in range(1, len(DIFFERENCES) + 1):
+        equal = {reasons: _equal(reasons, wanted, there) for reasons in combinations(DIFFERENCES, size)}
+        best = max(equal, key=lambda reasons: equal[reasons])
+        if equal[best]:
+            return ", and ".join(best)
+    for reason, pattern in (
+        ("a spreadsheet made dates of the names", DATE),
+        ("a spreadsheet rounded the names as numbers", ROUNDED),
+    ):
+        if sum(map(bool, map(pattern.fullmatch, wanted))) > len(wanted) / 2:
+            return reason
+    return ""
+
+
+def _equal(reasons: Iterable[str], wanted: Iterable[str], there: Iterable[str]) -> int:
+    """Count the names that become equal to a file's without these differences."""
+
+    def plain(name: str) -> str:
+        for reason in reasons:
+            name = DIFFERENCES[reason](name)
+        return name
+
+    files = {plain(file) for file in there}
+    return sum(plain(name) in files for name in wanted)
+
+
+def mismatch(names: Collection[str], files: Collection[str], table: str = "The table") -> str:
+    """Show names and files that don't fit, three of each, and the likely reason; a sentence without its full stop."""
+    reason = likely_reason(names, files)
+    told = f"{table} names {_examples(names)}; the photographs are {_examples(files)}"
+    return f"{told}: {reason}" if reason else told
+
+
+def _examples(names: Collection[str]) -> str:
+    shown = [shortened(name) for name in sorted(names)[:EXAMPLES]]
+    return ", ".join(shown) + (", ..." if len(names) > EXAMPLES else "")

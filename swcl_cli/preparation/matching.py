@@ -1,0 +1,71 @@
+"""Check that labels, splits and photographs fit together, and list what does not where the step stops."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, Download
+from swcl_cli.datasets.names import MACOS, is_image, likely_reason, mismatch
+from swcl_cli.datasets.split_file import impose
+from swcl_cli.errors import SwclError, UsageError
+from swcl_cli.preparation import journal
+from swcl_cli.preparation.assembly import write_quarantine
+from swcl_cli.settings import PrepSettings
+from swcl_cli.workspace import Workspace
+
+
+def match(settings: PrepSettings, download: Download) -> None:
+    """Check that names fit photographs, and give the photographs people's own splits.
+
+    Raises SwclError where no name fits, or one fits several photographs.
+    """
+    if (download.source / MACOS).is_dir() and MACOS not in {problem.source_path for problem in download.problems}:
+        download.ignore(MACOS)
+    if download.stops:
+        others = len(download.stops) - 1
+        raise SwclError(f"{download.stops[0]}." + (f" So do {others:,} more." if others else ""))
+    names = {problem.source_path for problem in download.problems if problem.problem == NO_IMAGE}
+    files = {problem.source_path for problem in download.problems if problem.problem == NO_LABEL}
+    files = {file for file in files if is_image(file)}
+    if not download.photographs:
+        message = f"{settings.source} holds no photograph that a label names; {_counts(download)}."
+        raise SwclError(f"{message}\n{mismatch(names, files)}." if names and files else message)
+    if names and files and (reason := likely_reason(names, files)):
+        download.remark(
+            f"labels without photograph: {len(names):,}, photographs without label: {len(files):,}; {reason}."
+        )
+    if settings.split_file:
+        impose(download, settings.split_file)
+
+
+@contextmanager
+def listed_if_stopped(settings: PrepSettings, download: Download) -> Iterator[None]:
+    """Write quarantine.csv where the block stops; the list of a set that is prepared already stays as it is."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except SwclError as error:
+        if not _listed(settings, download):
+            raise
+        path = Workspace(settings.workspace).quarantine(settings.prepared)
+        raise SwclError(f"{error} What does not fit is listed in {path}.") from error
+
+
+def _listed(settings: PrepSettings, download: Download) -> bool:
+    """Write quarantine.csv, and return whether it was: not beside a prepared set, nor where nothing is to be listed."""
+    workspace, name = Workspace(settings.workspace), settings.prepared
+    if workspace.manifest(name).exists() or not download.problems:
+        return False
+    with suppress(SwclError), journal.locked(workspace.data(name)):
+        write_quarantine(workspace.quarantine(name), sorted(download.problems))
+        return True
+    return False
+
+
+def _counts(download: Download) -> str:
+    """Count the download's problems in words: '3 label without image, 2 image without label'."""
+    counts = Counter(problem.problem for problem in download.problems)
+    return ", ".join(f"{count:,} {problem}" for problem, count in sorted(counts.items())) or "it has no label either"
