@@ -30,7 +30,7 @@ class FinetuneSettings(TrainingSettings):
     init: str = setting(
         "random",
         "Initial weights: random, imagenet, bit-m, or a file: a checkpoint of ours, a state dict of timm or "
-        "torchvision, BiT's .npz, the authors' pytorch_model.bin.",
+        "torchvision, BiT's .npz, the authors' pytorch_model.bin; FILE#KEY names one of several networks in it.",
         panel="Model",
         runtime=True,
     )

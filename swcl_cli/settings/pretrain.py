@@ -27,7 +27,8 @@ class PretrainSettings(TrainingSettings):
     )
     init: str = setting(
         "random",
-        "Initial weights: `random` (the paper), `imagenet`, `bit-m`, or a file with weights.",
+        "Initial weights: `random` (the paper), `imagenet`, `bit-m`, or a file with weights; FILE#KEY names one of "
+        "several networks in it.",
         panel="Model",
         runtime=True,
     )

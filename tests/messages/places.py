@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
+from argparse import Namespace
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,10 @@ def _weight_files(folder: Path) -> None:
     save_file({"conv1.weight": torch.zeros(1)}, folder / "foreign.safetensors")
     save_file({name: torch.zeros(64, 3, 7, 7) for name in ("conv1.weight", "encoder.conv1.weight")},
               folder / "twice.safetensors")  # fmt: skip
-    torch.save(argparse.Namespace(), folder / "objects.bin")
+    torch.save(Fraction(1), folder / "objects.bin")
+    kernel = {"conv1.weight": torch.zeros(64, 3, 7, 7)}
+    torch.save({"student": kernel, "teacher": kernel, "args": Namespace(lr=0.1)}, folder / "two.pth.tar")
+    torch.save({f"online.{key}": tensor for key, tensor in kernel.items()}, folder / "below.ckpt")
     torch.save([torch.zeros(1)], folder / "list.pth")
 
 

@@ -43,6 +43,8 @@ def initialise(
 ) -> Initial:
     """Load `random`, `imagenet`, `bit-m`, or a file here or in the workspace, of ours or of another layout (FACTS 4).
 
+    FILE#KEY names one of several networks in a file, or a part of one.
+
     Colour constants come with our files and the authors'; else they are those that `colours` names. Raises SwclError
     where a weight of the encoder is missing, or `architecture` is another one.
     """
@@ -54,7 +56,7 @@ def initialise(
     if source in TAGS:
         origin = origins.of_tag(source, architecture)
     else:
-        origin = origins.of_file(origins.find(source, workspace), architecture)
+        origin = origins.of_file(*origins.find(source, workspace), architecture)
     encoder = create_encoder(origin.architecture, seed, output_stride)
     load_weights(encoder, origin.encoder, origin.origin)
     weights = sum(not key.endswith(layouts.COUNTER) for key in origin.encoder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,9 +14,11 @@ from torch import Tensor
 
 from swcl_cli.catalogue.encoders import ENCODERS
 from swcl_cli.errors import SwclError
+from swcl_cli.models.initialisation.checkpoints import MARK
 
 PREFIX = "encoder."  # of the authors' release, and of our fine-tuned networks
 HEADS = ("fc.", "head.fc.", "head.conv.", "resnet/head/", "projection_network.", "out.classification.")
+DEEPEST_PART = 3  # parts of a key that may stand before an encoder's own
 COUNTER = "num_batches_tracked"  # of BatchNorm: no weight, and absent from older files
 
 # BiT under the names of its first release (TensorFlow, .npz) and of its PyTorch port, which the authors' release has.
@@ -78,12 +81,27 @@ def architecture_of(encoder: Mapping[str, Tensor], wanted: str | None, source: s
     shapes = {key: tensor.shape for key, tensor in encoder.items()}
     common = {name: len(shapes.items() & _shapes(name).items()) for name in ENCODERS}
     if not any(common.values()):
+        parts = _parts_that_fit(shapes)
+        named = f"{source}{'.' if MARK in source else MARK}{parts[0]}" if parts else ""
         raise SwclError(
             f"{source} holds no encoder that is known here ({', '.join(ENCODERS)}): none of its {len(shapes)} "
             f"tensors fits. Its keys begin with {', '.join(list(shapes)[:3])}."
+            + (f" Below {', '.join(parts)} some do: --init {named}" if parts else "")
         )
     nearest = max(ENCODERS, key=lambda name: 2 * common[name] - len(_shapes(name)))  # present minus missing
     return nearest if wanted is None or shapes == _shapes(nearest) else wanted
+
+
+def _parts_that_fit(shapes: Mapping[str, torch.Size]) -> list[str]:
+    """Return the prefixes of keys below which most tensors are weights of one encoder of the catalogue."""
+    below: dict[str, dict[str, torch.Size]] = defaultdict(dict)
+    for key, shape in shapes.items():
+        parts = key.split(".")
+        for depth in range(1, min(len(parts), DEEPEST_PART + 1)):
+            below[".".join(parts[:depth])][timm_key(".".join(parts[depth:]))] = shape
+    common = {part: max(len(held.items() & _shapes(name).items()) for name in ENCODERS) for part, held in below.items()}
+    most = max(common.values(), default=0)
+    return [part for part, count in common.items() if count == most > 0]
 
 
 @cache

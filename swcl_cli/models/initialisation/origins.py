@@ -14,6 +14,7 @@ from swcl_cli.data import colour
 from swcl_cli.data.colour import Colour
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.models.initialisation import layouts, tags
+from swcl_cli.models.initialisation.checkpoints import MARK
 from swcl_cli.models.initialisation.weight_files import KINDS, our_provenance, read_tensors
 from swcl_cli.workspace import fingerprint
 
@@ -40,11 +41,16 @@ def of_tag(source: str, wanted: str | None) -> SourceWeights:
     return SourceWeights(layout.encoder, layout.heads, architecture, tag, source, tag)
 
 
-def find(source: str, workspace: Path) -> Path:
-    """Find a file by its path, here or in the workspace. Raises UsageError, with similar names, where there is none."""
-    for place in (Path(source), workspace / source):
-        if place.exists():
-            return place
+def find(source: str, workspace: Path) -> tuple[Path, str | None]:
+    """Find a file by its path, here or in the workspace; return also the key behind `#`, which names a part of it.
+
+    Raises UsageError, with similar names, where there is no such file.
+    """
+    named, mark, key = source.rpartition(MARK)
+    for name, part in ((source, None), *([(named, key)] if mark else [])):
+        for place in (Path(name), workspace / name):
+            if name and place.exists():
+                return place, part
     if source == "bit-s":
         raise UsageError(
             "--init bit-s has nothing to download: pass BiT-S-R50x1.npz, of Google's Big Transfer release, as "
@@ -60,9 +66,15 @@ def find(source: str, workspace: Path) -> Path:
     )
 
 
-def of_file(path: Path, wanted: str | None) -> SourceWeights:
-    """Read the encoder of a file. Raises SwclError where it holds no known encoder, or not this architecture."""
-    origin = _ours(path) or _foreign(path, wanted)
+def of_file(path: Path, key: str | None, wanted: str | None) -> SourceWeights:
+    """Read the encoder of a file; of a file of several networks, that of `key`.
+
+    Raises SwclError where it holds no known encoder, or not this architecture.
+    """
+    ours = _ours(path)
+    if ours and key is not None:
+        raise UsageError(f"{path} holds one encoder of swcl's own: name it without {MARK}{key}.")
+    origin = ours or _foreign(path, key, wanted)
     if wanted not in (None, origin.architecture):
         raise UsageError(f"{path} holds a {origin.architecture}, not the --architecture {wanted}.")
     return origin
@@ -95,9 +107,13 @@ def _ours(path: Path) -> SourceWeights | None:
     )
 
 
-def _foreign(path: Path, wanted: str | None) -> SourceWeights:
+def _foreign(path: Path, key: str | None, wanted: str | None) -> SourceWeights:
     """Read the encoder of others' file, in any known layout."""
-    layout = layouts.sort_out(read_tensors(path), str(path))
-    architecture = layouts.architecture_of(layout.encoder, wanted, str(path))
-    colours = colour.constants("released") if layout.released else None
-    return SourceWeights(layout.encoder, layout.heads, architecture, str(path), path.stem, fingerprint(path), colours)
+    part = "" if key is None else f"{MARK}{key}"
+    source = f"{path}{part}"
+    layout = layouts.sort_out(read_tensors(path, key), source)
+    architecture = layouts.architecture_of(layout.encoder, wanted, source)
+    colours = colour.constants("released") if layout.released and key is None else None
+    kind = next(kind for kind in KINDS if path.name.endswith(kind))
+    name = path.name.removesuffix(kind) + part.replace(MARK, "-")
+    return SourceWeights(layout.encoder, layout.heads, architecture, source, name, fingerprint(path) + part, colours)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
-from pathlib import Path
+import re
+from argparse import Namespace
+from pathlib import Path, PosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,17 +16,27 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from swcl_cli.errors import SwclError
+from swcl_cli.models.initialisation.checkpoints import state_dict_in
 from swcl_cli.workspace import METADATA_KEY, read_provenance
 
-KINDS = (".safetensors", ".npz", ".bin", ".pth", ".pt")
-NESTED = ("state_dict", "model")  # where training scripts put the weights beside their optimiser
+KINDS = (".safetensors", ".npz", ".bin", ".pth", ".pt", ".ckpt", ".pth.tar")
+# What training scripts save beside weights, and what does nothing when it is made: settings, paths, numbers of numpy.
+HARMLESS: list[Any] = [
+    Namespace,
+    SimpleNamespace,
+    PosixPath,
+    np.dtype,
+    *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"},
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
+FORBIDDEN = re.compile(r"GLOBAL (\S+)")  # how torch names what it refuses to make
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read the named tensors of a file as they are; of a pickle, those of the state dict inside.
+def read_tensors(path: Path, key: str | None = None) -> dict[str, Tensor]:
+    """Read the named tensors of a file; of a training script's, those of the one state dict inside, or that of `key`.
 
-    Raises SwclError where the file is missing, empty, a folder, damaged, of another kind, or a pickle that holds more
-    than weights.
+    Raises SwclError where the file is missing, empty, a folder, damaged, of another kind, or a pickle that holds
+    objects which could run code, and where it holds no state dict or several.
     """
     _check(path)
     try:
@@ -32,14 +44,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         if "global" not in str(error).lower():
             raise SwclError(f"{path} can't be read: it is damaged, or was not written by torch.save.") from error
+        named = f" ({name[1]})" if (name := FORBIDDEN.search(str(error))) else ""
         raise SwclError(
-            f"{path} holds Python objects beside its weights, which could run code: it was not read. Save the "
+            f"{path} holds Python objects beside its weights{named}, which could run code: it was not read. Save the "
             "state_dict() alone, as .safetensors."
         ) from error
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SwclError(f"{path} can't be read ({reason}). Download or copy it again.") from error
-    return _state_dict(loaded, path)
+    return state_dict_in(loaded, path, key)
 
 
 def our_provenance(path: Path) -> dict[str, Any] | None:
@@ -60,7 +73,7 @@ def _check(path: Path) -> None:
         raise SwclError(f"{path} is a folder; name the file of weights in it.")
     if not path.exists():
         raise SwclError(f"{path} does not exist.")
-    if path.suffix not in KINDS:
+    if not path.name.endswith(KINDS):
         raise SwclError(f"{path} is no file of weights that can be read here: those end in {', '.join(KINDS)}.")
     if not path.stat().st_size:
         raise SwclError(f"{path} is empty (0 bytes). Download or copy it again.")
@@ -71,7 +84,8 @@ def _load(path: Path) -> Any:
         return load_file(path)
     if path.suffix == ".npz":
         return _load_npz(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with torch.serialization.safe_globals(HARMLESS):
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _load_npz(path: Path) -> dict[str, Tensor]:
@@ -79,14 +93,3 @@ def _load_npz(path: Path) -> dict[str, Tensor]:
     with np.load(path, allow_pickle=False) as arrays:
         loaded = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     return {name: array.permute(3, 2, 0, 1) if array.ndim == 4 else array for name, array in loaded.items()}
-
-
-def _state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
-    """Return the state dict inside a training script's file, without the prefix `module.` of data parallelism."""
-    for name in NESTED:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping):
-            loaded = loaded[name]
-    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise SwclError(f"{path} holds no state dict: names and their tensors were expected.")
-    parallel = all(key.startswith("module.") for key in loaded)
-    return {key.removeprefix("module.") if parallel else key: tensor for key, tensor in loaded.items()}

@@ -91,6 +91,47 @@ class TestOurs:
             start(str(tmp_path / "resume.safetensors"))
 
 
+class TestOneOfSeveralNetworks:
+    @pytest.fixture
+    def checkpoint(self, tmp_path: Path) -> Path:
+        """A student and a teacher of others, a projector beside each."""
+        path = tmp_path / "dino.pth.tar"
+        nets = {part: create_encoder("resnet18", seed).state_dict() for seed, part in enumerate(("student", "teacher"))}
+        projector = {"head.0.weight": torch.ones(2, 512)}
+        torch.save(
+            {part: {**{f"encoder.{key}": value for key, value in net.items()}, **projector}
+             for part, net in nets.items()}, path)  # fmt: skip
+        return path
+
+    @pytest.mark.parametrize(("seed", "part"), [(0, "student"), (1, "teacher")])
+    def test_it_is_named(self, seed: int, part: str, checkpoint: Path) -> None:
+        initial = start(f"dino.pth.tar#{part}.encoder", workspace=checkpoint.parent)
+        expected = create_encoder("resnet18", seed).state_dict()
+        assert all(torch.equal(tensor, expected[key]) for key, tensor in initial.encoder.state_dict().items())
+        assert initial.inputs == {"init": f"{fingerprint(checkpoint)}#{part}.encoder"}
+        assert initial.source == f"dino-{part}.encoder" and f"from {checkpoint}#{part}.encoder" in initial.summary
+        assert (initial.mean, initial.std) == colour.constants("rgb")
+
+    def test_it_is_not_named(self, checkpoint: Path) -> None:
+        with pytest.raises(SwclError, match=r"holds several networks: student, teacher\. Name one: --init .*#student$"):
+            start(str(checkpoint))
+
+    def test_a_part_that_fits_is_offered(self, tmp_path: Path) -> None:
+        net = create_encoder("resnet18", 0).state_dict()
+        path = tmp_path / "moco.ckpt"
+        torch.save({"state_dict": {"online.queue": torch.ones(2, 2), "online.net": torch.ones(2),
+                                   **{f"online.body.{key}": tensor for key, tensor in net.items()}}}, path)  # fmt: skip
+        with pytest.raises(SwclError, match=r"Below online\.body some do: --init .*moco\.ckpt#online\.body$"):
+            start(str(path))
+        assert start(f"{path}#online.body").source == "moco-online.body"
+
+    def test_a_file_of_such_a_name_comes_first(self, tmp_path: Path) -> None:
+        prepared.encoder(tmp_path / "a#b.safetensors")
+        assert start("a#b.safetensors", workspace=tmp_path).source == "a#b"
+        with pytest.raises(UsageError, match="holds one encoder of swcl's own: name it without #c"):
+            start("a#b.safetensors#c", workspace=tmp_path)
+
+
 class TestTags:
     """timm's own loading, with the file that the hub would send."""
 
@@ -190,7 +231,7 @@ class TestNoFile:
             f"--init {source}: no such file here or in {tmp_path}, and none of random, imagenet, bit-m, bit-s."
         )
         assert (f" Did you mean {meant}?" in message) if meant else ("Did you mean" not in message)
-        assert ".safetensors, .npz, .bin, .pth, .pt; swcl pretrain makes one." in message
+        assert ".safetensors, .npz, .bin, .pth, .pt, .ckpt, .pth.tar; swcl pretrain makes one." in message
 
     def test_bit_s_needs_its_file(self, tmp_path: Path) -> None:
         message = self.failure("bit-s", tmp_path)

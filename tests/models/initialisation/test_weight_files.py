@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ from swcl_cli.errors import SwclError
 from swcl_cli.models.initialisation.weight_files import our_provenance, read_tensors
 from swcl_cli.workspace import write_safetensors
 
-STATE = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2)}
+STATE = {"a.weight": torch.arange(6.0).view(2, 3, 1, 1), "a.bias": torch.ones(2)}
+OTHER = {key: tensor + 1 for key, tensor in STATE.items()}
+DINO = {"student": {f"module.backbone.{key}": tensor for key, tensor in STATE.items()},
+        "teacher": {**{f"backbone.{key}": tensor for key, tensor in OTHER.items()}, "head.weight": torch.ones(2, 2)},
+        "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}, "epoch": 3, "dino_loss": {"center": torch.ones(1, 4)},
+        "args": Namespace(arch="resnet18")}  # fmt: skip
+ADAM = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))])
 
 
 class Malicious:
@@ -39,15 +46,66 @@ def failure(path: Path) -> str:
         pytest.param(OrderedDict(STATE), id="ordered"),
         pytest.param({"state_dict": STATE, "epoch": 3, "args": [1, "x"]}, id="state_dict"),
         pytest.param({"model": STATE, "best": 0.5}, id="model"),
+        pytest.param({"model_state_dict": STATE, "optimizer": ADAM.state_dict()}, id="model_state_dict"),
+        pytest.param({"ema": {"decay": 0.99, "module": STATE}}, id="ema"),
+        pytest.param({"model": STATE, "args": Namespace(lr=0.1, folder=Path("runs"))}, id="Namespace"),
+        pytest.param({"model": STATE, "best": np.float64(0.5), "epoch": np.int64(3)}, id="numbers of numpy"),
+        pytest.param(
+            {
+                "state_dict": {f"model.{key}": tensor for key, tensor in STATE.items()},
+                "callbacks": {"best": {"score": torch.ones(())}},
+                "hyper_parameters": {"lr": 0.1},
+            },
+            id="Lightning",
+        ),
+        pytest.param(
+            {"_orig_mod": 1, "model": {f"module._orig_mod.{key}": tensor for key, tensor in STATE.items()}},
+            id="compiled",
+        ),
         pytest.param({"model": {f"module.{key}": tensor for key, tensor in STATE.items()}}, id="parallel"),
         pytest.param({f"module.{key}": tensor for key, tensor in STATE.items()}, id="bare parallel"),
     ],
 )
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin"])
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin", ".ckpt", ".pth.tar"])
 def test_state_dicts_are_found(nested: Any, suffix: str, tmp_path: Path) -> None:
     torch.save(nested, tmp_path / f"w{suffix}")
     read = read_tensors(tmp_path / f"w{suffix}")
     assert list(read) == list(STATE) and all(torch.equal(read[key], STATE[key]) for key in STATE)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("student", STATE),
+        ("teacher.backbone", OTHER),
+        ("teacher", {**{f"backbone.{key}": tensor for key, tensor in OTHER.items()}, "head.weight": torch.ones(2, 2)}),
+    ],
+)
+def test_one_of_several_networks_is_named(key: str, expected: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    torch.save(DINO, tmp_path / "dino.pth")
+    read = read_tensors(tmp_path / "dino.pth", key)
+    assert list(read) == list(expected) and all(torch.equal(read[name], expected[name]) for name in expected)
+
+
+def test_one_of_several_networks_is_never_chosen_for_people(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    torch.save(DINO, path)
+    assert failure(path) == f" holds several networks: student, teacher. Name one: --init {path}#student"
+    with pytest.raises(SwclError, match=r"no weights below 'ema'. Its weights are below student, teacher\.$"):
+        read_tensors(path, "ema")
+    torch.save({"model": STATE, "model_ema": OTHER}, path)
+    assert failure(path) == f" holds several networks: model, model_ema. Name one: --init {path}#model"
+    torch.save({"state_dict": {"encoder_q.weight": torch.ones(2), "queue": torch.ones(2, 2)}}, path)
+    assert list(read_tensors(path, "encoder_q")) == list(read_tensors(path, "state_dict.encoder_q")) == ["weight"]
+    with pytest.raises(SwclError, match=r"below 'weight'. Its weights are below state_dict\.$"):
+        read_tensors(path, "weight")
+
+
+def test_a_checkpoint_that_holds_itself(tmp_path: Path) -> None:
+    endless: dict[str, Any] = {"epoch": 3}
+    endless["model"] = endless
+    torch.save(endless, tmp_path / "w.pth")
+    assert failure(tmp_path / "w.pth").startswith(" holds no state dict")
 
 
 def test_kernels_of_npz_are_turned(tmp_path: Path) -> None:
@@ -62,10 +120,9 @@ def test_kernels_of_npz_are_turned(tmp_path: Path) -> None:
 def test_pickled_objects_are_refused_and_not_run(zipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": STATE, "hook": Malicious()}, "w.pt", _use_new_zipfile_serialization=zipped)
-    assert failure(tmp_path / "w.pt") == (
-        " holds Python objects beside its weights, which could run code: it was not read. "
-        "Save the state_dict() alone, as .safetensors."
-    )
+    message = failure(tmp_path / "w.pt")
+    assert message.startswith(" holds Python objects beside its weights (")
+    assert message.endswith("), which could run code: it was not read. Save the state_dict() alone, as .safetensors.")
     assert not Path("ran").exists()
 
 
@@ -76,7 +133,7 @@ def test_missing_folder_empty_and_other_kinds(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").touch()
     assert failure(tmp_path / "w.safetensors") == " is empty (0 bytes). Download or copy it again."
     (tmp_path / "w.h5").write_bytes(b"x")
-    assert failure(tmp_path / "w.h5").endswith("those end in .safetensors, .npz, .bin, .pth, .pt.")
+    assert failure(tmp_path / "w.h5").endswith("those end in .safetensors, .npz, .bin, .pth, .pt, .ckpt, .pth.tar.")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pt"])
@@ -107,7 +164,8 @@ def test_no_weights_at_all(content: bytes, suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [torch.ones(2), [torch.ones(2)], {}, {"epoch": 3}, {"state_dict": {"lr": 0.1}}])
 def test_no_state_dict(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "w.pt")
-    assert failure(tmp_path / "w.pt") == " holds no state dict: names and their tensors were expected."
+    keys = f"; its keys are {next(iter(content))}" if isinstance(content, dict) and content else ""
+    assert failure(tmp_path / "w.pt") == f" holds no state dict: names and their tensors were expected{keys}."
 
 
 def test_a_plain_pickle_and_an_object_array(tmp_path: Path) -> None:
