@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from swcl_cli.catalogue.labels import LABELS
-from swcl_cli.catalogue.methods import METHODS
+from swcl_cli.catalogue.methods import METHODS, Method
 from swcl_cli.catalogue.tasks import TASKS
-from swcl_cli.data.image_views import VIEWS
 from swcl_cli.datasets import DATASETS
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.settings import PretrainSettings
@@ -55,12 +54,16 @@ def methods() -> str:
         (
             f"`{name}`",
             method.reads,
-            f"{VIEWS * next(batch[option] for option in method.options if option in batch):,}",
+            f"{_views(method) * next(batch[option] for option in method.options if option in batch):,}",
             method.about,
         )
         for name, method in METHODS.items()
     ]
     return _table(("method", "trains on", "views a step", "what it is"), rows)
+
+
+def _views(method: Method) -> int:
+    return method.views(method.defaults.get("variant"))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -13,7 +13,8 @@ class Method:
 
     title: the paper's name. reads: what it trains on; about: what it does, in a few words. prepare: `module:function`
     below swcl_cli.methods, imported when it is used. options: the settings of `pretrain` that this method has and not
-    all others have. defaults: settings that differ from the step's.
+    all others have. defaults: settings that differ from the step's. released_views: of a patch or photograph in a step
+    of its variant `released`. taught_by: the data set of which that variant sees all photographs with their labels.
     """
 
     name: str
@@ -23,10 +24,18 @@ class Method:
     prepare: str
     options: tuple[str, ...]
     defaults: Mapping[str, Any]
+    released_views: int = 2
+    taught_by: str | None = None
+
+    def views(self, variant: str | None) -> int:
+        """Return how many views of a patch or photograph a step sees. variant: None where the method has one alone."""
+        return self.released_views if variant == RELEASED else 2
 
 
+OURS, RELEASED = "ours", "released"
 ON_PATCHES = {"epochs": 40}
 ON_PHOTOGRAPHS = {"epochs": 200}  # five times as many as on patches: as many steps (paper IV-B)
+SUPERVISED = {**ON_PHOTOGRAPHS, "variant": RELEASED}  # as the authors made these baselines (FACTS D2)
 CONTRASTIVE = ("projection", "temperature", "chunk")
 PATCHES, PHOTOGRAPHS = "retinal-SWAP", "photographs of ODIR and EyePACS, no labels"
 METHODS = {
@@ -71,20 +80,24 @@ METHODS = {
         Method(
             "supervised-odir",
             "OIA-ODIR",
-            "the train split of ODIR",
+            "all labelled photographs of ODIR",
             "cross-entropy of normal and abnormal",
             "supervised:prepare_odir",
-            ("batch_images",),
-            ON_PHOTOGRAPHS,
+            ("batch_images", "variant"),
+            SUPERVISED,
+            released_views=1,
+            taught_by="odir",
         ),
         Method(
             "supervised-eyepacs",
             "Kaggle-EyePACS",
-            "the train split of EyePACS",
+            "all labelled photographs of EyePACS",
             "cross-entropy of retinopathy (level above 0) and none",
             "supervised:prepare_eyepacs",
-            ("batch_images",),
-            ON_PHOTOGRAPHS,
+            ("batch_images", "variant"),
+            SUPERVISED,
+            released_views=1,
+            taught_by="eyepacs",
         ),
         Method(
             "multitask",

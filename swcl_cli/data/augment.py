@@ -20,6 +20,7 @@ __all__ = [
     "classification_view",
     "contrastive_pixels",
     "contrastive_view",
+    "flipped_pixels",
     "labeler_view",
     "normalise",
     "segmentation_view",
@@ -61,6 +62,15 @@ def contrastive_pixels(
     if rng.random() < 0.5:
         view = pixels.gaussian_blur(view, rng.uniform(0.1, 2.0) * size / 224)
     return _randomly(0.1, rng, pixels.solarize, view)
+
+
+def flipped_pixels(
+    image: Image, size: int, rng: np.random.Generator, flip: bool = True, smallest: float = SMALLEST
+) -> Image:
+    """Crop and flip (p .5) alone (FACTS D2): uint8 (size, size, 3). flip, smallest: as of `contrastive_pixels`."""
+    view = _resized_crop(image, size, rng, smallest)
+    mirrored = rng.random() < 0.5
+    return pixels.flip(view) if mirrored and flip else view
 
 
 def labeler_view(image: Image, size: int, rng: np.random.Generator, mean: Colour = MEAN, std: Colour = STD) -> View:

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from swcl_cli import chance
 from swcl_cli.data import manifest
-from swcl_cli.data.augment import contrastive_pixels
+from swcl_cli.data.augment import contrastive_pixels, flipped_pixels
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs, manifest_of
 from swcl_cli.errors import SwclError
@@ -83,18 +83,22 @@ def read_images(
 
 
 class ImageViews(Dataset[dict[str, Any]]):
-    """Make two views of a photograph: (epoch, item) -> uint8 (2, S, S, 3), and its label, or its number without labels.
+    """Make views of a photograph: (epoch, item) -> uint8 (V, S, S, 3), and its label, or its number without labels.
 
-    flip, smallest: as `augment.contrastive_pixels` takes them.
+    flip, smallest: as `augment.contrastive_pixels` takes them. whole: one view at the prepared size that is cropped and
+    flipped alone (FACTS D2), in place of two contrastive views at half of it.
     """
 
-    def __init__(self, images: ImageSet, seed: int, flip: bool, smallest: float) -> None:
+    def __init__(self, images: ImageSet, seed: int, flip: bool, smallest: float, whole: bool = False) -> None:
         self.images, self.seed, self.flip, self.smallest = images, seed, flip, smallest
+        self.pixels = flipped_pixels if whole else contrastive_pixels
+        self.size = images.size if whole else images.view_size
+        self.views = 1 if whole else VIEWS
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         epoch, item = key
-        image, size = self.images.photographs.read(item), self.images.view_size
-        draws = (chance.generator(self.seed, "image view", epoch, item, view) for view in range(VIEWS))
-        views = np.stack([contrastive_pixels(image, size, draw, self.flip, self.smallest) for draw in draws])
+        image = self.images.photographs.read(item)
+        draws = (chance.generator(self.seed, "image view", epoch, item, view) for view in range(self.views))
+        views = np.stack([self.pixels(image, self.size, draw, self.flip, self.smallest) for draw in draws])
         label = item if self.images.positive is None else int(self.images.positive[item])
         return {"views": torch.from_numpy(views), "label": label}

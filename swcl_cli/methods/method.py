@@ -30,9 +30,9 @@ class Method:
     """Hold what the training loop needs: objective(batch) -> (loss, metrics), and its part `encoder`, which is kept.
 
     `plan` names the items of each step, items_a_step of them; `inputs` holds the fingerprints of what was read,
-    image_size is the side of a view. before_step(index) sets what a schedule gives for a step, as a pure function of
-    its index; before_update() may drop gradients that the optimiser shall not use; after_step(index) follows the
-    optimiser, and may change only the objective's state (a teacher).
+    views is how many of a patch or photograph a step has, image_size the side of a view. before_step(index) sets what a
+    schedule gives for a step, as a pure function of its index; before_update() may drop gradients that the optimiser
+    shall not use; after_step(index) follows the optimiser, and may change only the objective's state (a teacher).
     `batch_option` is the setting that a message names where a batch is too large or can't be shared.
     """
 
@@ -44,6 +44,7 @@ class Method:
     plan: Plan
     items_a_step: int
     steps_per_epoch: int
+    views: int
     views_a_step: int
     inputs: dict[str, str]
     image_size: int

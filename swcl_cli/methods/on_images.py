@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from swcl_cli.data.image_views import VIEWS, ImageSet, ImageViews
+from swcl_cli.data.image_views import ImageSet, ImageViews
 from swcl_cli.data.loaders import epoch_plan
 from swcl_cli.errors import SwclError
 from swcl_cli.methods.method import Method, nothing
@@ -21,13 +21,15 @@ def image_method(
     objective: nn.Module,
     *,
     encoder: nn.Module | None = None,
+    whole: bool = False,
     before_step: Callable[[int], None] = nothing,
     after_step: Callable[[int], None] = nothing,
 ) -> Method:
-    """Build a method on two views of each photograph. An epoch's order is padded from its start to full batches.
+    """Build a method on views of each photograph. An epoch's order is padded from its start to full batches.
 
-    objective: takes views uint8 (n, 2, S, S, 3) and label (n,), the photograph's number where it has no label.
-    encoder: the part of the objective that is kept, by default the encoder that training began with.
+    objective: takes views uint8 (n, V, S, S, 3) and label (n,), the photograph's number where it has no label.
+    encoder: the part of the objective that is kept, by default the encoder that training began with. whole: as
+    `ImageViews` takes it.
     Raises SwclError where there are fewer photographs than a batch has.
     """
     batch = settings.batch_images
@@ -35,25 +37,27 @@ def image_method(
         raise SwclError(
             f"{_summary(images)}: fewer than a batch of {batch:,}; lower --batch-images to at most {len(images):,}."
         )
+    dataset = ImageViews(images, settings.seed, settings.flip == "keep", settings.smallest_crop, whole)
     plan, steps = epoch_plan(settings.seed, "image order", len(images), batch, padded=True)
     return Method(
         objective=objective,
         encoder=encoder or initial.encoder,
         architecture=initial.architecture,
-        dataset=ImageViews(images, settings.seed, settings.flip == "keep", settings.smallest_crop),
+        dataset=dataset,
         collate=None,
         plan=plan,
         items_a_step=batch,
         steps_per_epoch=steps,
-        views_a_step=VIEWS * batch,
+        views=dataset.views,
+        views_a_step=dataset.views * batch,
         inputs={**images.inputs, **initial.inputs},
-        image_size=images.view_size,
+        image_size=dataset.size,
         mean=initial.mean,
         std=initial.std,
         batch_option="--batch-images",
         before_step=before_step,
         after_step=after_step,
-        summary=f"{_summary(images)}; a batch of {batch:,} = {VIEWS * batch:,} views",
+        summary=f"{_summary(images)}; a batch of {batch:,} = {dataset.views * batch:,} views",
     )
 
 

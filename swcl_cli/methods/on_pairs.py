@@ -76,6 +76,7 @@ def pair_method(settings: PretrainSettings, swap: Swap, initial: Initial, object
         plan=plan,
         items_a_step=batch,
         steps_per_epoch=steps,
+        views=VIEWS,
         views_a_step=VIEWS * settings.batch_patches,
         inputs={**swap.inputs, **initial.inputs},
         image_size=patches.size,

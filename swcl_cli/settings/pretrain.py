@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from swcl_cli.catalogue.encoders import DEFAULT
+from swcl_cli.catalogue.methods import METHODS, OURS, RELEASED
 from swcl_cli.settings.path_parts import PathPart, PathParts
 from swcl_cli.settings.rows import ARTEFACTS, Architecture, Method
 from swcl_cli.settings.step import TrainingSettings, WeakLabels, setting
@@ -31,6 +32,13 @@ class PretrainSettings(TrainingSettings):
         "several networks in it.",
         panel="Model",
         runtime=True,
+    )
+    variant: Literal["ours", "released"] = setting(
+        OURS,
+        "Which form it has where the released code's differs from ours (FACTS D2). Supervised, released: all labelled "
+        "photographs at full size, cropped and flipped; ours: the train split, in contrastive views of half the size.",
+        panel="Model",
+        neutral=OURS,
     )
     projection: int = setting(128, "Width of the projector's output.", panel="Model", ge=2)
     labels: WeakLabels = setting(
@@ -73,7 +81,7 @@ class PretrainSettings(TrainingSettings):
     )
     batch_images: int = setting(
         256,
-        "Photographs a step; each gives 2 views.",
+        "Photographs a step; each gives 2 views, of a supervised baseline 1.",
         panel="Training",
         ge=2,
     )
@@ -100,6 +108,11 @@ class PretrainSettings(TrainingSettings):
     probe_data: PathPart = setting(
         "odir", "Prepared data set with labels that the probe looks at.", panel="Probe", runtime=True
     )
+
+    @property
+    def teaches_the_probe(self) -> bool:
+        """Return whether the method trains on all photographs that the probe looks at, with their labels (FACTS D2)."""
+        return self.variant == RELEASED and METHODS[self.method].taught_by == self.probe_data
 
     @model_validator(mode="after")
     def _no_other_artefact(self) -> Self:

@@ -10,7 +10,6 @@ import torch
 from lightning_fabric import Fabric
 
 from swcl_cli import console, methods
-from swcl_cli.data.image_views import VIEWS
 from swcl_cli.data.loaders import Key, Plan, step_batches
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.embeddings import is_collapsed
@@ -95,7 +94,7 @@ def _own_part(method: Method, fabric: Fabric) -> Plan:
     items, parts = method.items_a_step, fabric.world_size
     if items % parts:
         nearest = parts * max(1, items // parts)
-        batch = nearest * method.views_a_step // items // VIEWS
+        batch = nearest * method.views_a_step // items // method.views
         raise SwclError(f"A batch of {items} can't be shared by {parts} processes: take {method.batch_option} {batch}.")
     size = items // parts
     start = size * fabric.global_rank
@@ -135,6 +134,11 @@ def _probe(settings: PretrainSettings, workspace: Workspace, method: Method) -> 
         console.say(f"No k-NN probe: {error}")
         return None
     console.say(f"k-NN probe every {settings.probe_every} epochs: {probe.summary}.")
+    if settings.teaches_the_probe:
+        console.say(
+            f"{settings.method} trains on all photographs of {settings.probe_data}, with their labels: "
+            "the probe looks at some that it has seen."
+        )
     return probe
 
 

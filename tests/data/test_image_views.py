@@ -13,7 +13,7 @@ from PIL import Image
 
 from swcl_cli import chance
 from swcl_cli.data import manifest
-from swcl_cli.data.augment import contrastive_pixels
+from swcl_cli.data.augment import contrastive_pixels, crop_box
 from swcl_cli.data.image_views import ImageViews, read_images
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance, write_parquet
@@ -90,6 +90,29 @@ def test_a_view_is_a_function_of_seed_epoch_photograph_and_view(workspace: Works
         assert not np.array_equal(expected[0], expected[1])
     seen = [ImageViews(images, seed, True, 0.8)[epoch, 0]["views"] for seed, epoch in ((0, 0), (0, 1), (1, 0))]
     assert not torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
+
+
+def test_a_whole_view_is_cropped_and_flipped_alone(workspace: Workspace) -> None:
+    """By Pillow: a box of the photograph at the prepared size, mirrored or not; one view. Jitter would show."""
+    images, flipped = read_images(workspace, ["odir", "eyepacs"]), 0
+    for item in range(12):
+        for epoch in range(4):
+            got = ImageViews(images, 5, flip=True, smallest=0.5, whole=True)[epoch, item]
+            draw, stored = chance.generator(5, "image view", epoch, item, 0), images.photographs.read(item)
+            x, y, width, height = crop_box(stored.shape[0], stored.shape[1], draw, 0.5)
+            box = (x, y, x + width, y + height)
+            view = np.asarray(Image.fromarray(stored).resize((64, 64), Image.Resampling.BILINEAR, box), np.int64)
+            mirrored = draw.random() < 0.5
+            flipped += mirrored
+            assert got["views"].dtype == torch.uint8 and got["views"].shape == (1, 64, 64, 3)
+            assert np.abs(got["views"][0].numpy() - (view[:, ::-1] if mirrored else view)).mean() < 1
+    assert 12 < flipped < 36
+    kept = ImageViews(images, 5, flip=False, smallest=0.5, whole=True)
+    turned = [
+        torch.equal(kept[epoch, 0]["views"], ImageViews(images, 5, True, 0.5, True)[epoch, 0]["views"].flip(2))
+        for epoch in range(20)
+    ]
+    assert 4 < sum(turned) < 16
 
 
 def test_a_replaced_photograph_is_named(workspace: Workspace) -> None:

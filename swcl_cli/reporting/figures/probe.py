@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
 from swcl_cli.reporting.figures.axes import BESIDE, chance_line
@@ -19,7 +20,6 @@ from swcl_cli.reporting.findings.percentages import percent
 
 PROBED = ("knn_auc", "knn_low", "knn_high")
 MOST_BANDS = 4  # more would hide each other
-VIEWS_AN_ITEM = 2  # of each patch or photograph of a batch
 MILLION, THOUSAND = 1_000_000, 1_000
 Course = tuple[NDArray[np.float64], pd.DataFrame]  # where each record stands on the x axis, and the records
 
@@ -49,7 +49,7 @@ def probe_figure(contents: Contents) -> Figure | None:
         f"on validation ones. AUC in percent; {bands} the 95 % intervals over patients. This shows the course of "
         "pretraining and is no score on new photographs: by default SWCL and the multi-task baseline train on patches "
         "of the probed photographs, weakly labelled with the help of their labels, and SimCLR, BYOL and DINO on the "
-        "photographs themselves, without any.",
+        "photographs themselves, without any; supervised-odir trains on the photographs of OIA-ODIR with their labels.",
         shortened(f"Line chart of the k-NN AUC in percent; 50 is chance. {summary(entries)}."),
         partial(_draw, courses, initialisations(contents), in_views),
     )
@@ -58,7 +58,9 @@ def probe_figure(contents: Contents) -> Figure | None:
 def _views_a_step(contents: Contents, name: str) -> int:
     """Return 0 where it is not known: the encoder is not there yet."""
     settings = contents.encoders[name].settings if name in contents.encoders else {}
-    return VIEWS_AN_ITEM * int(settings.get("batch_patches") or settings.get("batch_images") or 0)
+    batch = int(settings.get("batch_patches") or settings.get("batch_images") or 0)
+    method = METHODS.get(str(settings.get("method")))
+    return batch * method.views(settings.get("variant")) if method else 0
 
 
 def _draw(courses: Mapping[str, Course], order: list[str], in_views: bool, theme: Theme) -> Drawing:

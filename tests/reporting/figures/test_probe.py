@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,13 +29,16 @@ def _log(auc: float, spread: float = 0.5) -> pd.DataFrame:
     return pd.DataFrame([*steps, *probes])
 
 
-def _encoder(settings: dict[str, int]) -> Artefact:
-    return Artefact("swcl.safetensors", {"settings": settings}, "0" * 16)
+def _encoder(method: str, settings: dict[str, Any]) -> Artefact:
+    return Artefact("swcl.safetensors", {"settings": {"method": method, **settings}}, "0" * 16)
 
 
 def test_encoders_are_compared_by_the_views_they_saw(contents: Contents) -> None:
     """Two views of each of 64 patches, or of 32 photographs, a step."""
-    contents.encoders = {"swcl": _encoder({"batch_patches": 64}), "byol": _encoder({"batch_images": 32})}
+    contents.encoders = {
+        "swcl": _encoder("swcl", {"batch_patches": 64}),
+        "byol": _encoder("byol", {"batch_images": 32}),
+    }
     contents.logs = {RunName(PRETRAIN, name="swcl"): _log(0.6), RunName(PRETRAIN, name="byol"): _log(0.5)}
     picture = probe_figure(contents)
     assert picture is not None
@@ -46,9 +51,21 @@ def test_encoders_are_compared_by_the_views_they_saw(contents: Contents) -> None
     assert axes.get_xlabel() == "thousand views seen" and len(axes.collections) == 2
 
 
+@pytest.mark.parametrize(("variant", "views"), [({}, 2), ({"variant": "ours"}, 2), ({"variant": "released"}, 1)])
+def test_a_supervised_baseline_sees_one_view_as_released(
+    contents: Contents, variant: dict[str, str], views: int
+) -> None:
+    contents.encoders = {"mine": _encoder("supervised-odir", {"batch_images": 50, **variant})}
+    contents.logs = {RunName(PRETRAIN, name="mine"): _log(0.6)}
+    picture = probe_figure(contents)
+    assert picture is not None
+    (axes,) = picture.draw(LIGHT).get_axes()
+    assert np.asarray(axes.lines[0].get_xdata()) == pytest.approx([0.25 * views, 0.5 * views])
+
+
 def test_where_views_are_unknown_steps_are_counted(contents: Contents) -> None:
     """Of a run that goes on, the encoder with its settings is not there yet."""
-    contents.encoders = {"swcl": _encoder({"batch_patches": 64})}
+    contents.encoders = {"swcl": _encoder("swcl", {"batch_patches": 64})}
     contents.logs = {RunName(PRETRAIN, name="swcl"): _log(0.6), RunName(PRETRAIN, name="byol"): _log(0.5)}
     picture = probe_figure(contents)
     assert picture is not None
