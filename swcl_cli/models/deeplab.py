@@ -61,7 +61,7 @@ class _Pooling(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         pool, convolution, norm, activation = self
         pooled = convolution(pool(x))
-        if not (self.training and len(x) == 1):
+        if not (norm.training and len(x) == 1):
             pooled = norm(pooled)
         return interpolate(activation(pooled), x.shape[-2:], mode="bilinear", align_corners=False)
 

@@ -82,11 +82,20 @@ class FinetuneSettings(TrainingSettings):
     batch: int = setting(64, "Images a step.", panel="Training", ge=1)
     epochs: int = setting(
         120,
-        "Most epochs; training stops after a fifth of them, and at least two validations, without progress.",
+        "Most epochs; training stops after a fifth of them, and at least two validations, below the best.",
         panel="Training",
         ge=1,
     )
     validate_every: int = setting(1, "Epochs between two validations.", panel="Training", ge=1)
+    precise_bn: int = setting(
+        20,
+        "Steps before a validation, at most, whose views give BatchNorm its statistics in it and in the model; 0: it "
+        "keeps running averages over the training.",
+        panel="Training",
+        neutral=0,
+        ge=0,
+        le=1000,
+    )
     learning_rate: float = setting(
         0.1, "Constant learning rate (SGD with Nesterov momentum).", panel="Training", short="--lr", gt=0
     )

@@ -129,7 +129,7 @@ class Classification(Kind):
         rows, labels, scores = study.rows[split], labels_of(study, split), _joined(scores_of(split))
         if folder is None:
             values, reasons = evaluate(class_measures(labels, scores), len(rows))
-            return Judgement(values, reasons=reasons)
+            return Judgement(values, reasons=reasons, loss=cross_entropies(labels, scores))
         on_validation = scores if split == "val" else _joined(scores_of("val"))
         validated = labels_of(study, "val")
         thresholds = {
@@ -181,6 +181,16 @@ def labels_of(study: Study, split: str) -> Labels:
             )
         labels[head] = class_of[grades.astype(np.int64)]
     return labels
+
+
+def cross_entropies(truths: Labels, scores: Scores) -> float:
+    """Return the mean over photographs of the sum over heads of the cross-entropy, from probabilities (N, K).
+
+    A probability that fp32 rounds to 0 counts as the smallest one above it.
+    """
+    true = [part[np.arange(len(part)), truths[head]] for head, part in scores.items()]
+    smallest = np.finfo(np.float32).tiny
+    return float(-np.log(np.maximum(true, smallest), dtype=np.float64).sum(axis=0).mean())
 
 
 def _classes(task: Task, rows: pd.DataFrame, head: str) -> set[int]:

@@ -1,10 +1,11 @@
-"""Train a task's network with early stopping, and keep its best epoch (paper IV-B; FACTS E1b)."""
+"""Train a task's network with early stopping, and keep its best epoch (paper IV-B; FACTS E1b, E1c)."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.loop import parameter_groups, training_steps
+from swcl_cli.training.precise_bn import precise_statistics, trained_norms
 from swcl_cli.training.run import Run
 
 PATIENCE = 1 / 5  # of the most epochs (FACTS E1b)
@@ -40,7 +42,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Hold the weights of the best epoch. `validation`: the epoch, from 0, and its measure on validation.
+    """Hold the weights of the best epoch. `validation`: the notes of `better_notes` on it.
 
     `stopped`: a signal came with the last step; the program stops once the weights are written.
     """
@@ -65,9 +67,12 @@ def fit(
     trial: Trial, fabric: Fabric, settings: FinetuneSettings, measure: str, rates: Rates, seed: int, folder: Path,
     work: Mapping[str, Any],
 ) -> Fitted:  # fmt: skip
-    """Train until the validation measure has not risen for a fifth of the epochs, nor in two validations.
+    """Train until the validation measure has fallen short of its best for a fifth of the epochs, and two validations.
 
-    A training that was interrupted resumes from `folder`. An epoch whose measure is NaN ranks below all others. Raises
+    The epoch with the best measure is kept; of several, the one with the lowest loss on validation. An epoch that
+    equals the best measure is no setback: patience counts from the last epoch that reached it. An epoch whose measure
+    is NaN ranks below all others. Each validation takes BatchNorm's statistics from the views of the last training
+    steps, and the weights that are kept hold them. A training that was interrupted resumes from `folder`. Raises
     SwclError where the measure of every epoch is NaN.
     """
     objective = fabric.setup_module(trial.objective)
@@ -88,20 +93,51 @@ def fit(
         if steps_done or (epoch % settings.validate_every and epoch != settings.epochs):
             continue
         started = time.perf_counter()
-        judgement = trial.judge(fabric, "val", None)
-        if measure not in judgement.measures:
-            raise SwclError(f"The task has no measure {measure}; it has {', '.join(judgement.measures)}.")
-        value, reason = judgement.measures[measure], judgement.reasons.get(measure, "")
-        job.log(epoch=epoch - 1, validation=value, seconds=time.perf_counter() - started)
-        if "best" not in state.notes or _rank(value) > _rank(state.notes["best"]):
-            state.notes = {"best": value, "best_epoch": epoch - 1}
-            state.kept = {key: tensor.clone() for key, tensor in trial.network.state_dict().items()}
-        if epoch - 1 - state.notes["best_epoch"] >= patience:
+        since = (epoch - 1) // settings.validate_every * settings.validate_every  # epochs, at the validation before
+        with _statistics(trial, fabric, objective, settings, range(since * trial.steps_per_epoch, step.index + 1)):
+            judgement = trial.judge(fabric, "val", None)
+            if measure not in judgement.measures:
+                raise SwclError(f"The task has no measure {measure}; it has {', '.join(judgement.measures)}.")
+            value, reason = judgement.measures[measure], judgement.reasons.get(measure, "")
+            former = state.notes
+            state.notes = better_notes(former, epoch - 1, value, judgement.loss)
+            if state.notes["best_epoch"] != former.get("best_epoch"):
+                state.kept = {key: tensor.clone() for key, tensor in trial.network.state_dict().items()}
+        seconds = time.perf_counter() - started
+        job.log(epoch=epoch - 1, validation=value, validation_loss=judgement.loss, seconds=seconds)
+        if epoch - 1 - state.notes["last_best_epoch"] >= patience:
             break
     if math.isnan(state.notes["best"]):
         raise SwclError(f"No epoch can be chosen: {measure} on validation is not a number{reason and f' ({reason})'}.")
     return Fitted(state.kept, state.notes, job.stopped)
 
 
+def better_notes(notes: Mapping[str, float], epoch: int, value: float, loss: float) -> dict[str, float]:
+    """Return the notes after an epoch, from 0: which one is the best so far, and by what.
+
+    `best` is its measure and `best_loss` its loss on validation, `best_epoch` the epoch, and `last_best_epoch` the last
+    one with this measure. Notes of version 0.1 hold `best` and `best_epoch` alone.
+    """
+    reached = _rank(value) - _rank(notes["best"]) if "best" in notes else math.inf  # NaN where both are NaN
+    if reached > 0 or (reached == 0 and loss < notes.get("best_loss", -math.inf)):
+        return {"best": value, "best_loss": loss, "best_epoch": epoch, "last_best_epoch": epoch}
+    return {**notes, "last_best_epoch": epoch if reached == 0 else notes.get("last_best_epoch", notes["best_epoch"])}
+
+
 def _rank(value: float) -> float:
     return -math.inf if math.isnan(value) else value
+
+
+def _statistics(
+    trial: Trial, fabric: Fabric, objective: nn.Module, settings: FinetuneSettings, steps: range
+) -> AbstractContextManager[None]:
+    """Estimate BatchNorm's statistics on the views of the last of these steps, where the network has trained ones."""
+    if not (settings.precise_bn and trained_norms(objective)):
+        return nullcontext()
+
+    def batches() -> Iterator[Any]:
+        again = steps[-settings.precise_bn :]
+        for micro_batches in step_batches(trial.dataset, trial.plan, again.start, again.stop, settings.workers):
+            yield from map(fabric.to_device, micro_batches)
+
+    return precise_statistics(objective, batches())

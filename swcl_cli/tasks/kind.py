@@ -27,6 +27,9 @@ from swcl_cli.tasks.saved import Description, Study
 class Judgement:
     """Hold the measures of a split (shares, not percent), 95 % intervals of them, one row of predictions for each image
     and head, for each measure that is not a number the reason, and the columns that predictions are written with.
+
+    loss: the mean over photographs of the training's loss; of epochs with equal measures the lowest decides. Of a kind
+    that gives none the first epoch is kept.
     """
 
     measures: dict[str, float]
@@ -34,6 +37,7 @@ class Judgement:
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
     reasons: dict[str, str] = field(default_factory=dict)
     columns: Columns = OF_RUN
+    loss: float = float("nan")
 
 
 class Kind(Protocol):

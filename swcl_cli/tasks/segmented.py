@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from swcl_cli import console
 from swcl_cli.catalogue.tasks import Task
@@ -57,6 +58,12 @@ def grey_levels(log_odds: LogOdds) -> NDArray[np.uint8]:
     return np.ceil(255 * probability - 0.5).astype(np.uint8)
 
 
+def cross_entropy(truth: NDArray[np.bool_], log_odds: LogOdds) -> float:
+    """Return the mean over pixels of the cross-entropy of one structure. truth, log_odds: (H, W)."""
+    target = torch.from_numpy(truth).float()
+    return float(binary_cross_entropy_with_logits(torch.from_numpy(log_odds), target))
+
+
 @dataclass
 class Segmented:
     """Count the pixels of each photograph and judge them, in memory that does not grow with the pixels.
@@ -73,6 +80,7 @@ class Segmented:
     inside: dict[str, PixelTally] = field(default_factory=dict)  # the fields of view, where all photographs have one
     maps: dict[str, list[str]] = field(default_factory=dict)
     ratios: list[tuple[float, float]] = field(default_factory=list)  # true and predicted
+    losses: list[float] = field(default_factory=list)  # of photographs: sums over heads of the pixels' cross-entropy
 
     def count(self, scores: Iterable[LogOdds]) -> None:
         """Count pixels, and write maps. scores: (K, H, W) of each row's photograph, at its prepared size."""
@@ -95,7 +103,7 @@ class Segmented:
         measures = self._measures(histograms, inside)
         values, reasons = evaluate(measures, len(self.rows))
         if self.folder is None:
-            return Judgement(values, reasons=reasons)
+            return Judgement(values, reasons=reasons, loss=float(np.mean(self.losses)))
         ranges = intervals(measures, self.rows["patient_id"].to_numpy(dtype=str), seed)
         parts = [self._predictions(head, histograms[head], inside.get(head)) for head in self.task.heads]
         columns = segmented(self.task.ratio, in_field=bool(self.inside))
@@ -116,13 +124,15 @@ class Segmented:
         height, width = log_odds.shape[1:]
         bits = read_structures(self.workspace.root / row["mask_path"], self.task, (height, width))
         field_of_view = read_field(self.workspace.root / row["fov_path"], bits) if self.inside else None
-        truths, predictions = {}, {}
+        truths, predictions, loss = {}, {}, 0.0
         for number, head in enumerate(self.task.heads):
             scores, truths[head] = at_size(log_odds[number], bits.shape), (bits >> number & 1).astype(bool)
             self.whole[head].add(truths[head], scores)
             predictions[head] = scores > 0
+            loss += cross_entropy(truths[head], scores) if self.folder is None else 0.0
             if field_of_view is not None:
                 self.inside[head].add(truths[head][field_of_view], scores[field_of_view])
+        self.losses.append(loss)
         if self.task.ratio:
             inner, outer = self.task.ratio
             true, predicted = (diameter_ratio(masks[inner], masks[outer]) for masks in (truths, predictions))

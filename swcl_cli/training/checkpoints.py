@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from swcl_cli.errors import SwclError
-from swcl_cli.workspace import differences, read_provenance, write_safetensors
+from swcl_cli.workspace import as_before, differences, read_provenance, write_safetensors
 
 
 @dataclass
@@ -42,7 +42,9 @@ def load_state(path: Path, state: TrainState, work: Mapping[str, Any]) -> None:
     saved = read_provenance(path)
     changed = differences(saved, work)
     if changed:
-        raise SwclError(f"{path} is of a run that differs ({'; '.join(changed)}). Start over with --fresh.")
+        raise SwclError(
+            f"{path} is of a run that differs ({'; '.join(changed)}). Start over with --fresh.{as_before(saved, work)}"
+        )
     tensors = load_file(path)
     state.module.load_state_dict(_under("module", tensors))
     state.kept = _under("kept", tensors)

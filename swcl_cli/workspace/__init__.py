@@ -14,7 +14,7 @@ from swcl_cli.workspace.artefacts import (
     write_text,
 )
 from swcl_cli.workspace.places import DRAWING, JOURNAL, LOCK, MODEL, Workspace
-from swcl_cli.workspace.provenance import differences, is_done, provenance, require_own, versions
+from swcl_cli.workspace.provenance import as_before, differences, is_done, provenance, require_own, versions
 from swcl_cli.workspace.run_folders import (
     FINETUNE,
     LABELER,
@@ -43,6 +43,7 @@ __all__ = [
     "RunFolder",
     "RunName",
     "Workspace",
+    "as_before",
     "atomic",
     "differences",
     "fingerprint",

@@ -42,6 +42,22 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return changed + _unlike(old.get("inputs", {}), new.get("inputs", {}))
 
 
+def as_before(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Name the options by which work is done as `old` was, where all that differs are settings that came later.
+
+    Empty where more differs, or an option has no such value.
+    """
+    from swcl_cli.settings import neutral_values
+
+    told = old.get("settings", {}).keys()
+    later = {name: value for name, value in neutral_values(str(new.get("step"))).items() if name not in told}
+    added = {name: value for name, value in later.items() if new.get("settings", {}).get(name, value) != value}
+    if len(added) < len(differences(old, new)) or not all(type(value) in (int, float, str) for value in added.values()):
+        return ""
+    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in added.items())
+    return f" It was made before there was this setting: {options} takes it as it is."
+
+
 def _unlike(before: Mapping[str, Any], after: Mapping[str, Any], unknown: Sequence[str] = ()) -> list[str]:
     """List the values that differ, and the unknown ones, in words."""
     return [
@@ -64,10 +80,14 @@ def is_done(path: Path, provenance: Mapping[str, Any], fresh: bool) -> bool:
     """Check whether `path` is the finished result of this work. Raises SwclError where it is that of other work."""
     if fresh or not path.exists():
         return False
-    changed = differences(read_provenance(path), provenance)
+    made = read_provenance(path)
+    changed = differences(made, provenance)
     if changed:
         named = "" if provenance["step"] == "train-labeler" else ", or take another --name"
-        raise SwclError(f"{path} was made differently ({'; '.join(changed)}). Start over with --fresh{named}.")
+        raise SwclError(
+            f"{path} was made differently ({'; '.join(changed)}). Start over with --fresh{named}."
+            f"{as_before(made, provenance)}"
+        )
     return True
 
 

@@ -1,4 +1,7 @@
-"""What a frozen encoder saves of a training step. The loader's share stands in test_bench_segmentation.py."""
+"""What a frozen encoder saves of a training step, and what BatchNorm's statistics cost before a validation.
+
+The loader's share stands in test_bench_segmentation.py.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from swcl_cli.models.heads import JointHeads
 from swcl_cli.tasks.classification import JointClassifier
 from swcl_cli.tasks.fitting import freeze_encoder
 from swcl_cli.training.loop import Step
+from swcl_cli.training.precise_bn import precise_statistics
 from tests.bench.conftest import Row, in_turn, sgd_steps
 
 pytestmark = pytest.mark.bench
@@ -29,6 +33,23 @@ def test_step_of_a_frozen_encoder(architecture: str, row: Row) -> None:
     whole, part = in_turn(trained, heads_alone, steps=1)
     row(f"--freeze, {architecture}, 224 px", images_a_second=BATCH / part, times_as_fast=whole / part)
     assert part < 0.6 * whole
+
+
+def test_step_for_the_statistics_of_a_validation(row: Row) -> None:
+    """Batch 8 at 224 px. At most as many such steps as there were training steps since the last validation."""
+    labels = {name: torch.arange(BATCH) % count for name, count in HEADS.items()}
+    batch = {"image": torch.randn(BATCH, 3, 224, 224), "labels": labels}
+    encoder = create_encoder("resnet18")
+    objective = JointClassifier(encoder, JointHeads(channels_of(encoder), HEADS))
+
+    def estimates() -> Iterator[None]:
+        while True:
+            with precise_statistics(objective, [batch]):
+                yield
+
+    whole, part = in_turn(_steps("resnet18", batch, freeze=False), estimates(), steps=1)
+    row("--precise-bn, resnet18, 224 px", images_a_second=BATCH / part, share_of_a_step=part / whole)
+    assert part < 0.5 * whole
 
 
 def _steps(architecture: str, batch: dict[str, Any], freeze: bool) -> Iterator[Step]:

@@ -32,7 +32,13 @@ BEGUN = {  # the artefact that was not there yet, and the resume state that was
     "idrid": ("finetune/idrid/begun/results.parquet", "finetune-idrid-begun-seed1"),
     "grid": ("finetune/idrid/grid-begun/grid.parquet", "finetune-idrid-grid-begun-seed0/lr0.1-wd0.0005"),
 }
+TRAINED_AS_BEFORE = ("--precise-bn", 0)  # what fine-tunings of version 0.1 were made with
 STOPPED_AFTER = {"pretrain": 3, "idrid": 2, "grid": 2}
+
+
+def as_before(command: tuple[object, ...]) -> tuple[object, ...]:
+    """The command with the settings that came later, at the values that do what was done then."""
+    return (*command, *TRAINED_AS_BEFORE) if command[0] == "finetune" else command
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +88,21 @@ def test_what_is_finished_is_done(workspace: Path) -> None:
     before, log_before = artefacts(workspace), logs(workspace)
     assert len(log_before) == 18 and FINISHED.keys() == DONE.keys()
     for name, command in FINISHED.items():
-        done = swcl(*command)
+        done = swcl(*as_before(command))
         assert done.code == 0, done.err
         assert DONE[name] in done.out and "training" not in done.out, done.out
     assert artefacts(workspace) == before
     assert logged(workspace, log_before)
+
+
+@pytest.mark.parametrize("name", [name for name, command in FINISHED.items() if command[0] == "finetune"])
+def test_what_is_made_otherwise_now_is_told_by_name(workspace: Path, name: str) -> None:
+    """A fine-tuning that is finished stays as it is, until somebody decides."""
+    before = artefacts(workspace)
+    done = swcl(*FINISHED[name])
+    assert done.code == 1 and artefacts(workspace) == before
+    assert "was made differently (precise_bn: 0 -> 20). Start over with --fresh" in done.err
+    assert "made before there was this setting: --precise-bn 0 takes it as it is." in done.err
 
 
 @pytest.mark.parametrize("name", INTERRUPTED)
@@ -94,7 +110,7 @@ def test_what_was_interrupted_goes_on(workspace: Path, name: str) -> None:
     before, log_before = artefacts(workspace), logs(workspace)
     made, state = BEGUN[name]
     assert not (workspace / made).exists() and (workspace / "runs" / state / "resume.safetensors").exists()
-    _, command = INTERRUPTED[name]
+    command = as_before(INTERRUPTED[name][1])
     done = swcl(*command)
     assert done.code == 0, done.err
     assert done.out.count("Resuming ") == 1

@@ -14,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+from torch import Tensor, nn
 
 from swcl_cli.data.images import read_mask
 from swcl_cli.errors import Interrupted, SwclError
@@ -23,7 +25,7 @@ from swcl_cli.tasks import fitting, runs
 from swcl_cli.tasks.kind import Judgement
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.tasks.trial import prepare as prepare_trial
-from swcl_cli.workspace import Workspace, read_provenance
+from swcl_cli.workspace import Workspace, read_provenance, write_safetensors
 from tests import prepared
 from tests.folders import contents, read_log
 from tests.light import judged, light, pressed, same, state
@@ -177,6 +179,98 @@ class TestFreeze:
         assert {"conv1.weight", "bn1.running_mean"} <= set(changed)
 
 
+class TestBatchStatistics:
+    def runs(self, root: Path, task: dict[str, Any], **values: Any) -> list[dict[str, Tensor]]:
+        """The state after a fine-tuning with estimated statistics, and with those of the training."""
+        made = []
+        for precise_bn in (20, 0):
+            settings = options(root, task, precise_bn=precise_bn, name=f"p{precise_bn}", **values)
+            made.append(state(finetune.run(settings).parent / "seed0/model.safetensors"))
+        return made
+
+    @pytest.mark.parametrize("task", ["idrid", "drive"])
+    def test_the_training_goes_on_as_if_nothing_had_happened(self, tmp_path: Path, task: str) -> None:
+        """Dropout's draws and BatchNorm's running statistics included."""
+        write_idrid(tmp_path, 30) if task == "idrid" else write_drive(tmp_path, 5)
+        estimated, running = self.runs(tmp_path, IDRID if task == "idrid" else DRIVE, epochs=3, batch=2)
+        folders = [Workspace(tmp_path).finetuning(task, name, "seed0").folder for name in ("p20", "p0")]
+        losses = [[line["loss"] for line in read_log(folder) if "loss" in line] for folder in folders]
+        assert losses[0] == losses[1] and len(losses[0]) > 3
+        statistics = {key for key in estimated if key.split(".")[-1] in ("running_mean", "running_var")}
+        assert statistics and not any(torch.equal(estimated[key], running[key]) for key in statistics)
+
+    @pytest.mark.usefixtures("light")
+    def test_views_are_those_of_the_last_steps_since_the_validation(self, tmp_path: Path) -> None:
+        """The statistics of the first layer say which: nothing is learnt before it."""
+        write_idrid(tmp_path, 30)
+        few = options(tmp_path, IDRID, epochs=4, batch=6, validate_every=2, precise_bn=20)
+        trials: list[Trial] = []
+
+        def prepare(*given: Any) -> Trial:
+            trials.append(prepare_trial(*given))
+            return trials[-1]
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(runs, "prepare", prepare)
+            path = finetune.run(few).parent / "seed0/model.safetensors"
+        (trial,) = trials
+        epoch = int(read_provenance(path)["validation"]["best_epoch"])
+        steps = range((epoch - 1) * 3, (epoch + 1) * 3)  # 18 photographs in batches of 6, two epochs a validation
+        means = [self.mean(trial, keys) for step in steps for keys in trial.plan(step)]
+        kept = state(path)
+        torch.testing.assert_close(kept["encoder.norm.running_mean"], torch.stack(means).mean(dim=0))
+        assert int(kept["encoder.norm.num_batches_tracked"]) == 6
+
+    @staticmethod
+    def mean(trial: Trial, keys: Any) -> Tensor:
+        views = torch.stack([torch.as_tensor(trial.dataset[key]["image"]) for key in keys])
+        mean: Tensor = nn.AdaptiveAvgPool2d(2)(views).mean(dim=(0, 2, 3))
+        return mean
+
+    @pytest.mark.usefixtures("light")
+    def test_no_more_steps_than_the_setting_says(self, tmp_path: Path) -> None:
+        write_idrid(tmp_path, 30)
+        path = finetune.run(options(tmp_path, IDRID, epochs=1, batch=2, precise_bn=4))
+        kept = state(path.parent / "seed0/model.safetensors")
+        assert int(kept["encoder.norm.num_batches_tracked"]) == 4
+
+    @pytest.mark.usefixtures("light")
+    def test_a_validation_has_the_statistics_that_are_kept(self, tmp_path: Path) -> None:
+        write_idrid(tmp_path, 30)
+        path = finetune.run(options(tmp_path, IDRID, epochs=3, batch=6))
+        chosen = read_provenance(path.parent / "seed0/model.safetensors")["validation"]
+        table = pd.read_parquet(path)
+        row = table[(table["split"] == "val") & table["primary"]].iloc[0]
+        assert row["value"] == chosen["best"]
+
+    def test_a_network_without_batch_norm_is_the_same_to_the_byte(self, tmp_path: Path) -> None:
+        write_idrid(tmp_path, 10)
+        bit = {"architecture": "resnetv2_50x1_bit", "epochs": 1, "batch": 4}
+        estimated, running = self.runs(tmp_path, IDRID, **bit)
+        assert same(estimated, running)
+
+    @pytest.mark.usefixtures("light")
+    def test_a_finished_run_of_before_is_told(self, tmp_path: Path) -> None:
+        """A table never mixes them with others; `--precise-bn 0` keeps them."""
+        write_idrid(tmp_path, 20)
+        old = options(tmp_path, IDRID, epochs=1, precise_bn=0)
+        path = finetune.run(old).parent / "seed0/model.safetensors"
+        as_of_before(path)
+        with pytest.raises(SwclError, match=r"\(precise_bn: 0 -> 20\).*--fresh.* --precise-bn 0 takes it as it is"):
+            finetune.run(options(tmp_path, IDRID, epochs=1))
+        with pytest.raises(SwclError, match=r"\(epochs: 1 -> 2; precise_bn: 0 -> 20\)") as caught:
+            finetune.run(options(tmp_path, IDRID, epochs=2))
+        assert "--precise-bn" not in str(caught.value)
+        finetune.run(old)
+
+
+def as_of_before(path: Path) -> None:
+    """The model without the setting, as version 0.1 wrote it."""
+    made = read_provenance(path)
+    del made["settings"]["precise_bn"]
+    write_safetensors(path, state(path), made)
+
+
 @pytest.mark.usefixtures("light")
 class TestStartingOver:
     def one(self, root: Path, **values: Any) -> FinetuneSettings:
@@ -233,7 +327,8 @@ class TestNotANumber:
         monkeypatch.setattr(fitting, "PATIENCE", 1)
         with_values(monkeypatch, [math.nan, 0.2, math.nan, 0.1])
         path = finetune.run(options(tmp_path, IDRID, epochs=4))
-        assert read_provenance(path.parent / "seed0/model.safetensors")["validation"] == {"best": 0.2, "best_epoch": 1}
+        chosen = read_provenance(path.parent / "seed0/model.safetensors")["validation"]
+        assert chosen.items() >= {"best": 0.2, "best_epoch": 1, "last_best_epoch": 1}.items()
 
     def test_without_any_number_no_epoch_can_be_chosen(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_idrid(tmp_path, 20)

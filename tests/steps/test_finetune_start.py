@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,9 @@ def test_a_task_that_is_not_prepared(tmp_path: Path) -> None:
         finetune.run(options(tmp_path, DRIVE))
 
 
-def with_curve(monkeypatch: pytest.MonkeyPatch, curve: list[float]) -> list[dict[str, Tensor]]:
+def with_curve(
+    monkeypatch: pytest.MonkeyPatch, curve: list[float], losses: Sequence[float] = ()
+) -> list[dict[str, Tensor]]:
     """Validation follows the curve, whatever was learnt; returns the weights at each validation."""
     weights: list[dict[str, Tensor]] = []
     tested: list[str] = []
@@ -142,7 +145,8 @@ def with_curve(monkeypatch: pytest.MonkeyPatch, curve: list[float]) -> list[dict
                 assert tested == ["test"]
                 return Judgement({"joint_accuracy": 0.25})
             weights.append(state)
-            return Judgement({"joint_accuracy": [*curve, -1][min(len(weights) - 1, len(curve))]})
+            loss = losses[min(len(weights), len(losses)) - 1] if losses else 0.5
+            return Judgement({"joint_accuracy": [*curve, -1][min(len(weights) - 1, len(curve))]}, loss=loss)
 
         return dataclasses.replace(trial, judge=judge)
 
@@ -153,7 +157,9 @@ def with_curve(monkeypatch: pytest.MonkeyPatch, curve: list[float]) -> list[dict
 @pytest.mark.parametrize(
     ("curve", "epochs", "every", "validated", "best"),
     [
-        pytest.param([0.2, 0.5, 0.4, 0.5], 10, 1, [0, 1, 2, 3], 1, id="stops 2 epochs after its best, a tie is none"),
+        pytest.param([0.2, 0.5, 0.4, 0.4], 10, 1, [0, 1, 2, 3], 1, id="stops 2 epochs after its best"),
+        pytest.param([0.5, 0.4, 0.5, 0.4, 0.3], 10, 1, [0, 1, 2, 3, 4], 0, id="2 epochs after it was last reached"),
+        pytest.param([0.5] * 10, 10, 1, list(range(10)), 0, id="equal measures cost no patience"),
         pytest.param([0.1, 0.2, 0.3, 0.2, 0.4, 0.3], 6, 1, [0, 1, 2, 3, 4, 5], 4, id="goes on to the end"),
         pytest.param([0.3, 0.2, 0.1], 14, 3, [2, 5, 8], 2, id="two validations without progress, where a fifth is one"),
         pytest.param([0.0, 0.0, 0.4], 9, 3, [2, 5, 8], 8, id="one validation without progress stops nothing"),
@@ -172,7 +178,25 @@ def test_early_stopping_keeps_the_best_epoch(
     assert [line["epoch"] for line in lines] == validated
     assert [line["validation"] for line in lines] == curve[: len(validated)]
     path = Workspace(tmp_path).finetune("idrid", "random") / "seed0/model.safetensors"
-    assert read_provenance(path)["validation"] == {"best": max(curve), "best_epoch": best}
+    assert read_provenance(path)["validation"].items() >= {"best": max(curve), "best_epoch": best}.items()
     kept = load_file(path)
     matching = [all(torch.equal(kept[key], one[key]) for key in kept) for one in weights[: len(validated)]]
     assert matching == [epoch == best for epoch in validated]
+
+
+def test_of_epochs_with_equal_measures_the_lowest_loss_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lower loss does not make up for a lower measure."""
+    write_idrid(tmp_path, 10)
+    losses = [0.5, 0.4, 0.3, 0.1, 0.2, 0.3]
+    weights = with_curve(monkeypatch, [0.2, 0.5, 0.5, 0.4, 0.5, 0.4], losses)
+    finetune.run(options(tmp_path, IDRID, epochs=6))
+    path = Workspace(tmp_path).finetune("idrid", "random") / "seed0/model.safetensors"
+    assert read_provenance(path)["validation"] == {
+        "best": 0.5, "best_loss": 0.2, "best_epoch": 4, "last_best_epoch": 4
+    }  # fmt: skip
+    kept = load_file(path)
+    assert [all(torch.equal(kept[key], one[key]) for key in kept) for one in weights[:6]] == [
+        epoch == 4 for epoch in range(6)
+    ]
+    folder = Workspace(tmp_path).finetuning("idrid", "random", "seed0").folder
+    assert [line["validation_loss"] for line in read_log(folder) if "validation" in line] == losses

@@ -25,7 +25,7 @@ from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS, trial
-from swcl_cli.tasks.classification import JointClassifier, TrainViews
+from swcl_cli.tasks.classification import JointClassifier, TrainViews, cross_entropies
 from swcl_cli.tasks.predictor import PreparedViews
 from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.trial import Trial
@@ -75,6 +75,20 @@ def test_loss_is_the_sum_over_heads() -> None:
         for row, truth in zip(logits.tolist(), labels[name].tolist(), strict=True):
             expected += (math.log(sum(math.exp(value) for value in row)) - row[truth]) / 5
     assert module({"image": images, "labels": labels})[0].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_of_judged_probabilities_is_the_mean_over_photographs() -> None:
+    """The training's loss again; a probability that fp32 rounds to 0 leaves it finite."""
+    heads = JointHeads(4, {"a": 2, "b": 3})
+    images = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    truths = {"a": np.array([0, 1, 1, 0, 1]), "b": np.array([2, 0, 1, 2, 2])}
+    module = JointClassifier(nn.Identity(), heads)
+    with torch.no_grad():
+        scores = {name: part.numpy() for name, part in module.probabilities(images).items()}
+        loss, _ = module({"image": images, "labels": {name: torch.from_numpy(part) for name, part in truths.items()}})
+    assert cross_entropies(truths, scores) == pytest.approx(loss.item(), rel=1e-5)
+    wrong = {"a": np.array([[1, 0], [0.5, 0.5]], np.float32)}
+    assert cross_entropies({"a": np.array([1, 0])}, wrong) == pytest.approx((126 + 1) / 2 * math.log(2), rel=1e-6)
 
 
 def test_views(tmp_path: Path) -> None:

@@ -138,6 +138,26 @@ def test_validation_is_judged_without_files(tmp_path: Path) -> None:
     assert not (tmp_path / "finetune/x/seed1").exists()
 
 
+@pytest.mark.parametrize(("task", "levels"), [("drive", {"vessel": 140.5}), ("refuge-seg", {"disc": 105, "cup": 185})])
+def test_the_loss_is_the_mean_over_photographs_of_the_mean_over_pixels_summed_over_heads(
+    tmp_path: Path, task: str, levels: dict[str, float]
+) -> None:
+    """At the size of the mask."""
+    table = vessels(tmp_path) if task == "drive" else discs(tmp_path)
+    losses = []
+    for row in table.itertuples():
+        mask = read_mask(tmp_path / row.mask_path)
+        red = np.asarray(Image.open(tmp_path / row.path))[..., 0].astype(np.float32)
+        loss = 0.0
+        for head, level in levels.items():
+            truth = np.isin(mask, TASKS[task].shades[head])
+            odds = cv2.resize((red - level) / 20, mask.shape[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float64)
+            loss += np.where(truth, np.logaddexp(0, -odds), np.logaddexp(0, odds)).mean()
+        losses.append(loss)
+    found = judged(tmp_path, table, task, write=False, **levels)
+    assert found.loss == pytest.approx(np.mean(losses), rel=1e-4)
+
+
 def test_without_fields_of_view(tmp_path: Path) -> None:
     table = vessels(tmp_path)
     table.loc[0, "fov_path"] = None
