@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, REFUSED, Download, require_inside
-from swcl_cli.datasets.names import Names, ambiguous, is_hidden, is_image
+from swcl_cli.datasets.names import Names, ambiguous, is_hidden, is_image, why_unread
 from swcl_cli.errors import SwclError
 
 
@@ -59,7 +59,7 @@ class Images:
         elif not entry.is_file():
             self.problem(path, REFUSED, "not a file")
         elif not is_image(entry.name):
-            self.problem(path, NO_LABEL, "not an image by its name")
+            self.problem(path, NO_LABEL, why_unread(entry.name))
         else:
             self.names.add(entry.name)
 

@@ -8,9 +8,13 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import combinations
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".bmp", ".ppm"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".webp"}
+)
 # Suffixes that a table may still name where the photographs were converted since.
-CONVERTED = {".webp", ".jfif", ".jpe", ".jp2", ".pgm", ".pbm", ".pnm", ".dcm", ".dicom", ".heic", ".heif"}
+DICOM = {".dcm", ".dicom"}
+DICOM_REASON = "a DICOM file: convert it first, as `dcmj2pnm --write-png` of DCMTK does"
+CONVERTED = {".jp2", ".heic", ".heif"} | DICOM
 SUFFIXES = IMAGE_SUFFIXES | CONVERTED
 PACKED = ".gz"
 MACOS = "__MACOSX"  # folder of notes that macOS adds to its archives
@@ -49,6 +53,11 @@ def is_image(name: str) -> bool:
 def stem_of(name: str) -> str:
     """Return a file's name or path without its image suffix, composed: `P1` of P1.jpg, but `P1.3` of P1.3."""
     return composed(split_name(name)[0])
+
+
+def why_unread(name: str) -> str:
+    """Say why a file is not read as an image, by its suffix."""
+    return DICOM_REASON if split_name(name)[1].lower() in DICOM else "not an image by its name"
 
 
 class Names:

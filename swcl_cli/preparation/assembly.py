@@ -16,6 +16,7 @@ import numpy as np
 from swcl_cli.data import manifest
 from swcl_cli.data.splits import joined, validation_groups
 from swcl_cli.datasets.download import DROPPED, Download, Photograph, Problem
+from swcl_cli.preparation.decoding import SCALED
 from swcl_cli.preparation.jobs import Job, Outcome
 from swcl_cli.settings import PrepSettings
 from swcl_cli.workspace import Workspace, atomic
@@ -71,6 +72,8 @@ def sort_out(settings: PrepSettings, download: Download, outcomes: Mapping[str, 
         if outcome.problem:
             problems.append(Problem(photograph.path, outcome.problem, outcome.detail))
         else:
+            if outcome.detail:
+                problems.append(Problem(photograph.path, SCALED, outcome.detail))
             usable.append(photograph)
             beginnings.append(int(outcome.pixels[:16], 16))
     dropped: set[str] = set()

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 import zlib
+from collections.abc import Sequence
 from io import BytesIO
+from typing import Any
 
+import cv2
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
 
-FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP")
+from swcl_cli.datasets.names import DICOM_REASON
+
+FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP", "WEBP")
 SMALLEST_SIDE = 64
 LARGEST_PIXELS = 100_000_000
 ORIENTATION = 0x0112
@@ -19,6 +26,10 @@ JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 JPEG_SCAN, JPEG_END = b"\xda", b"\xd9"
 GZIP_START = b"\x1f\x8b"
 GZIP = 16 + zlib.MAX_WBITS
+DICOM_START = slice(128, 132), b"DICM"
+WHITES = (255, 1023, 4095, 16383, 65535)  # of 8, 10, 12, 14 and 16 bits
+WITH_DEPTH = {"PNG", "TIFF"}  # formats that store colours of 16 bits, of which Pillow keeps the upper eight
+SCALED = "scaled"  # in the info of an image: by which range its levels became 0 to 255, where it was not the usual one
 LARGEST_UNPACKED = 4 * LARGEST_PIXELS  # bytes
 
 
@@ -51,6 +62,8 @@ def _opened(data: bytes) -> Image.Image:
     except Image.DecompressionBombError:
         raise Unusable("too large", f"more than {LARGEST_PIXELS:,} pixels") from None
     except Exception:
+        if data[DICOM_START[0]] == DICOM_START[1]:
+            raise Unusable("not an image", DICOM_REASON) from None
         raise Unusable("not an image", f"{len(data):,} bytes, none of {', '.join(FORMATS)}") from None
 
 
@@ -115,16 +128,57 @@ def orientation_of(image: Image.Image) -> int:
         return 1
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image of any mode to RGB: 16 bits become 8, alpha is laid over black. Raises Unusable."""
-    if image.mode.startswith("I"):
-        levels = np.asarray(image, dtype=np.float64)
-        if levels.min() < 0 or levels.max() > 65535:
-            raise Unusable("corrupt", "its grey levels are not in 0 to 65535")
-        image = Image.fromarray(np.rint(levels / 257).astype(np.uint8))
-    if image.mode == "F":
-        raise Unusable("corrupt", "its pixels are floating-point numbers")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer)
-    return image if image.mode == "RGB" else image.convert("RGB")
+def to_rgb(image: Image.Image, data: bytes | Image.Image) -> Image.Image:
+    """Convert a loaded image of any mode to RGB: its levels become 0 to 255, alpha is laid over black.
+
+    Levels of more than 8 bits are divided by the white of the fewest bits that hold them all, as cameras of 12 bits
+    store them in 16; of floating-point numbers 1 is a white too. Where this is not the white of 16 bits, `info` tells
+    it under SCALED. data: what the image was opened from. Raises Unusable.
+    """
+    if image.mode.startswith(("I", "F")):
+        image = _scaled(np.asarray(image), whites=WHITES if image.mode != "F" else (1, *WHITES))
+    elif image.format in WITH_DEPTH and image.mode in ("RGB", "RGBA") and isinstance(data, bytes):
+        image = _of_all_bits(image, data)
+    note = image.info.get(SCALED)
+    try:
+        if image.has_transparency_data:
+            layer = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer)
+        if image.mode == "LAB":
+            profiles = (ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"))
+            image = ImageCms.applyTransform(image, ImageCms.buildTransform(*profiles, "LAB", "RGB")) or image
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+    except (ValueError, ImageCms.PyCMSError):
+        raise Unusable("corrupt", f"its colours are of the kind {image.mode}, which can't be read") from None
+    rgb.info = {SCALED: note} if note else {}
+    return rgb
+
+
+def _scaled(levels: NDArray[Any], whites: Sequence[int] = WHITES) -> Image.Image:
+    """Divide levels (H, W) or (H, W, 3) by the first of `whites` that holds them all, or else by their maximum."""
+    low, high = float(levels.min()), float(levels.max())
+    if not (low >= 0 and math.isfinite(high)):
+        raise Unusable("corrupt", "some of its levels are negative or no numbers")
+    white = next((white for white in whites if high <= white), high)
+    image = Image.fromarray(np.rint(levels.astype(np.float64) / (white / 255)).astype(np.uint8))
+    if white != WHITES[-1]:
+        image.info[SCALED] = f"its levels end at {high:,.6g} in {levels.itemsize * 8} bits: {white:,.6g} became 255"
+    return image
+
+
+def _of_all_bits(image: Image.Image, data: bytes) -> Image.Image:
+    """Read colours of 16 bits anew where only lower bits are used; they are nearly black in Pillow's upper eight."""
+    darkest_white = WHITES[-2] >> 8
+    upper = np.asarray(image)[..., :3]
+    if upper.max() > darkest_white:
+        return image
+    levels: NDArray[Any] | None = cv2.imdecode(np.frombuffer(_unpacked(data), np.uint8), cv2.IMREAD_UNCHANGED)
+    if levels is None or levels.dtype != np.uint16 or levels.ndim != 3:
+        return image
+    levels = levels[..., [2, 1, 0]]  # OpenCV's colours are BGR
+    if not np.array_equal(levels >> 8, upper):
+        return image
+    scaled = _scaled(levels)
+    if image.mode == "RGBA":
+        scaled.putalpha(image.getchannel("A"))
+    return scaled

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import __version__ as pillow_version
 
-from swcl_cli.preparation.decoding import Unusable
+from swcl_cli.preparation.decoding import SCALED, Unusable
 from swcl_cli.preparation.masks import MASKS, check_lesion_mask
 from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
 from swcl_cli.workspace import atomic
@@ -51,7 +51,7 @@ class Outcome:
     pixels: str = ""  # hash of the prepared pixels: equal photographs are found whatever their files' bytes
     sums: tuple[int, ...] = ()
     problem: str = ""
-    detail: str = ""
+    detail: str = ""  # of the problem; without one, how the photograph's levels were scaled
 
     def is_current(self, job: Job) -> bool:
         """Return whether the job's inputs and outputs are unchanged, by file sizes and times alone."""
@@ -101,6 +101,7 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
         checksum=zlib.crc32(files["photograph"]),
         pixels=hashlib.sha256(photograph.tobytes()).hexdigest()[:32],
         sums=tuple(sums),
+        detail=photograph.info.get(SCALED, ""),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, Download
-from swcl_cli.datasets.names import MACOS, is_image, likely_reason, mismatch
+from swcl_cli.datasets.names import DICOM_REASON, MACOS, is_image, likely_reason, mismatch
 from swcl_cli.datasets.split_file import impose
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.preparation import journal
@@ -29,9 +29,13 @@ def match(settings: PrepSettings, download: Download) -> None:
     names = {problem.source_path for problem in download.problems if problem.problem == NO_IMAGE}
     files = {problem.source_path for problem in download.problems if problem.problem == NO_LABEL}
     files = {file for file in files if is_image(file)}
+    dicom = sum(problem.detail == DICOM_REASON for problem in download.problems)
     if not download.photographs:
         message = f"{settings.source} holds no photograph that a label names; {_counts(download)}."
+        message += f" {dicom:,} are each {DICOM_REASON}." if dicom else ""
         raise SwclError(f"{message}\n{mismatch(names, files)}." if names and files else message)
+    if dicom:
+        download.remark(f"{dicom:,} files are left out, each {DICOM_REASON}.")
     if names and files and (reason := likely_reason(names, files)):
         download.remark(
             f"labels without photograph: {len(names):,}, photographs without label: {len(files):,}; {reason}."

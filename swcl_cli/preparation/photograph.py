@@ -37,7 +37,8 @@ def prepare_photograph(
     Size 0 keeps its own; smaller photographs are enlarged, as in the paper. square: `size` x `size`, whatever its
     shape; crop: to its field of view first. A JPEG is decoded at the smallest scale of libjpeg's that is no smaller
     than the result, then resized bilinearly with antialiasing. Alpha is laid over black, 16 bits become 8, EXIF
-    orientation is applied, colour profiles are not. Raises Unusable.
+    orientation is applied, colour profiles are not. `info` of the result tells how levels were scaled, under SCALED
+    (decoding.py). Raises Unusable.
     """
     image = open_image(data)
     own = image.size
@@ -51,7 +52,7 @@ def prepare_photograph(
     box = (part[0] * scale[0], part[1] * scale[1], part[2] * scale[0], part[3] * scale[1])
     load(image, data)
     orientation = orientation_of(image)  # read after loading, which turns a TIFF, and only that, upright
-    rgb = to_rgb(image)
+    rgb = to_rgb(image, data)
     if rgb.size != target or crop:
         rgb = rgb.resize(target, Image.Resampling.BILINEAR, box=box)
     if orientation in UPRIGHT:
@@ -106,7 +107,7 @@ def _field_box(data: bytes | Image.Image) -> tuple[int, int, int, int]:
     own = image.size
     image.draft(None, (FIELD_SIDE, FIELD_SIDE))
     load(image, data)
-    small = to_rgb(image)
+    small = to_rgb(image, data)
     colour_sums(small)
     left, top, right, bottom = _lit(small).getbbox() or (0, 0, *small.size)
     across, down = own[0] / small.width, own[1] / small.height

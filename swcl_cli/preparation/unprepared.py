@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from swcl_cli.datasets.names import IMAGE_SUFFIXES
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.decoding import Unusable
 from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".bmp", ".ppm")
+SUFFIXES = tuple(sorted(IMAGE_SUFFIXES))
 PACKED = ".gz"
 
 Photograph: TypeAlias = "str | Path | bytes | Image.Image | NDArray[np.uint8]"

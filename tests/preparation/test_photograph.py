@@ -7,15 +7,16 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from swcl_cli.chance import generator
 from swcl_cli.data import images
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation import decoding
-from swcl_cli.preparation.decoding import Unusable
+from swcl_cli.preparation.decoding import SCALED, Unusable
 from swcl_cli.preparation.photograph import colour_statistics, colour_sums, encode, prepare_photograph
 from tests.downloads import encoded, field, photograph, vessels
 
@@ -101,6 +102,69 @@ def test_all_modes_become_rgb() -> None:
         assert np.abs(np.asarray(prepared, float) - np.asarray(expected, float)).mean() <= tolerance
 
 
+def _of_bits(image: Image.Image, factor: int, dtype: str = "uint16") -> Image.Image:
+    return Image.fromarray(np.asarray(image.convert("L")).astype(dtype) * np.dtype(dtype).type(factor))
+
+
+@pytest.mark.parametrize(
+    ("factor", "dtype", "kind", "note"),
+    [
+        (257, "uint16", "PNG", None),
+        (16, "uint16", "PNG", "16 bits: 4,095 became 255"),
+        (16, "uint16", "TIFF", "16 bits: 4,095 became 255"),
+        (4, "uint16", "PNG", "16 bits: 1,023 became 255"),
+        (1, "uint16", "TIFF", "16 bits: 255 became 255"),
+        (1, "int32", "TIFF", "32 bits: 255 became 255"),
+        (257, "int32", "TIFF", None),
+        (100_000, "int32", "TIFF", "32 bits: 2.55e+07 became 255"),
+    ],
+)
+def test_levels_are_scaled_by_the_bits_that_they_have(factor: int, dtype: str, kind: str, note: str | None) -> None:
+    image = photograph(3)
+    image.putpixel((60, 50), (255, 255, 255))
+    prepared = prepare_photograph(encoded(_of_bits(image, factor, dtype), kind), 0)[0]
+    expected = np.asarray(image.convert("L").convert("RGB"), float)
+    assert np.abs(np.asarray(prepared, float) - expected).max() <= 1
+    assert (prepared.info.get(SCALED) or "").endswith(note or "") and (SCALED in prepared.info) == bool(note)
+
+
+def test_floating_point_levels_and_laboratory_colours() -> None:
+    image = photograph(3)
+    grey = np.asarray(image.convert("L"))
+    shares = Image.fromarray(grey.astype(np.float32) / 255)
+    assert np.abs(np.asarray(prepare_photograph(encoded(shares, "TIFF"), 0)[0], float)[..., 0] - grey).max() <= 1
+    broken = np.full((80, 80), np.nan, np.float32)
+    assert problem_of(encoded(Image.fromarray(broken), "TIFF")) == "corrupt"
+    profiles = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
+    lab = ImageCms.applyTransform(image, ImageCms.buildTransform(*profiles, "RGB", "LAB"))
+    assert lab is not None
+    prepared = np.asarray(prepare_photograph(encoded(lab, "TIFF"), 0)[0], float)
+    assert np.abs(prepared - np.asarray(image, float)).mean() < 2
+
+
+@pytest.mark.parametrize("kind", [".png", ".tif"])
+@pytest.mark.parametrize(("factor", "note"), [(257, ""), (16, "16 bits: 4,095 became 255")])
+def test_colours_of_12_bits_in_16(kind: str, factor: int, note: str) -> None:
+    """Pillow keeps the upper 8 of 16 bits, which are nearly black where the lower 12 are used."""
+    image = np.array(photograph(3))
+    image[50, 60] = 255
+    data = cv2.imencode(kind, image[..., ::-1].astype(np.uint16) * np.uint16(factor))[1].tobytes()
+    prepared = prepare_photograph(data, 0)[0]
+    assert np.abs(np.asarray(prepared, float) - image).max() <= 1
+    assert prepared.info.get(SCALED, "").endswith(note) and bool(prepared.info) == bool(note)
+
+
+def test_webp() -> None:
+    image = photograph(3)
+    prepared = prepare_photograph(encoded(image, "WEBP", lossless=True), 0)[0]
+    np.testing.assert_array_equal(prepared, image)
+
+
+def test_dicom_is_named() -> None:
+    with pytest.raises(Unusable, match="a DICOM file: convert it first, as `dcmj2pnm --write-png` of DCMTK does"):
+        prepare_photograph(b"\0" * 128 + b"DICM" + b"\0" * 100, 0)
+
+
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.9, 0.99])
 @pytest.mark.parametrize("filler", [b"", b"\x00"])
 @pytest.mark.parametrize("progressive", [False, True])
@@ -132,7 +196,7 @@ def test_other_damage() -> None:
     assert problem_of(encoded(photograph(0, 90, 60))) == "too small"
     assert problem_of(encoded(Image.new("1", (20_000, 20_000)), "PNG")) == "too large"
     assert problem_of(encoded(Image.new("1", (10_100, 10_000)), "PNG")) == "too large"
-    assert problem_of(encoded(Image.new("F", (100, 100)), "TIFF")) == "corrupt"
+    assert problem_of(encoded(Image.new("F", (100, 100), -1), "TIFF")) == "corrupt"
 
 
 def test_colour_sums_against_numpy() -> None:

@@ -54,7 +54,7 @@ def test_names_are_unique(tmp_path: Path) -> None:
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SwclError, match="gone does not exist"):
         find_photographs([tmp_path / "gone"], tmp_path / "out")
-    with pytest.raises(SwclError, match="holds no photographs: looked for .jpg"):
+    with pytest.raises(SwclError, match="holds no photographs: looked for .bmp"):
         find_photographs([tmp_path], tmp_path / "out")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import PrepSettings
@@ -116,3 +118,24 @@ def test_split_files_that_do_not_fit_stop(tmp_path: Path, names: tuple[str, ...]
     downloads.write_csv(tmp_path / "splits.csv", [["image_id", "split"], *([name, "train"] for name in names)])
     with pytest.raises(SwclError, match=message):
         prep.run(settings(tmp_path / "work", "folder", source, split_file=tmp_path / "splits.csv"))
+
+
+def test_bits_that_were_scaled_are_listed_again_and_again(tmp_path: Path) -> None:
+    source = write_photographs(tmp_path / "source", "a.jpg", "b.webp")
+    grey = np.asarray(downloads.photograph(2).convert("L"), np.uint16)
+    Image.fromarray(grey * np.uint16(16)).save(source / "c.png")
+    for _ in range(2):
+        path = prep.run(settings(tmp_path / "work", "folder", source))
+        assert sorted(rows_of(path)["source_path"]) == ["a.jpg", "b.webp", "c.png"]
+        assert quarantine(tmp_path / "work", "folder") == [("c.png", "scaled")]
+
+
+def test_dicom_is_told_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_photographs(tmp_path / "source", "a.jpg")
+    for name in ("b.dcm", "c.DCM"):
+        (source / name).write_bytes(b"")
+    prep.run(settings(tmp_path / "work", "folder", source))
+    assert "warning: folder: 2 files are left out, each a DICOM file: convert it first, as" in capsys.readouterr().err
+    (source / "a.jpg").unlink()
+    with pytest.raises(SwclError, match=r"2 image without label\. 2 are each a DICOM file: convert it first, as"):
+        prep.run(settings(tmp_path / "other", "folder", source))
