@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -165,20 +166,44 @@ class Application(typer.Typer):
     """Turn an error that the user can put right into a line or two and an exit code; --debug shows its traceback."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        console.prepare_streams()
         try:
-            return super().__call__(*args, **kwargs)
+            try:
+                return super().__call__(*args, **kwargs)
+            finally:
+                console.flush()
         except SwclError as error:
             _stop(str(error), error.exit_code)
-        except OSError as error:
-            if error.filename is None:
-                raise
-            _stop(f"{error.filename}: {error.strerror}.", SwclError.exit_code)
+        except (OSError, MemoryError, RuntimeError, ImportError) as error:
+            _stop(_outside(error), SwclError.exit_code)
+
+
+def _outside(error: Exception) -> str:
+    """Say what is wrong outside of this program; empty where nobody reads it. Raises the error if it is a defect."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.EBADF):
+        return ""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "No space is left where output or a log is written."
+    from swcl_cli.workers import lack
+
+    if reason := lack(error):
+        return f"The computer has {reason} for this command. Try --workers 0, or a smaller batch; --debug shows more."
+    raise error
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    if "--debug" in sys.argv:
-        traceback.print_exc()
-    console.fail(message)
+    try:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        if message:
+            console.fail(message)
+        console.flush()
+    except OSError:
+        message = ""
+    if not message:
+        console.give_up_streams()
     sys.exit(code)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +26,30 @@ err, warnings = (Console(stderr=True, soft_wrap=True, highlight=False) for _ in 
 def only_errors() -> None:
     """Silence all but `fail` from now on: of several processes that work together, only the first speaks."""
     out.quiet = warnings.quiet = True
+
+
+def prepare_streams() -> None:
+    """Write letters that a stream's encoding lacks as escapes, as in `\\xe4`, where they would end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def flush() -> None:
+    """Write what was printed so far. Raises OSError where nobody reads it, or the disk is full."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed before the program started
+            stream.flush()
+
+
+def give_up_streams() -> None:
+    """Let nothing more be written: whoever read it has gone, or the disk is full."""
+    only_errors()
+    err.quiet = True
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            os.dup2(nowhere, stream.fileno())
 
 
 def say(text: str) -> None:

@@ -14,7 +14,7 @@ class UsageError(SwclError):
 
 
 class Interrupted(SwclError):
-    """Report that SIGINT or SIGTERM stopped a run whose state is saved: the same command resumes it.
+    """Report that SIGINT, SIGTERM or SIGHUP stopped a run whose state is saved: the same command resumes it.
 
     Exit code 130, as shells expect.
     """

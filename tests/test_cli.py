@@ -16,7 +16,7 @@ from swcl_cli import __version__
 from swcl_cli.errors import Interrupted
 from swcl_cli.settings import STEPS
 from swcl_cli.steps import report
-from tests.commands import environment, finish, process, swcl
+from tests.commands import CALL, environment, finish, process, swcl
 
 HEAVY = (
     "torch", "torchvision", "timm", "lightning_fabric", "pandas", "pyarrow", "cv2", "sklearn", "matplotlib", "numpy",
@@ -174,6 +174,47 @@ def test_ctrl_c_anywhere_else_exits_with_130_without_a_traceback(
     monkeypatch.setattr(report, "run", pressed)
     done = swcl("--workspace", tmp_path, "report")
     assert done.code == 130 and "Traceback" not in done.err
+
+
+def test_letters_that_the_encoding_lacks_are_written_out(tmp_path: Path) -> None:
+    ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = finish(process("--workspace", tmp_path / "\u00e4", "report", **ascii_only))
+    assert done.code == 1 and "Traceback" not in done.err and f"{tmp_path}/\\xe4 holds nothing to report" in done.err
+    listed = finish(process("--workspace", tmp_path / "\u00e4", "prep", "list", **ascii_only))
+    assert listed.code == 0 and listed.out.endswith(f"-> {tmp_path}/\\xe4/data\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [
+        ("> /dev/full", 1, "error: No space is left where output or a log is written.\n"),
+        ("> /dev/full 2> /dev/full", 1, ""),
+        (">&-", 0, ""),
+    ],
+)
+def test_output_that_can_not_be_written_ends_quietly(redirection: str, code: int, said: str) -> None:
+    command = f"{sys.executable} -c '{CALL}' prep list {redirection}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment(), timeout=60)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+def test_a_reader_that_goes_ends_quietly() -> None:
+    command = f"set -o pipefail; {sys.executable} -u -c '{CALL}' prep list | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment(), timeout=60)
+    assert done.returncode in (0, 1) and not done.stderr
+
+
+def test_scarce_memory_is_a_line_that_names_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def starved(_: Any) -> Path:
+        raise MemoryError
+
+    monkeypatch.setattr(report, "run", starved)
+    done = swcl("report")
+    assert done.code == 1 and done.err == (
+        "error: The computer has too little memory for this command. Try --workers 0, or a smaller batch; "
+        "--debug shows more.\n"
+    )
 
 
 def test_a_defect_of_ours_is_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

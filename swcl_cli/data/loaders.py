@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from swcl_cli import chance
 from swcl_cli.errors import SwclError
+from swcl_cli.workers import in_want, start_worker
 
 Key: TypeAlias = tuple[int, int]
 Plan: TypeAlias = Callable[[int], list[list[Key]]]
@@ -84,6 +84,7 @@ def make_loader(
     """Yield a batch for each list of keys, in their order. A worker's SwclError keeps its own words.
 
     Workers end with the generator, or with the program: they ignore the SIGTERM by which Python ends stray workers.
+    Raises SwclError, which names the remedy, where memory, shared memory or file descriptors don't suffice for them.
     """
     loader: DataLoader[Any] = DataLoader(
         dataset,
@@ -93,11 +94,13 @@ def make_loader(
         worker_init_fn=_start_worker,
         pin_memory=torch.cuda.is_available(),
     )
-    iterator: Any = iter(loader)
+    with in_want(workers):
+        iterator: Any = iter(loader)
     end_workers = iterator._shutdown_workers if workers else lambda: None
     atexit.register(end_workers)
     try:
-        yield from iterator
+        with in_want(workers):
+            yield from iterator
     except SwclError as error:
         raise SwclError(str(error).rsplit(f"{SwclError.__name__}: ", 1)[-1].strip()) from error
     finally:
@@ -106,7 +109,5 @@ def make_loader(
 
 
 def _start_worker(_: int) -> None:
-    """Ignore Ctrl-C and a scheduler's SIGTERM, which reach all processes: the parent alone decides when to stop."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    start_worker()
     torch.set_num_threads(1)

@@ -61,6 +61,8 @@ def _opened(data: bytes) -> Image.Image:
             return Image.open(BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         raise Unusable("too large", f"more than {LARGEST_PIXELS:,} pixels") from None
+    except MemoryError:
+        raise
     except Exception:
         if data[DICOM_START[0]] == DICOM_START[1]:
             raise Unusable("not an image", DICOM_REASON) from None
@@ -71,6 +73,8 @@ def _copied(image: Image.Image) -> Image.Image:
     """Copy the pixels, so that nothing that is done to them is seen outside."""
     try:
         return image.copy()
+    except MemoryError:
+        raise
     except Exception as error:
         raise _undecodable(error) from None
 
@@ -81,6 +85,8 @@ def load(image: Image.Image, data: bytes | Image.Image) -> None:
         raise Unusable("truncated", "the end of the JPEG is missing")
     try:
         image.load()
+    except MemoryError:  # of this computer, not of the image
+        raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise _undecodable(error) from None
 

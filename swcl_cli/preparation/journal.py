@@ -5,7 +5,6 @@ It is a cache, no artefact: it holds file times, and losing it costs time alone.
 
 from __future__ import annotations
 
-import fcntl
 import json
 from array import array
 from bisect import bisect_left
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO
 
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.jobs import Outcome
-from swcl_cli.workspace import JOURNAL, LOCK, atomic
+from swcl_cli.workspace import JOURNAL, atomic
 
 NOWHERE = -1
 
@@ -87,23 +86,6 @@ def opened(folder: Path, image_ids: Iterable[str]) -> Iterator[Journal]:
         journal = Journal(handle, image_ids)
         yield journal
         journal.compact(folder / JOURNAL)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep a second `prep` out of this folder; the lock ends with the process, even when it is killed.
-
-    A record lock, since worker processes don't inherit those. Raises SwclError where another process holds it.
-    """
-    with _failing_clearly(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / LOCK).touch()
-    with open(folder / LOCK, "r+") as handle:
-        try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SwclError(f"Another `swcl prep` is at work on {folder}. Wait until it ends.") from error
-        yield
 
 
 @contextmanager

@@ -10,10 +10,9 @@ from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, Download
 from swcl_cli.datasets.names import DICOM_REASON, MACOS, is_image, likely_reason, mismatch
 from swcl_cli.datasets.split_file import impose
 from swcl_cli.errors import SwclError, UsageError
-from swcl_cli.preparation import journal
 from swcl_cli.preparation.assembly import write_quarantine
 from swcl_cli.settings import PrepSettings
-from swcl_cli.workspace import Workspace
+from swcl_cli.workspace import Workspace, locked
 
 
 def match(settings: PrepSettings, download: Download) -> None:
@@ -63,7 +62,7 @@ def _listed(settings: PrepSettings, download: Download) -> bool:
     workspace, name = Workspace(settings.workspace), settings.prepared
     if workspace.manifest(name).exists() or not download.problems:
         return False
-    with suppress(SwclError), journal.locked(workspace.data(name)):
+    with suppress(SwclError), locked(workspace.data(name), "prep"):
         write_quarantine(workspace.quarantine(name), sorted(download.problems))
         return True
     return False

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
@@ -16,6 +14,7 @@ from itertools import islice
 
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.jobs import Job, Outcome, prepare
+from swcl_cli.workers import in_want, start_worker
 
 CHUNK = 8
 AHEAD = 4  # chunks that may wait for each worker
@@ -35,10 +34,12 @@ def preparing(workers: int) -> Iterator[Prepare]:
         return
     forks = sys.platform == "linux"
     context = multiprocessing.get_context("fork" if forks else "spawn")
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    with in_want(workers):  # SIGTERM is how the executor ends the other workers where one died
+        executor = ProcessPoolExecutor(workers, context, start_worker, (signal.SIGTERM,))
     try:
         if forks:
-            executor.submit(int).result()
+            with in_want(workers):
+                executor.submit(int).result()
         yield partial(_prepare_all, executor, AHEAD * workers)
     except BrokenExecutor as error:
         raise SwclError("A worker process died, perhaps for want of memory. Use fewer --workers.") from error
@@ -50,27 +51,14 @@ def _prepare_all(executor: ProcessPoolExecutor, ahead: int, work: Work) -> Itera
     """Prepare the work in chunks, reading it only as needed, so that memory does not grow with its length."""
     waiting: deque[Future[list[Outcome]]] = deque()
     pairs = iter(work)
-    while chunk := list(islice(pairs, CHUNK)):
-        waiting.append(executor.submit(_prepare_chunk, chunk))
-        if len(waiting) >= ahead:
+    with in_want(ahead // AHEAD):
+        while chunk := list(islice(pairs, CHUNK)):
+            waiting.append(executor.submit(_prepare_chunk, chunk))
+            if len(waiting) >= ahead:
+                yield from waiting.popleft().result()
+        while waiting:
             yield from waiting.popleft().result()
-    while waiting:
-        yield from waiting.popleft().result()
 
 
 def _prepare_chunk(chunk: list[tuple[Job, Outcome | None]]) -> list[Outcome]:
     return [prepare(job, earlier) for job, earlier in chunk]
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end at once when the parent was killed, instead of waiting forever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()

@@ -20,7 +20,7 @@ from swcl_cli.tasks.fitting import Rates
 from swcl_cli.tasks.grid import search
 from swcl_cli.tasks.own import task_of
 from swcl_cli.tasks.runs import TaskRun, initialise_for
-from swcl_cli.workspace import Workspace, fingerprint, provenance, write_parquet
+from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, write_parquet
 
 
 def run(settings: FinetuneSettings) -> Path:
@@ -29,10 +29,16 @@ def run(settings: FinetuneSettings) -> Path:
     Raises SwclError where a file that these runs are to write was made differently, or by anything else.
     """
     runs = _runs(settings)
-    folder = runs[0].folder.parent
     runs[0].cautions()  # raises before anything is removed
     for run in runs:
         run.adopt()
+    with locked(runs[0].log_folder.parent, "finetune"):
+        return _finetuned(runs, settings)
+
+
+def _finetuned(runs: Sequence[TaskRun], settings: FinetuneSettings) -> Path:
+    """Do what is not done yet of the runs, and join their tables."""
+    folder = runs[0].folder.parent
     if settings.fresh:
         former.remove(runs)
     former.require_own_runs(runs)

@@ -35,6 +35,7 @@ from swcl_cli.workspace import (
     Workspace,
     differences,
     fingerprint,
+    locked,
     provenance,
     read_provenance,
     require_own,
@@ -71,23 +72,26 @@ def run(settings: MakeSwapSettings) -> Path:
     work = provenance("make-swap", chosen, inputs, **({"outside": ["labeler"]} if outside else {}))
     scoring = {**work, "settings": {name: value for name, value in chosen.items() if name != "threshold"}}
 
-    if workspace.swap.exists() and not settings.fresh and not is_begun(workspace.swap_run.folder, scoring):
-        changed = differences(read_provenance(workspace.swap), work)
-        if changed and not all(change.startswith("threshold:") for change in changed):
-            raise SwclError(f"{workspace.swap} was made differently ({'; '.join(changed)}). Score again with --fresh.")
-        if changed:
-            console.say(f"Scores kept, labels rewritten: {'; '.join(changed)}.")
-            _write(workspace, _relabelled(pq.read_table(workspace.swap), settings.threshold), work)
+    with locked(workspace.swap_run.folder, "make-swap"):
+        if workspace.swap.exists() and not settings.fresh and not is_begun(workspace.swap_run.folder, scoring):
+            changed = differences(read_provenance(workspace.swap), work)
+            if changed and not all(change.startswith("threshold:") for change in changed):
+                raise SwclError(
+                    f"{workspace.swap} was made differently ({'; '.join(changed)}). Score again with --fresh."
+                )
+            if changed:
+                console.say(f"Scores kept, labels rewritten: {'; '.join(changed)}.")
+                _write(workspace, _relabelled(pq.read_table(workspace.swap), settings.threshold), work)
+            else:
+                console.say("retinal-SWAP is already made with these settings and data.")
         else:
-            console.say("retinal-SWAP is already made with these settings and data.")
-    else:
-        table = _photographs(workspace, labelled, unlabelled, labeler.image_size)
-        scores = _score(workspace, settings, table, labeler, scoring)
-        rows = patch_rows(table, scores, settings.threshold)
-        _write(workspace, SWAP.table(rows), work)
-        workspace.swap_run.resume.unlink(missing_ok=True)
-    if settings.materialize:
-        _materialize(workspace, settings.materialize, settings.workers)
+            table = _photographs(workspace, labelled, unlabelled, labeler.image_size)
+            scores = _score(workspace, settings, table, labeler, scoring)
+            rows = patch_rows(table, scores, settings.threshold)
+            _write(workspace, SWAP.table(rows), work)
+            workspace.swap_run.resume.unlink(missing_ok=True)
+        if settings.materialize:
+            _materialize(workspace, settings.materialize, settings.workers)
     return workspace.swap
 
 

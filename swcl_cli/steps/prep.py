@@ -25,7 +25,7 @@ from swcl_cli.preparation.photograph import colour_statistics
 from swcl_cli.preparation.pool import Prepare, preparing
 from swcl_cli.settings import OPTIONS, PrepSettings
 from swcl_cli.settings.rows import LIST, PHANTOM
-from swcl_cli.workspace import Workspace, fingerprint, provenance
+from swcl_cli.workspace import Workspace, fingerprint, locked, provenance
 
 
 def run(settings: PrepSettings) -> Path:
@@ -60,7 +60,7 @@ def _run(settings: PrepSettings) -> tuple[Path, Download]:
             match(settings, download)
         for remark in download.remarks:
             console.warn(f"{settings.prepared}: {remark}")
-        with journal.locked(workspace.data(settings.prepared)):
+        with locked(workspace.data(settings.prepared), "prep"):
             if make_way(settings, download):
                 console.say(f"{settings.prepared}: what was prepared of other photographs is removed.")
             return _prepare(settings, source, workspace, download, prepare), download
@@ -180,7 +180,7 @@ def _phantom(settings: PrepSettings) -> Path:
     """Draw phantom downloads into SOURCE, then prepare each by the code that prepares real downloads; return `data`."""
     workspace = Workspace(settings.workspace)
     folder = settings.source or workspace.phantom
-    with journal.locked(folder):
+    with locked(folder, "prep"):
         draw(settings, folder)
     shared = settings.model_dump(exclude={name for names in OPTIONS["prep"].values() for name in names})
     for dataset in settings.drawn:

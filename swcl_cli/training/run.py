@@ -19,7 +19,8 @@ from swcl_cli import console
 from swcl_cli.errors import Interrupted
 from swcl_cli.training.checkpoints import TrainState, load_state, save_state
 from swcl_cli.training.loop import Step
-from swcl_cli.workspace import LOG, RESUME, differences, read_provenance
+from swcl_cli.workers import STOPPING
+from swcl_cli.workspace import LOG, RESUME, Lock, differences, read_provenance
 
 FORECAST_AFTER = 3  # steps: the first ones are slower
 
@@ -33,8 +34,9 @@ def is_begun(folder: Path, work: Mapping[str, Any]) -> bool:
 class Run:
     """Keep log and resume state of a training in its folder below runs/, and resume it where the folder holds a state.
 
-    work: the provenance. Raises SwclError where the state is of other work. Of several processes all read the state,
-    and the first writes.
+    work: the provenance. The folder is held until `finish`, or until the run is dropped. Raises SwclError where the
+    state is of other work, or another process trains in the folder. Of several processes all read the state, and the
+    first writes.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class Run:
         self.stopped = False  # a signal came at the step that the caller made its last: it still has to stop
         self.again = "the same command without --fresh" if fresh else "the same command"
         if fabric.is_global_zero:
-            folder.mkdir(parents=True, exist_ok=True)
+            self.lock = Lock(folder, str(work["step"]))
             if fresh:
                 self.resume_path.unlink(missing_ok=True)
         fabric.barrier()
@@ -72,8 +74,8 @@ class Run:
     def follow(self, steps: Iterator[Step], total: int, views_a_step: int) -> Iterator[Step]:
         """Pass the steps through: count, log and show them, and save the state between two of them when it is time.
 
-        After SIGINT or SIGTERM in any of the processes, the state is saved once the caller has dealt with the step in
-        progress, and Interrupted is raised. Where the caller takes no further step, `stopped` is set instead.
+        After SIGINT, SIGTERM or SIGHUP in any of the processes, the state is saved once the caller has dealt with the
+        step in progress, and Interrupted is raised. Where the caller takes no further step, `stopped` is set instead.
         """
         saved_at = time.monotonic()
         with _signals() as signals, console.progress("training", total, self.state.step) as ticker:
@@ -102,6 +104,7 @@ class Run:
         """Remove the resume state, once the artefact is written."""
         if self.fabric.is_global_zero:
             self.resume_path.unlink(missing_ok=True)
+            self.lock.release()
         self.fabric.barrier()
 
     def _save(self) -> None:
@@ -132,7 +135,10 @@ def _forecast(seconds: float) -> None:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list as they arrive. A second signal stops at once."""
+    """Collect SIGINT, SIGTERM and SIGHUP in a list as they arrive. A second signal stops at once.
+
+    Those that whoever started the program has it ignore stay ignored, such as SIGHUP under nohup.
+    """
     arrived: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
@@ -140,7 +146,8 @@ def _signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         arrived.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [number for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded}
     try:
         yield arrived
     finally:

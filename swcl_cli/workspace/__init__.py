@@ -13,7 +13,8 @@ from swcl_cli.workspace.artefacts import (
     write_safetensors,
     write_text,
 )
-from swcl_cli.workspace.places import DRAWING, JOURNAL, LOCK, MODEL, Workspace
+from swcl_cli.workspace.locks import LOCK, Lock, locked
+from swcl_cli.workspace.places import DRAWING, JOURNAL, MODEL, Workspace
 from swcl_cli.workspace.provenance import as_before, differences, is_done, provenance, require_own, versions
 from swcl_cli.workspace.run_folders import (
     FINETUNE,
@@ -40,6 +41,7 @@ __all__ = [
     "PRETRAIN",
     "RESUME",
     "RUN",
+    "Lock",
     "RunFolder",
     "RunName",
     "Workspace",
@@ -49,6 +51,7 @@ __all__ = [
     "fingerprint",
     "grid_points",
     "is_done",
+    "locked",
     "provenance",
     "read_provenance",
     "remove_tree",

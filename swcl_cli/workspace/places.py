@@ -22,7 +22,6 @@ from swcl_cli.workspace.run_folders import (
 )
 
 JOURNAL = ".journal.jsonl"  # of `prep`, in data/DATASET: a cache
-LOCK = ".lock"
 MODEL = "model.safetensors"  # of a run of `finetune`
 DRAWING = "drawing.json"  # in the folder of phantom downloads: what was drawn
 

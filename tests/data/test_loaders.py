@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from swcl_cli import chance
 from swcl_cli.data.loaders import Key, epoch_plan, make_loader, remembered_order, step_batches
 from swcl_cli.errors import SwclError
+from swcl_cli.workers import STOPPING
 
 
 class Echo(Dataset[Any]):
@@ -30,10 +31,10 @@ class Echo(Dataset[Any]):
 
 
 class Handlers(Dataset[Any]):
-    """Whether the process that loads ignores SIGINT and SIGTERM, and its threads."""
+    """Whether the process that loads ignores SIGINT, SIGTERM and SIGHUP, and its threads."""
 
     def __getitem__(self, _: Key) -> list[int]:
-        ignored = [int(signal.getsignal(number) == signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]
+        ignored = [int(signal.getsignal(number) == signal.SIG_IGN) for number in STOPPING]
         return [*ignored, torch.get_num_threads()]
 
 
@@ -146,6 +147,6 @@ def test_arrays_become_tensors_in_order() -> None:
 
 def test_workers_leave_signals_to_the_parent() -> None:
     (found,) = make_loader(Handlers(), [[(0, 0)]], 1)
-    assert [int(value) for value in found] == [1, 1, 1]
+    assert [int(value) for value in found] == [1, 1, 1, 1]
     (here,) = make_loader(Handlers(), [[(0, 0)]], 0)
-    assert [int(value) for value in here[:2]] == [0, 0]
+    assert [int(value) for value in here[:3]] == [0, 0, 0]

@@ -152,26 +152,6 @@ def test_a_torn_line_is_skipped(tmp_path: Path, job: Job) -> None:
         assert outcomes == {"1_left": first, "2_left": second}
 
 
-HOLD = """
-import sys, time
-from pathlib import Path
-from swcl_cli.preparation.journal import locked
-with locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_lock_keeps_a_second_process_out_and_dies_with_the_first(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        with pytest.raises(SwclError, match="Another `swcl prep` is at work on"), journal.locked(tmp_path):
-            pass
-        holder.kill()
-    with journal.locked(tmp_path):
-        pass
-
-
 WORK = """
 import os, time
 from swcl_cli.preparation import jobs, pool

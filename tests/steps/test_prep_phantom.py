@@ -38,7 +38,7 @@ def test_phantom_eyes_go_the_same_way(tmp_path: Path) -> None:
     (tmp_path / "mine/thesis.tex").touch()
     with pytest.raises(SwclError, match="holds something else"):
         prep.run(options.model_copy(update={"source": tmp_path / "mine"}))
-    assert {path.name for path in (tmp_path / "mine").iterdir()} == {".lock", "thesis.tex"}
+    assert {path.name for path in (tmp_path / "mine").iterdir()} == {"thesis.tex"}
 
 
 OTHERS = ["messidor", "refuge-cls", "refuge-seg", "folder"]

@@ -16,8 +16,10 @@ from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.loop import Step
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.training.run import Run, is_begun
+from swcl_cli.workers import STOPPING
 from swcl_cli.workspace import read_provenance
 from tests.folders import read_log
+from tests.workspace.test_locks import holder
 
 WORK = {"step": "pretrain", "settings": {"seed": 0}, "inputs": {}}
 NEVER = 1e9
@@ -134,6 +136,29 @@ def test_every_step_is_saved_where_seconds_are_zero(tmp_path: Path) -> None:
     assert [saved_step(tmp_path) for _ in following] == [None, 1, 2, 3, 4] and saved_step(tmp_path) == 5
 
 
+def test_a_signal_that_is_ignored_outside_stays_so(tmp_path: Path) -> None:
+    """Under nohup a closed terminal ends nothing."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        state = fresh_state()
+        for step in Run(FABRIC, tmp_path, WORK, state, NEVER, fresh=False).follow(steps(state), 5, 1):
+            if step.index == 2:
+                signal.raise_signal(signal.SIGHUP)
+        assert weight(state) == 5 and saved_step(tmp_path) is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_folder_is_one_runs_at_a_time(tmp_path: Path) -> None:
+    with (
+        holder(tmp_path),
+        pytest.raises(SwclError, match=r"Another `swcl pretrain` is at work on .* \(process \d+ on "),
+    ):
+        Run(FABRIC, tmp_path, WORK, fresh_state(), NEVER, fresh=True)
+    Run(FABRIC, tmp_path, WORK, fresh_state(), NEVER, fresh=True).finish()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl"]
+
+
 def test_what_the_caller_does_with_a_step_is_saved_with_it(tmp_path: Path) -> None:
     state = fresh_state()
     for step in Run(FABRIC, tmp_path, WORK, state, 0, fresh=False).follow(steps(state, 2), 2, 1):
@@ -143,7 +168,7 @@ def test_what_the_caller_does_with_a_step_is_saved_with_it(tmp_path: Path) -> No
     assert (again.step, again.notes) == (2, {"best_epoch": 1})
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_saves_after_the_step_in_progress_and_stops(tmp_path: Path, number: signal.Signals) -> None:
     before = signal.getsignal(number)
     state = fresh_state()
@@ -171,7 +196,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
 
 
 def test_signals_are_the_program_s_own_again_after_the_caller_leaves(tmp_path: Path) -> None:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in STOPPING}
     state = fresh_state()
     following = Run(FABRIC, tmp_path, WORK, state, NEVER, fresh=False).follow(steps(state), 5, 1)
     next(following)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import re
+import signal
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +19,7 @@ from PIL import Image
 
 from swcl_cli.phantom.eye.camera import Bytes
 from swcl_cli.phantom.eye.patient import Eye
+from swcl_cli.workers import in_want, start_worker
 
 Job = TypeVar("Job")
 Drawn = TypeVar("Drawn")
@@ -35,8 +37,13 @@ def draw_each(draw: Callable[[Job], Drawn], jobs: Sequence[Job], workers: int) -
         yield from map(draw, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with in_want(workers), ProcessPoolExecutor(workers, context, _start_worker) as pool:
         yield from pool.map(draw, jobs, chunksize=max(1, min(8, len(jobs) // (4 * workers))))
+
+
+def _start_worker() -> None:
+    start_worker(signal.SIGTERM)
+    cv2.setNumThreads(1)
 
 
 def write_photograph(folder: Path, name: str, image: Bytes) -> None:

@@ -1,0 +1,83 @@
+"""Start worker processes alike: they leave signals to their parent, and end with it, however it ends."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from swcl_cli.errors import SwclError
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a scheduler, a closed terminal
+SCARCE = {  # by the code of an OSError
+    errno.EMFILE: "too few file descriptors (ulimit -n)",
+    errno.ENFILE: "too few file descriptors in the system",
+    errno.ENOMEM: "too little memory",
+    errno.EAGAIN: "too few processes (ulimit -u)",
+    errno.ENOSPC: "no space left in /dev/shm",
+}
+SCARCE_WORDS = {  # in a RuntimeError of torch
+    "shared memory": "too little space in /dev/shm",
+    "bus error": "too little space in /dev/shm",
+    "too many open files": SCARCE[errno.EMFILE],
+    "no space left": SCARCE[errno.ENOSPC],
+    "can't allocate memory": SCARCE[errno.ENOMEM],
+    "can't start new thread": SCARCE[errno.EAGAIN],
+    "cannot allocate memory": SCARCE[errno.ENOMEM],
+    "unable to mmap": SCARCE[errno.ENOMEM],
+    "failed to map segment": SCARCE[errno.ENOMEM],
+    "bad_alloc": SCARCE[errno.ENOMEM],
+    "exited unexpectedly": "a worker process died, perhaps for want of memory",
+    "killed by signal": "a worker process was killed, perhaps for want of memory",
+}
+
+
+def start_worker(*heeded: signal.Signals) -> None:
+    """Ignore the signals that reach all processes, since the parent alone decides when to stop, and end with it.
+
+    heeded: those that end the worker all the same.
+    """
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL if number in heeded else signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+@contextmanager
+def in_want(workers: int) -> Iterator[None]:
+    """Turn an error inside that comes of scarce memory, files or processes into a SwclError that names the remedy.
+
+    Processes that were started inside are killed then: some wait for others that could not be started.
+    """
+    before = {child.pid for child in multiprocessing.active_children()}
+    try:
+        yield
+    except (OSError, RuntimeError, MemoryError) as error:
+        reason = lack(error)
+        for child in multiprocessing.active_children():
+            if child.pid not in before:
+                child.kill()
+        if not (workers and reason):
+            raise
+        raise SwclError(f"The {workers} worker processes can't work here: {reason}. Use --workers 0.") from error
+
+
+def lack(error: BaseException) -> str:
+    """Say what the computer has too little of; empty where the error says nothing of that kind."""
+    if isinstance(error, MemoryError):
+        return SCARCE[errno.ENOMEM]
+    if isinstance(error, OSError) and error.errno in SCARCE:
+        return SCARCE[error.errno]
+    said = str(error).lower()
+    return next((words for sign, words in SCARCE_WORDS.items() if sign in said), "")
