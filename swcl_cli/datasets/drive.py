@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from swcl_cli.datasets.download import NO_IMAGE, NO_MASK, Download, Photograph, Source, check_source, find, wrong_layout
-from swcl_cli.datasets.folders import Images
+from swcl_cli.datasets.folders import Images, photographs_in
 
 PUBLISHED = {"train": 20, "test": 20}
 FOLDERS = {"train": "training", "test": "test"}
@@ -21,7 +21,7 @@ def read(source: Path) -> Download:
     SOURCE has not this layout.
     """
     check_source(source)
-    training = find(source, ["training/images"], depth=1)
+    training = find(source, ["training/images"], depth=2)
     if training is None:
         raise wrong_layout(source, "DRIVE", EXPECTED)
     download = Download(source, PUBLISHED, draw_validation=True)
@@ -31,7 +31,8 @@ def read(source: Path) -> Download:
 
 
 def _add(download: Download, split: str, part: Path) -> None:
-    images, vessels, views = (Images(download, part / name) for name in ("images", VESSELS, FIELD_OF_VIEW))
+    folders = (photographs_in(download, part / name) for name in ("images", VESSELS, FIELD_OF_VIEW))
+    images, vessels, views = (Images(download, folder) for folder in folders)
     for stem, path in images.take_all().items():
         number = stem.partition("_")[0]
         mask, fov = vessels.take(f"{number}_manual1"), views.take(f"{stem}_mask")

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from swcl_cli.catalogue.labels import DR_GRADE
-from swcl_cli.datasets.download import Download, Photograph, Source, check_source, wrong_layout
-from swcl_cli.datasets.folders import Images
+from swcl_cli.datasets.download import Download, Photograph, Source, check_source, find, wrong_layout
+from swcl_cli.datasets.folders import Images, photographs_in
 from swcl_cli.datasets.tables import read_table, require_unique
 
 PUBLISHED = {"train": 35126, "test": 53576}
@@ -17,18 +17,28 @@ NAME = re.compile(r"(\d+)_(left|right)")
 
 
 def read(source: Path) -> Download:
-    """Find any subset of the images, of either part; `abnormal` stays unknown. Raises SwclError on bad labels."""
+    """Find any subset of the images, of either part; `abnormal` stays unknown. Raises SwclError on bad labels.
+
+    A part without its table is listed and left out where the other part has one.
+    """
     check_source(source)
     download = Download(source, PUBLISHED, draw_validation=False)
-    if not any((source / split).is_dir() for split in LABELS):
+    folders = {split: find(source, [split], depth=1) for split in LABELS}
+    tables = {split: find(source, [labels], depth=1) for split, labels in LABELS.items()}
+    if not any(folders.values()):
         raise wrong_layout(source, "EyePACS", EXPECTED)
     for split, labels in LABELS.items():
-        if not (source / split).is_dir() and not (source / labels).is_file():
+        folder, table = folders[split], tables[split]
+        if folder is None and table is None:
+            continue
+        images = Images(download, photographs_in(download, folder or source / split))
+        if table is None and any(tables.values()):
+            download.remark(f"{labels} is missing: the photographs of {split} are left out.")
+            images.close(detail=f"{labels} is missing")
             continue
         earlier = {photograph.image_id for photograph in download.photographs}
-        rows = read_table(download.labels(source / labels), ("image", "level"))
+        rows = read_table(download.labels(table or source / labels), ("image", "level"))
         require_unique(rows, "image")
-        images = Images(download, source / split)
         for row in rows:
             name = row.name("image")
             parts = NAME.fullmatch(name)

@@ -28,6 +28,20 @@ def _listed(folder: Path) -> Iterator[os.DirEntry[str]]:
         yield pending.pop()
 
 
+def photographs_in(download: Download, folder: Path) -> Path:
+    """Return the folder that holds a part's images: inside one of the same name where an archive was unpacked twice.
+
+    Where both hold images the inner one is listed.
+    """
+    inner = folder / folder.name
+    while folder.is_dir() and inner.is_dir():
+        if any(is_image(entry.name) for entry in entries_of(folder)):
+            download.problem(printable(download.relative(inner)), NO_LABEL, f"a folder beside images of {folder.name}")
+            break
+        folder, inner = inner, inner / folder.name
+    return folder
+
+
 def printable(name: str) -> str:
     r"""Write bytes of a file name that are not UTF-8 out, as \xff, so that it can be printed."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

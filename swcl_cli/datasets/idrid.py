@@ -6,7 +6,7 @@ from pathlib import Path
 
 from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE
 from swcl_cli.datasets.download import Download, Photograph, Source, check_source, find, wrong_layout
-from swcl_cli.datasets.folders import Images
+from swcl_cli.datasets.folders import Images, photographs_in
 from swcl_cli.datasets.tables import read_table, require_unique
 
 PUBLISHED = {"train": 413, "test": 103}
@@ -24,16 +24,19 @@ GRADES = {DR_GRADE: "Retinopathy grade", DME_GRADE: "Risk of macular edema"}  # 
 def read(source: Path) -> Download:
     """Find photographs and grades in SOURCE: the folder `B. Disease Grading`, or the folder above it.
 
-    Patients are not published, so each image counts as a patient. Stems repeat between the two parts, so `image_id`
-    begins with the split. Raises SwclError on bad labels.
+    One part may be absent, photographs and labels. Patients are not published, so each image counts as a patient. Stems
+    repeat between the two parts, so `image_id` begins with the split. Raises SwclError on bad labels.
     """
     check_source(source)
-    images = find(source, [IMAGES], depth=1)
+    table = find(source, [f"{LABELS}/{labels}" for _, labels in PARTS.values()], depth=2)
+    images = table.parent.parent / IMAGES if table else find(source, [IMAGES], depth=2)
     if images is None:
         raise wrong_layout(source, "IDRiD (B. Disease Grading)", EXPECTED)
     download = Download(source, PUBLISHED, draw_validation=True)
     for split, (folder, labels) in PARTS.items():
-        _add(download, split, images / folder, images.parent / LABELS / labels)
+        part, table = images / folder, images.parent / LABELS / labels
+        if part.is_dir() or table.is_file():
+            _add(download, split, photographs_in(download, part), table)
     return download
 
 

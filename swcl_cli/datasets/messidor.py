@@ -6,7 +6,7 @@ from pathlib import Path
 
 from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE
 from swcl_cli.datasets.download import CORRECTED, Download, Photograph, Source, check_source, find, wrong_layout
-from swcl_cli.datasets.folders import Images
+from swcl_cli.datasets.folders import Images, photographs_in
 from swcl_cli.datasets.names import stem_of
 from swcl_cli.datasets.tables import Row, read_table, require_unique
 from swcl_cli.errors import SwclError
@@ -43,14 +43,15 @@ def read(source: Path) -> Download:
 
 def _add(download: Download, base: str, folder: Path) -> None:
     names = [name.format(base=base) for name in LABELS]
-    candidates = [place / name for place in (folder, folder.parent) for name in names]
+    inside = photographs_in(download, folder)
+    candidates = [place / name for place in (inside, folder, folder.parent) for name in names]
     tables = [table for table in candidates if table.is_file()]
     if not tables:
         raise SwclError(f"The label file {folder.parent / names[0]} is missing; it may lie in {base} as well.")
     labels = download.labels(tables[0])
     rows = read_table(labels, (IMAGE, GRADES, OEDEMA))
     require_unique(rows, IMAGE)
-    images = Images(download, folder, ignored={table.name for table in tables})
+    images = Images(download, inside, ignored={table.name for table in tables})
     for row in rows:
         name = row.name(IMAGE)
         stem = stem_of(name)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from swcl_cli.catalogue.labels import ABNORMAL
 from swcl_cli.datasets.download import Download, Photograph, Source, Value, check_source, find, wrong_layout
-from swcl_cli.datasets.folders import Images
+from swcl_cli.datasets.folders import Images, photographs_in
 from swcl_cli.datasets.names import stem_of
 from swcl_cli.datasets.tables import Row, read_table, require_unique
 
@@ -60,13 +60,14 @@ def read(source: Path, keywords: str = "released") -> Download:
         download = Download(source, PUBLISHED, draw_validation="val" not in folders)
         for split, folder in folders.items():
             table = download.labels(folder / "Annotation" / PARTS[split][1])
-            _add(download, split, _patients(table), folder / "Images", keywords == "clean")
+            _add(download, split, _patients(table), photographs_in(download, folder / "Images"), keywords == "clean")
     else:
         labels = find(source, KAGGLE_LABELS, KAGGLE_DEPTH)
         images = find(source, KAGGLE_IMAGES, KAGGLE_DEPTH)
         if labels is None or images is None:
             raise wrong_layout(source, "OIA-ODIR", EXPECTED)
         download = Download(source, {"train": PUBLISHED["train"]}, draw_validation=True)
+        images = photographs_in(download, images)
         _add(download, "train", _patients(download.labels(labels)), images, keywords == "clean")
     return download
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,9 @@ PARTS = {"g": "train", "n": "train", "V": "val", "T": "test"}
 TRAINING_LABELS = {"g": True, "n": False}
 TABLED = ("V", "T")  # parts whose labels stand in tables
 LAST = 400  # REFUGE2 numbers its own images on from here, in V and T; they have no labels
-PHOTOGRAPHS, MASKS = {".jpg", ".jpeg"}, {".bmp", ".png"}
+PHOTOGRAPHS, MASKS, EITHER = {".jpg", ".jpeg"}, {".bmp"}, {".png"}
+GREY = {"1", "L", "P", "I;16"}  # how Pillow calls what can't be a photograph in colour
+OF_MASKS = re.compile(r"mask|gt|seg|ground.?truth|annot|label", re.IGNORECASE)  # in the names of folders
 TABLES, INDEX = {".xlsx", ".xls", ".csv"}, "index.json"
 IMAGE_COLUMN, LABEL_COLUMNS = "ImgName", ("Glaucoma Label", "Label(Glaucoma=1)")
 EXPECTED = (
@@ -80,13 +83,24 @@ def _no_images(folder: Path) -> set[str]:
 
 def _note(download: Download, contents: Contents, stem: str, path: str) -> None:
     suffix = Path(path).suffix.lower()
-    if not NAME.fullmatch(stem) or int(stem[1:]) > LAST or suffix not in PHOTOGRAPHS | MASKS:
+    if not NAME.fullmatch(stem) or int(stem[1:]) > LAST or suffix not in PHOTOGRAPHS | MASKS | EITHER:
         download.problem(path, NO_LABEL, "not of REFUGE by its name")
         return
-    paths = contents.photographs if suffix in PHOTOGRAPHS else contents.masks
+    is_mask = suffix in MASKS or (suffix in EITHER and _is_mask(download.source / path, path))
+    paths = contents.masks if is_mask else contents.photographs
     if stem in paths:
         raise SwclError(f"{download.source} holds {stem} twice: {paths[stem]} and {path}. Name the one folder.")
     paths[stem] = path
+
+
+def _is_mask(file: Path, path: str) -> bool:
+    """Return whether a PNG is a mask: grey or with a palette by its header; in colour, where its folder says so."""
+    from PIL import Image
+
+    with suppress(OSError), file.open("rb") as handle, Image.open(handle, formats=["PNG"]) as image:
+        if image.mode in GREY:
+            return True
+    return OF_MASKS.search(path) is not None
 
 
 def _read_labels(download: Download, contents: Contents, path: Path) -> None:

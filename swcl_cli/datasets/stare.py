@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from swcl_cli.datasets.download import NO_IMAGE, Download, Photograph, Source, check_source, find, wrong_layout
-from swcl_cli.datasets.folders import Images
+from swcl_cli.datasets.folders import Images, photographs_in
 
 PUBLISHED = {"train": 10, "test": 10}
 TRAIN = frozenset(f"im{number:04d}" for number in (1, 2, 3, 4, 5, 44, 77, 81, 82, 139))  # ten of twenty by sorted name
@@ -24,8 +24,8 @@ def read(source: Path) -> Download:
     check_source(source)
     download = Download(source, PUBLISHED, draw_validation=True)
     folder = find(source, [IMAGES], depth=1)
-    images = Images(download, folder or source)
-    vessels = Images(download, folder.parent / VESSELS) if folder else images
+    images = Images(download, photographs_in(download, folder) if folder else source)
+    vessels = Images(download, photographs_in(download, folder.parent / VESSELS)) if folder else images
     photographs = images.take_all(NAME)
     if not photographs:
         raise wrong_layout(source, "STARE", EXPECTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,60 @@ def test_eyepacs_any_subset(tmp_path: Path) -> None:
 def test_eyepacs_train_alone(tmp_path: Path) -> None:
     download = eyepacs.read(downloads.eyepacs(tmp_path, train=[10]))
     assert download.label_files == ["trainLabels.csv"] and not download.problems
+
+
+def nest(folder: Path) -> None:
+    """Put what a folder holds into a folder of its name inside, as archives that are unpacked into such a folder."""
+    folder.rename(folder.with_name("moved"))
+    folder.mkdir()
+    folder.with_name("moved").rename(folder / folder.name)
+
+
+def test_nested_folders_of_one_name_are_seen_through(tmp_path: Path) -> None:
+    plain = downloads.eyepacs(tmp_path / "plain", train=[10], test=[1])
+    expected = [photograph.image_id for photograph in eyepacs.read(plain).photographs]
+    for folder in ("train", "test"):
+        nest(plain / folder)
+    download = eyepacs.read(plain)
+    assert [photograph.image_id for photograph in download.photographs] == expected and not download.problems
+    assert download.photographs[0].path == "train/train/10_left.jpeg"
+    above = eyepacs.read(tmp_path)
+    assert above.photographs[0].path == "plain/train/train/10_left.jpeg" and len(above.photographs) == len(expected)
+
+    vessels = downloads.drive(tmp_path / "drive", train=2, test=1)
+    nest(vessels / "training/images")
+    nest(vessels / "training/mask")
+    assert [photograph.fov for photograph in drive.read(vessels).photographs[:2]] == [
+        "training/mask/mask/21_training_mask.gif", "training/mask/mask/22_training_mask.gif"]  # fmt: skip
+
+    graded = downloads.idrid(tmp_path / "idrid", train=1, test=1)
+    nest(graded / "B. Disease Grading")
+    nest(graded / "B. Disease Grading/B. Disease Grading/1. Original Images/b. Testing Set")
+    assert len(idrid.read(graded).photographs) == 2
+
+
+def test_a_folder_of_the_same_name_beside_images_is_listed(tmp_path: Path) -> None:
+    source = downloads.eyepacs(tmp_path, train=[10])
+    downloads.write_photograph(source / "train/train/10_left.jpeg", 3)
+    download = eyepacs.read(source)
+    assert [photograph.path for photograph in download.photographs] == ["train/10_left.jpeg", "train/10_right.jpeg"]
+    assert problems(download) == [("train/train", "image without label")]
+
+
+def test_one_part_alone(tmp_path: Path) -> None:
+    source = downloads.eyepacs(tmp_path / "eyepacs", train=[10], test=[1])
+    (source / "retinopathy_solution.csv").unlink()
+    download = eyepacs.read(source)
+    assert {photograph.split for photograph in download.photographs} == {"train"}
+    assert problems(download) == [(f"test/1_{eye}.jpeg", "image without label") for eye in ("left", "right")]
+    assert download.remarks == ["retinopathy_solution.csv is missing: the photographs of test are left out."]
+
+    for number, (split, letter) in enumerate((("train", "b"), ("test", "a"))):
+        source = downloads.idrid(tmp_path / f"idrid{number}", train=1, test=2)
+        for path in list(source.rglob(f"{letter}. *")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        alone = idrid.read(source)
+        assert {photograph.split for photograph in alone.photographs} == {split} and not alone.problems
 
 
 @pytest.mark.parametrize(

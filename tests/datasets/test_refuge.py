@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from swcl_cli.data import images, manifest
 from swcl_cli.datasets import refuge_cls, refuge_seg
@@ -39,6 +40,20 @@ def test_every_packaging_gives_the_same_photographs(source: Path) -> None:
         assert download.labelled == {"train": 3, "val": 2, "test": 2}
     assert {row.mask for row in classes.photographs} == {None}
     assert all(row.mask and row.mask.endswith(f"{row.image_id}.bmp") for row in masked.photographs)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_photographs_may_be_png_beside_masks_of_png(mode: str, source: Path) -> None:
+    for path in [*source.rglob("*.jpg"), *source.rglob("*.bmp")]:
+        with Image.open(path) as image:
+            image.convert(mode if path.suffix == ".bmp" else "RGB").save(path.with_suffix(".png"))
+        path.unlink()
+    photographs = refuge_seg.read(source).photographs
+    assert {row.image_id for row in photographs} == REFUGE_LABELS.keys()
+    for row in photographs:
+        assert row.mask
+        with Image.open(source / row.path) as image, Image.open(source / row.mask) as mask:
+            assert image.mode == "RGB" and mask.mode == mode
 
 
 def test_segmentation_squares_photographs_and_keeps_masks(tmp_path: Path, source: Path) -> None:
