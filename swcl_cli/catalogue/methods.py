@@ -65,7 +65,7 @@ METHODS = {
             PHOTOGRAPHS,
             "one view predicts what a running mean of the network makes of the other",
             "byol:prepare",
-            ("data", "batch_images"),
+            ("data", "batch_images", "variant"),
             ON_PHOTOGRAPHS,
         ),
         Method(
@@ -74,7 +74,7 @@ METHODS = {
             PHOTOGRAPHS,
             "as byol, with a distribution over 4,096 classes without names",
             "dino:prepare",
-            ("data", "batch_images"),
+            ("data", "batch_images", "variant"),
             ON_PHOTOGRAPHS,
         ),
         Method(
@@ -105,8 +105,9 @@ METHODS = {
             PATCHES,
             "cross-entropy of abnormality, and a tenth of that of position",
             "multitask:prepare",
-            ("swap", "batch_patches", "threshold"),
+            ("swap", "batch_patches", "threshold", "variant"),
             ON_PATCHES,
+            released_views=1,
         ),
         Method(
             "swcl-image",

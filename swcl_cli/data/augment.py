@@ -17,6 +17,7 @@ from swcl_cli.data.pixels import Image, center_crop_box, normalise
 __all__ = [
     "IGNORED",
     "center_view",
+    "classification_pixels",
     "classification_view",
     "contrastive_pixels",
     "contrastive_view",
@@ -67,10 +68,17 @@ def contrastive_pixels(
 def flipped_pixels(
     image: Image, size: int, rng: np.random.Generator, flip: bool = True, smallest: float = SMALLEST
 ) -> Image:
-    """Crop and flip (p .5) alone (FACTS D2): uint8 (size, size, 3). flip, smallest: as of `contrastive_pixels`."""
+    """Crop and flip (p .5) alone (FACTS D2): uint8 (size, size, 3). flip, smallest: as above."""
     view = _resized_crop(image, size, rng, smallest)
     mirrored = rng.random() < 0.5
     return pixels.flip(view) if mirrored and flip else view
+
+
+def classification_pixels(
+    image: Image, size: int, rng: np.random.Generator, flip: bool = True, smallest: float = SMALLEST
+) -> Image:
+    """Crop, flip (p .5), grey (p .2) (FACTS C12, E4): uint8 (size, size, 3). flip, smallest: as above."""
+    return _randomly(0.2, rng, pixels.to_grey, flipped_pixels(image, size, rng, flip, smallest))
 
 
 def labeler_view(image: Image, size: int, rng: np.random.Generator, mean: Colour = MEAN, std: Colour = STD) -> View:
@@ -83,10 +91,8 @@ def labeler_view(image: Image, size: int, rng: np.random.Generator, mean: Colour
 def classification_view(
     image: Image, size: int, rng: np.random.Generator, mean: Colour = MEAN, std: Colour = STD
 ) -> View:
-    """Crop, flip (p .5), grey (p .2) (FACTS E4)."""
-    view = _resized_crop(image, size, rng)
-    view = _randomly(0.5, rng, pixels.flip, view)
-    return normalise(_randomly(0.2, rng, pixels.to_grey, view), mean, std)
+    """Make the view of `classification_pixels`, normalised (FACTS E4)."""
+    return normalise(classification_pixels(image, size, rng), mean, std)
 
 
 def segmentation_view(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from swcl_cli.catalogue.methods import RELEASED
 from swcl_cli.data.image_views import read_images
 from swcl_cli.evaluation.embeddings import spread
 from swcl_cli.losses.distillation import of_other_view, regression
@@ -46,11 +47,12 @@ def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
     Reads all splits of the data sets, and none of their labels. Raises SwclError where a data set is not prepared, or
     there are fewer photographs than a batch has.
     """
+    released = settings.variant == RELEASED
     images = read_images(workspace, settings.data)
     initial = initial_encoder(settings, workspace)
     with keyed_weights(settings.seed, "projector weights"):
-        projector = BatchFreeMLP(channels_of(initial.encoder))
-        predictor = BatchFreeMLP(EMBEDDING)
+        projector = BatchFreeMLP(channels_of(initial.encoder), bias=released)
+        predictor = BatchFreeMLP(EMBEDDING, bias=released)
     objective = Bootstrap(Encoding(initial.encoder, initial.mean, initial.std), projector, predictor)
     method = image_method(settings, images, initial, objective)
     total = count_steps(settings.epochs, method.steps_per_epoch, settings.views, method.views_a_step)

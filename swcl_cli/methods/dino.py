@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from swcl_cli import console
+from swcl_cli.catalogue.methods import RELEASED
 from swcl_cli.data.image_views import read_images
 from swcl_cli.evaluation.embeddings import spread, teacher_fault
 from swcl_cli.losses.distillation import mean_entropy, of_other_view, sharpened, soft_cross_entropy
@@ -33,16 +34,17 @@ class SelfDistillation(nn.Module):
     """Compute the cross-entropy of the student on a view and the teacher on the other (eq. 3, two views, no crops).
 
     Both views pass each network in one batch. `centre`, the running mean of the teacher's outputs over all processes,
-    is a buffer; temperature and frozen are set for each step, and gradients of a frozen last layer are dropped.
+    is a buffer, at first 0 or as given; temperature and frozen are set for each step, and gradients of a frozen last
+    layer are dropped.
     """
 
     centre: Tensor
 
-    def __init__(self, embedding: Embedding, prototypes: Prototypes) -> None:
+    def __init__(self, embedding: Embedding, prototypes: Prototypes, centre: Tensor | None = None) -> None:
         super().__init__()
         self.student = nn.Sequential(embedding, prototypes)
         self.teacher = Teacher(self.student)
-        self.register_buffer("centre", torch.zeros(prototypes.out_features))
+        self.register_buffer("centre", torch.zeros(prototypes.out_features) if centre is None else centre)
         self.temperature, self.frozen = TEACHER_TEMPERATURE[0], False
         self.teacher_entropy = torch.tensor(torch.nan)  # of the last step
 
@@ -67,24 +69,29 @@ class SelfDistillation(nn.Module):
 def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
     """Build DINO, which keeps the teacher's encoder: head, temperatures and momenta as FACTS D1, optimiser as FACTS D0.
 
+    The variant `released` keeps the student's, has the smaller head, trains its last layer from the start, and draws
+    the first centre.
     Reads all splits of the data sets, and none of their labels. Raises SwclError where a data set is not prepared, or
     there are fewer photographs than a batch has.
     """
+    released = settings.variant == RELEASED
     images = read_images(workspace, settings.data)
     initial = initial_encoder(settings, workspace)
     with keyed_weights(settings.seed, "projector weights"):
-        bottleneck = Bottleneck(channels_of(initial.encoder))
+        bottleneck = Bottleneck(channels_of(initial.encoder), released=released)
         prototypes = Prototypes()
+    with keyed_weights(settings.seed, "centre"):
+        centre = torch.rand(prototypes.out_features) if released else None
     embedding = Embedding(initial.encoder, bottleneck, initial.mean, initial.std, chunk=0)
-    objective = SelfDistillation(embedding, prototypes)
-    encoder = objective.teacher.network.get_submodule("0.encoder")
+    objective = SelfDistillation(embedding, prototypes, centre)
+    encoder = initial.encoder if released else objective.teacher.network.get_submodule("0.encoder")
     method = image_method(settings, images, initial, objective, encoder=encoder)
     epoch = method.steps_per_epoch
     total = count_steps(settings.epochs, epoch, settings.views, method.views_a_step)
 
     def before_step(step: int) -> None:
         objective.temperature = linear(step, SHARP_EPOCHS * epoch, *TEACHER_TEMPERATURE)
-        objective.frozen = step < FROZEN_EPOCHS * epoch
+        objective.frozen = not released and step < FROZEN_EPOCHS * epoch
 
     def after_step(step: int) -> None:
         objective.teacher.update(objective.student, cosine_momentum(step, total, MOMENTUM))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from swcl_cli.data.image_views import VIEWS
+from swcl_cli.catalogue.methods import RELEASED
 from swcl_cli.evaluation.embeddings import spread
 from swcl_cli.methods.embedding import Encoding
 from swcl_cli.methods.method import Method, initial_encoder
@@ -32,13 +32,13 @@ class Multitask(nn.Module):
         self.encoding, self.heads = encoding, heads
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return loss and metrics. batch: views uint8 (n, 2, S, S, 3), label (n,) = 2 * position + abnormal.
+        """Return loss and metrics. batch: views uint8 (n, V, S, S, 3), label (n,) = 2 * position + abnormal.
 
         This process's part of the batch. Parts hold unequal numbers of patches, since some eyes have no partner: each
         counts by its share of the batch.
         """
-        features = self.encoding(batch["views"].flatten(0, 1))  # (2n, C)
-        label = batch["label"].repeat_interleave(VIEWS)
+        features = self.encoding(batch["views"].flatten(0, 1))  # (V n, C)
+        label = batch["label"].repeat_interleave(batch["views"].shape[1])
         share = len(label) * count_processes() / len(gather_rows(label)[0])
         truth = {"abnormality": label % 2, "position": label // 2}
         logits = {name: values.float() for name, values in self.heads(features).items()}
@@ -52,7 +52,10 @@ class Multitask(nn.Module):
 
 
 def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
-    """Build CE-multitask. Raises SwclError where there is no retinal-SWAP, or it has fewer pairs than a batch has."""
+    """Build CE-multitask, whose variant `released` sees one weak view of a patch (FACTS C12).
+
+    Raises SwclError where there is no retinal-SWAP, or it has fewer pairs than a batch has.
+    """
     swap = read_swap(settings, workspace, ["position"])
     warn_of_one_kind(swap.patches, "at this threshold")
     position = swap.patches.label
@@ -62,4 +65,5 @@ def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
     with keyed_weights(settings.seed, "head weights"):
         heads = JointHeads(channels_of(initial.encoder), classes)
     encoding = Encoding(initial.encoder, initial.mean, initial.std)
-    return pair_method(settings, swap, initial, Multitask(encoding, heads))
+    weak = settings.variant == RELEASED
+    return pair_method(settings, swap, initial, Multitask(encoding, heads), weak=weak)

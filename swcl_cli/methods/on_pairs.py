@@ -9,7 +9,6 @@ from pathlib import Path
 from torch import nn
 
 from swcl_cli import console
-from swcl_cli.data.image_views import VIEWS
 from swcl_cli.data.loaders import epoch_plan
 from swcl_cli.errors import SwclError
 from swcl_cli.methods.method import Method
@@ -55,10 +54,12 @@ def warn_of_one_kind(patches: Patches, where: str) -> None:
         console.warn(f"{abnormal:,} of {len(patches):,} patches are abnormal {where}: the label separates nothing.")
 
 
-def pair_method(settings: PretrainSettings, swap: Swap, initial: Initial, objective: nn.Module) -> Method:
-    """Build a method on two views of each patch. Raises SwclError where there are fewer pairs than a batch has.
+def pair_method(
+    settings: PretrainSettings, swap: Swap, initial: Initial, objective: nn.Module, *, weak: bool = False
+) -> Method:
+    """Build a method on views of each patch. Raises SwclError where there are fewer pairs than a batch has.
 
-    objective: takes views uint8 (n, 2, S, S, 3) and label (n,).
+    objective: takes views uint8 (n, V, S, S, 3) and label (n,). weak: as `PairViews` takes it.
     """
     patches, batch = swap.patches, settings.batch_patches // 2
     if len(patches.pairs) < batch:
@@ -66,23 +67,25 @@ def pair_method(settings: PretrainSettings, swap: Swap, initial: Initial, object
             f"{swap.source} has {len(patches.pairs):,} pairs, fewer than a batch of {batch:,}: "
             f"lower --batch-patches to at most {2 * len(patches.pairs):,}."
         )
+    dataset = PairViews(swap.root, patches, settings.seed, settings.flip == "keep", settings.smallest_crop, weak)
+    views = dataset.views * settings.batch_patches
     plan, steps = epoch_plan(settings.seed, "pair order", len(patches.pairs), batch, padded=True)
     return Method(
         objective=objective,
         encoder=initial.encoder,
         architecture=initial.architecture,
-        dataset=PairViews(swap.root, patches, settings.seed, settings.flip == "keep", settings.smallest_crop),
+        dataset=dataset,
         collate=join_pairs,
         plan=plan,
         items_a_step=batch,
         steps_per_epoch=steps,
-        views=VIEWS,
-        views_a_step=VIEWS * settings.batch_patches,
+        views=dataset.views,
+        views_a_step=views,
         inputs={**swap.inputs, **initial.inputs},
         image_size=patches.size,
         mean=initial.mean,
         std=initial.std,
         batch_option="--batch-patches",
         summary=f"{len(patches):,} patches in {len(patches.pairs):,} pairs; "
-        f"a batch of {settings.batch_patches:,} patches = {batch:,} pairs = {VIEWS * settings.batch_patches:,} views",
+        f"a batch of {settings.batch_patches:,} patches = {batch:,} pairs = {views:,} views",
     )

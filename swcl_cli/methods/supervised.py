@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
 from swcl_cli.catalogue.labels import ABNORMAL, DR_GRADE
+from swcl_cli.catalogue.methods import RELEASED
 from swcl_cli.data.image_views import read_images
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.embeddings import spread
@@ -55,7 +56,7 @@ def _prepare(settings: PretrainSettings, workspace: Workspace, dataset: str, lab
     The variant `released` sees all labelled photographs of the data set, one view of each at the prepared size, cropped
     and flipped alone; the variant `ours` those of the train split, in two contrastive views at half the size.
     """
-    released = settings.variant == "released"
+    released = settings.variant == RELEASED
     images = read_images(workspace, [dataset], label, None if released else "train")
     positive = int(images.positive.sum()) if images.positive is not None else 0
     if positive in (0, len(images)):

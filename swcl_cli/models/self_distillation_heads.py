@@ -17,27 +17,30 @@ class StandardisedLinear(nn.Linear):
 class BatchFreeMLP(nn.Sequential):
     """Project or predict for BYOL: Linear(C, 4096), GroupNorm(16), ReLU, Linear(4096, 256), weights standardised.
 
+    bias: whether the last layer has one, as the released code's has.
     With BatchNorm in these layers each prediction would depend on the other images of its batch, and it was long
     believed that this alone keeps BYOL from collapsing. It does not (arXiv 2010.10241): group statistics and
     standardised weights serve as well, and leave the loss a mean over images that several processes can share exactly.
     """
 
-    def __init__(self, channels: int, hidden: int = 4096, width: int = EMBEDDING) -> None:
+    def __init__(self, channels: int, hidden: int = 4096, width: int = EMBEDDING, bias: bool = False) -> None:
         super().__init__(
             StandardisedLinear(channels, hidden),
             nn.GroupNorm(16, hidden),
             nn.ReLU(),
-            StandardisedLinear(hidden, width, bias=False),
+            StandardisedLinear(hidden, width, bias=bias),
         )
 
 
 class Bottleneck(nn.Sequential):
-    """Project for DINO, before its last layer: Linear(C, 2048), GELU, Linear(2048, 2048), GELU, Linear(2048, 256)."""
+    """Project for DINO, before its last layer: Linear(C, 2048), GELU, Linear(2048, 2048), GELU, Linear(2048, 256).
 
-    def __init__(self, channels: int, hidden: int = 2048, width: int = EMBEDDING) -> None:
-        super().__init__(
-            nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, width)
-        )
+    released: as the released code does, Linear(C, 2048), ReLU, Linear(2048, 256).
+    """
+
+    def __init__(self, channels: int, hidden: int = 2048, width: int = EMBEDDING, released: bool = False) -> None:
+        middle = (nn.ReLU(),) if released else (nn.GELU(), nn.Linear(hidden, hidden), nn.GELU())
+        super().__init__(nn.Linear(channels, hidden), *middle, nn.Linear(hidden, width))
         for layer in self:
             if isinstance(layer, nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=0.02)

@@ -35,8 +35,9 @@ class PretrainSettings(TrainingSettings):
     )
     variant: Literal["ours", "released"] = setting(
         OURS,
-        "Which form it has where the released code's differs from ours (FACTS D2). Supervised, released: all labelled "
-        "photographs at full size, cropped and flipped; ours: the train split, in contrastive views of half the size.",
+        "Which form it has where the released code's differs from ours (FACTS C12, D1, D2). Supervised, released: all "
+        "labelled photographs at full size, cropped and flipped; ours: the train split, in contrastive views of half "
+        "the size.",
         panel="Model",
         neutral=OURS,
     )

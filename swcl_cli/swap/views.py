@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from swcl_cli import chance
 from swcl_cli.data import images
-from swcl_cli.data.augment import contrastive_pixels
+from swcl_cli.data.augment import classification_pixels, contrastive_pixels
 from swcl_cli.data.image_views import VIEWS
 from swcl_cli.data.loaders import Key
 from swcl_cli.errors import SwclError
@@ -49,13 +49,17 @@ def patch_of(image: NDArray[np.uint8], patches: Patches, row: int) -> NDArray[np
 
 
 class PairViews(Dataset[dict[str, Any]]):
-    """Make two views of each patch of a pair: (epoch, pair) -> uint8 (P, 2, S, S, 3), P = 2, or 1 for a single eye.
+    """Make views of each patch of a pair: (epoch, pair) -> uint8 (P, V, S, S, 3), P = 2, or 1 for a single eye.
 
-    flip, smallest: as `augment.contrastive_pixels` takes them.
+    flip, smallest: as `augment.contrastive_pixels` takes them. weak: one view that is cropped, flipped and made grey
+    alone, in place of two contrastive ones (FACTS C12).
     """
 
-    def __init__(self, root: Path, patches: Patches, seed: int, flip: bool, smallest: float) -> None:
+    def __init__(
+        self, root: Path, patches: Patches, seed: int, flip: bool, smallest: float, weak: bool = False
+    ) -> None:
         self.root, self.patches, self.seed, self.flip, self.smallest = root, patches, seed, flip, smallest
+        self.weak, self.views = weak, 1 if weak else VIEWS
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         epoch, pair = key
@@ -65,10 +69,9 @@ class PairViews(Dataset[dict[str, Any]]):
 
     def _views(self, epoch: int, row: int) -> NDArray[np.uint8]:
         patch = patch_of(read_file(self.root, self.patches, row), self.patches, row)
-        draws = (chance.generator(self.seed, "patch view", epoch, row, view) for view in range(VIEWS))
-        return np.stack(
-            [contrastive_pixels(patch, self.patches.size, draw, self.flip, self.smallest) for draw in draws]
-        )
+        draws = (chance.generator(self.seed, "patch view", epoch, row, view) for view in range(self.views))
+        pixels = classification_pixels if self.weak else contrastive_pixels
+        return np.stack([pixels(patch, self.patches.size, draw, self.flip, self.smallest) for draw in draws])
 
 
 def join_pairs(pairs: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace
 from tests.methods import tiny_encoder
 
+FORMS = [*METHODS, *(f"{name} released" for name, method in METHODS.items() if "variant" in method.options)]
 Found = dict[str, tuple[dict[str, torch.Tensor], dict[str, float]]]
 
 
@@ -38,8 +39,10 @@ def step(root: Path, half: bool = False) -> Found:
     first_of_two: Any = SimpleNamespace(world_size=2, global_rank=0)
     found: Found = {}
     with tiny_encoder.in_place_of_timms("group"):
-        for name in METHODS:
-            method = methods.prepare(small(root, name), Workspace(root))
+        for form in FORMS:
+            name, *variant = form.split()
+            given = {"variant": variant[0]} if variant else {}
+            method = methods.prepare(small(root, name, **given), Workspace(root))
             plan = _own_part(method, first_of_two if half else fabric)
             wrapped = fabric.setup_module(method.objective)
             weights = dict(method.objective.named_parameters())
@@ -53,7 +56,7 @@ def step(root: Path, half: bool = False) -> Found:
             tensors |= {f"change of {name}": weight.detach() - start[name] for name, weight in weights.items()}
             tensors |= {f"buffer {name}": buffer for name, buffer in method.objective.named_buffers()}
             kept = {name: tensor.clone() for name, tensor in tensors.items() if tensor is not None}
-            found[name] = (kept, {"loss": done.loss, **done.metrics})
+            found[form] = (kept, {"loss": done.loss, **done.metrics})
     return found
 
 

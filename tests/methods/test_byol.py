@@ -79,10 +79,23 @@ def test_prepare(tmp_path: Path) -> None:
         tuple(layer.weight.shape) for head in (online[1], method.objective.predictor) for layer in (head[0], head[3])
     ]
     assert shapes == [(4096, 512), (256, 4096), (4096, 256), (256, 4096)]
+    assert all(head[3].bias is None for head in (online[1], method.objective.predictor))
     started = target.network.state_dict()
     assert all(torch.equal(value, started[key]) for key, value in online.state_dict().items())
     assert (method.image_size, method.views_a_step, method.steps_per_epoch) == (32, 8, 2)
     assert method.summary == "8 photographs of odir, without labels; a batch of 4 = 8 views"
+
+
+def test_as_released_the_last_layers_have_a_bias(tmp_path: Path) -> None:
+    """Of projector, predictor and the target's projector; all else is as ours."""
+    prepared.labelled_eyes(tmp_path, "odir", 4)
+    ours, theirs = (
+        byol.prepare(options(tmp_path, variant=variant), Workspace(tmp_path)).objective.state_dict()
+        for variant in ("ours", "released")
+    )
+    added = {"online.1.3.bias", "target.network.1.3.bias", "predictor.3.bias"}
+    assert theirs.keys() - ours.keys() == added and ours.keys() <= theirs.keys()
+    assert torch.equal(theirs["online.1.3.bias"], theirs["target.network.1.3.bias"])
 
 
 @pytest.mark.parametrize(

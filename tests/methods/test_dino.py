@@ -31,17 +31,17 @@ def options(root: Path, **values: Any) -> PretrainSettings:
     return PretrainSettings(**{**small, **values})
 
 
-def parts() -> tuple[Embedding, Prototypes]:
+def parts(released: bool = False) -> tuple[Embedding, Prototypes]:
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, 24))
-    return Embedding(encoder, Bottleneck(24, 16, 8), MEAN, STD, chunk=0), Prototypes(8, 6)
+    return Embedding(encoder, Bottleneck(24, 16, 8, released), MEAN, STD, chunk=0), Prototypes(8, 6)
 
 
-def objective() -> SelfDistillation:
-    """The teacher is moved away from its start, so that it matters which of the two is asked."""
+def objective(centre: list[float] | None = None) -> SelfDistillation:
+    """The teacher is moved away from its start, so that it matters which of the two is asked. centre: as released."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        module = SelfDistillation(*parts())
-        module.teacher.update(nn.Sequential(*parts()), 0.5)
+        module = SelfDistillation(*parts(bool(centre)), torch.tensor(centre) if centre else None)
+        module.teacher.update(nn.Sequential(*parts(bool(centre))), 0.5)
     return module
 
 
@@ -55,10 +55,11 @@ def shares(outputs: list[float], temperature: float) -> list[float]:
     return [power / sum(powers) for power in powers]
 
 
+@pytest.mark.parametrize("first", [None, [0.1, 0.9, 0.4, 0.0, 0.7, 0.2]], ids=["ours", "released"])
 @pytest.mark.parametrize("photographs", [1, 2, 5])
-def test_loss_entropy_and_centre_by_loops(photographs: int) -> None:
+def test_loss_entropy_and_centre_by_loops(photographs: int, first: list[float] | None) -> None:
     """Over three steps: the centre moves by a tenth each, after it was used."""
-    module, centre = objective(), [0.0] * 6
+    module, centre = objective(first), first or [0.0] * 6
     for step, module.temperature in enumerate((0.04, 0.05, 0.07)):
         batch = batch_of(photographs, seed=step)
         total = entropy = 0.0
@@ -113,6 +114,25 @@ def test_prepare(tmp_path: Path) -> None:
         assert not torch.equal(method.objective.state_dict()[key], other[key])
 
 
+def test_as_released_the_student_is_kept_and_the_first_centre_is_drawn(tmp_path: Path) -> None:
+    """Two layers with ReLU before the last one; a centre in [0, 1), by the seed (FACTS D1)."""
+    prepared.labelled_eyes(tmp_path, "odir", 4)
+    methods: list[Any] = [
+        dino.prepare(options(tmp_path, variant="released", seed=seed), Workspace(tmp_path)) for seed in (0, 0, 1)
+    ]
+    first, student = methods[0], methods[0].objective.student
+    assert first.encoder is student[0].encoder
+    assert [type(layer) for layer in student[0].projector] == [nn.Linear, nn.ReLU, nn.Linear]
+    centre, same, unlike = (method.objective.centre for method in methods)
+    assert centre.shape == (4096,) and centre.min() >= 0 and centre.max() < 1 and abs(centre.mean() - 0.5) < 0.02
+    assert torch.equal(centre, same) and not torch.equal(centre, unlike)
+    for step in (0, 1, 2):
+        first.before_step(step)
+        assert first.objective.frozen is False
+    plain: Any = dino.prepare(options(tmp_path), Workspace(tmp_path)).objective
+    assert not plain.centre.any()
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     prepared.labelled_eyes(tmp_path, "odir", 4)
@@ -161,6 +181,23 @@ def test_the_last_layer_is_frozen_in_the_first_epoch_also_where_it_was_resumed(
         assert state["module.centre"].any()
     broken = pretrain.run(options(small, name="broken", **run))
     assert broken.read_bytes() == whole.read_bytes()
+
+
+def test_as_released_the_last_layer_trains_from_the_start_and_the_student_is_written(small: Path) -> None:
+    run = {"epochs": 3, "warmup_epochs": 1, "workers": 0, "accelerator": "cpu", "probe_every": 0, "save_seconds": 0}
+    start = dino.prepare(options(small, variant="released"), Workspace(small)).objective.state_dict()
+    with killed.once_logged(6):
+        pretrain.run(options(small, variant="released", **run))
+    state = load_file(Workspace(small).pretraining("dino").resume)
+    assert {int(tensor) for key, tensor in state.items() if key.endswith(".step")} == {5}  # of all weights, as long
+    assert not torch.equal(state[f"module.{LAST_LAYER}"], start[LAST_LAYER])
+    kept = load_file(pretrain.run(options(small, variant="released", **run)))
+    weights = [name for name, tensor in kept.items() if tensor.ndim > 1]  # no running statistics
+    moved, apart = (
+        sum(float((kept[name] - state[f"module.{network}.0.encoder.{name}"]).square().sum()) for name in weights)
+        for network in ("student", "teacher.network")
+    )
+    assert 0 < moved < apart / 4  # a step away from the student, many from the teacher
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,8 @@ def objective() -> Multitask:
         return Multitask(Encoding(encoder, MEAN, STD), JointHeads(6, {"abnormality": 2, "position": 5}))
 
 
-def batch_of(position: list[int], abnormal: list[int]) -> dict[str, Tensor]:
-    drawn = torch.randint(0, 256, (len(position), 2, 4, 4, 3), generator=torch.Generator().manual_seed(1))
+def batch_of(position: list[int], abnormal: list[int], views: int = 2) -> dict[str, Tensor]:
+    drawn = torch.randint(0, 256, (len(position), views, 4, 4, 3), generator=torch.Generator().manual_seed(1))
     label = 2 * torch.tensor(position) + torch.tensor(abnormal)
     return {"views": drawn.to(torch.uint8), "label": label}
 
@@ -49,10 +49,16 @@ def cross_entropy(logits: list[float], label: int) -> float:
 
 
 @pytest.mark.parametrize(
-    ("position", "abnormal"), [([0, 1, 2, 3, 4, 0], [0, 1, 1, 0, 0, 1]), ([3], [1]), ([2, 2, 2], [0, 0, 0])]
+    ("position", "abnormal", "views"),
+    [
+        ([0, 1, 2, 3, 4, 0], [0, 1, 1, 0, 0, 1], 2),
+        ([0, 1, 2, 3, 4, 0], [0, 1, 1, 0, 0, 1], 1),
+        ([3], [1], 2),
+        ([2, 2, 2], [0, 0, 0], 2),
+    ],
 )
-def test_loss_and_accuracies_by_loops(position: list[int], abnormal: list[int]) -> None:
-    module, batch = objective(), batch_of(position, abnormal)
+def test_loss_and_accuracies_by_loops(position: list[int], abnormal: list[int], views: int) -> None:
+    module, batch = objective(), batch_of(position, abnormal, views)
     total, right, placed = 0.0, 0, 0
     for patch, where, ill in zip(batch["views"], position, abnormal, strict=True):
         for view in patch:
@@ -60,11 +66,11 @@ def test_loss_and_accuracies_by_loops(position: list[int], abnormal: list[int]) 
             total += cross_entropy(logits["abnormality"], ill) + 0.1 * cross_entropy(logits["position"], where)
             right += max(range(2), key=logits["abnormality"].__getitem__) == ill
             placed += max(range(5), key=logits["position"].__getitem__) == where
-    views = 2 * len(position)
+    count = views * len(position)
     loss, metrics = module(batch)
-    assert loss.item() == pytest.approx(total / views, rel=1e-5)
-    assert metrics["accuracy"].item() == pytest.approx(right / views)
-    assert metrics["position_accuracy"].item() == pytest.approx(placed / views)
+    assert loss.item() == pytest.approx(total / count, rel=1e-5)
+    assert metrics["accuracy"].item() == pytest.approx(right / count)
+    assert metrics["position_accuracy"].item() == pytest.approx(placed / count)
     loss.backward()
     assert whole_gradient(module).isfinite().all()
 
@@ -100,6 +106,13 @@ def test_labels_of_patches(tmp_path: Path, threshold: float | None) -> None:
     sizes = {name: head.out_features for name, head in method.objective.heads.heads.items()}
     assert sizes == {"abnormality": 2, "position": 5}
     assert (method.items_a_step, method.views_a_step, method.inputs.keys()) == (2, 8, {"swap"})
+
+
+def test_as_released_a_patch_has_one_weak_view(tmp_path: Path) -> None:
+    patches(tmp_path)
+    method: Any = prepare(tmp_path, variant="released")
+    assert (method.items_a_step, method.views, method.views_a_step, method.dataset.weak) == (2, 1, 4, True)
+    assert method.summary.endswith("a batch of 4 patches = 2 pairs = 4 views")
 
 
 def test_one_kind_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

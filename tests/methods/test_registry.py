@@ -44,6 +44,7 @@ MEASURES = {
     "supervised-eyepacs": {"accuracy"},
     "multitask": {"accuracy", "position_accuracy"},
 }
+RELEASED = [name for name, method in METHODS.items() if "variant" in method.options]
 STEPS_IN_TWO_EPOCHS = {"swcl": 16, "swcl-image": 16, "multitask": 16, "supervised-odir": 2, "supervised-eyepacs": 2}
 TAUGHT = {"byol", "dino"}  # by a teacher that follows at 0.4 % a step: they need five times as many steps to learn
 
@@ -78,6 +79,19 @@ def test_keeps_an_encoder_that_timm_takes(root: Path, name: str) -> None:
     assert provenance["settings"]["method"] == name and provenance["encoder"]["image_size"] == planted_eyes.SIDE // 2
     foreign = {option for method in METHODS.values() for option in method.options} - set(METHODS[name].options)
     assert not foreign & provenance["settings"].keys() and str(root) not in json.dumps(provenance)
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_killed_and_resumed_the_released_form_ends_with_the_same_bytes(root: Path, tiny: None, name: str) -> None:
+    values: dict[str, Any] = {"variant": "released", "save_seconds": 0}
+    whole = pretrain.run(small(root, name, name=f"{name}-released", **values))
+    dies_at = len(log(root, f"{name}-released")) // 2 + 1
+    with killed.once_logged(dies_at):
+        pretrain.run(small(root, name, name=f"{name}-torn", **values))
+    assert pretrain.run(small(root, name, name=f"{name}-torn", **values)).read_bytes() == whole.read_bytes()
+    views = METHODS[name].views("released")
+    assert methods.prepare(small(root, name, **values), Workspace(root)).views == views
+    assert methods.prepare(small(root, name), Workspace(root)).views == METHODS[name].views("ours") == 2
 
 
 @EACH
@@ -146,8 +160,8 @@ def test_two_processes_are_as_one(root: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     several, one = torch.load(tmp_path / "found.pt"), each_method_in_processes.step(root)
     half = each_method_in_processes.step(root, half=True)
-    assert several.keys() == METHODS.keys()
-    for name in METHODS:
+    assert several.keys() == set(METHODS) | {f"{name} released" for name in RELEASED}
+    for name in several:
         (tensors, measures), (expected, alone) = several[name], one[name]
         assert measures["loss"] == pytest.approx(alone["loss"], rel=1e-5), name
         assert measures["gradient_norm"] == pytest.approx(alone["gradient_norm"], rel=1e-4), name

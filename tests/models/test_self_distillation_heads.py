@@ -47,6 +47,26 @@ def test_batch_free_mlp() -> None:
     assert not any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in mlp.modules())
 
 
+def test_batch_free_mlp_with_a_last_bias() -> None:
+    """As the released code's: what the last layer adds is its bias, and it is trained."""
+    mlp: Any = BatchFreeMLP(24, bias=True)
+    hidden = group_norm(mlp[0](features()), 16, mlp[1].weight, mlp[1].bias).clamp(min=0)
+    rows = torch.stack([(row - row.mean()) / row.std(unbiased=False) for row in mlp[3].weight.detach()])
+    torch.testing.assert_close(mlp(features()), hidden @ rows.T + mlp[3].bias, rtol=1e-4, atol=1e-4)
+    mlp(features()).sum().backward()
+    assert gradient(mlp[3].bias).tolist() == [5.0] * 256 and mlp[3].bias.any()
+
+
+def test_released_bottleneck() -> None:
+    head: Any = Bottleneck(24, released=True)
+    first, second = (layer for layer in head if isinstance(layer, nn.Linear))
+    assert (first.weight.shape, second.weight.shape) == ((2048, 24), (256, 2048))
+    nn.init.normal_(first.bias, std=0.1)
+    expected = (features() @ first.weight.T + first.bias).clamp(min=0) @ second.weight.T + second.bias
+    torch.testing.assert_close(head(features()), expected, rtol=1e-4, atol=1e-5)
+    assert second.weight.std().item() == pytest.approx(0.02, rel=0.05) and not second.bias.any()
+
+
 def test_bottleneck() -> None:
     head = Bottleneck(24)
     linear = [layer for layer in head if isinstance(layer, nn.Linear)]

@@ -246,3 +246,12 @@ def test_baselines_of_the_preset_paper_take_as_many_steps_as_swcl(method: str) -
     ours = steps("swcl", patches // 2, "batch_patches", pairs=2)
     assert (ours, patches) == (39_800, 5 * photographs)
     assert steps(method, photographs, "batch_images") == pytest.approx(ours, rel=0.01)
+
+
+@pytest.mark.parametrize("method", CHOICES["pretrain"])
+def test_the_preset_released_has_the_released_form_of_every_method_that_has_two(method: str) -> None:
+    """FACTS C12, D1, D2: none is forgotten that is added."""
+    settings = resolve(PretrainSettings, {"method": method}, "released").settings
+    assert "variant" in settings.foreign() or settings.variant == "released"
+    by_default = resolve(PretrainSettings, {"method": method}).settings
+    assert by_default.variant == ("released" if method.startswith("supervised") else "ours")

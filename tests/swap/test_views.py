@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from swcl_cli import chance
+from swcl_cli.data.augment import crop_box
 from swcl_cli.errors import SwclError
 from swcl_cli.swap import views as patch_views
 from swcl_cli.swap.views import PairViews, cut_patch, join_pairs
@@ -69,6 +71,24 @@ def test_flip_and_least_crop_reach_the_views(tmp_path: Path, patches: Patches) -
     same = (views[0] == views[1]).flatten(1).all(dim=1)
     assert 2 < same.sum() < 14  # of 16, half are not flipped
     assert not (views[0] == views[2]).flatten(1).all(dim=1).any()
+
+
+def test_a_weak_view_is_cropped_flipped_and_greyed_alone(tmp_path: Path, patches: Patches) -> None:
+    """By Pillow, of the left patch of the pair; one view of each patch (FACTS C12)."""
+    views, stored = PairViews(tmp_path, patches, 3, True, 0.8, weak=True), Image.open(tmp_path / "l1.png")
+    greys = flips = 0
+    for epoch in range(60):
+        made = views[(epoch, 0)]
+        assert made["views"].shape == (2, 1, 32, 32, 3) and made["label"].tolist() == patches.label[:2].tolist()
+        draw = chance.generator(3, "patch view", epoch, 0, 0)
+        x, y, width, height = crop_box(32, 32, draw, 0.8)
+        patch = stored.crop((0, 0, 32, 32)).resize((32, 32), Image.Resampling.BILINEAR, (x, y, x + width, y + height))
+        mirrored, grey = draw.random() < 0.5, draw.random() < 0.2
+        patch = patch.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else patch
+        patch = patch.convert("L").convert("RGB") if grey else patch
+        assert np.abs(made["views"][0, 0].numpy() - np.asarray(patch, np.int64)).mean() < 1
+        greys, flips = greys + grey, flips + mirrored
+    assert 5 < greys < 20 < flips < 40
 
 
 def test_what_is_augmented_is_the_patch_in_its_frame(
