@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 MARKUP: Literal["rich"] = "rich"
 
-HELP = """
+CHECKOUT = (Path(__file__).parents[1] / "Makefile").is_file()
+START = "make demo" if CHECKOUT else "swcl prep phantom"
+HELP = f"""
 Encoders for retinal photographs that transfer, from few labels and many photographs.
 
 The steps, in order: prep, train-labeler, make-swap, pretrain, finetune, report. Each reads what the ones before it
-left in the workspace and names the command to run where something is missing. Start with: make demo
+left in the workspace and names the command to run where something is missing. Start with: {START}
 
 A model of `finetune` is applied to other photographs by: predict
 """

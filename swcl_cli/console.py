@@ -12,8 +12,18 @@ from contextlib import contextmanager
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column, Table
+from rich.text import Text
 
 from swcl_cli.legible import legible
 
@@ -103,6 +113,13 @@ def _shown(text: str) -> str:
     return escape(legible(text))
 
 
+class _Note(ProgressColumn):
+    """Show the note of a task on the rest of the line; its end is cut off where the terminal is narrow."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["note"], no_wrap=True, overflow="ellipsis")
+
+
 class Ticker:
     """Show how much of a long task is done. `note` is shown behind the counts: the loss, the throughput."""
 
@@ -113,14 +130,15 @@ class Ticker:
         self.note = ""
         self.bar: Progress | None = None
         if out.is_terminal:
+            whole = Column(no_wrap=True)  # the bar and the note give way before these
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", table_column=whole),
                 BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}"),
+                MofNCompleteColumn(table_column=whole),
+                TimeElapsedColumn(table_column=whole),
+                TextColumn("left", table_column=whole),
+                TimeRemainingColumn(table_column=whole),
+                _Note(),
             )
             self.bar = Progress(*columns, console=out)
             self.task = self.bar.add_task(_shown(description), total=total, completed=done, note="")
@@ -131,7 +149,7 @@ class Ticker:
         self.done += amount
         self.note = self.note if note is None else note
         if self.bar is not None:
-            self.bar.update(self.task, completed=self.done, note=_shown(self.note))
+            self.bar.update(self.task, completed=self.done, note=legible(self.note))
         elif time.monotonic() - self.last_line >= PLAIN_LINE_SECONDS:
             self._line()
 

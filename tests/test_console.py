@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -91,3 +92,20 @@ def test_a_narrow_terminal_gets_the_columns_below_each_other(monkeypatch: pytest
     assert max(map(len, lines)) <= 60
     assert [line.count("50.0 ± 1.0 (n = 5)") for line in lines if "first" in line] == [2, 2, 1]
     assert sum("second" in line for line in lines) == 3 and sum("title" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_count_and_times_are_whole_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """The bar and the note give way."""
+    written = io.StringIO()
+    monkeypatch.setattr(console, "out", Console(file=written, width=width, force_terminal=True, color_system=None))
+    note = "loss 3.123, rate 0.0012, gradient 1.2, 1200 views/s, [12] % of it waiting"
+    with console.progress("drawing refuge-seg eyes", 98_694, done=100) as ticker:
+        ticker.advance(11_011, note)
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9?]*[a-zA-Z]", "", written.getvalue()))
+    last = [line for line in lines if line.strip()][-1]
+    assert len(last) <= width
+    whole = re.match(r"drawing refuge-seg eyes [^\w]* 11111/98694 0:00:\d\d left [\d:-]{7} ", last)
+    assert whole
+    shown = last[whole.end() :].rstrip()
+    assert shown == note if width == 200 else shown.endswith("\u2026") and note.startswith(shown[:-1])

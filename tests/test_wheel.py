@@ -88,6 +88,12 @@ def test_every_preset_passes_a_dry_run(swcl: Path, outside: dict[str, str], step
 
 
 @pytest.mark.slow
+def test_what_to_start_with_is_there(swcl: Path, outside: dict[str, str]) -> None:
+    shown = called(swcl, outside, "--help").stdout
+    assert "Start with: swcl prep phantom" in " ".join(shown.split()) and "make demo" not in shown
+
+
+@pytest.mark.slow
 def test_an_error_is_a_line_there_too(swcl: Path, outside: dict[str, str]) -> None:
     done = called(swcl, outside, "make-swap")
     assert done.returncode == 1 and "labeler.safetensors is missing. Make it with: swcl train-labeler" in done.stderr

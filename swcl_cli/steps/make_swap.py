@@ -29,7 +29,7 @@ from swcl_cli.swap.maps import Scorer, scored
 from swcl_cli.swap.released import TABLE, is_written, require_ours, write_released
 from swcl_cli.swap.rows import patch_rows
 from swcl_cli.swap.weak_labels import is_abnormal
-from swcl_cli.training.processes import make_fabric
+from swcl_cli.training.processes import device_name, make_fabric
 from swcl_cli.training.run import is_begun
 from swcl_cli.workspace import (
     Workspace,
@@ -145,7 +145,7 @@ def _score(
     squares = Squares(photographs, labeler.mean, labeler.std)
     shown = _examples(table["image_abnormal"])
     progress = _Progress(workspace.swap_run.resume, work, len(table), settings.fresh)
-    console.say(f"{len(table):,} photographs to score, {5 * len(table):,} patches.")
+    console.say(f"{len(table):,} photographs to score, {5 * len(table):,} patches, on {device_name(fabric)}.")
     with console.progress("scoring", len(table), progress.done) as ticker:
         for maps, scores in scored(scorer, squares, settings.batch, settings.workers, progress.done):
             items = range(progress.done, progress.done + len(scores))

@@ -21,6 +21,7 @@ from swcl_cli.settings import PredictSettings
 from swcl_cli.tasks import saved
 from swcl_cli.tasks.answer import Answer
 from swcl_cli.tasks.predictor import Predictor, load_model
+from swcl_cli.training.processes import device_name
 from swcl_cli.workspace import (
     Workspace,
     atomic,
@@ -49,6 +50,7 @@ def run(settings: PredictSettings) -> Path:
     for sentence in predictor.kind.legend(predictor.model):
         console.say(sentence)
 
+    console.say(f"{len(photographs):,} photographs, on {device_name(predictor.fabric)}.")
     answers = predictor.each(list(photographs.values()), settings.workers)
     rows: list[Row] = []
     unreadable: list[Row] = []

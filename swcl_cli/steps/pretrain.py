@@ -17,9 +17,10 @@ from swcl_cli.methods.method import Method
 from swcl_cli.models.encoders import encoder_state, in_its_memory_format
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.training.checkpoints import TrainState
+from swcl_cli.training.cost import foretell
 from swcl_cli.training.loop import Step, parameter_groups, training_steps
 from swcl_cli.training.probe import Probe
-from swcl_cli.training.processes import joined_batch_norm, make_fabric
+from swcl_cli.training.processes import device_name, joined_batch_norm, make_fabric
 from swcl_cli.training.run import Run, is_begun
 from swcl_cli.training.schedules import count_steps, warmup_cosine
 from swcl_cli.workspace import Workspace, is_done, provenance, require_own, write_safetensors
@@ -52,10 +53,12 @@ def run(settings: PretrainSettings) -> Path:
     warmup = round(total * settings.warmup_epochs / settings.epochs)
     console.say(
         f"{method.summary}; {total:,} steps ({total / method.steps_per_epoch:.3g} epochs of "
-        f"{method.steps_per_epoch:,}) at {method.image_size} px."
+        f"{method.steps_per_epoch:,}) at {method.image_size} px, on {device_name(fabric)}."
     )
     state = TrainState(method.objective, optimizer)
     job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
+    one = torch.zeros(1, 3, method.image_size, method.image_size)
+    foretell(fabric, settings, method.encoder, one, (total - state.step) * method.views_a_step)
     batches = _announced(
         step_batches(method.dataset, plan, state.step, total, settings.workers, method.collate), method, state.step
     )

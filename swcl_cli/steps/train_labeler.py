@@ -24,8 +24,9 @@ from swcl_cli.losses.triplet import triplet
 from swcl_cli.models.encoders import create_labeler
 from swcl_cli.settings import TrainLabelerSettings
 from swcl_cli.training.checkpoints import TrainState
+from swcl_cli.training.cost import foretell
 from swcl_cli.training.loop import parameter_groups, training_steps
-from swcl_cli.training.processes import make_fabric
+from swcl_cli.training.processes import device_name, make_fabric
 from swcl_cli.training.run import Run, is_begun
 from swcl_cli.training.schedules import step_decay
 from swcl_cli.workspace import Workspace, is_done, provenance, require_own, write_parquet, write_safetensors
@@ -97,10 +98,12 @@ def run(settings: TrainLabelerSettings) -> Path:
     console.say(
         f"{len(photographs.labelled):,} labelled, {len(photographs.unlabelled):,} unlabelled, "
         f"{len(photographs.validation):,} validation photographs; "
-        f"{total:,} steps ({settings.epochs} epochs) of up to {views:,} views."
+        f"{total:,} steps ({settings.epochs} epochs) of up to {views:,} views, on {device_name(fabric)}."
     )
     state = TrainState(objective, optimizer)
     job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
+    one = torch.zeros(1, 3, settings.crop, settings.crop)
+    foretell(fabric, settings, objective.network, one, (total - state.step) * views)
     batches = step_batches(LabelerViews(photographs, settings), plan, state.step, total, settings.workers)
     rate = lambda step: settings.learning_rate * step_decay(step // steps, settings.milestones)  # noqa: E731
     for step in job.follow(

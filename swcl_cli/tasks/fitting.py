@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.utils.data import default_collate
 
 from swcl_cli import console
 from swcl_cli.data.loaders import step_batches
@@ -20,8 +21,10 @@ from swcl_cli.errors import Interrupted, SwclError
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.checkpoints import TrainState
+from swcl_cli.training.cost import foretell
 from swcl_cli.training.loop import parameter_groups, training_steps
 from swcl_cli.training.precise_bn import precise_statistics, trained_norms
+from swcl_cli.training.processes import device_name
 from swcl_cli.training.run import Run
 
 PATIENCE = 1 / 5  # of the most epochs (FACTS E1b)
@@ -82,9 +85,11 @@ def fit(
     total = trial.steps_per_epoch * settings.epochs
     patience = max(math.ceil(PATIENCE * settings.epochs), LEAST_CHANCES * settings.validate_every)
     counts = ", ".join(f"{count:,} {split}" for split, count in trial.images.items())
-    console.say(f"{counts} photographs; at most {total:,} steps ({settings.epochs} epochs).")
+    console.say(f"{counts} photographs; at most {total:,} steps ({settings.epochs} epochs), on {device_name(fabric)}.")
     state = TrainState(trial.objective, optimizer)
     job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
+    one = default_collate([trial.dataset[trial.plan(0)[0][0]]])
+    foretell(fabric, settings, trial.objective, one, (total - state.step) * settings.batch)
     batches = step_batches(trial.dataset, trial.plan, state.step, total, settings.workers)
     steps = training_steps(fabric, objective, optimizer, batches, lambda _: rates.learning_rate, seed, state.step)
     reason = ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,20 +13,28 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor, distributed, nn
 
+from swcl_cli import console
 from swcl_cli.errors import SwclError
 from swcl_cli.models.encoders import batch_norms
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+NVIDIA = Path("/proc/driver/nvidia/gpus")  # where the driver lists its GPUs, on Linux
 
 
 def make_fabric(accelerator: str, precision: str, several: bool = False) -> Fabric:
     """Start the Fabric of one process on one device, or of all processes of torchrun where a step can use `several`.
 
-    Raises SwclError where torchrun has started several processes for a step that can't use them.
+    Raises SwclError where torchrun has started several processes for a step that can't use them, and where a GPU is
+    asked for that PyTorch can't use.
     """
     started = int(os.environ["WORLD_SIZE"]) if TorchElasticEnvironment.detect() else 1
     if started > 1 and not several:
         raise SwclError(f"This step works in one process, but torchrun has started {started}: run it without torchrun.")
+    if not torch.accelerator.is_available():
+        if accelerator == "gpu":
+            raise SwclError(f"--accelerator gpu: {_no_gpu()} --accelerator cpu computes without.")
+        if accelerator == "auto":
+            _warn_of_idle_gpus()
     on_this_node = int(os.environ["LOCAL_WORLD_SIZE"]) if started > 1 else 1
     fabric = Fabric(
         accelerator=accelerator,
@@ -36,6 +46,30 @@ def make_fabric(accelerator: str, precision: str, several: bool = False) -> Fabr
     )
     fabric.launch()
     return fabric
+
+
+def device_name(fabric: Fabric) -> str:
+    """Name the device that computes: the CPU with its threads, or the GPU's model."""
+    if fabric.device.type == "cpu":
+        threads = torch.get_num_threads()
+        return f"the CPU ({threads} thread{'s' if threads > 1 else ''})"
+    if fabric.device.type == "cuda":
+        return torch.cuda.get_device_name(fabric.device)
+    return f"the GPU ({fabric.device})"
+
+
+def _no_gpu() -> str:
+    """Say why PyTorch can't use a GPU."""
+    if not torch.backends.cuda.is_built():
+        return "this PyTorch is built for CPUs alone; install one that is built for your GPU."
+    return "PyTorch finds no GPU that it can use; see torch.cuda.is_available() and the version of the driver."
+
+
+@cache  # each run of a step asks for a device
+def _warn_of_idle_gpus() -> None:
+    """Warn where this machine has a GPU that PyTorch can't use, and nobody has hidden it."""
+    if NVIDIA.is_dir() and any(NVIDIA.iterdir()) and os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1"):
+        console.warn(f"This machine has a GPU, but {_no_gpu()} The CPU computes.")
 
 
 def joined_batch_norm(module: nn.Module, fabric: Fabric) -> nn.Module:

@@ -214,6 +214,6 @@ def _blank(figure: Figure, named: object) -> Rendered:
 
 
 def test_an_empty_workspace(tmp_path: Path) -> None:
-    with pytest.raises(SwclError, match="make demo"):
+    with pytest.raises(SwclError, match="swcl prep phantom"):
         report.run(ReportSettings(workspace=tmp_path))
     assert list(tmp_path.iterdir()) == []

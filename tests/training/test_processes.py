@@ -55,3 +55,39 @@ def test_batch_norm_is_refused_in_several_processes_on_cpus() -> None:
         processes.joined_batch_norm(torch.nn.BatchNorm2d(3), fabric)
     grouped = torch.nn.GroupNorm(1, 3)
     assert processes.joined_batch_norm(grouped, fabric) is grouped
+
+
+def test_a_gpu_that_is_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    for built, why in ((False, "this PyTorch is built for CPUs alone"), (True, "PyTorch finds no GPU")):
+        monkeypatch.setattr(torch.backends.cuda, "is_built", lambda built=built: built)
+        with pytest.raises(SwclError, match=f"--accelerator gpu: {why}.*--accelerator cpu"):
+            make_fabric("gpu", "fp32")
+
+
+@pytest.mark.parametrize("hidden", [None, "", "-1"])
+def test_a_gpu_that_lies_idle_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hidden: str | None
+) -> None:
+    """Unless it was hidden on purpose, or the CPU was asked for."""
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr(processes, "NVIDIA", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    processes._warn_of_idle_gpus.cache_clear()
+    make_fabric("auto", "fp32")
+    assert capsys.readouterr().err == ""  # no GPU is here
+    (tmp_path / "0000:01:00.0").touch()
+    if hidden is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    processes._warn_of_idle_gpus.cache_clear()
+    make_fabric("cpu", "fp32")
+    assert capsys.readouterr().err == ""
+    make_fabric("auto", "fp32")
+    make_fabric("auto", "fp32")
+    assert capsys.readouterr().err.count("warning: This machine has a GPU, but ") == (hidden is None)
+    processes._warn_of_idle_gpus.cache_clear()
+
+
+def test_devices_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert processes.device_name(make_fabric("cpu", "fp32")) == "the CPU (2 threads)"

@@ -45,7 +45,7 @@ def read_contents(workspace: Workspace) -> Contents:
     _read_logs(workspace, reader, contents, folders)
     contents.unfinished = _progress(workspace, reader, contents, finetuned).unfinished(folders, strays)
     if contents.empty:
-        start = "Start with `swcl prep phantom` or `swcl prep odir SOURCE`, then `swcl train-labeler`. Or: make demo"
+        start = "Start with `swcl prep phantom` or `swcl prep odir SOURCE`, then `swcl train-labeler`."
         raise SwclError("\n".join([f"{workspace.root} holds nothing to report yet.", *(contents.damaged or [start])]))
     return contents
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+from huggingface_hub import constants as hub
 from torch import Tensor
 
 from swcl_cli.catalogue.encoders import TAGS
@@ -150,6 +153,7 @@ class TestTags:
 
         self.lost: set[str] = set()
         monkeypatch.setattr(timm.models._builder, "load_state_dict_from_hf", send)
+        monkeypatch.setattr(tags, "_unreachable", lambda: "")
         origins.of_tag.cache_clear()
         yield
         origins.of_tag.cache_clear()
@@ -194,6 +198,34 @@ class TestTags:
             "timm could not download resnet18.tv_in1k (We couldn't connect. Check your connection. More). "
             "Pass a file instead (--init FILE --name imagenet): a state dict of timm or torchvision."
         )
+
+    def test_without_a_network_timm_only_looks_into_its_cache(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It would ask the host eleven times, for more than a minute."""
+        monkeypatch.undo()
+        refused: list[object] = []
+
+        def refuse(address: object, **_: object) -> None:
+            refused.append(address)
+            raise OSError(0, "no route to it")
+
+        monkeypatch.setattr(socket, "create_connection", refuse)
+        monkeypatch.setattr(tags, "getproxies", dict)
+        monkeypatch.setenv("HF_HUB_CACHE", "nowhere")
+        started = time.monotonic()
+        with pytest.raises(SwclError) as caught:
+            start("imagenet", "resnet18")
+        assert time.monotonic() - started < 5 and len(refused) == 1
+        assert str(caught.value) == (
+            "timm could not download resnet18.tv_in1k (huggingface.co does not answer: no route to it). "
+            "Pass a file instead (--init FILE --name imagenet): a state dict of timm or torchvision."
+        )
+        assert not hub.HF_HUB_OFFLINE
+
+    def test_a_proxy_may_know_the_way(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr(tags, "getproxies", lambda: {"https": "proxy:1"})
+        monkeypatch.setattr(socket, "create_connection", None)
+        assert tags._unreachable() == ""
 
     def test_the_default_is_the_largest(self) -> None:
         assert tags.choose("imagenet", None) == ("resnet50", "resnet50.tv_in1k")

@@ -22,7 +22,7 @@ def _said(contents: Contents) -> str:
 
 
 def test_an_empty_workspace_names_the_first_commands(tmp_path: Path) -> None:
-    with pytest.raises(SwclError, match=r"nothing to report.*\n.*swcl prep phantom.*swcl train-labeler.*make demo"):
+    with pytest.raises(SwclError, match=r"nothing to report.*\n.*swcl prep phantom.*swcl train-labeler"):
         read_contents(Workspace(tmp_path))
     with pytest.raises(SwclError, match="nothing to report"):
         read_contents(Workspace(tmp_path / "absent"))

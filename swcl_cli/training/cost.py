@@ -1,0 +1,60 @@
+"""Say before the first step how long a training may take on a CPU."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from swcl_cli import console
+from swcl_cli.settings import ROW_KEY, TrainingSettings
+from swcl_cli.settings.resolve import resolve
+
+PASSES = 3  # a step takes about as long as three forward passes: one there, and two for the gradients
+TOLD_FROM = 3600  # seconds
+UNITS = ((86400, "days"), (3600, "hours"))
+SMALL = "small"  # the preset for CPUs
+
+
+def foretell(fabric: Fabric, settings: TrainingSettings, module: nn.Module, one: Any, views: int) -> None:
+    """Warn where training `module` on so many views takes this CPU more than an hour.
+
+    The time is that of `module(one)`, one of a view, in evaluation mode and without any random draw, so that the
+    training that follows is the same.
+    """
+    if fabric.device.type != "cpu" or views <= 0:
+        return
+    seconds = PASSES * _forward_pass(fabric, module, one) * views / fabric.world_size
+    if seconds < TOLD_FROM:
+        return
+    size, unit = next((size, unit) for size, unit in UNITS if seconds >= 2 * size or unit == "hours")
+    console.warn(
+        f"On this CPU the training may take about {seconds / size:,.0f} {unit}, for {views:,} views.{_hint(settings)}"
+    )
+
+
+@torch.inference_mode()
+def _forward_pass(fabric: Fabric, module: nn.Module, one: Any) -> float:
+    """Return the seconds that a forward pass takes, the better of two."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        with fabric.autocast():
+            module(one)
+        seconds.append(time.perf_counter() - started)
+    for part, training in modes.items():
+        part.training = training
+    return min(seconds)
+
+
+def _hint(settings: TrainingSettings) -> str:
+    """Name the preset for CPUs, unless its training is as long as this one."""
+    key = ROW_KEY.get(settings.step, "")
+    row = {key: getattr(settings, key)} if key else {}
+    shorter = resolve(type(settings), row, SMALL).settings.epochs < settings.epochs
+    return f" --preset {SMALL} is made for CPUs." if shorter else ""
