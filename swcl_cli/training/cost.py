@@ -20,7 +20,7 @@ SMALL = "small"  # the preset for CPUs
 
 
 def foretell(fabric: Fabric, settings: TrainingSettings, module: nn.Module, one: Any, views: int) -> None:
-    """Warn where training `module` on so many views takes this CPU more than an hour.
+    """Say where training `module` on so many views takes this CPU more than an hour.
 
     The time is that of `module(one)`, one of a view, in evaluation mode and without any random draw, so that the
     training that follows is the same.
@@ -31,7 +31,7 @@ def foretell(fabric: Fabric, settings: TrainingSettings, module: nn.Module, one:
     if seconds < TOLD_FROM:
         return
     size, unit = next((size, unit) for size, unit in UNITS if seconds >= 2 * size or unit == "hours")
-    console.warn(
+    console.say(
         f"On this CPU the training may take about {seconds / size:,.0f} {unit}, for {views:,} views.{_hint(settings)}"
     )
 

@@ -51,7 +51,7 @@ def said(
     fabric: Any = SimpleNamespace(device=torch.device("cpu"), world_size=1, autocast=FABRIC.autocast)
     vars(fabric).update(device)
     cost.foretell(fabric, settings, network, torch.ones(1, 3, 32, 32), views)
-    return capsys.readouterr().err
+    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
