@@ -18,6 +18,7 @@ from swcl_cli.chance import generator
 from swcl_cli.data import manifest
 from swcl_cli.data.columns import SWAP
 from swcl_cli.models.encoders import create_encoder, create_labeler, encoder_state
+from swcl_cli.settings import MakeSwapSettings
 from swcl_cli.swap.weak_labels import are_single
 from swcl_cli.workspace import Workspace, read_provenance, write_parquet, write_safetensors
 
@@ -109,18 +110,24 @@ def labeler(root: Path, labelled: list[str], unlabelled: list[str], seed: int = 
     return network
 
 
+def made_swap(**settings: Any) -> dict[str, Any]:
+    """What swap.parquet tells of itself: these settings, and the rules of this version."""
+    rules = {name: rule.now for name, rule in MakeSwapSettings.rules.items()}
+    return {"step": "make-swap", "settings": {**settings, **rules}, "inputs": {}}
+
+
 def swap(root: Path, rows: pd.DataFrame) -> Path:
     """swap.parquet of these rows; columns that do not matter to a test may be left out."""
     defaults: dict[str, Any] = {
         "dataset": "odir", "image_id": "", "path": "none.png", "x": 0, "y": 0, "size": 8, "mirrored": False,
-        "rotated": False, "score": 0.0, "abnormal": False, "image_abnormal": None,
+        "score": 0.0, "abnormal": False, "image_abnormal": None,
     }  # fmt: skip
     rows = rows.assign(**{k: v for k, v in defaults.items() if k not in rows})
     checksums = {path: zlib.crc32((root / path).read_bytes()) for path in set(rows["path"]) if (root / path).exists()}
     rows = rows.assign(checksum=rows["path"].map(checksums).fillna(0), single=are_single(rows))
     table = pa.Table.from_pandas(rows.astype({"checksum": "int64"}), SWAP.schema)
     path = Workspace(root).swap
-    write_parquet(path, table.select(SWAP.names), {"step": "make-swap", "settings": {"threshold": 0.4}, "inputs": {}})
+    write_parquet(path, table.select(SWAP.names), made_swap(threshold=0.4))
     return path
 
 

@@ -6,6 +6,7 @@ from swcl_cli.catalogue.encoders import NATURAL, UNTRAINED
 from swcl_cli.catalogue.methods import METHODS
 
 PRESET = "paper"  # the preset that these numbers belong to
+PATCHES, ABNORMAL_PATCHES = 493_470, 142_957  # of retinal-SWAP; abnormal at t = 0.4 (FACTS 1)
 TASK_ORDER = ("messidor", "idrid", "refuge-cls", "drive", "chase-db1", "stare", "refuge-seg")  # columns of Table II
 ROW_ORDER = (  # rows of Table II, `imagenet` of Table III among them
     UNTRAINED,

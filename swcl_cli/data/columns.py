@@ -104,7 +104,6 @@ SWAP = _columns(  # a row a patch of swap.parquet
     ("y", pa.int32()),
     ("size", pa.int32()),
     ("mirrored", FLAG),
-    ("rotated", FLAG),
     ("score", pa.float32()),
     ("abnormal", FLAG),
     ("image_abnormal", FLAG),

@@ -26,20 +26,18 @@ from swcl_cli.workspace import Workspace
 class Photographs:
     """Hold paths below `root` as an arrow column, without a Python object for each photograph.
 
-    mirrored: (N,) whether the eye is a right eye. checksum: (N,) CRC-32 of the files as prepared; None: not checked.
+    checksum: (N,) CRC-32 of the files as prepared; None: not checked.
     """
 
     root: Path
     path: pa.StringArray
-    mirrored: NDArray[np.bool_]
     checksum: NDArray[np.int64] | None
 
     @classmethod
     def of(cls, workspace: Workspace, table: pd.DataFrame) -> Photographs:
-        """Take the photographs of a manifest: its `path`, `checksum`, and `eye` to mirror right eyes (FACTS A8)."""
-        mirrored = (table["eye"] == "right").to_numpy(dtype=bool) if "eye" in table else np.zeros(len(table), bool)
+        """Take the photographs of a manifest: its `path`, and its `checksum` where the table has it."""
         checksum = table["checksum"].to_numpy(dtype=np.int64) if "checksum" in table else None
-        return cls(workspace.root, pa.array(table["path"], pa.string()), mirrored, checksum)
+        return cls(workspace.root, pa.array(table["path"], pa.string()), checksum)
 
     def __len__(self) -> int:
         return len(self.path)
@@ -51,7 +49,7 @@ class Photographs:
 
 
 class Squares(Dataset[View]):
-    """Cut the largest central square out of a photograph, mirrored for right eyes: (0, item) -> float32 (3, S, S)."""
+    """Cut the largest central square out of a photograph as it is, of either eye: (0, item) -> float32 (3, S, S)."""
 
     def __init__(self, photographs: Photographs, mean: Colour, std: Colour) -> None:
         self.photographs, self.mean, self.std = photographs, mean, std
@@ -65,10 +63,7 @@ class Squares(Dataset[View]):
         image = self.photographs.read(key[1])
         side = min(image.shape[:2])
         x, y = center_crop_box(image.shape[0], image.shape[1], side)
-        square = image[y : y + side, x : x + side]
-        if self.photographs.mirrored[key[1]]:
-            square = np.ascontiguousarray(square[:, ::-1])
-        return normalise(square, self.mean, self.std)
+        return normalise(image[y : y + side, x : x + side], self.mean, self.std)
 
 
 def manifest_of(workspace: Workspace, dataset: str) -> Any:

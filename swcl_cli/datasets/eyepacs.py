@@ -11,6 +11,7 @@ from swcl_cli.datasets.folders import Images, photographs_in
 from swcl_cli.datasets.tables import read_table, require_unique
 
 PUBLISHED = {"train": 35126, "test": 53576}
+NEARLY_EMPTY = ("492_right", "25313_right", "27096_right")  # of both parts (FACTS 3)
 LABELS = {"train": "trainLabels.csv", "test": "retinopathy_solution.csv"}  # each beside the folder of its split's name
 EXPECTED = "train/10_left.jpeg with trainLabels.csv, test/1_left.jpeg with retinopathy_solution.csv"
 NAME = re.compile(r"(\d+)_(left|right)")

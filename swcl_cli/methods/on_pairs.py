@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -14,10 +15,10 @@ from swcl_cli.errors import SwclError
 from swcl_cli.methods.method import Method
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import PretrainSettings, WeakLabel
-from swcl_cli.swap.released import read_released, table_fingerprint
+from swcl_cli.swap.released import read_mark, read_released, table_fingerprint
 from swcl_cli.swap.views import PairViews, join_pairs
 from swcl_cli.swap.weak_labels import Patches, read_patches
-from swcl_cli.workspace import Workspace, fingerprint
+from swcl_cli.workspace import Workspace, fingerprint, outgrown, read_provenance
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,30 @@ def read_swap(settings: PretrainSettings, workspace: Workspace, labels: Sequence
     """Read the workspace's swap.parquet, or the folder that --swap names; `labels` make up a patch's label id."""
     if settings.swap:
         patches = read_released(settings.swap, labels, settings.threshold)
+        if told := read_mark(settings.swap):
+            again = f"swcl make-swap --fresh --materialize {settings.swap}"
+            _warn_of_older(settings.swap, {"step": "make-swap", "settings": told}, again)
         return Swap(patches, settings.swap, settings.swap, {"swap": table_fingerprint(settings.swap)})
     path = find_swap(workspace)
     return Swap(read_patches(path, labels, settings.threshold), path, workspace.root, {"swap": fingerprint(path)})
 
 
 def find_swap(workspace: Workspace) -> Path:
-    """Return the path of swap.parquet; warn where its inputs changed since. Raises SwclError where it is missing."""
+    """Return the path of swap.parquet; warn where its inputs changed since, or it would be made by other rules now.
+
+    Raises SwclError where it is missing.
+    """
     path = workspace.require(workspace.swap, "swcl make-swap")
     if changed := workspace.changed_since(path):
         console.warn(f"{', '.join(changed)} changed since {path.name} was made; swcl make-swap --fresh renews it.")
+    _warn_of_older(Path(path.name), read_provenance(path), "swcl make-swap --fresh")
     return path
+
+
+def _warn_of_older(path: Path, made: Mapping[str, Any], remedy: str) -> None:
+    """Warn where an older version made the patches by other rules than this one would."""
+    if changed := outgrown(made):
+        console.warn(f"An older version made {path} ({'; '.join(changed)}); {remedy} renews it.")
 
 
 def warn_of_one_kind(patches: Patches, where: str) -> None:

@@ -14,6 +14,7 @@ from swcl_cli.preparation.decoding import Unusable, load, open_image, orientatio
 JPEG_QUALITY = 95
 DARK = 15  # the field of view is where the brightest channel is above; the released code's grey of its background
 EMPTY_SHARE = 0.05
+EMPTY, CUT_OFF = "empty", "cut off"  # problems of frames that are nearly empty
 LONGEST_VIEW = 2.0  # longer : shorter side; a field of view is nearly round, but the rest of EyePACS 492_right is 3 : 1
 FIELD_SIDE = 256  # pixels: enough to find the field of view in
 UPRIGHT = {
@@ -70,12 +71,12 @@ def colour_sums(image: Image.Image) -> list[int]:
     view = _lit(image)
     whole, lit = _sums(image, None), _sums(image, view)
     if lit[0] < EMPTY_SHARE * whole[0]:
-        raise Unusable("empty", f"{100 * lit[0] / whole[0]:.1f} % of its pixels are brighter than {DARK} of 255")
+        raise Unusable(EMPTY, f"{100 * lit[0] / whole[0]:.1f} % of its pixels are brighter than {DARK} of 255")
     left, top, right, bottom = view.getbbox() or (0, 0, 1, 1)
     shorter, longer = sorted((right - left, bottom - top))
     if longer > LONGEST_VIEW * shorter:
         lit_part = f"{right - left} x {bottom - top} of {image.width} x {image.height}"
-        raise Unusable("cut off", f"only {lit_part} pixels are not black")
+        raise Unusable(CUT_OFF, f"only {lit_part} pixels are not black")
     return whole + lit
 
 

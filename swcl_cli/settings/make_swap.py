@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from swcl_cli.settings.path_parts import PathParts
 from swcl_cli.settings.rows import Precision
-from swcl_cli.settings.step import StepSettings, setting
+from swcl_cli.settings.step import Rule, StepSettings, setting
 
 
 class MakeSwapSettings(StepSettings):
     """Set how `swcl make-swap` turns class activation maps into five weakly labelled patches per eye (paper III-B)."""
 
     step: ClassVar[str] = "make-swap"
+    rules: ClassVar[Mapping[str, Rule]] = {  # FACTS A8
+        "right_eyes": Rule(now="scored, then mirrored", untold="mirrored, then scored"),
+    }
 
     labeler: Path | None = setting(
         None,

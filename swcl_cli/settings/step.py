@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -47,12 +48,23 @@ def setting(
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
+class Rule(NamedTuple):
+    """Say in words how a step does what no setting chooses, and how it was done by versions that did not tell it.
+
+    An artefact tells the rule among its settings, so that one that was made by another rule is recognised.
+    """
+
+    now: str
+    untold: str
+
+
 class StepSettings(BaseModel):
     """Hold the settings that all steps share."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     step: ClassVar[str]
     derived: ClassVar[frozenset[str]] = frozenset()  # what artefacts tell among the settings, and is none
+    rules: ClassVar[Mapping[str, Rule]] = {}  # by the name under which artefacts tell them among the settings
 
     workspace: Path = setting(Path("."), "Folder that holds all artefacts.", panel="Machine", runtime=True)
 
@@ -64,16 +76,17 @@ class StepSettings(BaseModel):
 
     @classmethod
     def neutral_values(cls) -> dict[str, Any]:
-        """Tell what the absence of a setting means in an artefact, of the settings that declare it."""
+        """Tell what its absence means in an artefact, of rules, and of the settings that declare it."""
         extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
-        return {
+        declared = {
             name: extra["neutral"] for name, extra in extras.items() if isinstance(extra, dict) and "neutral" in extra
         }
+        return declared | {name: rule.untold for name, rule in cls.rules.items()}
 
     @classmethod
     def stored(cls) -> frozenset[str]:
         """List the names that can stand among the settings of an artefact of this version."""
-        return frozenset(cls.model_fields) | cls.derived
+        return frozenset(cls.model_fields) | cls.derived | cls.rules.keys()
 
     def foreign(self) -> dict[str, list[str]]:
         """Return the settings that the chosen data set, method or task does not have, each with the choices that do."""
@@ -95,8 +108,9 @@ class StepSettings(BaseModel):
         return self
 
     def defining(self) -> dict[str, Any]:
-        """Return the settings that define the result, as JSON values."""
-        return self.model_dump(mode="json", exclude={*self.runtime_fields(), *self.foreign()})
+        """Return the settings that define the result, as JSON values, and the rules."""
+        chosen = self.model_dump(mode="json", exclude={*self.runtime_fields(), *self.foreign()})
+        return chosen | {name: rule.now for name, rule in self.rules.items()}
 
 
 class SeededSettings(StepSettings):

@@ -27,7 +27,7 @@ from swcl_cli.swap.crops import POSITIONS
 from swcl_cli.swap.judgement import judge
 from swcl_cli.swap.maps import Scorer, scored
 from swcl_cli.swap.released import TABLE, is_written, require_ours, write_released
-from swcl_cli.swap.rows import patch_rows
+from swcl_cli.swap.rows import are_right, patch_rows
 from swcl_cli.swap.weak_labels import is_abnormal
 from swcl_cli.training.processes import device_name, make_fabric
 from swcl_cli.training.run import is_begun
@@ -137,7 +137,8 @@ def _score(
 ) -> NDArray[np.float32]:
     """Score the patches: (N, 5) lesion scores, in the order of the table. Write a few photographs' maps for the report.
 
-    Scores are saved now and then; batches are always the same, so that a resumed run gives the same scores.
+    The maps lie as the patches do: those of right eyes are mirrored. Scores are saved now and then; batches are always
+    the same, so that a resumed run gives the same scores.
     """
     fabric = make_fabric(settings.accelerator, settings.precision)
     scorer = Scorer(fabric, labeler.network, labeler.mean, labeler.std, settings.background)
@@ -147,7 +148,7 @@ def _score(
     progress = _Progress(workspace.swap_run.resume, work, len(table), settings.fresh)
     console.say(f"{len(table):,} photographs to score, {5 * len(table):,} patches, on {device_name(fabric)}.")
     with console.progress("scoring", len(table), progress.done) as ticker:
-        for maps, scores in scored(scorer, squares, settings.batch, settings.workers, progress.done):
+        for maps, scores in scored(scorer, squares, are_right(table), settings.batch, settings.workers, progress.done):
             items = range(progress.done, progress.done + len(scores))
             examples = {photographs.path[item].as_py(): maps[item - items.start] for item in shown & set(items)}
             progress.add(scores.cpu().numpy(), examples)
@@ -173,6 +174,9 @@ class _Progress:
             self.done = len(saved)
             self.scores[: self.done] = saved
             console.say(f"Resuming after {self.done:,} photographs.")
+        elif path.exists():
+            changed = "; ".join(differences(read_provenance(path), work))
+            console.say(f"An interrupted scoring was another one ({changed}): it is not continued.")
 
     def add(self, scores: NDArray[np.float32], maps: Mapping[str, Tensor]) -> None:
         """Add the scores (n, 5) of the next photographs, and maps by path, as uint8; save when it is time."""

@@ -27,12 +27,13 @@ from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key, make_loader
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.photograph import encode
+from swcl_cli.settings import MakeSwapSettings
 from swcl_cli.swap.views import patch_of, read_file
 from swcl_cli.swap.weak_labels import ABSENT, COLUMN_OF, UNKNOWN, Patches, is_abnormal, label_ids, read_patches
 from swcl_cli.workspace import fingerprint, read_provenance, remove_tree, write_text
 
 TABLE, SINGLES, PATCHES = "labels.csv", "singles.csv", "patches"
-MARK = ".swcl.json"  # in folders that make-swap wrote: which swap.parquet they hold, its threshold, and the form
+MARK = ".swcl.json"  # in folders that make-swap wrote: which swap.parquet they hold, how it was made, and the form
 FORM = 2  # the authors'; marks of version 0.1, which wrote its own, lack the key
 ID_STEP = 2  # their loader labels the right patch of a pair id + 1 where its abnormality is another than the left's
 COLUMNS = ("id", "left-patch", "left-score", "right-patch", "right-score")
@@ -96,8 +97,16 @@ def write_released(root: Path, swap: Path, folder: Path, workers: int, advance: 
 
 
 def _mark(swap: Path) -> str:
-    threshold = read_provenance(swap)["settings"]["threshold"]
-    return json.dumps({"swap": fingerprint(swap), "threshold": threshold, "form": FORM})
+    settings = read_provenance(swap)["settings"]
+    told = {name: settings[name] for name in ("threshold", *MakeSwapSettings.rules) if name in settings}
+    return json.dumps({"swap": fingerprint(swap), **told, "form": FORM})
+
+
+def read_mark(folder: Path) -> dict[str, Any] | None:
+    """Return what the mark of a folder tells that make-swap wrote; None of others, as the authors' download."""
+    mark = folder / MARK
+    told: dict[str, Any] | None = json.loads(mark.read_text(encoding="utf-8")) if mark.exists() else None
+    return told
 
 
 def read_released(folder: Path, labels: Sequence[str], threshold: float | None) -> Patches:
@@ -115,9 +124,8 @@ def read_released(folder: Path, labels: Sequence[str], threshold: float | None) 
     table = _checked(folder, cells)
     pairs = np.full(len(cells), ABSENT, np.int64)
     pairs[table.index] = np.arange(len(table))
-    mark = folder / MARK
     if threshold is None:
-        threshold = json.loads(mark.read_text(encoding="utf-8"))["threshold"] if mark.exists() else THRESHOLD
+        threshold = (read_mark(folder) or {}).get("threshold", THRESHOLD)
     table["abnormal"] = is_abnormal(table["score"].to_numpy(np.float32), threshold)
     count, zeros = len(table), np.zeros(len(table), np.int32)
     paths = pa.array(f"{PATCHES}/" + table["patch"], pa.string())
@@ -128,7 +136,6 @@ def read_released(folder: Path, labels: Sequence[str], threshold: float | None) 
         paths.dictionary_encode(),
         zeros,
         zeros,
-        np.zeros(count, bool),
         np.zeros(count, bool),
         label_ids(table, [column for label in labels for column in COLUMN_OF[label]]),
         table["abnormal"].to_numpy(),

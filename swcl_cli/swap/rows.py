@@ -10,17 +10,24 @@ from swcl_cli.swap.crops import POSITIONS, five_crops
 from swcl_cli.swap.weak_labels import are_single, is_abnormal
 
 
+def are_right(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return whether each photograph (N,) is of an eye that is known as a right one: map and patches are mirrored."""
+    right: NDArray[np.bool_] = (table["eye"] == "right").to_numpy(dtype=bool)
+    return right
+
+
 def patch_rows(table: pd.DataFrame, scores: NDArray[np.float32], threshold: float) -> pd.DataFrame:
     """Make five rows for each photograph, in the order of POSITIONS.
 
     table: manifest columns dataset, patient_id, image_id, eye, path, width, height, checksum, and image_abnormal (null
-    where unknown). scores: (N, 5) of the mirrored central square; photographs known as normal score 0 (paper III-B).
+    where unknown). scores: (N, 5) of the central square's map, mirrored for right eyes; photographs known as normal
+    score 0 (paper III-B).
     Boxes are in the stored photograph: the tl of a right eye lies at its stored tr.
     """
     width, height = (table[side].to_numpy(dtype=np.int64) for side in ("width", "height"))
     side = np.minimum(width, height)
     left, top = (np.rint((length - side) / 2).astype(np.int64) for length in (width, height))
-    mirrored = (table["eye"] == "right").to_numpy(dtype=bool)
+    mirrored = are_right(table)
     size = side // 2
     sides, which = np.unique(side, return_inverse=True)
     crops = [list(five_crops(value, value, value // 2).values()) for value in sides.tolist()]
@@ -38,7 +45,6 @@ def patch_rows(table: pd.DataFrame, scores: NDArray[np.float32], threshold: floa
         y=y.ravel(),
         size=np.repeat(size, len(POSITIONS)),
         mirrored=np.repeat(mirrored, len(POSITIONS)),
-        rotated=False,
         score=score,
         abnormal=is_abnormal(score, threshold),
     )

@@ -21,12 +21,9 @@ from swcl_cli.errors import SwclError
 from swcl_cli.swap.weak_labels import ABSENT, UNKNOWN, Patches
 
 
-def cut_patch(
-    image: NDArray[np.uint8], x: int, y: int, size: int, mirrored: bool, rotated: bool = False
-) -> NDArray[np.uint8]:
-    """Cut the box (x, y, size) out of the stored photograph, turned by 180 degrees and mirrored as the flags say."""
+def cut_patch(image: NDArray[np.uint8], x: int, y: int, size: int, mirrored: bool) -> NDArray[np.uint8]:
+    """Cut the box (x, y, size) out of the stored photograph, mirrored or not."""
     patch = image[y : y + size, x : x + size]
-    patch = patch[::-1, ::-1] if rotated else patch
     return np.ascontiguousarray(patch[:, ::-1] if mirrored else patch)
 
 
@@ -45,7 +42,7 @@ def read_file(root: Path, patches: Patches, row: int) -> NDArray[np.uint8]:
 def patch_of(image: NDArray[np.uint8], patches: Patches, row: int) -> NDArray[np.uint8]:
     """Cut this patch, uint8 (S, S, 3), out of the file that holds it."""
     x, y = int(patches.x[row]), int(patches.y[row])
-    return cut_patch(image, x, y, patches.size, bool(patches.mirrored[row]), bool(patches.rotated[row]))
+    return cut_patch(image, x, y, patches.size, bool(patches.mirrored[row]))
 
 
 class PairViews(Dataset[dict[str, Any]]):

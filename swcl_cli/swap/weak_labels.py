@@ -42,7 +42,6 @@ class Patches:
     x: NDArray[np.int32]
     y: NDArray[np.int32]
     mirrored: NDArray[np.bool_]
-    rotated: NDArray[np.bool_]
     label: NDArray[np.int64]
     abnormal: NDArray[np.bool_]
     checksum: NDArray[np.int64]
@@ -85,7 +84,6 @@ def read_patches(
         frame["x"].to_numpy(),
         frame["y"].to_numpy(),
         frame["mirrored"].to_numpy(),
-        frame["rotated"].to_numpy(),
         label_ids(frame, columns),
         frame["abnormal"].to_numpy(),
         frame["checksum"].to_numpy(),

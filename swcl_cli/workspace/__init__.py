@@ -15,7 +15,7 @@ from swcl_cli.workspace.artefacts import (
 )
 from swcl_cli.workspace.locks import LOCK, Lock, locked
 from swcl_cli.workspace.places import DRAWING, JOURNAL, MODEL, Workspace
-from swcl_cli.workspace.provenance import as_before, differences, is_done, provenance, require_own, versions
+from swcl_cli.workspace.provenance import as_before, differences, is_done, outgrown, provenance, require_own, versions
 from swcl_cli.workspace.run_folders import (
     FINETUNE,
     LABELER,
@@ -52,6 +52,7 @@ __all__ = [
     "grid_points",
     "is_done",
     "locked",
+    "outgrown",
     "provenance",
     "read_provenance",
     "remove_tree",

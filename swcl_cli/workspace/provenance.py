@@ -29,8 +29,8 @@ def versions() -> dict[str, str]:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """List the differences that can change results: `name: old -> new` of step, settings and inputs.
 
-    A setting that `old` or `new` lacks counts as its declared neutral value. A setting that this version does not know
-    is a difference, whatever its value.
+    A setting or rule that `old` or `new` lacks counts as its declared neutral value. One that this version does not
+    know is a difference, whatever its value.
     """
     from swcl_cli.settings import neutral_values
 
@@ -45,17 +45,28 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def as_before(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Name the options by which work is done as `old` was, where all that differs are settings that came later.
 
-    Empty where more differs, or an option has no such value.
+    Empty where more differs, such as a rule, or an option has no such value.
     """
-    from swcl_cli.settings import neutral_values
+    from swcl_cli.settings import STEPS, neutral_values
 
-    told = old.get("settings", {}).keys()
-    later = {name: value for name, value in neutral_values(str(new.get("step"))).items() if name not in told}
+    step, told = str(new.get("step")), old.get("settings", {}).keys()
+    fixed = told | STEPS[step].rules.keys() if step in STEPS else told
+    later = {name: value for name, value in neutral_values(step).items() if name not in fixed}
     added = {name: value for name, value in later.items() if new.get("settings", {}).get(name, value) != value}
     if len(added) < len(differences(old, new)) or not all(type(value) in (int, float, str) for value in added.values()):
         return ""
     options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in added.items())
     return f" It was made before there was this setting: {options} takes it as it is."
+
+
+def outgrown(record: Mapping[str, Any]) -> list[str]:
+    """List in which rules the step works otherwise now than when it made the artefact: `name: then -> now`."""
+    from swcl_cli.settings import STEPS
+
+    step, settings = STEPS.get(str(record.get("step"))), record.get("settings", {})
+    rules = step.rules if step else {}
+    then = {name: settings.get(name, rule.untold) for name, rule in rules.items()}
+    return _unlike(then, {name: rule.now for name, rule in rules.items()})
 
 
 def _unlike(before: Mapping[str, Any], after: Mapping[str, Any], unknown: Sequence[str] = ()) -> list[str]:

@@ -53,7 +53,7 @@ def write_swap(root: Path, rows: int, size: int = 224) -> None:
         "position": pa.DictionaryArray.from_arrays(position.astype(np.int32), list(POSITIONS)),
         "path": paths.take(pa.array(row // 5)),
         "x": np.where(position % 2, size, 0), "y": np.where(position > 2, size, 0), "size": np.full(rows, size),
-        "mirrored": eye == 1, "rotated": np.zeros(rows, bool), "score": score, "abnormal": score >= 0.4,
+        "mirrored": eye == 1, "score": score, "abnormal": score >= 0.4,
         "image_abnormal": pa.nulls(rows, pa.bool_()), "checksum": np.full(rows, zlib.crc32(data)),
         "single": np.zeros(rows, bool),
     }  # fmt: skip

@@ -53,7 +53,7 @@ def test_scoring_beside_the_bare_forward_pass(tmp_path: Path, row: Row) -> None:
         image.save(tmp_path / f"{item}.jpg", quality=95, subsampling=0)
     names = [f"{item}.jpg" for item in range(COUNT)]
     checksums = np.array([zlib.crc32((tmp_path / name).read_bytes()) for name in names])
-    squares = Squares(Photographs(tmp_path, pa.array(names), np.arange(COUNT) % 2 == 1, checksums), MEAN, STD)
+    squares = Squares(Photographs(tmp_path, pa.array(names), checksums), MEAN, STD)
     scorer = Scorer(make_fabric("cpu", "fp32"), create_labeler("resnet34"), MEAN, STD, "released")
     with torch.inference_mode():
         started = time.perf_counter()
@@ -64,7 +64,7 @@ def test_scoring_beside_the_bare_forward_pass(tmp_path: Path, row: Row) -> None:
         loading = time.perf_counter() - started
         ratios, seconds = [], []
         for _ in range(ROUNDS):
-            results = scored(scorer, squares, BATCH, workers=1)
+            results = scored(scorer, squares, np.arange(COUNT) % 2 == 1, BATCH, workers=1)
             for batch in memory:  # by turns, so that a busy machine slows both alike
                 times = [time.perf_counter()]
                 scorer.network(batch)

@@ -25,31 +25,23 @@ def grids(root: Path) -> Photographs:
         rows.append({"eye": eye, "image": np.stack([x, y, x + y], axis=2).astype(np.uint8)})
     prepared.write(root, "odir", rows)
     return Photographs.of(
-        Workspace(root), manifest.read(Workspace(root).manifest("odir"), columns=["path", "eye", "checksum"])
+        Workspace(root), manifest.read(Workspace(root).manifest("odir"), columns=["path", "checksum"])
     )
 
 
-def test_squares_are_central_and_mirrored_where_the_eye_is_a_right_one(tmp_path: Path) -> None:
+def test_squares_are_central_and_as_the_photographs_are(tmp_path: Path) -> None:
+    """Right eyes too: the labeler never sees a mirrored photograph (FACTS A8)."""
     photographs = grids(tmp_path)
-    assert len(photographs) == 4 and photographs.mirrored.tolist() == [False, True, False, True]
     squares = Squares(photographs, MEAN, STD)
-    for item, (width, height, mirrored) in enumerate(
-        [(81, 64, False), (81, 64, True), (65, 90, False), (63, 90, True)]
-    ):
+    for item, (width, height) in enumerate([(81, 64), (81, 64), (65, 90), (63, 90)]):
         side = min(width, height)
         left, top = round((width - side) / 2), round((height - side) / 2)
-        across, down = range(left, left + side), np.arange(top, top + side)
+        across, down = np.arange(left, left + side), np.arange(top, top + side)
         seen = squares[(0, item)] * np.array(STD)[:, None, None] + np.array(MEAN)[:, None, None]
-        x = np.array(across[::-1] if mirrored else across)
-        np.testing.assert_allclose(255 * seen[0], np.broadcast_to(x, (side, side)), atol=1e-3)
+        np.testing.assert_allclose(255 * seen[0], np.broadcast_to(across, (side, side)), atol=1e-3)
         np.testing.assert_allclose(255 * seen[1], np.broadcast_to(down[:, None], (side, side)), atol=1e-3)
         assert seen.shape == (3, side, side)
-
-
-def test_without_a_column_of_eyes_nothing_is_mirrored(tmp_path: Path) -> None:
-    grids(tmp_path)
-    table = manifest.read(Workspace(tmp_path).manifest("odir"), columns=["path"])
-    assert not Photographs.of(Workspace(tmp_path), table).mirrored.any()
+    assert len(photographs) == 4
 
 
 def test_batches_cover_all_in_order(tmp_path: Path) -> None:

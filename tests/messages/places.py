@@ -187,7 +187,7 @@ def _other_swaps(root: Path) -> None:
     table, made = pq.read_table(Workspace(root).swap), read_provenance(Workspace(root).swap)
     sizes = pa.array([32, *[16] * (len(table) - 1)], table.schema.field("size").type)
     write_parquet(root / "sizes.parquet", table.set_column(table.column_names.index("size"), "size", sizes), made)
-    write_parquet(root / "older.parquet", table.drop_columns(["rotated"]), made)
+    write_parquet(root / "older.parquet", table.drop_columns(["single", "mirrored"]), made)
     pq.write_table(table.replace_schema_metadata(None), root / "foreign.parquet")
 
 

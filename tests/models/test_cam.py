@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
+from swcl_cli.data.colour import constants
+from swcl_cli.data.pixels import normalise
 from swcl_cli.models.cam import abnormal_probability_map, class_activation_maps
 from swcl_cli.swap.maps import Scorer
 from swcl_cli.training.processes import make_fabric
@@ -81,13 +83,23 @@ def red_left() -> Tensor:
     return image
 
 
-def scorer(background: Literal["released", "none"]) -> Scorer:
-    return Scorer(make_fabric("cpu", "fp32"), Redness(), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), background)
+class LeftSighted(Redness):
+    """It sees the left half of a photograph alone, so that a mirrored one is another one to it."""
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        return super().forward_features(images) * torch.tensor([1.0, 0.0])
+
+
+LEFT, RIGHT = torch.tensor([False]), torch.tensor([True])
+
+
+def scorer(background: Literal["released", "none"], network: nn.Module | None = None) -> Scorer:
+    return Scorer(make_fabric("cpu", "fp32"), network or Redness(), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), background)
 
 
 @pytest.mark.parametrize("background", ["released", "none"])
 def test_a_network_whose_map_is_known(background: Literal["released", "none"]) -> None:
-    maps, scores = scorer(background)(red_left())
+    maps, scores = scorer(background)(red_left(), LEFT)
     np.testing.assert_allclose(maps[0], np.broadcast_to(COLUMNS, (SIDE, SIDE)), atol=1e-6)
     left, right, middle = COLUMNS[:32].mean(), COLUMNS[32:].mean(), COLUMNS[16:48].mean()
     np.testing.assert_allclose(scores, [[left, right, middle, left, right]], atol=1e-6)
@@ -97,9 +109,45 @@ def test_background_counts_as_zero_and_is_counted() -> None:
     """The sum of the channels decides: the upper ten rows lie just below that of grey 15/255, then just above."""
     image = red_left()
     image[:, 1, :10], image[:, 2, :10] = 3 * 15 / 255 - image[:, 0, :10] - 1e-4, 0.0
-    maps, scores = scorer("released")(image)
+    maps, scores = scorer("released")(image, LEFT)
     tl, bl = COLUMNS[:32].mean() * 22 / 32, COLUMNS[:32].mean()
     np.testing.assert_allclose(scores[0, [0, 3]], [tl, bl], atol=1e-6)
-    np.testing.assert_allclose(maps, scorer("none")(image)[0], atol=1e-6)  # what is shown is the whole map
+    np.testing.assert_allclose(maps, scorer("none")(image, LEFT)[0], atol=1e-6)  # what is shown is the whole map
     image[:, 1, :10] += 2e-4
-    np.testing.assert_allclose(scorer("released")(image)[1][0, 0], bl, atol=1e-6)
+    np.testing.assert_allclose(scorer("released")(image, LEFT)[1][0, 0], bl, atol=1e-6)
+
+
+@pytest.mark.parametrize("eyes", [(False, True), (True, False), (True, True)])
+@pytest.mark.parametrize("background", ["released", "none"])
+def test_a_right_eye_is_scored_as_it_is_and_mirrored_then(
+    background: Literal["released", "none"], eyes: tuple[bool, bool]
+) -> None:
+    """Map and background together (FACTS A8): a network that sees the left alone, and columns that are dark on one
+    side. Eyes of either side in a batch.
+    """
+    image = red_left()
+    image[:, 1:, :, :5] = image[:, 1:, :, 40:44] = -5.0
+    maps, scores = scorer(background, LeftSighted())(image.repeat(2, 1, 1, 1), torch.tensor(eyes))
+    seen = 1 / (1 + np.exp(-3 * RED * np.linspace(1, 0, SIDE)))
+    kept = np.broadcast_to(seen, (SIDE, SIDE)).copy()
+    if background == "released":
+        kept[:, :5] = kept[:, 40:44] = 0
+    for right, found, score in zip(eyes, maps, scores, strict=True):
+        np.testing.assert_allclose(found[0], seen[::-1] if right else seen, atol=1e-6)
+        placed = kept[:, ::-1] if right else kept
+        crops = placed[:32, :32], placed[:32, 32:], placed[16:48, 16:48], placed[32:, :32], placed[32:, 32:]
+        np.testing.assert_allclose(score, [crop.mean() for crop in crops], atol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["rgb", "released"])
+def test_grey_15_itself_is_background(order: Literal["rgb", "released"]) -> None:
+    """As released (FACTS A6): of pixels as they are stored, grey 15 counts as zero, grey 16 does not."""
+    mean, std = constants(order)
+    image = np.full((SIDE, SIDE, 3), 15, np.uint8)
+    image[:8, :8] = 16
+    image[40:, 40:] = 14
+    views = torch.from_numpy(normalise(image, mean, std))[None]
+    maps, scores = Scorer(make_fabric("cpu", "fp32"), Redness(), mean, std, "released")(views, LEFT)
+    tl = float(maps[0, :8, :8].sum()) / 32**2
+    np.testing.assert_allclose(scores, [[tl, 0, 0, 0, 0]], atol=1e-7)
+    assert tl > 1e-3

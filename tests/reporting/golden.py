@@ -138,7 +138,7 @@ def _swap(workspace: Workspace, labeler: str) -> None:
                         "dataset": dataset, "patient_id": record["patient_id"], "image_id": record["image_id"],
                         "eye": record["eye"], "position": position, "path": record["path"],
                         "x": left + (SIDE - x - SIDE // 2 if mirrored else x), "y": y, "size": SIDE // 2,
-                        "mirrored": mirrored, "rotated": False, "score": score,
+                        "mirrored": mirrored, "score": score,
                         "image_abnormal": record["abnormal"] if known else None, "checksum": record["checksum"],
                     }
                 )  # fmt: skip
@@ -156,7 +156,7 @@ def _swap(workspace: Workspace, labeler: str) -> None:
         "threshold": 0.37, "f1": 0.5, "f1_chosen": 0.45,
     }  # fmt: skip
     table = SWAP.table(frame)
-    settings = {"threshold": THRESHOLD, "background": "released"}
+    settings = prepared.made_swap(threshold=THRESHOLD, background="released")["settings"]
     write_parquet(workspace.swap, table, provenance("make-swap", settings, inputs, judgement=judgement))
     write_safetensors(workspace.maps, cams, provenance("make-swap", {}, {}))
 

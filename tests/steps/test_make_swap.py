@@ -71,12 +71,13 @@ def scores_by_hand(
     mean: NDArray[np.float64] = MEAN,
     std: NDArray[np.float64] = STD,
 ) -> dict[str, float]:
-    """One photograph: central square, mirrored, both maps upsampled, softmax, background to 0, mean of each crop."""
+    """One photograph as the authors score it, whichever eye it is of: both maps of its central square, enlarged, their
+    softmax, background to 0; only then are a right eye's mirrored, and each crop averaged.
+    """
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = round((height - side) / 2), round((width - side) / 2)
     square = image[top : top + side, left : left + side]
-    square = square[:, ::-1] if eye == "right" else square
     normalised = (square / 255 - mean) / std
     with torch.inference_mode():
         features = network.forward_features(torch.tensor(normalised.transpose(2, 0, 1)[None], dtype=torch.float32))
@@ -89,8 +90,10 @@ def scores_by_hand(
         maps.append(np.exp(upsampled(summed, side)))
     probability = maps[1] / (maps[0] + maps[1])
     if background:
-        dark = normalised.sum(axis=2) < ((15 / 255 - mean) / std).sum()
-        probability = np.where(dark, 0, probability)
+        bright = normalised.sum(axis=2) > ((15 / 255 - mean) / std).sum()
+        probability = np.where(bright, probability, 0)
+    if eye == "right":
+        probability = probability[:, ::-1]
     half, middle = side // 2, round((side - side // 2) / 2)
     corners = [(0, 0), (0, side - half), (middle, middle), (side - half, 0), (side - half, side - half)]
     crops = [probability[y : y + half, x : x + half] for y, x in corners]
@@ -143,7 +146,7 @@ def test_columns(made: tuple[Workspace, Any]) -> None:
     assert table.schema.remove_metadata() == SWAP.schema
     patches = table.to_pandas()
     assert patches["position"].tolist() == 20 * list(POSITIONS)
-    assert patches["mirrored"].tolist() == (patches["eye"] == "right").tolist() and not patches["rotated"].any()
+    assert patches["mirrored"].tolist() == (patches["eye"] == "right").tolist()
     assert (patches["abnormal"] == (patches["score"] >= np.float32(0.4))).all() and patches["abnormal"].nunique() == 2
     known = patches.set_index("image_id")["image_abnormal"]
     assert known[patches["dataset"].to_numpy() == "eyepacs"].isna().all()
@@ -173,6 +176,7 @@ def test_provenance_and_maps(made: tuple[Workspace, Any]) -> None:
         square_scores = scores_by_hand(np.asarray(Image.open(workspace.root / path)), eye, network, background=False)
         assert kept.shape == (64, 64)
         assert kept[:32, :32].double().mean() / 255 == pytest.approx(square_scores["tl"], abs=2e-3)
+        assert kept[:32, 32:].double().mean() / 255 == pytest.approx(square_scores["tr"], abs=2e-3)
 
 
 def test_crops_and_mirroring_in_pixels(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_patches_are_the_crops_of_the_mirrored_square(width: int, height: int, e
     rows = patch_rows(photographs(width=width, height=height, eye=eye), np.zeros((1, 5), np.float32), 0.4)
     expected = crops_by_hand(grid(width, height), eye == "right")
     for row in rows.itertuples():
-        patch = cut_patch(grid(width, height), row.x, row.y, row.size, row.mirrored, row.rotated)
+        patch = cut_patch(grid(width, height), row.x, row.y, row.size, row.mirrored)
         np.testing.assert_array_equal(patch, expected[row.position])
 
 
@@ -84,7 +84,7 @@ def test_rows() -> None:
     assert rows["score"].tolist() == scores.ravel().tolist()
     assert rows["abnormal"].tolist() == [False] * 4 + [True] * 6
     assert rows["mirrored"].tolist() == [False] * 5 + [True] * 5
-    assert (rows["size"] == 32).all() and not rows["rotated"].any() and not rows["single"].any()
+    assert (rows["size"] == 32).all() and not rows["single"].any()
 
 
 def test_checksums_and_singles() -> None:

@@ -43,8 +43,6 @@ def test_flags() -> None:
     box = image[1:3, 2:4]
     np.testing.assert_array_equal(cut_patch(image, 2, 1, 2, mirrored=False), box)
     np.testing.assert_array_equal(cut_patch(image, 2, 1, 2, mirrored=True), box[:, ::-1])
-    np.testing.assert_array_equal(cut_patch(image, 2, 1, 2, False, rotated=True), box[::-1, ::-1])
-    np.testing.assert_array_equal(cut_patch(image, 2, 1, 2, True, rotated=True), box[::-1])
 
 
 def test_a_pair_is_two_views_and_a_label_a_patch(views: PairViews, patches: Patches) -> None:

@@ -130,7 +130,7 @@ def test_other_labels_replace_the_stored_one_and_drop_what_has_none(tmp_path: Pa
     kept = np.flatnonzero(given != UNLABELLED)
     found = read_patches(path, ["abnormality"], abnormal=given)
     assert found.abnormal.tolist() == [bool(given[row] == 1) for row in kept]
-    for name in ("x", "y", "mirrored", "rotated", "checksum"):
+    for name in ("x", "y", "mirrored", "checksum"):
         assert getattr(found, name).tolist() == getattr(whole, name)[kept].tolist()
     assert found.path.to_pylist() == [whole.path[int(row)].as_py() for row in kept]
     assert sorted(row for row in found.pairs.ravel().tolist() if row != ABSENT) == list(range(len(kept)))

@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
-from swcl_cli.reporting.evidence.damage import grouped
+from swcl_cli.reporting.evidence.damage import grouped, remedy
 from swcl_cli.reporting.findings.consistency import inconsistencies
 from swcl_cli.reporting.findings.health import ailments
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.percentages import percent
+from swcl_cli.reporting.findings.recipes import in_words
 from swcl_cli.reporting.findings.scores import primary
 from swcl_cli.reporting.findings.splits import TEST
+from swcl_cli.workspace import outgrown
 
 FEW_RUNS = 3
 WIDE = 0.10  # an interval as wide as the gaps between the methods of the paper's Table II
@@ -34,8 +36,8 @@ def cautions(contents: Contents) -> list[Caution]:
     possible = [
         *(_phantom(contents), _damaged(contents)),
         *(Caution(text, details) for text, details in (*ailments(contents), *inconsistencies(contents))),
-        *(_stale(contents), _undefined(contents), _few_runs(contents), _wide(contents), _unfinished(contents)),
-        _set_aside(contents),
+        *(_outgrown(contents), _stale(contents), _undefined(contents), _few_runs(contents), _wide(contents)),
+        *(_unfinished(contents), _set_aside(contents)),
     ]
     return [caution for caution in possible if caution]
 
@@ -61,6 +63,16 @@ def _damaged(contents: Contents) -> Caution | None:
 def _unfinished(contents: Contents) -> Caution | None:
     text = "Unfinished work: what is not done is in no table. The same command that began it goes on."
     return _if_any(text, (f"{work.place}: {work.words}" for work in contents.unfinished))
+
+
+def _outgrown(contents: Contents) -> Caution | None:
+    details = [
+        f"{artefact.path}: {in_words('; '.join(changed))}. {remedy(artefact.path)}"
+        for artefact in contents.artefacts()
+        if (changed := outgrown(artefact.provenance))
+    ]
+    text = "Made by an older version, otherwise than this one does it; what was made from that is so, too."
+    return _if_any(text, details)
 
 
 def _stale(contents: Contents) -> Caution | None:

@@ -74,7 +74,8 @@ def _command(artefact: Artefact, **runtime: str) -> str:
         words.append(str(settings.get(POSITIONAL[step])))
     words += ["SOURCE"] if step == "prep" else []
     unusual = {name: value for name, value in sorted(settings.items()) if value not in (None, usual.get(name))}
-    unusual.pop(POSITIONAL.get(step, ""), None)
+    for name in (POSITIONAL.get(step, ""), *STEPS[step].rules):
+        unusual.pop(name, None)
     for name, value in {**runtime, **unusual}.items():
         words += [f"--{name.replace('_', '-')}", *([] if value is True else [_text(value)])]
     return shlex.join(words)

@@ -24,16 +24,17 @@ Recipe = dict[str, Any]
 def recipe(provenance: Mapping[str, Any]) -> Recipe:
     """Return the settings that define a result, but for seeds, and for rates that a grid search chose.
 
-    A setting that an older version did not know is at its neutral value, or else its default.
+    A setting or rule that an older version did not tell is at its neutral value, or else its default.
     """
     settings = dict(provenance.get("settings", {}))
     step = STEPS.get(str(provenance.get("step")))
     if step is not None:
-        known = {name: field for name, field in step.model_fields.items() if name not in step.runtime_fields()}
-        usual = {name: field.get_default(call_default_factory=True) for name, field in known.items()}
+        fields = {name: field for name, field in step.model_fields.items() if name not in step.runtime_fields()}
+        usual = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
         options, chosen = OPTIONS.get(step.step, {}), str(settings.get(ROW_KEY.get(step.step, "")))
         foreign = {name for names in options.values() for name in names} - set(options.get(chosen, ()))
         usual |= ROWS.get(step.step, {}).get(chosen, {}) | step.neutral_values()
+        known = fields.keys() | step.rules.keys()
         settings = {name: value for name, value in usual.items() if name in known and name not in foreign} | settings
     if settings.get("grid"):
         settings |= dict.fromkeys(RATES)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from swcl_cli.catalogue.paper import PATCHES
 from swcl_cli.data.manifest import SPLITS
-from swcl_cli.datasets import DATASETS, chase_db1, odir
+from swcl_cli.datasets import DATASETS, chase_db1, eyepacs, odir
+from swcl_cli.preparation.photograph import CUT_OFF, EMPTY
 from swcl_cli.reporting.evidence.contents import Contents, DataSet
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.tables.table import Cell, Table, count
+from swcl_cli.swap.crops import POSITIONS
 
 
 def datasets_table(contents: Contents) -> Table | None:
@@ -34,8 +37,24 @@ def datasets_table(contents: Contents) -> Table | None:
         notes=(
             "Where no validation photographs are published, a fifth of the training patients became them: of these. "
             "quarantine.csv lists files that can't be used, labels without a file, and duplicates.",
+            *_patches_to_be_had(contents),
         ),
         records=(header, *records),
+    )
+
+
+def _patches_to_be_had(contents: Contents) -> tuple[str, ...]:
+    """Say why the paper's number of patches can't be met exactly, and by how many (FACTS A1)."""
+    problems = [contents.datasets[name].problems for name in ("odir", "eyepacs") if name in contents.datasets]
+    if not problems:
+        return ()
+    here = sum(counted[problem] for counted in problems for problem in (EMPTY, CUT_OFF))
+    each, lost = len(POSITIONS), len(eyepacs.NEARLY_EMPTY)
+    return (
+        f"The paper's {PATCHES:,} patches are {each} of each of {PATCHES // each:,} photographs of Kaggle EyePACS and "
+        f"OIA-ODIR. Frames that are nearly empty go to quarantine.csv and give none: {lost} of the whole Kaggle "
+        f"EyePACS, so that {PATCHES - each * lost:,} patches, {each * lost} fewer, can be met at most. Of the "
+        f"photographs that were read here {here:,} {'was' if here == 1 else 'were'} nearly empty.",
     )
 
 

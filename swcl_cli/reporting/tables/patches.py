@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from swcl_cli.catalogue.paper import ABNORMAL_PATCHES, PATCHES
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.patches import THRESHOLDS, abnormal_counts, judgement
@@ -34,7 +35,10 @@ def swap_table(contents: Contents) -> Table | None:
         sentence="Patches cut from the photographs, and how many of them count as abnormal at each threshold t.",
         columns=("data set", "photographs", "patches", *columns),
         rows=tuple(rows),
-        notes=("The paper has 493,470 patches; 142,957 (29.0 %) of them are abnormal at t = 0.4.",),
+        notes=(
+            f"The paper has {PATCHES:,} patches; {ABNORMAL_PATCHES:,} ({percent(ABNORMAL_PATCHES / PATCHES)} %) of "
+            "them are abnormal at t = 0.4.",
+        ),
         records=(header, *records),
     )
 

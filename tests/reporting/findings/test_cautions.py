@@ -56,6 +56,18 @@ def test_changed_inputs_are_named(contents: Contents, workspace: Workspace) -> N
     )
 
 
+def test_what_an_older_version_made_otherwise_is_named(contents: Contents) -> None:
+    assert _none(contents, "older version")
+    swap = contents.swap
+    assert swap is not None
+    settings = {name: value for name, value in swap.settings.items() if name != "right_eyes"}
+    older = replace(contents, swap=replace(swap, provenance={**swap.provenance, "settings": settings}))
+    assert _one(older, "older version").details == (
+        "swap.parquet: right eyes: mirrored, then scored -> scored, then mirrored. "
+        "Make it again with: swcl make-swap --fresh",
+    )
+
+
 def test_measures_without_a_value(contents: Contents) -> None:
     assert _none(contents, "without a value")
     results = contents.results.copy()

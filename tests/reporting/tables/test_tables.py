@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 
+from swcl_cli.datasets import eyepacs, odir
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.tables.datasets import datasets_table
 from swcl_cli.reporting.tables.labeler import labeler_outcomes_table, labeler_table
@@ -29,6 +31,25 @@ def test_data_sets_stand_beside_the_published_numbers(contents: Contents) -> Non
         ["OIA-ODIR", "6 of 7,000", "4 of 1,000", "2 of 2,000", "6", "2"],
     ]
     assert table is not None and table.records[1] == ("drive", 2, 2, 2, 20, None, 20, 3, 0)
+
+
+def test_why_the_papers_number_of_patches_cannot_be_met(contents: Contents) -> None:
+    """Five of each photograph of the whole downloads, less eight of anterior segments, and three nearly empty ones."""
+    photographs = sum(eyepacs.PUBLISHED.values()) + sum(odir.PUBLISHED.values()) - 8
+    assert 5 * photographs == 493_470 and 5 * (photographs - len(eyepacs.NEARLY_EMPTY)) == 493_455
+    table = datasets_table(contents)
+    assert table is not None
+    note = table.notes[-1]
+    assert "493,470 patches are 5 of each of 98,694" in note
+    assert "3 of the whole Kaggle EyePACS, so that 493,455 patches, 15 fewer, can be met at most" in note
+    assert note.endswith("Of the photographs that were read here 0 were nearly empty.")
+    problems = {"odir": Counter({"empty": 1, "dropped": 8}), "eyepacs": Counter({"empty": 2, "cut off": 1})}
+    found = {name: replace(contents.datasets[name], problems=counted) for name, counted in problems.items()}
+    table = datasets_table(replace(contents, datasets={**contents.datasets, **found}))
+    assert table is not None and table.notes[-1].endswith(" 4 were nearly empty.")
+    others = {name: contents.datasets[name] for name in ("drive", "idrid")}
+    table = datasets_table(replace(contents, datasets=others))
+    assert table is not None and len(table.notes) == 1
 
 
 def _row(contents: Contents, name: str, like: str, settings: dict[str, str], *files: str) -> list[str]:
