@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -101,12 +102,35 @@ def run(workspace: Path, preset: Path, step: str, *more: object) -> str:
     return done.out
 
 
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """New files lack these rights, as in the shell of somebody who shares with a group, or does not."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def rights(folder: Path) -> dict[str, int]:
+    """Who may do what with each file and folder, by their path: 0o640."""
+    return {path.relative_to(folder).as_posix(): path.stat().st_mode & 0o777 for path in folder.rglob("*")}
+
+
+def shared(folder: Path, mask: int) -> dict[str, int]:
+    """The rights that the umask leaves to each file and folder."""
+    return {
+        path.relative_to(folder).as_posix(): (0o777 if path.is_dir() else 0o666) & ~mask for path in folder.rglob("*")
+    }
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, preset: Path) -> Path:
-    """A workspace in which everything was made in one go, without worker processes."""
+    """A workspace in which everything was made in one go, without worker processes; a group may read it."""
     workspace = tmp_path_factory.mktemp("whole") / "workspace"
-    for step in STEPS:
-        run(workspace, preset, step, *([] if step == "report" else ["--workers", 0]))
+    with umask(0o027):
+        for step in STEPS:
+            run(workspace, preset, step, *([] if step == "report" else ["--workers", 0]))
     return workspace
 
 
@@ -162,6 +186,19 @@ def test_every_command_leaves_its_artefacts(whole: Path) -> None:
     assert all(run.log.stat().st_size > 0 for run in (work.labeler_run, work.pretraining("swcl"), *tuned))
 
 
+def test_the_umask_decides_who_may_read_an_artefact(whole: Path, preset: Path, tmp_path: Path) -> None:
+    assert rights(whole) == shared(whole, 0o027)
+    with umask(0o027):
+        for task, name in (("idrid", "swcl"), ("drive", "random")):
+            model = whole / f"finetune/{task}/{name}/seed0/model.safetensors"
+            done = swcl("predict", model, whole / "phantom/drive/test/images", "--out", tmp_path / task, "--workers", 0)
+            assert done.code == 0, done.err
+            assert rights(tmp_path / task) == shared(tmp_path / task, 0o027)
+        patches = tmp_path / "patches"
+        run(whole, preset, "make-swap", "--materialize", patches, "--workers", 0)
+    assert len(rights(patches)) > 100 and rights(patches) == shared(patches, 0o027)
+
+
 def test_no_artefact_knows_where_it_was_made(whole: Path) -> None:
     place, host = str(whole.parent).encode(), os.uname().nodename.encode()
     for name, data in contents(whole, without=NO_ARTEFACTS).items():
@@ -198,12 +235,14 @@ def test_another_workspace_is_equal_byte_for_byte(whole: Path, preset: Path, tmp
     """In another folder, with worker processes, and broken off twice: from drawing to report."""
     other = tmp_path / "another name" / "elsewhere"
     broken_off = {"train-labeler": signal.SIGTERM, "pretrain": signal.SIGKILL}
-    for step in STEPS:
-        if step in broken_off:
-            stop(other, preset, step, broken_off[step], steps=2)
-        resumed = run(other, preset, step, *([] if step == "report" else ["--workers", 2]))
-        assert ("Resuming " in resumed) == (step in broken_off)
+    with umask(0o002):
+        for step in STEPS:
+            if step in broken_off:
+                stop(other, preset, step, broken_off[step], steps=2)
+            resumed = run(other, preset, step, *([] if step == "report" else ["--workers", 2]))
+            assert ("Resuming " in resumed) == (step in broken_off)
     same(whole, other)
+    assert rights(other) == shared(other, 0o002)
 
 
 def test_running_again_changes_nothing_and_says_so(whole: Path, preset: Path, tmp_path: Path) -> None:

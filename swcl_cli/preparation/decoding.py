@@ -156,6 +156,7 @@ def to_rgb(image: Image.Image, data: bytes | Image.Image) -> Image.Image:
         rgb = image if image.mode == "RGB" else image.convert("RGB")
     except (ValueError, ImageCms.PyCMSError):
         raise Unusable("corrupt", f"its colours are of the kind {image.mode}, which can't be read") from None
+    # neither comments nor colour profiles (FACTS A12), which Pillow would write into the prepared file
     rgb.info = {SCALED: note} if note else {}
     return rgb
 

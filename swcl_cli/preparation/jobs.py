@@ -10,17 +10,17 @@ from pathlib import Path
 from PIL import __version__ as pillow_version
 
 from swcl_cli.preparation.decoding import SCALED, Unusable
-from swcl_cli.preparation.masks import MASKS, check_lesion_mask
+from swcl_cli.preparation.masks import MASKS
 from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
 from swcl_cli.workspace import atomic
 
-RECIPE = 3  # raise it when the same bytes and settings are prepared into other bytes, or outcomes get new fields
+RECIPE = 4  # raise it when the same bytes and settings are prepared into other bytes, or outcomes get new fields
 Stamp = tuple[int, int]  # bytes, modification time in ns
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Name the files of an image: `photograph`, and those that it has of the kinds in MASKS and of `lesions`."""
+    """Name the files of an image: `photograph`, and those that it has of the kinds in MASKS."""
 
     image_id: str
     size: int
@@ -83,9 +83,6 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
         for kind, prepare_kind in MASKS.items():
             if kind in contents:
                 files[kind] = encode(prepare_kind(contents[kind], own), lossless=True)
-        if "lesions" in contents:
-            check_lesion_mask(contents["lesions"], own)
-            files["lesions"] = contents["lesions"]
     except Unusable as unusable:
         return Outcome(job.image_id, job.recipe, stamps, hashes, {}, problem=unusable.problem, detail=unusable.detail)
     for kind, data in files.items():

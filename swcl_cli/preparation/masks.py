@@ -65,13 +65,17 @@ def prepare_disc_and_cup(data: bytes, own: tuple[int, int]) -> Image.Image:
     )
 
 
-def check_lesion_mask(data: bytes, own: tuple[int, int]) -> None:
-    """Check that a lesion mask can be decoded, and has the size of its photograph (`own`). Raises Unusable."""
+def prepare_lesions(data: bytes, own: tuple[int, int]) -> Image.Image:
+    """Turn the bytes of a lesion mask into grey values as they are stored (swap/lesion_masks.py), and nothing else.
+
+    Raises Unusable where it can't be decoded, or has another size than its photograph (`own`).
+    """
     image = open_image(data)
     load(image, data)
     if image.size != own:
         sizes = f"{image.width} x {image.height}, its photograph {own[0]} x {own[1]}"
         raise Unusable("bad mask", f"the lesion mask is {sizes}")
+    return Image.fromarray(np.asarray(image.convert("L")))
 
 
 def _grey(data: bytes, own: tuple[int, int]) -> NDArray[np.uint8]:
@@ -82,10 +86,11 @@ def _grey(data: bytes, own: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(image.convert("L"))
 
 
-# How each kind of mask is prepared, by its name in a job. Lesion masks are not here: they are copied as they are.
+# How each kind of mask is prepared, by its name in a job.
 MASKS: dict[str, Callable[[bytes, tuple[int, int]], Image.Image]] = {
     "mask": prepare_mask,
     "vessels": prepare_vessels,
     "disc_and_cup": prepare_disc_and_cup,
     "fov": prepare_mask,
+    "lesions": prepare_lesions,
 }

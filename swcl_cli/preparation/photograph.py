@@ -38,8 +38,8 @@ def prepare_photograph(
     Size 0 keeps its own; smaller photographs are enlarged, as in the paper. square: `size` x `size`, whatever its
     shape; crop: to its field of view first. A JPEG is decoded at the smallest scale of libjpeg's that is no smaller
     than the result, then resized bilinearly with antialiasing. Alpha is laid over black, 16 bits become 8, EXIF
-    orientation is applied, colour profiles are not. `info` of the result tells how levels were scaled, under SCALED
-    (decoding.py). Raises Unusable.
+    orientation is applied, colour profiles are not. The result is pixels alone, but that its `info` tells how levels
+    were scaled, under SCALED (decoding.py). Raises Unusable.
     """
     image = open_image(data)
     own = image.size

@@ -26,14 +26,19 @@ Alike = Callable[[Path, Path], bool]
 def atomic(path: Path, alike: Alike | None = None) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it takes the final name only once it is complete and on the disk.
 
+    Who may read it is up to the umask, whatever the library that writes it has in mind: safetensors lets nobody else.
+
     alike(path, new): whether an existing file holds the same as the new one; then it stays as it is.
     Raises SwclError where the file can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
         yield partial
         with open(partial, "rb") as handle:
+            os.fchmod(handle.fileno(), mode)
             os.fsync(handle.fileno())
         if alike and path.exists() and alike(path, partial):
             partial.unlink()

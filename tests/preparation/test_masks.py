@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from swcl_cli.preparation.decoding import Unusable
-from swcl_cli.preparation.masks import check_lesion_mask, prepare_disc_and_cup, prepare_mask, prepare_vessels
+from swcl_cli.preparation.masks import prepare_disc_and_cup, prepare_lesions, prepare_mask, prepare_vessels
 from tests.downloads import disc_and_cup, encoded, field, vessels
 
 
@@ -76,6 +76,6 @@ def test_discs_that_are_none(mask: Image.Image, detail: str) -> None:
 
 
 def test_lesion_masks_are_held_to_the_size() -> None:
-    check_lesion_mask(encoded(Image.new("L", (120, 100), 3), "PNG"), (120, 100))
+    assert prepare_lesions(encoded(Image.new("L", (120, 100), 3), "PNG"), (120, 100)).getcolors() == [(12000, 3)]
     with pytest.raises(Unusable, match="the lesion mask is 96 x 80, its photograph 120 x 100"):
-        check_lesion_mask(encoded(Image.new("L", (96, 80), 3), "PNG"), (120, 100))
+        prepare_lesions(encoded(Image.new("L", (96, 80), 3), "PNG"), (120, 100))
