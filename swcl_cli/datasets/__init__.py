@@ -1,6 +1,6 @@
 """List the public data sets, one file each. To add one: datasets/NAME.py with its SOURCE, and a line in DATASETS.
 
-No file here imports pandas before a table is read, so `--help` and settings can ask for names and options.
+No file here has a heavy import, so `--help` and settings can ask for names and options.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from swcl_cli.catalogue.labels import TABLED
 from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, Download, Photograph, Source, check_source
 from swcl_cli.datasets.folders import Images, walk
 from swcl_cli.datasets.names import Names, ambiguous, composed, shortened, stem_of
-from swcl_cli.datasets.tables import Row, read_header, read_table, require_unique
+from swcl_cli.datasets.tables import WHOLE_AS_TEXT, Row, Table, read_table, require_unique
 from swcl_cli.errors import SwclError, UsageError
 
 PUBLISHED: dict[str, int] = {}
@@ -87,12 +87,15 @@ def _rows(download: Download, labels: Path | None, names: Names) -> dict[str, Ro
     """Read the table's rows, by the paths of their images."""
     if labels is None:
         return {}
-    _check_columns(labels)
     rows = read_table(labels, (IMAGE,), COLUMNS)
+    _check_columns(rows)
     require_unique(rows, IMAGE)
+    rows.remark(download.remarks)
+    are_numbers = all(map(WHOLE_AS_TEXT.fullmatch, rows.columns[IMAGE]))  # and so 7.0 is 7
     rows_by_path: dict[str, Row] = {}
     for row in rows:
-        path = _meant(download, names, row.path(IMAGE), row)
+        name = row.path(IMAGE)
+        path = _meant(download, names, row.identifier(IMAGE) if are_numbers and not names.fitting(name) else name, row)
         if path in rows_by_path:
             raise row.wrong(
                 IMAGE, f"'{shortened(row.cells[IMAGE])}' names the image of row {rows_by_path[path].number} again"
@@ -125,15 +128,15 @@ def _meant(download: Download, names: Names, name: str, where: object) -> str | 
     return None
 
 
-def _check_columns(labels: Path) -> None:
+def _check_columns(table: Table) -> None:
     """Check that no column would be ignored because its name is misspelt. Raises SwclError."""
-    header = read_header(labels)
-    absent = [column for column in COLUMNS if column not in header]
-    for column in header:
+    absent = [column for column in COLUMNS if column not in table.header]
+    for column in table.header:
         similar = get_close_matches(column, absent, 1, NEAR) if column not in (IMAGE, *COLUMNS) else []
         if similar:
             raise SwclError(
-                f"{labels}, row 1: column '{column}' is not read: call it '{similar[0]}', or quite differently."
+                f"{table.file}, row {table.header_row}: column '{column}' is not read: call it '{similar[0]}', "
+                "or quite differently."
             )
 
 
@@ -152,7 +155,7 @@ def _photograph(
             if row.optional(column):
                 values[column] = row.choice(column, words)
         if row.optional("patient"):
-            values["patient_id"] = row.text("patient")
+            values["patient_id"] = row.identifier("patient")
         values["labels"] = {
             label.name: row.label(label.name, label.name) for label in TABLED if row.optional(label.name)
         }

@@ -111,8 +111,9 @@ def ambiguous(name: str, files: Collection[str]) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return text that fits into a message."""
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    """Return text that fits into one line of a message."""
+    line = re.sub(r"[\r\n]+", r"\\n", text[: LONGEST + 1])
+    return line if len(text) <= LONGEST else f"{line[:LONGEST]}..."
 
 
 def _without_zeros(name: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from swcl_cli.datasets.download import NO_LABEL, Download, check_source, wrong_layout
 from swcl_cli.datasets.folders import Images, entries_of, walk
 from swcl_cli.datasets.names import is_image, stem_of
+from swcl_cli.datasets.sheets import read_bytes
 from swcl_cli.datasets.tables import Row, read_header, read_table, require_unique
 from swcl_cli.errors import SwclError
 
@@ -128,9 +129,9 @@ def _label(row: Row, column: str) -> tuple[str, tuple[bool, str]]:
 def _index(path: Path) -> dict[str, bool]:
     """Read the labels of an index.json: {"0": {"ImgName": "g0001.jpg", "Label": 1, ...}, ...}; some lack `Label`."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8")).values()
+        entries = json.loads(read_bytes(path)).values()
         named = {stem_of(str(entry[IMAGE_COLUMN])): entry.get("Label") for entry in entries}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise SwclError(f"{path} is not an index of REFUGE: {type(error).__name__} {error}.") from error
     wrong = [stem for stem, value in named.items() if value not in (0, 1, None)]
     if wrong:

@@ -22,6 +22,7 @@ def impose(download: Download, path: Path) -> None:
     """
     rows = read_table(path, (IMAGE, "split"))
     require_unique(rows, IMAGE)
+    rows.remark(download.remarks)
     paths = {photograph.path: photograph.image_id for photograph in download.photographs}
     by_id, by_path = Names(paths.values()), Names(paths)
     splits: dict[str, str] = {}

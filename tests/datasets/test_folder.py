@@ -89,6 +89,35 @@ def test_with_a_table(source: Path) -> None:
     assert not download.draw_validation
 
 
+def test_tables_of_spreadsheets(tmp_path: Path, source: Path) -> None:
+    """Numbers as text, Windows' paths, missing cells, and columns that nobody reads, which are named."""
+    table = tmp_path / "labels.csv"
+    table.write_bytes(
+        "image;Patient;abnormal;dr_grade;operator\r\n"
+        "north\\P1_L.jpg;7.0;WAHR;2,0;M\u00fcller\r\nP3_OD;7;FALSCH;NA;\r\nsouth/deep/P2_L;NA;;1;\r\n".encode("cp1252")
+    )
+    download = folder.read(source, labels=table)
+    assert by_id(download, "patient_id", "abnormal", "dr_grade") == {
+        "north_P1_L": ("7", True, 2),
+        "P3_OD": ("7", False, None),
+        "south_deep_P2_L": ("south_deep_P2_L", None, 1),
+    }
+    assert download.remarks == [
+        "labels.csv: it is not in UTF-8, and was read as Windows-1252.",
+        "labels.csv: columns that are not used: 'operator'.",
+    ]
+
+
+def test_names_that_a_program_took_for_numbers(tmp_path: Path) -> None:
+    for item, name in enumerate(("1.jpg", "2.jpg", "3.0.jpg")):
+        downloads.write_photograph(tmp_path / "source" / name, item)
+    table = write_labels(tmp_path / "labels.csv", **{"1.0": 0, "2.0": 1, "3.0": 1})
+    download = folder.read(tmp_path / "source", labels=table)
+    assert labelled(download) == {"1.jpg": False, "2.jpg": True, "3.0.jpg": True}
+    table = write_labels(tmp_path / "labels.csv", **{"1.0": 0, "2": 1, "3.0": 1})
+    assert labelled(folder.read(tmp_path / "source", labels=table)) == {"2.jpg": True, "3.0.jpg": True}
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
