@@ -55,11 +55,12 @@ def methods() -> str:
             f"`{name}`",
             method.reads,
             f"{_views(method) * next(batch[option] for option in method.options if option in batch):,}",
+            "the paper's" if method.tuned else "SWCL's, not tuned",
             method.about,
         )
         for name, method in METHODS.items()
     ]
-    return _table(("method", "trains on", "views a step", "what it is"), rows)
+    return _table(("method", "trains on", "views a step", "rates", "what it is"), rows)
 
 
 def _views(method: Method) -> int:

@@ -13,8 +13,9 @@ class Method:
 
     title: the paper's name. reads: what it trains on; about: what it does, in a few words. prepare: `module:function`
     below swcl_cli.methods, imported when it is used. options: the settings of `pretrain` that this method has and not
-    all others have. defaults: settings that differ from the step's. released_views: of a patch or photograph in a step
-    of its variant `released`. taught_by: the data set of which that variant sees all photographs with their labels.
+    all others have. defaults: its own values of settings. released_views: of a patch or photograph in a step of its
+    variant `released`. taught_by: the data set of which that variant sees all photographs with their labels. tuned:
+    whether learning rate and weight decay were tuned for this method; else they are SWCL's (FACTS D0).
     """
 
     name: str
@@ -26,6 +27,7 @@ class Method:
     defaults: Mapping[str, Any]
     released_views: int = 2
     taught_by: str | None = None
+    tuned: bool = False
 
     def views(self, variant: str | None) -> int:
         """Return how many views of a patch or photograph a step sees. variant: None where the method has one alone."""
@@ -33,8 +35,9 @@ class Method:
 
 
 OURS, RELEASED = "ours", "released"
-ON_PATCHES = {"epochs": 40}
-ON_PHOTOGRAPHS = {"epochs": 200}  # five times as many as on patches: as many steps (paper IV-B)
+RATES = {"learning_rate": 0.001, "weight_decay": 1e-4}  # SWCL's (paper IV-B)
+ON_PATCHES = {"epochs": 40, **RATES}
+ON_PHOTOGRAPHS = {"epochs": 200, **RATES}  # five times as many as on patches: as many steps (paper IV-B)
 SUPERVISED = {**ON_PHOTOGRAPHS, "variant": RELEASED}  # as the authors made these baselines (FACTS D2)
 CONTRASTIVE = ("projection", "temperature", "chunk")
 PATCHES, PHOTOGRAPHS = "retinal-SWAP", "photographs of ODIR and EyePACS, no labels"
@@ -49,6 +52,7 @@ METHODS = {
             "swcl:prepare",
             ("swap", "batch_patches", "threshold", "labels", *CONTRASTIVE),
             ON_PATCHES,
+            tuned=True,
         ),
         Method(
             "simclr",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -18,6 +18,7 @@ class PretrainSettings(TrainingSettings):
     """Set how `swcl pretrain` trains an encoder, by SWCL (paper III-C) or a method that it is compared with (IV-B)."""
 
     step: ClassVar[str] = "pretrain"
+    derived: ClassVar[frozenset[str]] = frozenset({"grid_probe"})  # the data set by which a grid chose
 
     method: Method = setting("swcl", "Pretraining method.", panel="Model")
     name: PathPart | None = setting(None, "Name of the artefact; by default the method's.", panel="Data", runtime=True)
@@ -103,6 +104,21 @@ class PretrainSettings(TrainingSettings):
     warmup_epochs: int = setting(5, "Epochs of linear warm-up before the cosine.", panel="Training", ge=0)
     learning_rate: float = setting(0.001, "Base learning rate (AdamW).", panel="Training", gt=0)
     weight_decay: float = setting(1e-4, "Weight decay; norms and biases have none.", panel="Training", ge=0)
+    grid: bool = setting(
+        False,
+        "Try rates 0.001, 0.003, 0.0003 with decays 0.0001, 0.01 first, and take the best by the probe (FACTS D0).",
+        panel="Training",
+        neutral=False,
+    )
+    grid_share: float = setting(
+        1.0,
+        "With --grid: share of the steps that each point trains; at 1 the best point is the result, below it a whole "
+        "training with its rates follows.",
+        panel="Training",
+        neutral=1.0,
+        gt=0,
+        le=1,
+    )
     probe_every: int = setting(
         5, "Epochs between two k-nearest-neighbour probes; 0 never probes.", panel="Probe", runtime=True, ge=0
     )
@@ -114,6 +130,21 @@ class PretrainSettings(TrainingSettings):
     def teaches_the_probe(self) -> bool:
         """Return whether the method trains on all photographs that the probe looks at, with their labels (FACTS D2)."""
         return self.variant == RELEASED and METHODS[self.method].taught_by == self.probe_data
+
+    def defining(self) -> dict[str, Any]:
+        """Return the settings that define the result, with the data set by which a grid chooses."""
+        return super().defining() | ({"grid_probe": self.probe_data} if self.grid else {})
+
+    @model_validator(mode="after")
+    def _grid_by_unseen_photographs(self) -> Self:
+        if self.grid_share < 1 and not self.grid:
+            raise ValueError("grid_share: there is no grid without --grid")
+        if self.grid and self.teaches_the_probe:
+            raise ValueError(
+                f"grid: {self.method} trains on all photographs of {self.probe_data}, with their labels, and would "
+                "choose by those; name other labelled ones with --probe-data"
+            )
+        return self
 
     @model_validator(mode="after")
     def _no_other_artefact(self) -> Self:

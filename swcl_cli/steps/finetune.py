@@ -16,10 +16,10 @@ from swcl_cli.errors import Interrupted, SwclError, UsageError
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings, plain_part
 from swcl_cli.tasks import former, ledger
-from swcl_cli.tasks.fitting import Rates
 from swcl_cli.tasks.grid import search
 from swcl_cli.tasks.own import task_of
 from swcl_cli.tasks.runs import TaskRun, initialise_for
+from swcl_cli.training.grid import Rates
 from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, write_parquet
 
 

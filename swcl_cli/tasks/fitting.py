@@ -22,6 +22,7 @@ from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.cost import foretell
+from swcl_cli.training.grid import Rates
 from swcl_cli.training.loop import parameter_groups, training_steps
 from swcl_cli.training.precise_bn import precise_statistics, trained_norms
 from swcl_cli.training.processes import device_name
@@ -29,18 +30,6 @@ from swcl_cli.training.run import Run
 
 PATIENCE = 1 / 5  # of the most epochs (FACTS E1b)
 LEAST_CHANCES = 2  # validations without progress before training stops: one alone is often chance
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Hold a learning rate and a weight decay, and name them as a point of the grid."""
-
-    learning_rate: float
-    weight_decay: float
-
-    @property
-    def name(self) -> str:
-        return f"lr{self.learning_rate:g}-wd{self.weight_decay:g}"
 
 
 @dataclass(frozen=True)

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pandas as pd
 import pyarrow.parquet as pq
 
 from swcl_cli import console
 from swcl_cli.data import columns
-from swcl_cli.errors import Diverged, SwclError
-from swcl_cli.tasks.fitting import Fitted, Rates
+from swcl_cli.errors import Diverged
+from swcl_cli.tasks.fitting import Fitted
 from swcl_cli.tasks.runs import TaskRun
+from swcl_cli.training.grid import Rates, best, show
 from swcl_cli.workspace import LOG, RESUME, is_done, read_provenance, write_parquet, write_safetensors
 
 GRID = tuple(Rates(rate, decay) for rate in (0.1, 0.03, 0.01) for decay in (1e-3, 5e-4))
-
-
-def best(values: Sequence[float]) -> int:
-    """Return the index of the largest value; of equal values the first, since the grid begins with the published rates.
-
-    Raises SwclError where all are NaN.
-    """
-    numbers = [-math.inf if math.isnan(value) else value for value in values]
-    if max(numbers) == -math.inf:
-        raise SwclError("Training diverged at every point of the grid; try one with --learning-rate 0.001.")
-    return numbers.index(max(numbers))
 
 
 def search(run: TaskRun, report: Callable[[], None]) -> Rates:
@@ -42,11 +32,12 @@ def search(run: TaskRun, report: Callable[[], None]) -> Rates:
         table = pq.read_table(run.grid).to_pandas()
     else:
         table = pd.DataFrame([_trained(run, rates, report) for rates in GRID])
-        table["chosen"] = table.index == best(table["value"].to_list())
+        table["chosen"] = table.index == best(GRID, table["value"].to_list())
         write_parquet(run.grid, columns.GRID.table(table), work)
-    _show(run, table)
-    row = table[table["chosen"]].iloc[0]
-    rates = Rates(float(row["learning_rate"]), float(row["weight_decay"]))
+    points = [Rates(float(row.learning_rate), float(row.weight_decay)) for row in table.itertuples()]
+    values = ["diverged" if math.isnan(value) else f"{value:.3f}" for value in table["value"]]
+    show(f"{run}", f"validation {run.task.measure}", points, values, int(table["chosen"].argmax()))
+    rates = points[int(table["chosen"].argmax())]
     if (log := run.log_folder / rates.name / LOG).exists():
         shutil.copyfile(log, run.log_folder / LOG)  # the chosen training is that of the run
     return rates
@@ -75,15 +66,3 @@ def _trained(run: TaskRun, rates: Rates, report: Callable[[], None]) -> dict[str
         "value": validation["best"],
         "best_epoch": validation.get("best_epoch"),
     }
-
-
-def _show(run: TaskRun, table: pd.DataFrame) -> None:
-    """Show the measure of each point of the grid."""
-    rows = [
-        (
-            f"{row.learning_rate:g}", f"{row.weight_decay:g}",
-            "diverged" if math.isnan(row.value) else f"{row.value:.3f}", "chosen" if row.chosen else "",
-        )
-        for row in table.itertuples()
-    ]  # fmt: skip
-    console.table(f"{run}: grid", ("learning rate", "weight decay", f"validation {run.task.measure}", ""), rows)

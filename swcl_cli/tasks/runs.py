@@ -17,10 +17,11 @@ from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS, saved
 from swcl_cli.tasks.cohorts import cohort
-from swcl_cli.tasks.fitting import Fitted, Rates, fit, freeze_encoder
+from swcl_cli.tasks.fitting import Fitted, fit, freeze_encoder
 from swcl_cli.tasks.kind import Judgement
 from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.trial import Trial, prepare
+from swcl_cli.training.grid import Rates
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import (
     MODEL,

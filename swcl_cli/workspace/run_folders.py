@@ -18,6 +18,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.workspace.artefacts import read_provenance
 
 LOG, RESUME = "log.jsonl", "resume.safetensors"
+POINT = "encoder.safetensors"  # of a point of a pretraining's grid, until that is done
 LABELER, SWAP, PRETRAIN, FINETUNE = "train-labeler", "make-swap", "pretrain", "finetune"  # the long steps
 PARTS: dict[str, tuple[str, ...]] = {  # of the names of a step's runs
     LABELER: (),
@@ -57,6 +58,10 @@ class RunFolder:
     @property
     def resume(self) -> Path:
         return self.folder / RESUME
+
+    def point(self, name: str) -> Path:
+        """Return the file of weights of a point of the grid, in the point's own folder."""
+        return self.folder / name / POINT
 
 
 RUN = re.compile(r"(fold\d+-)?seed\d+")

@@ -12,8 +12,8 @@ import torch
 from swcl_cli import methods
 from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.data.loaders import step_batches
+from swcl_cli.pretraining.fitting import own_part
 from swcl_cli.settings import PretrainSettings
-from swcl_cli.steps.pretrain import _own_part
 from swcl_cli.training.loop import training_steps
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace
@@ -43,7 +43,7 @@ def step(root: Path, half: bool = False) -> Found:
             name, *variant = form.split()
             given = {"variant": variant[0]} if variant else {}
             method = methods.prepare(small(root, name, **given), Workspace(root))
-            plan = _own_part(method, first_of_two if half else fabric)
+            plan = own_part(method, first_of_two if half else fabric)
             wrapped = fabric.setup_module(method.objective)
             weights = dict(method.objective.named_parameters())
             start = {name: weight.detach().clone() for name, weight in weights.items()}

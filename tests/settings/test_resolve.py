@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from swcl_cli.catalogue.encoders import DEFAULT
+from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.data.loaders import epoch_plan
 from swcl_cli.errors import UsageError
 from swcl_cli.settings import (
@@ -255,3 +256,13 @@ def test_the_preset_released_has_the_released_form_of_every_method_that_has_two(
     assert "variant" in settings.foreign() or settings.variant == "released"
     by_default = resolve(PretrainSettings, {"method": method}).settings
     assert by_default.variant == ("released" if method.startswith("supervised") else "ours")
+
+
+@pytest.mark.parametrize("method", CHOICES["pretrain"])
+def test_the_preset_paper_tunes_the_rates_of_every_baseline(method: str) -> None:
+    """IV-B: SWCL's are given, those of the baselines were tuned one by one. The rows hold SWCL's (FACTS D0)."""
+    held, row = (resolve(PretrainSettings, {"method": method}, preset).settings for preset in ("paper", None))
+    assert (held.grid, held.grid_share) == ((False, 1.0) if method == "swcl" else (True, 0.1))
+    assert METHODS[method].tuned == (method == "swcl") and not row.grid
+    assert (row.learning_rate, row.weight_decay) == (0.001, 1e-4)
+    assert {"learning_rate", "weight_decay"} <= METHODS[method].defaults.keys()

@@ -21,11 +21,12 @@ from swcl_cli.errors import Diverged, Interrupted, SwclError
 from swcl_cli.steps import finetune
 from swcl_cli.tasks import fitting, grid, runs
 from swcl_cli.tasks.fitting import fit
-from swcl_cli.tasks.grid import GRID, best
+from swcl_cli.tasks.grid import GRID
 from swcl_cli.tasks.kind import Judgement
 from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.tasks.trial import prepare as prepare_trial
+from swcl_cli.training.grid import best
 from swcl_cli.training.loop import training_steps
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
@@ -85,9 +86,9 @@ def test_the_points_are_those_of_the_paper_page() -> None:
     ],
 )
 def test_the_best_is_the_first_of_the_largest_and_always_a_number(values: list[float], place: int) -> None:
-    assert best(values) == place
-    with pytest.raises(SwclError, match="diverged at every point of the grid; try one with --learning-rate"):
-        best([math.nan, math.nan])
+    assert best(GRID, values) == place
+    with pytest.raises(SwclError, match="diverged at every point of the grid; try one with --learning-rate 0.001."):
+        best(GRID, [math.nan, math.nan])
 
 
 def test_six_runs_one_choice_and_every_seed_with_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +100,7 @@ def test_six_runs_one_choice_and_every_seed_with_it(root: Path, monkeypatch: pyt
     assert [f"lr{row.learning_rate:g}-wd{row.weight_decay:g}" for row in found.itertuples()] == POINTS
     assert set(found["run"]) == {"seed0"} and set(found["measure"]) == {"joint_accuracy"} and found["chosen"].sum() == 1
     chosen = found[found["chosen"]].iloc[0]
-    assert chosen["value"] == found["value"].max() and chosen.name == best(found["value"].tolist())
+    assert chosen["value"] == found["value"].max() and chosen.name == best(GRID, found["value"].tolist())
     for seed in range(3):
         made = read_provenance(results(root) / f"seed{seed}" / "model.safetensors")
         assert made["settings"].items() >= {

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from swcl_cli.errors import SwclError
 from swcl_cli.models.encoders import create_encoder, load_encoder
+from swcl_cli.pretraining import fitting
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.steps import make_swap, pretrain
 from swcl_cli.workspace import Workspace, read_provenance
@@ -68,7 +69,7 @@ def test_log(workspace: Workspace) -> None:
 def test_name_done_and_other_work(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     before = workspace.encoder("swcl").read_bytes()
     with monkeypatch.context() as patched:
-        patched.setattr(pretrain, "training_steps", None)
+        patched.setattr(fitting, "training_steps", None)
         assert pretrain.run(options(workspace.root, workers=2)) == workspace.encoder("swcl")
         with pytest.raises(SwclError, match=r"made differently \(temperature: 0.1 -> 0.5\).*--fresh.*--name"):
             pretrain.run(options(workspace.root, temperature=0.5))

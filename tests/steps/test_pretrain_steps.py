@@ -16,6 +16,7 @@ from swcl_cli import methods
 from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.data.loaders import step_batches
 from swcl_cli.models.encoders import encoder_state
+from swcl_cli.pretraining.fitting import own_part
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.steps import pretrain
 from swcl_cli.workspace import Workspace
@@ -72,7 +73,7 @@ def test_steps_are_adamws(root: Path, decay: float) -> None:
 def shares(method: Any, processes: int, step: int) -> list[list[Any]]:
     """The keys that each process takes of a step."""
     fabrics: list[Any] = [SimpleNamespace(world_size=processes, global_rank=rank) for rank in range(processes)]
-    plans = [pretrain._own_part(method, fabric) for fabric in fabrics]
+    plans = [own_part(method, fabric) for fabric in fabrics]
     return [keys for plan in plans for keys in plan(step)]
 
 

@@ -12,10 +12,11 @@ from torch.utils.data import Dataset
 
 from swcl_cli.data.loaders import Key
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks.fitting import Rates, fit
+from swcl_cli.tasks.fitting import fit
 from swcl_cli.tasks.kind import Judgement
 from swcl_cli.tasks.saved import Description
 from swcl_cli.tasks.trial import Trial
+from swcl_cli.training.grid import Rates
 from swcl_cli.training.processes import make_fabric
 
 EPOCHS, STEPS = 3, 2

@@ -10,8 +10,8 @@ import pytest
 
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.tasks import ledger
-from swcl_cli.tasks.fitting import Rates
 from swcl_cli.tasks.runs import TaskRun
+from swcl_cli.training.grid import Rates
 from swcl_cli.workspace import Workspace
 from tests.planted import IDRID, options
 

@@ -106,7 +106,7 @@ class Progress:
 
     def _words(self, run: RunFolder) -> str:
         points = grid_points(run.folder)
-        if not points:
+        if not points or run.resume.exists():  # a pretraining with the rates that its grid chose
             return self._steps(run)
         tried = sum(not (point / RESUME).exists() for point in points)
         return f"{tried} {'point' if tried == 1 else 'points'} of the grid tried"

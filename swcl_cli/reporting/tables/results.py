@@ -9,6 +9,7 @@ from swcl_cli.reporting.findings.initialisations import Initialisation, initiali
 from swcl_cli.reporting.findings.names import ordered_initialisations, ordered_tasks, title
 from swcl_cli.reporting.findings.percentages import with_interval
 from swcl_cli.reporting.findings.published import PHANTOM, listed, paper_score, withheld
+from swcl_cli.reporting.findings.rates import rates_notes
 from swcl_cli.reporting.findings.scores import Score, primary, scores
 from swcl_cli.reporting.findings.splits import SPLIT_WORDS, TEST
 from swcl_cli.reporting.tables.table import Cell, Table, Value, finite, share
@@ -59,7 +60,7 @@ def results_table(contents: Contents) -> Table | None:
         "of those pretrained on retinal photographs only underlined.",
         columns=("initialisation", *(f"{title(task)} ({title(measures[task])})" for task in tasks)),
         rows=tuple(rows),
-        notes=(NOISE_FLOOR, *notes),
+        notes=(NOISE_FLOOR, *notes, *rates_notes({name: start.encoder for (_, name), start in began.items()})),
         records=(header, *((*_record(shown[key]), began[key].domain, share(papers.get(key))) for key in ordered)),
     )
 
