@@ -1,7 +1,9 @@
 """Views: their shapes, what they draw (against torchvision's transforms), and that image and mask stay together."""
 
+import math
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,11 +172,113 @@ def test_without_the_flip_all_else_stays() -> None:
 
 
 def test_a_view_is_its_pixels_normalised() -> None:
-    draws = [chance.generator(0, "pixels", item=1) for _ in range(2)]
-    drawn = augment.contrastive_pixels(PHOTOGRAPH, 48, draws[0])
-    assert drawn.shape == (48, 48, 3) and drawn.dtype == np.uint8
-    view = augment.contrastive_view(PHOTOGRAPH, 48, draws[1], ZERO, ONE)
-    np.testing.assert_array_equal(levels(view), drawn.transpose(2, 0, 1))
+    for item in range(6):
+        draws = [chance.generator(0, "pixels", item=item) for _ in range(2)]
+        drawn = augment.contrastive_pixels(PHOTOGRAPH, 48, draws[0])
+        assert drawn.shape == (48, 48, 3) and drawn.dtype == np.uint8
+        view = augment.contrastive_view(PHOTOGRAPH, 48, draws[1], ZERO, ONE)
+        np.testing.assert_array_equal(levels(view), drawn.transpose(2, 0, 1))
+
+
+class Scripted:
+    """Stands in for a random generator whose draws from a range are given, and whose places are the last possible."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = values
+        self.bounds: list[int] = []
+
+    def uniform(self, _low: float, _high: float) -> float:
+        self.values = (*self.values[1:], self.values[0])
+        return self.values[-1]
+
+    def integers(self, bound: int) -> int:
+        self.bounds.append(bound)
+        return bound - 1
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "share", "aspect", "box", "bounds"),
+    [
+        pytest.param(10, 10, 1.0, 1.0, (0, 0, 10, 10), [1, 1], id="all of it"),
+        pytest.param(10, 12, 0.5, 0.6, (6, 0, 6, 10), [7, 1], id="as high as it"),
+        pytest.param(12, 10, 0.5, 1 / 0.6, (0, 6, 10, 6), [1, 7], id="as wide as it"),
+        pytest.param(8, 8, 1 / 64, 1.0, (7, 7, 1, 1), [8, 8], id="one pixel"),
+        pytest.param(4, 4, 0.03, 0.5, (0, 0, 4, 4), [], id="no width"),
+        pytest.param(4, 4, 0.03, 2.0, (0, 0, 4, 4), [], id="no height"),
+        pytest.param(10, 10, 1.0, 1.22, (0, 0, 10, 10), [], id="too wide"),
+        pytest.param(10, 10, 1.0, 1 / 1.22, (0, 0, 10, 10), [], id="too high"),
+    ],
+)
+def test_boxes_that_fit_by_hand(
+    height: int, width: int, share: float, aspect: float, box: tuple[int, ...], bounds: list[int]
+) -> None:
+    """A side is the root of area times or by aspect, rounded; where none fits, the central box stands in."""
+    script = Scripted(share, math.log(aspect))
+    drawn: Any = script
+    assert augment.crop_box(height, width, drawn) == box and script.bounds == bounds
+
+
+@pytest.mark.parametrize("view", [*VIEWS, augment.flipped_pixels])
+def test_a_view_shows_the_box_that_was_drawn(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a photograph that is wider than high, of which each pixel says where it is."""
+    y, x = np.mgrid[:60, :200]
+    places = np.stack([x, y, y], axis=2).astype(np.uint8)
+    shown: list[tuple[int, ...]] = []
+
+    def cropped(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+        shown.append((*image[0, 0, :2].tolist(), image.shape[1], image.shape[0]))
+        assert image[-1, -1, :2].tolist() == [shown[-1][0] + image.shape[1] - 1, shown[-1][1] + image.shape[0] - 1]
+        return np.zeros((height, width, 3), np.uint8)
+
+    monkeypatch.setattr(pixels, "resize", cropped)
+    for item in range(20):
+        view(places, 8, chance.generator(0, "box", item=item))
+    assert shown == [augment.crop_box(60, 200, chance.generator(0, "box", item=item)) for item in range(20)]
+
+
+class Ends:
+    """Stands in for a random generator that always draws one end of a range, and of which all that may happen does."""
+
+    def __init__(self, upper: bool) -> None:
+        self.upper = upper
+
+    def random(self) -> float:
+        return 0.0
+
+    def uniform(self, low: float, high: float, size: int | None = None) -> Any:
+        end = high if self.upper else low
+        return end if size is None else np.full(size, end)
+
+    def integers(self, bound: int) -> int:
+        return bound - 1 if self.upper else 0
+
+    def permutation(self, count: int) -> NDArray[np.int64]:
+        return np.arange(count)
+
+
+@pytest.mark.parametrize("size", [224, 112])
+@pytest.mark.parametrize(
+    ("upper", "factor", "hue", "sigma"),
+    [(False, 0.6, -0.1, 0.1), (True, 1.4, 0.1, 2.0)],  # FACTS C5
+)
+def test_the_ends_of_what_is_drawn(
+    size: int, upper: bool, factor: float, hue: float, sigma: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amounts: dict[str, float] = {}
+
+    def noting(name: str) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:
+        def operation(image: NDArray[np.uint8], amount: float) -> NDArray[np.uint8]:
+            amounts[name] = amount
+            return image
+
+        return operation
+
+    for name in ("adjust_brightness", "adjust_contrast", "adjust_saturation", "adjust_hue", "gaussian_blur"):
+        monkeypatch.setattr(pixels, name, noting(name))
+    ends: Any = Ends(upper)
+    augment.contrastive_pixels(PHOTOGRAPH, size, ends)
+    expected = dict.fromkeys(("adjust_brightness", "adjust_contrast", "adjust_saturation"), factor)
+    assert amounts == pytest.approx(expected | {"adjust_hue": hue, "gaussian_blur": sigma * size / 224}, rel=1e-9)
 
 
 @pytest.mark.parametrize(("height", "width"), [(400, 100), (100, 400), (101, 300)])
@@ -254,6 +358,7 @@ def test_image_and_mask_stay_together(height: int, width: int) -> None:
         outside = labels == augment.IGNORED
         # grey weights add up to 0.9999 and are floored, so that a grey view may be one level darker
         assert (np.abs(levels(view) - np.where(outside, 0, labels)) <= 1).all()
+        np.testing.assert_allclose(view, levels(view), atol=1e-3)  # grey levels are whole
         assert (~outside).sum() == min(height, 32) * min(width, 32)
         places.add(labels.tobytes())
     assert len(places) >= (2 if (height, width) == (32, 32) else 20)

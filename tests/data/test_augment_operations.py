@@ -22,6 +22,7 @@ ORDER = ("resize", "flip", *JITTER, "to_grey", "gaussian_blur", "solarize")
 JITTERED = dict.fromkeys(JITTER, 0.8)
 PROBABILITIES: dict[str, dict[str, float]] = {
     "contrastive": {"flip": 0.5, **JITTERED, "to_grey": 0.2, "gaussian_blur": 0.5, "solarize": 0.1},  # FACTS C5
+    "flipped": {"flip": 0.5},  # FACTS D2
     "labeler": {"flip": 0.5, **JITTERED},  # FACTS B3
     "classification": {"flip": 0.5, "to_grey": 0.2},  # FACTS E4
     "segmentation": {"flip": 0.5, "to_grey": 0.2},  # FACTS E5
@@ -36,8 +37,15 @@ def views(kind: str, rng: np.random.Generator) -> NDArray[np.float32]:
     black = np.zeros((60, 60, 3), np.uint8)
     if kind == "segmentation":
         return augment.segmentation_view(black, black[..., 0], SIZE, rng, ZERO, ONE)[0]
+    return made(kind, black, SIZE, rng)
+
+
+def made(kind: str, image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """The view of an image alone, float32 (3, size, size), in grey levels."""
+    if kind == "flipped":
+        return augment.flipped_pixels(image, size, rng).transpose(2, 0, 1).astype(np.float32)
     view: Callable[..., NDArray[np.float32]] = getattr(augment, f"{kind}_view")
-    return view(black, SIZE, rng, ZERO, ONE)
+    return view(image, size, rng, ZERO, ONE)
 
 
 def marking(name: str) -> Callable[..., NDArray[np.uint8]]:
@@ -59,8 +67,8 @@ def histories(kind: str) -> list[History]:
     with pytest.MonkeyPatch.context() as patched:
         for name in ORDER:
             patched.setattr(pixels, name, marking(name))
-        made = [views(kind, chance.generator(0, "operations", item=item)) for item in range(COUNT)]
-    marks = [np.rint(view).astype(int).transpose(1, 2, 0).ravel() for view in made]
+        marked = [views(kind, chance.generator(0, "operations", item=item)) for item in range(COUNT)]
+    marks = [np.rint(view).astype(int).transpose(1, 2, 0).ravel() for view in marked]
     return [tuple(ORDER[mark - 1] for mark in row[row > 0]) for row in marks]
 
 
@@ -117,6 +125,6 @@ def test_a_flipped_view_shows_its_left_half_on_the_right(kind: str) -> None:
             view, mask = augment.segmentation_view(image, image[..., 0], 60, rng, ZERO, ONE)
             assert (mask[0, 0] > mask[0, -1]) == (view[..., 0].mean() > view[..., -1].mean())
         else:
-            view = getattr(augment, f"{kind}_view")(image, 16, rng, ZERO, ONE)
+            view = made(kind, image, 16, rng)
         flipped.append(view[..., 0].mean() < view[..., -1].mean())
     assert_frequent(np.array(flipped), 0.5, "flip")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from swcl_cli.evaluation.embeddings import COLLAPSED, alignment, is_collapsed, spread, uniformity
+from swcl_cli.evaluation.embeddings import COLLAPSED, alignment, is_collapsed, spread, teacher_fault, uniformity
 
 
 def embeddings(count: int = 30, width: int = 8, seed: int = 0) -> Tensor:
@@ -68,6 +68,18 @@ def test_collapsed_is_a_mean_cosine_of_99_percent() -> None:
         cosine = ((z @ z.T).sum() - 2000) / (2000 * 1999)
         assert float(spread(z)) == pytest.approx(math.sqrt(1 - cosine), rel=0.02)
         assert is_collapsed(float(spread(z))) == collapsed == bool(cosine > 1 - COLLAPSED**2)
+
+
+@pytest.mark.parametrize(
+    ("entropy", "fault"),
+    [
+        (0.0, "has put all photographs into one class"), (0.0099, "has put all photographs into one class"),
+        (0.01, ""), (0.5, ""), (0.999, ""),
+        (0.9991, "finds all classes alike"), (1.0, "finds all classes alike"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_teacher(entropy: float, fault: str) -> None:
+    assert teacher_fault(entropy) == fault
 
 
 def test_edges_are_nan() -> None:

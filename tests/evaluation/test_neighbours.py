@@ -42,6 +42,10 @@ def test_against_scikit_learn(bank: Bank, count: int) -> None:
     np.testing.assert_allclose(knn_scores(train, labels, test, count), theirs, atol=1e-4)
 
 
+def test_by_default_as_dino_does(bank: Bank) -> None:
+    np.testing.assert_array_equal(knn_scores(*bank), knn_scores(*bank, neighbours=20, temperature=0.07))
+
+
 def test_by_hand() -> None:
     train = np.array([[2, 0], [0, 5], [-1, 0]], np.float32)
     labels = np.array([True, False, True])

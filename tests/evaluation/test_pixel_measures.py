@@ -81,6 +81,11 @@ def test_even_odds_are_background_as_for_argmax() -> None:
     assert measured([image("#.")], [np.array([[0.01, 0.0]])])["f1"] == 1
 
 
+def test_one_false_pixel_where_there_is_nothing() -> None:
+    found = measured([image("..")], [np.array([[0.5, -0.5]])])
+    assert found["f1"] == found["f1_pooled"] == 0 and found["specificity"] == 0.5
+
+
 def test_nothing_there_and_nothing_found_is_right() -> None:
     empty, full = image(".. .."), image("## ##")
     for truth, score, f1 in ((empty, -1.0, 1), (empty, 1.0, 0), (full, -1.0, 0), (full, 1.0, 1)):

@@ -48,6 +48,17 @@ def test_auc_of_all_pixels_and_of_the_histograms(scale: str) -> None:
     assert 50 < len(histograms.bound) <= BINS
 
 
+@pytest.mark.parametrize("kinds", [(True, False), (True,), (False,)])
+def test_bins_hold_about_equal_shares(kinds: tuple[bool, ...]) -> None:
+    """Of either kind, and of the one that is there: none more than another, but for the pixels of its last number."""
+    rng = np.random.default_rng(0)
+    made = [(np.full(20_000, kind), rng.normal(2 * kind - 1, 1, 20_000).astype(np.float32)) for kind in kinds]
+    found = tally(made).histograms()
+    share = (found.positive + found.negative).sum(axis=0) / (20_000 * len(kinds))
+    assert found.positive.dtype == found.negative.dtype == np.int64
+    assert share.max() < 1.25 / (BINS - 2) and len(share) > 0.95 * BINS
+
+
 def test_histograms_count_each_image_by_the_bounds() -> None:
     made = images(*SCALES["as trained"])
     found = tally(made).histograms()

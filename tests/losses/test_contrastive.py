@@ -70,6 +70,15 @@ def test_gradient_is_that_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda z: supervised_contrastive(z, labels), rows(6).requires_grad_())
 
 
+def test_a_multiple_of_the_loss_has_that_multiple_of_the_gradient() -> None:
+    labels = torch.tensor([0, 0, 1, 1, 2, 0])
+    once, thrice = (rows(6).requires_grad_() for _ in range(2))
+    supervised_contrastive(once, labels).backward()
+    (3 * supervised_contrastive(thrice, labels)).backward()
+    assert gradient(once).abs().max() > 0.1
+    torch.testing.assert_close(gradient(thrice), 3 * gradient(once))
+
+
 def test_parts_of_the_anchors_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Value and gradient; blocks of anchors change neither."""
     labels = torch.randint(0, 9, (37,), generator=torch.Generator().manual_seed(1))

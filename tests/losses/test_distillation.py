@@ -48,6 +48,23 @@ def test_regression_at_its_edges(rows: Tensor) -> None:
     assert gradient(exact).abs().max() < 1e-6
 
 
+def test_a_prediction_that_is_too_short_counts_as_shorter() -> None:
+    """Below a millionth its length is not made 1, so that the slope ends at 2 / 1e-6, and does not grow for ever."""
+    prediction = torch.tensor([[1e-7, 0.0]], requires_grad=True)
+    loss = regression(prediction, torch.tensor([[3.0, 0.0]]))
+    loss.backward()
+    assert loss.item() == pytest.approx(2 - 2 * 0.1) and gradient(prediction)[0, 0].item() == pytest.approx(-2e6)
+
+
+def test_regression_stays_in_fp32() -> None:
+    predictions, targets = drawn(16, 8), drawn(16, 8, seed=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = regression(predictions, targets)
+    assert cast.dtype == torch.float32 and cast.item() == regression(predictions, targets).item()
+    halves = predictions.bfloat16(), targets.bfloat16()
+    assert regression(*halves).item() == regression(*(half.float() for half in halves)).item()
+
+
 @pytest.mark.parametrize("temperatures", [(0.1, 0.04), (0.1, 0.07), (1.0, 1.0)])
 def test_soft_cross_entropy_by_loops(temperatures: tuple[float, float]) -> None:
     student, teacher, centre = drawn(6, 5), drawn(6, 5, seed=1), drawn(5, seed=2)

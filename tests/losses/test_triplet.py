@@ -84,6 +84,19 @@ def test_batch_hard_by_hand() -> None:
     assert loss.item() == pytest.approx(0.25)
 
 
+def test_by_default_as_the_paper_describes_it() -> None:
+    """Semi-hard, the hinge, and the margin of FACTS B1."""
+    z, labels = rows(28), torch.randint(0, 9, (28,), generator=torch.Generator().manual_seed(0))
+    assert triplet(z, labels).item() == pytest.approx(semi_hard_by_loops(z, labels, 0.5, soft=False))
+
+
+def test_a_row_of_zeros_is_the_centre_of_the_sphere() -> None:
+    z = torch.tensor([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
+    loss = triplet(z, torch.tensor([0, 0, 1]), "batch-hard", margin=0.5)
+    # anchor 0: 1 - 1 + 0.5; anchor 1: 1 - 4 + 0.5 < 0; anchor 2 has no positive
+    assert loss.item() == pytest.approx(0.25)
+
+
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("mining", MININGS)
 @pytest.mark.parametrize(
@@ -146,3 +159,5 @@ def test_stays_in_fp32_under_bf16_autocast() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         cast = triplet(z, labels)
     assert cast.dtype == torch.float32 and cast.item() == triplet(z, labels).item()
+    halves = z.bfloat16()
+    assert triplet(halves, labels).item() == triplet(halves.float(), labels).item()
