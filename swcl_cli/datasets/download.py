@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swcl_cli.catalogue.labels import CLASS_LABELS
+from swcl_cli.datasets.links import LEADS_OUT, why_not_followed
 from swcl_cli.datasets.names import MACOS, is_hidden
+from swcl_cli.datasets.packed import advice
+from swcl_cli.datasets.zipped import entries
 from swcl_cli.errors import SwclError
 
 NO_IMAGE = "label without image"
@@ -186,8 +188,9 @@ class Download:
 
 def require_inside(source: Path, path: Path) -> None:
     """Check that no link leads out of the source. Raises SwclError."""
-    if not path.resolve().is_relative_to(source.resolve()):
-        raise SwclError(f"{path} is a link that leads out of {source}: nothing outside the source is read.")
+    if reason := why_not_followed(source, path):
+        outside = "; --follow-links reads it where it stays on the same volume" if reason == LEADS_OUT else ""
+        raise SwclError(f"{path} is {reason}, {source}: nothing outside of it is read{outside}.")
 
 
 def find(source: Path, names: Iterable[str], depth: int) -> Path | None:
@@ -209,13 +212,23 @@ def find(source: Path, names: Iterable[str], depth: int) -> Path | None:
 def check_source(source: Path) -> None:
     """Check that the source is a folder that can be read. Raises SwclError."""
     if not source.is_dir():
-        raise SwclError(f"{source} is not a folder: SOURCE must name the folder that holds the raw download.")
+        raise SwclError(
+            f"{source} is not a folder: SOURCE must name the folder that holds the raw download, or a .zip or .tar of "
+            "it."
+        )
     try:
-        os.scandir(source).close()
+        entries(source)
     except OSError as error:
         raise SwclError(f"{source} can't be read: {error.strerror}.") from error
 
 
 def wrong_layout(source: Path, name: str, expected: str) -> SwclError:
-    """Return the error of a folder that is not a download of this data set."""
-    return SwclError(f"{source} does not look like a download of {name}.\nLooked for: {expected}")
+    """Return the error of a folder that is not a download of this data set. Archives in it are told of."""
+    archives = packed_in(source)
+    told = f" {archives}" if archives else ""
+    return SwclError(f"{source} does not look like a download of {name}.{told}\nLooked for: {expected}")
+
+
+def packed_in(source: Path) -> str:
+    """Say what to do with archives that the source holds; '' where it holds none."""
+    return advice(source / entry.name for entry in entries(source) if entry.is_file())

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, REFUSED, Download, require_inside
+from swcl_cli.datasets.links import why_not_followed
 from swcl_cli.datasets.names import Names, ambiguous, is_hidden, is_image, why_unread
+from swcl_cli.datasets.zipped import Entry, entries
 from swcl_cli.errors import SwclError
 
 
-def entries_of(folder: Path) -> Iterator[os.DirEntry[str]]:
+def entries_of(folder: Path) -> Iterator[Entry]:
     """List a folder, sorted, without hidden names. Raises SwclError where it can't be read."""
     return (entry for entry in _listed(folder) if not is_hidden(entry.name))
 
 
-def _listed(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _listed(folder: Path) -> Iterator[Entry]:
     """List a folder, sorted; each entry is forgotten once it was handed out."""
     try:
-        with os.scandir(folder) as entries:
-            pending = sorted(entries, key=lambda entry: entry.name, reverse=True)
+        pending = entries(folder)[::-1]
     except OSError as error:
         raise SwclError(f"{folder} can't be read: {error.strerror}.") from error
     while pending:
@@ -61,15 +61,15 @@ class Images:
             if entry.name not in ignored and not entry.is_dir():
                 self._add(entry)
 
-    def _add(self, entry: os.DirEntry[str]) -> None:
+    def _add(self, entry: Entry) -> None:
         shown = printable(entry.name)
         path = self.path(shown)
         if is_hidden(entry.name):
             self.download.ignore(path)
         elif shown != entry.name:
             self.problem(path, REFUSED, "its name is not UTF-8")
-        elif entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(self.download.source.resolve()):
-            self.problem(path, REFUSED, "a link that leads out of the source")
+        elif entry.is_symlink() and (reason := why_not_followed(self.download.source, self.folder / entry.name)):
+            self.problem(path, REFUSED, reason)
         elif not entry.is_file():
             self.problem(path, REFUSED, "not a file")
         elif not is_image(entry.name):
@@ -113,19 +113,31 @@ class Images:
             self.problem(self.path(name), problem, detail)
 
 
-def walk(download: Download, folder: Path | None = None) -> Iterator[Path]:
-    """List the source and all folders below it. Hidden folders and links are left out, as problems."""
+def walk(download: Download, folder: Path | None = None, linked: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """List the source and all folders below it. Hidden folders and links are left out, as problems.
+
+    Only of a `Followed` source links are followed that lead out of it; linked: folders that such links led to.
+    """
     folder = folder or download.source
     yield folder
     for entry in _listed(folder):
         if not entry.is_dir():
             continue
-        path = printable(download.relative(Path(entry.path)))
+        path = printable(download.relative(folder / entry.name))
         if is_hidden(entry.name):
             download.ignore(path)
-        elif entry.is_symlink():
-            download.problem(path, REFUSED, "a link to a folder")
-        elif path != download.relative(Path(entry.path)):
+        elif entry.is_symlink() and (reason := _why_not_entered(download, folder / entry.name, linked)):
+            download.problem(path, REFUSED, reason)
+        elif path != download.relative(folder / entry.name):
             download.problem(path, REFUSED, "its name is not UTF-8")
         else:
-            yield from walk(download, Path(entry.path))
+            within = linked | {(folder / entry.name).resolve()} if entry.is_symlink() else linked
+            yield from walk(download, folder / entry.name, within)
+
+
+def _why_not_entered(download: Download, folder: Path, linked: frozenset[Path]) -> str:
+    """Say why a link to a folder is not followed; '' where it is. A folder of the source is read where it lies."""
+    reason = why_not_followed(download.source, folder)
+    if not reason and folder.resolve().is_relative_to(download.source.resolve()):
+        return "a link to a folder"
+    return reason or ("a link to a folder that holds it" if folder.resolve() in linked else "")

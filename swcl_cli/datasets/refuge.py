@@ -65,7 +65,7 @@ def search(download: Download) -> Contents:
         for entry in entries_of(folder):
             suffix = Path(entry.name).suffix.lower()
             if entry.is_file() and (entry.name == INDEX or suffix in TABLES):
-                _read_labels(download, contents, Path(entry.path))
+                _read_labels(download, contents, folder / entry.name)
         images = Images(download, folder, ignored=_no_images(folder))
         for name in images.names:
             _note(download, contents, stem_of(name), images.path(name))

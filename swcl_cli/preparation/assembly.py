@@ -37,7 +37,7 @@ def job_of(settings: PrepSettings, source: Path, download: Download, photograph:
         ("lesions", "lesions", lesions if lesions and lesions.is_file() else None),
     ):
         if mask:
-            inputs[kind] = Path(mask)
+            inputs[kind] = mask
             outputs[kind] = workspace.masks(dataset) / f"{name}_{label}.png"
     return Job(name, settings.size, inputs, outputs, download.square, settings.crop_to_field)
 

@@ -99,7 +99,7 @@ def _shares(remembered: Remembered, download: Download, needed: int) -> bool:
     hashes = {digest for digest, _ in remembered.values()}
     for path, (size, _) in changed:
         if None in sizes or size in sizes:
-            with suppress(OSError), open(path, "rb") as handle:
+            with suppress(OSError), path.open("rb") as handle:
                 needed -= hashlib.file_digest(handle, "sha256").hexdigest() in hashes
         if needed <= 0:
             return True

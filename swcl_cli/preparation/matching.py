@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, Download
+from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, Download, packed_in
+from swcl_cli.datasets.links import LEADS_OUT
 from swcl_cli.datasets.names import DICOM_REASON, MACOS, is_image, likely_reason, mismatch
 from swcl_cli.datasets.split_file import impose
 from swcl_cli.errors import SwclError, UsageError
@@ -29,10 +30,16 @@ def match(settings: PrepSettings, download: Download) -> None:
     files = {problem.source_path for problem in download.problems if problem.problem == NO_LABEL}
     files = {file for file in files if is_image(file)}
     dicom = sum(problem.detail == DICOM_REASON for problem in download.problems)
+    links = sum(problem.detail == LEADS_OUT for problem in download.problems)
+    links_told = f"{links:,} links lead out of {download.source} and were not read; --follow-links reads them"
     if not download.photographs:
         message = f"{settings.source} holds no photograph that a label names; {_counts(download)}."
+        message += f" {links_told}." if links else ""
+        message += f" {archives}" if (archives := packed_in(download.source)) else ""
         message += f" {dicom:,} are each {DICOM_REASON}." if dicom else ""
         raise SwclError(f"{message}\n{mismatch(names, files)}." if names and files else message)
+    if links:
+        download.remark(f"{links_told}.")
     if dicom:
         download.remark(f"{dicom:,} files are left out, each {DICOM_REASON}.")
     if names and files and (reason := likely_reason(names, files)):

@@ -22,9 +22,12 @@ class PrepSettings(SeededSettings):
     dataset: Dataset = setting(..., "Which public data set SOURCE holds; `list` shows them all.", panel="Data")
     source: Path | None = setting(
         None,
-        "Folder of the raw download (phantom: where to draw; by default WORKSPACE/phantom).",
+        "Folder of the raw download, or a .zip or .tar of it (phantom: where to draw; by default WORKSPACE/phantom).",
         panel="Data",
         runtime=True,
+    )
+    follow_links: bool = setting(
+        False, "Read links that lead out of SOURCE, if they stay on its volume.", panel="Data", runtime=True
     )
     name: PathPart | None = setting(
         None,

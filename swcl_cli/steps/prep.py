@@ -14,6 +14,7 @@ from swcl_cli.data import manifest
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.datasets import DATASETS
 from swcl_cli.datasets.download import Download
+from swcl_cli.datasets.links import Followed
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.phantom.drawing import draw, source_of
 from swcl_cli.preparation import journal, listing
@@ -21,6 +22,7 @@ from swcl_cli.preparation.assembly import job_of, rows_of, sort_out, split_finge
 from swcl_cli.preparation.former import make_way, require_apart
 from swcl_cli.preparation.jobs import Job
 from swcl_cli.preparation.matching import listed_if_stopped, match
+from swcl_cli.preparation.opening import open_source
 from swcl_cli.preparation.photograph import colour_statistics
 from swcl_cli.preparation.pool import Prepare, preparing
 from swcl_cli.settings import OPTIONS, PrepSettings
@@ -50,10 +52,15 @@ def _run(settings: PrepSettings) -> tuple[Path, Download]:
     """Read and prepare the download of one data set; return its manifest's path and the download."""
     dataset, source, workspace = settings.dataset, settings.source, Workspace(settings.workspace)
     if source is None:
-        raise UsageError(f"SOURCE is missing: swcl prep {dataset} SOURCE, the folder of the raw download.")
+        raise UsageError(f"SOURCE is missing: swcl prep {dataset} SOURCE, the raw download: a folder, .zip or .tar.")
     require_apart(settings, workspace.root / "data")
     options = {name: getattr(settings, name) for name in OPTIONS["prep"].get(dataset, ()) if name != "name"}
+    if settings.follow_links and options.get("masks"):
+        options["masks"] = Followed(options["masks"])
     with preparing(settings.workers) as prepare:
+        source = open_source(
+            source, workspace, settings.follow_links
+        )  # after the fork: each worker opens a .zip itself
         download = DATASETS[dataset].read(source, **options)
         _check(settings, download)
         with listed_if_stopped(settings, download):

@@ -59,7 +59,7 @@ def remove_tree(path: Path) -> None:
 
 def fingerprint(path: Path) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of the file's bytes."""
-    with open(path, "rb") as handle:
+    with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
 
 

@@ -56,6 +56,11 @@ class Workspace:
         return self.root / "phantom"
 
     @property
+    def unpacked(self) -> Path:
+        """Return the folder of downloads that came as a .tar."""
+        return self.root / "unpacked"
+
+    @property
     def labeler(self) -> Path:
         return self.root / "labeler.safetensors"
 

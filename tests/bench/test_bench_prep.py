@@ -8,8 +8,10 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -21,14 +23,17 @@ from PIL import Image
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
 from swcl_cli.preparation.jobs import Job, prepare
+from swcl_cli.preparation.opening import open_source
 from swcl_cli.preparation.photograph import prepare_photograph
 from swcl_cli.preparation.pool import Prepare, Work, preparing
+from swcl_cli.workspace import Workspace
 from tests.bench.conftest import Row
 from tests.downloads import encoded, field, write_csv
 
 pytestmark = pytest.mark.bench
 SHARED = Path(__file__).parents[3] / "shared/data/IDRiD-fullsize"
 SIZE = 448
+MOST_ZIP = 1.2  # times the time from a folder
 LEAST_RATIO, LEAST_PSNR = 4.0, 50.0
 MANY, FEW = 50_000, 5_000
 PARENT_BYTES, WORKER_BYTES = 650, 150  # what a photograph may add to the peak; one prepared image takes 600,000
@@ -90,6 +95,22 @@ def _fastest(act: Callable[[], object], repeats: int = 7) -> tuple[float, float]
         wall.append(time.perf_counter() - started[0])
         core.append(time.process_time() - started[1])
     return min(wall), min(core)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+def test_reading_from_a_zip(method: int, photographs: list[Path], tmp_path: Path, row: Row) -> None:
+    """In seconds of this core, that is without the disk, for folder and archive alike."""
+    with zipfile.ZipFile(tmp_path / "photographs.zip", "w", method) as archive:
+        for path in photographs:
+            archive.write(path, path.name)
+    packed = open_source(tmp_path / "photographs.zip", Workspace(tmp_path), follow_links=False)
+    jobs = _jobs(photographs, tmp_path)
+    from_zip = [replace(job, inputs={"photograph": packed / job.inputs["photograph"].name}) for job in jobs]
+    folder = _fastest(lambda: [prepare(job) for job in jobs])[1]
+    zipped = _fastest(lambda: [prepare(job) for job in from_zip])[1]
+    packing = "stored" if method == zipfile.ZIP_STORED else "deflated"
+    row(f"4288 x 2848 in a .zip, {packing}", times_a_folder_a_core=zipped / folder)
+    assert zipped <= MOST_ZIP * folder
 
 
 def test_photographs_a_second(photographs: list[Path], tmp_path: Path, row: Row) -> None:

@@ -196,7 +196,7 @@ def test_links_hidden_files_and_notes_of_macos_are_listed(tmp_path: Path, source
         (".trash", "hidden"),
         ("__MACOSX", "notes of macOS"),
         ("b.jpg", "a link that leads out of the source"),
-        ("linked", "a link to a folder"),
+        ("linked", "a link that leads out of the source"),
         ("north/._P1_L.jpg", "notes of macOS"),
     ]
 
