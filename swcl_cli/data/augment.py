@@ -22,6 +22,7 @@ __all__ = [
     "contrastive_pixels",
     "contrastive_view",
     "flipped_pixels",
+    "labeler_pixels",
     "labeler_view",
     "normalise",
     "segmentation_view",
@@ -82,10 +83,14 @@ def classification_pixels(
 
 
 def labeler_view(image: Image, size: int, rng: np.random.Generator, mean: Colour = MEAN, std: Colour = STD) -> View:
-    """Crop, flip (p .5), jitter (p .8) (FACTS B3)."""
+    """Make the view of `labeler_pixels`, normalised."""
+    return normalise(labeler_pixels(image, size, rng), mean, std)
+
+
+def labeler_pixels(image: Image, size: int, rng: np.random.Generator) -> Image:
+    """Crop, flip (p .5), jitter (p .8) (FACTS B3): uint8 (size, size, 3)."""
     view = _resized_crop(image, size, rng)
-    view = _randomly(0.5, rng, pixels.flip, view)
-    return normalise(_jitter(view, rng), mean, std)
+    return _jitter(_randomly(0.5, rng, pixels.flip, view), rng)
 
 
 def classification_view(

@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 
 from swcl_cli import chance
 from swcl_cli.data import colour, manifest
-from swcl_cli.data.augment import labeler_view
+from swcl_cli.data.augment import labeler_pixels
+from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key, Plan, remembered_order
 from swcl_cli.data.photographs import Photographs, manifest_of
 from swcl_cli.errors import SwclError
@@ -27,7 +28,8 @@ VALIDATED = ["dataset", "image_id", "patient_id", "abnormal"]
 class LabelerData:
     """Hold the photographs that the labeler learns from.
 
-    abnormal: (N,) bool, the labels of `labelled`; validated: VALIDATED's columns of the photographs in `validation`.
+    abnormal: (N,) bool, the labels of `labelled`; validated: VALIDATED's columns of the photographs in `validation`;
+    copies: photographs that were left out of `labelled` and `unlabelled`, since `validation` holds the same pixels.
     """
 
     labelled: Photographs
@@ -35,6 +37,7 @@ class LabelerData:
     unlabelled: Photographs
     validation: Photographs
     validated: pd.DataFrame
+    copies: int
     inputs: dict[str, str]
     size: int
     mean: colour.Colour
@@ -54,6 +57,7 @@ class LabelerData:
 def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> LabelerData:
     """Read the photographs of all data sets from their manifests. No label of an unlabelled set is read (FACTS B9).
 
+    The validation split stays whole: what training would share with it is left out of training (FACTS B8).
     Raises SwclError where a set is not prepared, has no normal/abnormal labels, or was prepared at another size.
     """
     names = [*settings.labelled, *settings.unlabelled]
@@ -68,6 +72,9 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
     labelled = pd.concat([_labelled(workspace, name) for name in settings.labelled])
     unlabelled = [manifest.read(workspace.manifest(name), columns=["path", "checksum"]) for name in settings.unlabelled]
     train, validation = (labelled[labelled["split"] == split] for split in ("train", "val"))
+    shown = pd.concat(unlabelled) if unlabelled else train[:0]
+    before = len(train) + len(shown)
+    train, shown = (_without_copies(workspace, rows, validation) for rows in (train, shown))
     for split, rows in (("train", train), ("val", validation)):
         if rows["abnormal"].nunique() < 2:
             state = f"are all {'abnormal' if rows['abnormal'].iloc[0] else 'normal'}" if len(rows) else "are none"
@@ -82,9 +89,10 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
     return LabelerData(
         labelled=Photographs.of(workspace, train),
         abnormal=train["abnormal"].to_numpy(dtype=bool),
-        unlabelled=Photographs.of(workspace, pd.concat(unlabelled) if unlabelled else train[:0]),
+        unlabelled=Photographs.of(workspace, shown),
         validation=Photographs.of(workspace, validation),
         validated=validation[VALIDATED].reset_index(drop=True),
+        copies=before - len(train) - len(shown),
         inputs=inputs,
         size=size,
         mean=mean,
@@ -98,6 +106,22 @@ def _labelled(workspace: Workspace, name: str) -> pd.DataFrame:
     if not len(labelled):
         raise SwclError(f"{name} has no normal/abnormal labels; name a data set that has: --labelled odir")
     return labelled
+
+
+def _without_copies(workspace: Workspace, rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the photographs of which the pixels are those of one of the others.
+
+    Equal pixels have been prepared to equal files, hence to equal checksums; only where these agree are pixels read.
+    """
+    paths = others.groupby("checksum")["path"].agg(list)
+    suspects = rows["checksum"].isin(paths.index).to_numpy(dtype=bool)
+    copies = np.zeros(len(rows), dtype=bool)
+    for place in np.flatnonzero(suspects).tolist():
+        row = rows.iloc[place]
+        pixels = read_image(workspace.root / row["path"], row["checksum"])
+        twins = (read_image(workspace.root / path, row["checksum"]) for path in paths[row["checksum"]])
+        copies[place] = any(np.array_equal(pixels, twin) for twin in twins)
+    return rows[~copies]
 
 
 def labeler_plan(settings: TrainLabelerSettings, labelled: int, unlabelled: int) -> tuple[Plan, int]:
@@ -131,7 +155,10 @@ def labeler_plan(settings: TrainLabelerSettings, labelled: int, unlabelled: int)
 
 
 class LabelerViews(Dataset[dict[str, Any]]):
-    """Make views of a photograph: (epoch, item) -> float32 (V, 3, S, S), its label (-1 unlabelled), and its item."""
+    """Make views of a photograph: (epoch, item) -> uint8 (V, 3, S, S), its label (-1 unlabelled), and its item.
+
+    Bytes are a quarter of what they are normalised: a step of the paper's size has 2,048 views of 384 px.
+    """
 
     def __init__(self, data: LabelerData, settings: TrainLabelerSettings) -> None:
         self.data, self.settings = data, settings
@@ -141,7 +168,7 @@ class LabelerViews(Dataset[dict[str, Any]]):
         labelled = item < len(self.data.labelled)
         image = self.data.labelled.read(item) if labelled else self.data.unlabelled.read(item - len(self.data.labelled))
         views = [
-            labeler_view(image, self.settings.crop, self._chance(epoch, item, view), self.data.mean, self.data.std)
+            labeler_pixels(image, self.settings.crop, self._chance(epoch, item, view)).transpose(2, 0, 1)
             for view in range(self.settings.views)
         ]
         label = int(self.data.abnormal[item]) if labelled else UNLABELLED

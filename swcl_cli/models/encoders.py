@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
@@ -39,14 +39,19 @@ def create_encoder(architecture: str, seed: int = 0, output_stride: int = 32) ->
         return timm.create_model(architecture, pretrained=False, num_classes=0, output_stride=output_stride)
 
 
-def create_labeler(architecture: str, seed: int = 0, classes: int = 2) -> nn.Module:
+def create_labeler(
+    architecture: str, seed: int = 0, classes: int = 2, last_norm: Literal["zero", "one"] = "zero"
+) -> nn.Module:
     """Create a ResNet classifier whose last stage keeps its input's size: 448 px in -> 28 x 28 map (paper III-A).
 
-    No dilation makes up for the stride. Raises SwclError for an architecture that can't be a labeler.
+    No dilation makes up for the stride. last_norm: initial weights of the last norm of each block (FACTS C11).
+    Raises SwclError for an architecture that can't be a labeler.
     """
     _permit(architecture, LABELERS)
     with keyed_weights(seed, "labeler weights"):
-        labeler = timm.create_model(architecture, pretrained=False, num_classes=classes)
+        labeler = timm.create_model(
+            architecture, pretrained=False, num_classes=classes, zero_init_last=last_norm == "zero"
+        )
     first: Any = labeler.get_submodule("layer4.0")
     first.conv1.stride = first.downsample[0].stride = (1, 1)
     return labeler

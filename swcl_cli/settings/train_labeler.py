@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
 
 from swcl_cli.settings.path_parts import PathParts
 from swcl_cli.settings.rows import LabelerArchitecture
@@ -13,6 +15,7 @@ class TrainLabelerSettings(TrainingSettings):
     """Set how `swcl train-labeler` trains the labeler, a semi-supervised classifier (S4L, paper III-A)."""
 
     step: ClassVar[str] = "train-labeler"
+    derived: ClassVar[frozenset[str]] = frozenset({"copies_left_out"})  # told where there are some
 
     labelled: PathParts = setting(
         ["odir"], "Prepared data sets with normal/abnormal labels.", panel="Data", min_length=1
@@ -23,10 +26,24 @@ class TrainLabelerSettings(TrainingSettings):
         panel="Data",
     )
     architecture: LabelerArchitecture = setting("resnet34", "Network, by its timm name.", panel="Model")
+    last_norm: Literal["zero", "one"] = setting(
+        "zero",
+        "Initial weights of the last norm of each block: zero as of timm's networks, one as of torchvision's.",
+        panel="Model",
+        neutral="zero",
+    )
     crop: int = setting(384, "Side of a training view in pixels.", panel="Data", ge=32)
     views: int = setting(4, "Augmented views of each image in a step.", panel="Training", ge=2)
     batch_labelled: int = setting(64, "Labelled images a forward pass.", panel="Training", ge=1)
     batch_unlabelled: int = setting(64, "Unlabelled images a forward pass.", panel="Training", ge=1)
+    chunk: int = setting(
+        0,
+        "Views encoded at a time, labelled and unlabelled as in the batch; 0 encodes all at once. Less memory, a third "
+        "more time; BatchNorm takes its statistics of each chunk alone.",
+        panel="Training",
+        neutral=0,
+        ge=0,
+    )
     accumulate: int = setting(4, "Forward passes an optimiser step.", panel="Training", ge=1)
     epochs: int = setting(200, "Passes over the labelled images.", panel="Training", ge=1)
     learning_rate: float = setting(0.03, "Base learning rate (SGD with Nesterov momentum).", panel="Training", gt=0)
@@ -42,3 +59,20 @@ class TrainLabelerSettings(TrainingSettings):
         neutral=False,
     )
     keep: Literal["last", "best"] = setting("last", "Which epoch becomes the labeler (best: by AUC).", panel="Training")
+
+    @property
+    def least_chunk(self) -> int:
+        """Return the fewest views a chunk that leave two of each kind, in the proportion of the batch."""
+        sizes = (self.batch_labelled, self.batch_unlabelled) if self.unlabelled else (self.batch_labelled,)
+        return 2 * -(-sum(sizes) // min(sizes))
+
+    @model_validator(mode="after")
+    def _mixed_chunks(self) -> Self:
+        if 0 < self.chunk < self.least_chunk:
+            batch = f"{self.batch_labelled} labelled"
+            batch += f" and {self.batch_unlabelled} unlabelled images" if self.unlabelled else " images"
+            raise ValueError(
+                f"chunk: {self.chunk} at a time are too few of the views of {batch}: "
+                f"take {self.least_chunk} or more, or 0 for all at once"
+            )
+        return self

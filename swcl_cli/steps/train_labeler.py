@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from swcl_cli import console
+from swcl_cli.data import colour
 from swcl_cli.data.columns import LABELER_SCORES
 from swcl_cli.data.labeler_views import UNLABELLED, LabelerData, LabelerViews, labeler_plan, read_photographs
 from swcl_cli.data.loaders import make_loader, step_batches
@@ -24,6 +25,7 @@ from swcl_cli.losses.triplet import triplet
 from swcl_cli.models.encoders import create_labeler
 from swcl_cli.settings import TrainLabelerSettings
 from swcl_cli.training.checkpoints import TrainState
+from swcl_cli.training.chunks import encode_in_chunks, mixed_chunks
 from swcl_cli.training.cost import foretell
 from swcl_cli.training.loop import parameter_groups, training_steps
 from swcl_cli.training.processes import device_name, make_fabric
@@ -38,19 +40,31 @@ SCORE = "validation score"  # beside the weights that are kept, of the same epoc
 class S4L(nn.Module):
     """Compute L = cross-entropy of the labelled views + w * triplet loss of all views (paper III-A).
 
-    Views of one image are each other's positives. Batch statistics are of all views together (FACTS B5). Without
-    unlabelled data sets it is the cross-entropy alone.
+    Views of one image are each other's positives. Batch statistics are of all views together, or of a chunk's, which
+    mixes labelled and unlabelled as the batch does (FACTS B5). Without unlabelled data sets it is the cross-entropy
+    alone.
     """
+
+    network: Any  # a ResNet of timm's
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, network: nn.Module, settings: TrainLabelerSettings) -> None:
         super().__init__()
         self.network = network
         self.settings = settings
+        mean, std = (np.array(values)[:, None, None] for values in colour.constants(settings.colours))
+        for name, values in (("scale", 1 / (255 * std)), ("shift", mean / std)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss and its parts. batch: views (B, V, 3, S, S), label (B,) with -1 = unlabelled, item (B,)."""
+        """Return the loss and its parts.
+
+        batch: views uint8 (B, V, 3, S, S), label (B,) with -1 = unlabelled, item (B,).
+        """
         count = batch["views"].shape[1]
-        pooled, logits = pool_and_classify(self.network, batch["views"].flatten(0, 1))  # (BV, C), (BV, 2)
+        pooled = self._pool(batch["views"], batch["label"] != UNLABELLED)  # (BV, C)
+        logits = self.network.fc(pooled)  # (BV, 2)
         label = batch["label"].repeat_interleave(count)
         labelled = label != UNLABELLED
         classification = cross_entropy(logits[labelled].float(), label[labelled])
@@ -62,10 +76,32 @@ class S4L(nn.Module):
         alike = triplet(pooled.float(), identity, settings.mining, settings.margin, settings.soft_margin)
         return classification + settings.triplet_weight * alike, {**metrics, "triplet": alike.detach()}
 
+    def _pool(self, views: Tensor, labelled: Tensor) -> Tensor:
+        """Compute pooled features (BV, C) of views (B, V, 3, S, S): of all at once, or in mixed chunks."""
+        images, chunk = views.flatten(0, 1), self.settings.chunk
+
+        def encode(rows: Tensor) -> Tensor:
+            return pool(self.network, self._normalised(images[rows]))
+
+        if not chunk or len(images) <= chunk:
+            return pool(self.network, self._normalised(images))
+        chunks = mixed_chunks(labelled, views.shape[1], chunk)
+        return encode_in_chunks(encode, chunks, self.network)[torch.cat(chunks).argsort()]
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        """Normalise bytes, with the roundings of `data.augment.normalise`."""
+        return images.float().mul_(self.scale).sub_(self.shift)
+
+
+def pool(network: Any, images: Tensor) -> Tensor:
+    """Compute pooled features (N, C) of images (N, 3, H, W)."""
+    pooled: Tensor = network.forward_head(network.forward_features(images), pre_logits=True)
+    return pooled
+
 
 def pool_and_classify(network: Any, images: Tensor) -> tuple[Tensor, Tensor]:
     """Compute pooled features (N, C) and logits (N, 2) of images (N, 3, H, W)."""
-    pooled = network.forward_head(network.forward_features(images), pre_logits=True)
+    pooled = pool(network, images)
     return pooled, network.fc(pooled)
 
 
@@ -77,16 +113,16 @@ def run(settings: TrainLabelerSettings) -> Path:
     workspace = Workspace(settings.workspace)
     require_own(workspace.labeler, "train-labeler")
     photographs = read_photographs(workspace, settings)
-    work = provenance("train-labeler", settings.defining(), photographs.inputs)
+    copies = {"copies_left_out": photographs.copies} if photographs.copies else {}
+    work = provenance("train-labeler", {**settings.defining(), **copies}, photographs.inputs)
     folder = workspace.labeler_run.folder
     if not is_begun(folder, work) and is_done(workspace.labeler, work, settings.fresh):
         console.say("The labeler is already trained with these settings and data.")
         return workspace.labeler
 
     fabric = make_fabric(settings.accelerator, settings.precision)
-    objective = S4L(create_labeler(settings.architecture, settings.seed), settings).to(
-        memory_format=torch.channels_last
-    )
+    network = create_labeler(settings.architecture, settings.seed, last_norm=settings.last_norm)
+    objective = S4L(network, settings).to(memory_format=torch.channels_last)
     prepared = fabric.setup_module(objective)
     optimizer = torch.optim.SGD(
         parameter_groups(objective, settings.weight_decay), lr=settings.learning_rate, momentum=0.9, nesterov=True
@@ -94,21 +130,27 @@ def run(settings: TrainLabelerSettings) -> Path:
     plan, steps = labeler_plan(settings, len(photographs.labelled), len(photographs.unlabelled))
     total = steps * settings.epochs
     images = settings.batch_labelled + (settings.batch_unlabelled if len(photographs.unlabelled) else 0)
-    views = settings.views * settings.accumulate * images
+    forward = settings.views * images
+    views = settings.accumulate * forward
     console.say(
         f"{len(photographs.labelled):,} labelled, {len(photographs.unlabelled):,} unlabelled, "
         f"{len(photographs.validation):,} validation photographs; "
-        f"{total:,} steps ({settings.epochs} epochs) of up to {views:,} views, on {device_name(fabric)}."
+        f"{total:,} steps ({settings.epochs} epochs) of up to {views:,} views"
+        f"{f', {settings.chunk} encoded at a time' if 0 < settings.chunk < forward else ''}, on {device_name(fabric)}."
     )
+    if photographs.copies:
+        console.say(
+            f"Left out of training, as pixel-by-pixel copies of validation photographs: {photographs.copies:,}."
+        )
     state = TrainState(objective, optimizer)
     job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
     one = torch.zeros(1, 3, settings.crop, settings.crop)
     foretell(fabric, settings, objective.network, one, (total - state.step) * views)
     batches = step_batches(LabelerViews(photographs, settings), plan, state.step, total, settings.workers)
     rate = lambda step: settings.learning_rate * step_decay(step // steps, settings.milestones)  # noqa: E731
-    for step in job.follow(
-        training_steps(fabric, prepared, optimizer, batches, rate, settings.seed, state.step), total, views
-    ):
+    smaller = f"--chunk {max(settings.least_chunk, min(settings.chunk or forward, forward) // 2)}"
+    trained = training_steps(fabric, prepared, optimizer, batches, rate, settings.seed, state.step, smaller)
+    for step in job.follow(trained, total, views):
         if (step.index + 1) % steps == 0:
             epoch = step.index // steps
             score = validate(fabric, objective, photographs, settings)

@@ -164,7 +164,7 @@ def test_views_labels_and_items(workspace: Workspace) -> None:
     views = LabelerViews(data, options(views=3))
     for item in range(16):
         shown = views[(0, item)]
-        assert shown["views"].shape == (3, 3, 32, 32) and shown["views"].dtype == np.float32
+        assert shown["views"].shape == (3, 3, 32, 32) and shown["views"].dtype == np.uint8
         assert shown["label"] == (int(data.abnormal[item]) if item < 8 else UNLABELLED) and shown["item"] == item
         assert len(np.unique(shown["views"], axis=0)) == 3
     again = LabelerViews(data, options(views=3))
@@ -174,11 +174,12 @@ def test_views_labels_and_items(workspace: Workspace) -> None:
 
 
 def test_each_item_shows_its_own_photograph(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labeler_views, "labeler_view", lambda image, *_: image)
+    monkeypatch.setattr(labeler_views, "labeler_pixels", lambda image, *_: image)
     data = read_photographs(workspace, options())
     views = LabelerViews(data, options())
     for item, path in enumerate([*data.labelled.path.to_pylist(), *data.unlabelled.path.to_pylist()]):
-        np.testing.assert_array_equal(views[(0, item)]["views"][0], read_image(workspace.root / path))
+        image = read_image(workspace.root / path)
+        np.testing.assert_array_equal(views[(0, item)]["views"][0], image.transpose(2, 0, 1))
 
 
 def test_validation_photographs_are_never_trained_on(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

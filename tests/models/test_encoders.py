@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+import torchvision
 
 from swcl_cli.catalogue.encoders import ENCODERS, LABELERS
 from swcl_cli.errors import SwclError
@@ -62,6 +63,27 @@ def test_weights_are_a_function_of_the_seed_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
+
+
+@pytest.mark.parametrize("architecture", LABELERS)
+def test_last_norms_start_at_one_as_torchvisions_or_at_zero_as_timms(architecture: str) -> None:
+    """FACTS C11. All else is drawn alike, and as torchvision's in distribution: by its deviation, layer by layer."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        theirs = getattr(torchvision.models, architecture)(num_classes=2).state_dict()
+    ours, timms = (create_labeler(architecture, 3, last_norm=value).state_dict() for value in ("one", "zero"))
+    usual = create_labeler(architecture, 3).state_dict()
+    assert all(torch.equal(timms[key], usual[key]) for key in usual)
+    last = {key for key in ours if key.endswith("bn2.weight")}
+    assert len(last) == {"resnet18": 8, "resnet34": 16}[architecture]
+    for key, weight in theirs.items():
+        assert torch.equal(ours[key], timms[key]) == (key not in last)
+        assert bool(ours[key].any()) == bool(weight.any()) == (bool(timms[key].any()) or key in last), key
+        if weight.ndim > 1:
+            assert ours[key].std().item() == pytest.approx(weight.std().item(), rel=0.05), key
+            assert ours[key].abs().max().item() == pytest.approx(weight.abs().max().item(), rel=0.4), key
+        elif not key.startswith("fc"):
+            assert torch.equal(ours[key], weight), key
 
 
 def test_keyed_weights_differ_by_purpose() -> None:

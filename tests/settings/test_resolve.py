@@ -217,6 +217,7 @@ def test_the_preset_paper_has_the_numbers_of_the_paper() -> None:
     labeler = held("train-labeler")
     check(labeler, architecture="resnet34", crop=384, triplet_weight=1, margin=0.5, views=4, epochs=200, keep="last")
     check(labeler, mining="batch-hard", soft_margin=False)  # FACTS B1
+    check(labeler, chunk=64, last_norm="one")  # FACTS B5, C11
     check(labeler, learning_rate=0.03, weight_decay=0.001, milestones=[140, 160, 180], labelled=["odir"])
     assert labeler["batch_labelled"] * labeler["accumulate"] == 256
     check(held("make-swap"), threshold=0.4)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from swcl_cli.data.augment import normalise
+from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.labeler_views import UNLABELLED
+from swcl_cli.losses.triplet import triplet
 from swcl_cli.steps.train_labeler import S4L, pool_and_classify
+from swcl_cli.training.chunks import mixed_chunks
 from tests.labeler_runs import options
 
 
@@ -37,7 +43,13 @@ class Tiny(nn.Module):
 def batch_of(labels: list[int], views: int = 3) -> dict[str, Tensor]:
     drawn = torch.randn(len(labels), views, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     shift = torch.arange(len(labels)).reshape(-1, 1, 1, 1, 1) / 3  # views of an image are alike
-    return {"views": drawn + shift, "label": torch.tensor(labels), "item": torch.arange(len(labels)) + 40}
+    bytes_ = (80 + 70 * (drawn + shift)).clamp(0, 255).to(torch.uint8)
+    return {"views": bytes_, "label": torch.tensor(labels), "item": torch.arange(len(labels)) + 40}
+
+
+def normalised(views: Tensor) -> Tensor:
+    """As evaluation normalises photographs: bytes (N, 3, H, W)."""
+    return torch.tensor(np.stack([normalise(view.permute(1, 2, 0).numpy(), MEAN, STD) for view in views]))
 
 
 def by_loops(
@@ -50,7 +62,7 @@ def by_loops(
 ) -> tuple[float, float, float]:
     pooled, label, item = [], [], []
     for number, views in enumerate(batch["views"]):
-        for view in views:
+        for view in normalised(views):
             pooled.append(network.convolution(view).relu().mean(dim=(1, 2)))
             label.append(int(batch["label"][number]))
             item.append(int(batch["item"][number]))
@@ -111,7 +123,7 @@ def test_a_soft_margin_is_log_of_1_plus_e_to_the_gap(mining: Literal["semi-hard"
 def test_unlabelled_photographs_are_in_the_triplet_loss_alone() -> None:
     batch = batch_of([0, 1, -1, -1])
     other = {**batch, "views": batch["views"].clone()}
-    other["views"][2:] = other["views"][2:].flip(-1) * 2
+    other["views"][2:] = 255 - other["views"][2:].flip(-1)
     plain, joint = S4L(Tiny(), options(triplet_weight=0)), S4L(Tiny(), options())
     assert plain(batch)[0].item() == plain(other)[0].item()
     assert joint(batch)[0].item() != joint(other)[0].item()
@@ -121,9 +133,90 @@ def test_unlabelled_photographs_are_in_the_triplet_loss_alone() -> None:
 def test_without_unlabelled_data_sets_it_is_the_cross_entropy_alone(weight: float) -> None:
     network, batch = Tiny(), batch_of([0, 1, 1])
     loss, metrics = S4L(network, options(unlabelled="", triplet_weight=weight))(batch)
-    _, logits = pool_and_classify(network, batch["views"].flatten(0, 1))
+    _, logits = pool_and_classify(network, normalised(batch["views"].flatten(0, 1)))
     expected = cross_entropy(logits, batch["label"].repeat_interleave(3))
     assert loss.item() == expected.item() == metrics["cross_entropy"].item() and metrics.keys() == {"cross_entropy"}
     parameters = list(network.parameters())
     gradients = [torch.autograd.grad(value, parameters, retain_graph=True) for value in (loss, expected)]
     assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
+
+
+class Normed(Tiny):
+    """The same with norms: GroupNorm, or BatchNorm."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        features: Tensor = self.norm(self.convolution(images)).relu()
+        return features
+
+
+def gradients(loss: Tensor, network: nn.Module) -> list[Tensor]:
+    return list(torch.autograd.grad(loss, list(network.parameters())))
+
+
+@pytest.mark.parametrize("labels", [[0, 1, -1, -1, 1, 0, -1], [0, 1, 1, 0]])
+@pytest.mark.parametrize("chunk", [6, 8, 20])
+def test_chunks_give_the_loss_and_the_gradient_of_the_whole_batch(labels: list[int], chunk: int) -> None:
+    """Where a norm looks at each view alone; all three of the classifier's, the norm's and the convolution's."""
+    network, batch = Normed(nn.GroupNorm(1, 5)), batch_of(labels)
+    whole, parts = (S4L(network, options(chunk=each, batch_labelled=4, batch_unlabelled=3)) for each in (0, chunk))
+    (expected, named), (loss, metrics) = whole(batch), parts(batch)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert {key: value.item() for key, value in metrics.items()} == pytest.approx(
+        {key: value.item() for key, value in named.items()}, rel=1e-5
+    )
+    for part, value in zip(gradients(loss, network), gradients(expected, network), strict=True):
+        torch.testing.assert_close(part, value, rtol=1e-4, atol=1e-6)
+        assert value.abs().max() > 1e-4
+
+
+def test_batch_statistics_are_those_of_each_chunk() -> None:
+    """Written out, with autograd through all views at once: 7 images of 3 views in chunks of 5, 5, 5 and 6."""
+    labels = [0, 1, -1, -1, 1, 0, -1]
+    network, batch = Normed(nn.BatchNorm2d(5)), batch_of(labels)
+    with torch.no_grad():
+        network.norm.weight.copy_(torch.linspace(0.5, 2, 5))  # type: ignore[operator]
+        network.norm.bias.copy_(torch.linspace(-0.5, 0.5, 5))  # type: ignore[operator]
+    settings = options(chunk=6, batch_labelled=4, batch_unlabelled=3)
+    loss, _ = S4L(network, settings).train()(batch)
+    got = gradients(loss, network)
+
+    views = normalised(batch["views"].flatten(0, 1))
+    features = network.convolution(views)
+    chunks = [chunk.tolist() for chunk in mixed_chunks(batch["label"] != UNLABELLED, 3, 6)]
+    assert [len(chunk) for chunk in chunks] == [5, 5, 5, 6]
+    assert [sum(labels[row // 3] != UNLABELLED for row in chunk) for chunk in chunks] == [3, 3, 3, 3]
+    rows: dict[int, Tensor] = {}
+    running = torch.zeros(5)
+    for chunk in chunks:
+        part = features[chunk]
+        mean, variance = part.mean(dim=(0, 2, 3)), part.var(dim=(0, 2, 3), unbiased=False)
+        scaled = (part - mean[:, None, None]) / (variance[:, None, None] + 1e-5).sqrt()
+        weight, bias = network.norm.weight, network.norm.bias
+        pooled = (scaled * weight[:, None, None] + bias[:, None, None]).relu().mean(dim=(2, 3))  # type: ignore[index]
+        rows |= dict(zip(chunk, pooled, strict=True))
+        running = 0.9 * running + 0.1 * mean.detach()
+    z = torch.stack([rows[row] for row in range(len(rows))])
+    label, item = (batch[name].repeat_interleave(3) for name in ("label", "item"))
+    known = label != UNLABELLED
+    logits = z[known] @ network.fc.weight.T + network.fc.bias
+    expected = cross_entropy(logits, label[known]) + triplet(z, item)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    for part, value in zip(got, gradients(expected, network), strict=True):
+        torch.testing.assert_close(part, value, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(network.norm.running_mean, running)
+    assert network.norm.num_batches_tracked == 4
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d(5), nn.GroupNorm(1, 5)])
+def test_a_chunk_that_holds_the_batch_changes_no_bit(norm: nn.Module) -> None:
+    batch = batch_of([0, 1, -1, -1])
+    results = []
+    for chunk in (0, 12, 500):
+        network = Normed(copy.deepcopy(norm))
+        loss, _ = S4L(network, options(chunk=chunk))(batch)
+        results.append([loss, *gradients(loss, network)])
+    assert all(torch.equal(a, b) for result in results[1:] for a, b in zip(result, results[0], strict=True))

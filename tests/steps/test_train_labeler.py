@@ -6,6 +6,7 @@ import json
 import math
 import signal
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,20 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from swcl_cli.data import labeler_views
+from swcl_cli.data.images import read_image
 from swcl_cli.data.labeler_views import LabelerViews, labeler_plan, read_photographs
 from swcl_cli.data.manifest import read as read_manifest
 from swcl_cli.errors import Interrupted, SwclError
 from swcl_cli.losses.triplet import triplet
 from swcl_cli.models.encoders import create_labeler
+from swcl_cli.reporting.findings.recipes import recipe
 from swcl_cli.settings import PrepSettings
 from swcl_cli.steps import prep, train_labeler
 from swcl_cli.steps.train_labeler import S4L, judge, pool_and_classify, validate
+from swcl_cli.training.loop import Step, training_steps
 from swcl_cli.training.processes import make_fabric
-from swcl_cli.workspace import Workspace, read_provenance, write_parquet
+from swcl_cli.workspace import Workspace, fingerprint, read_provenance, write_parquet, write_safetensors
 from tests import downloads, prepared
 from tests.labeler_runs import options, records
 
@@ -297,3 +302,127 @@ def test_training_sees_the_validation_split_nowhere(trained: Workspace, tmp_path
     train_labeler.run(options(tmp_path))
     first, second = load_file(trained.labeler), load_file(Workspace(tmp_path).labeler)
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_chunks(trained: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Stopped after each step it ends with the same bytes; a chunk of the batch's size changes no weight."""
+    made = []
+    for folder, chunk, stops in (("once", 6, 0), ("stopped", 6, 4), ("whole", 10, 0)):
+        root = tmp_path / folder
+        prepared.labelled_eyes(root, "odir", 8)
+        prepared.labelled_eyes(root, "eyepacs", 4, dr_grade=3)
+        for _ in range(stops):
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(train_labeler, "training_steps", _stopping(training_steps))
+                with pytest.raises(Interrupted):
+                    train_labeler.run(options(root, chunk=chunk))
+        train_labeler.run(options(root, chunk=chunk))
+        said = " ".join(capsys.readouterr().out.split())
+        assert ("6 encoded at a time" in said) == (chunk == 6)
+        made.append(Workspace(root).labeler)
+    once, stopped, whole = (load_file(path) for path in made)
+    before = load_file(trained.labeler)
+    assert made[0].read_bytes() == made[1].read_bytes() and all(torch.equal(once[key], stopped[key]) for key in once)
+    assert all(torch.equal(whole[key], before[key]) for key in before)
+    assert not torch.equal(once["conv1.weight"], before["conv1.weight"])
+    assert int(once["bn1.num_batches_tracked"]) == 2 * int(before["bn1.num_batches_tracked"]) == 12
+
+
+def _stopping(steps: Callable[..., Iterator[Step]]) -> Callable[..., Iterator[Step]]:
+    def stopping(*arguments: Any) -> Iterator[Step]:
+        for step in steps(*arguments):
+            signal.raise_signal(signal.SIGTERM)
+            yield step
+
+    return stopping
+
+
+def test_too_little_memory_names_a_smaller_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared.labelled_eyes(tmp_path, "odir", 8)
+    prepared.labelled_eyes(tmp_path, "eyepacs", 4)
+
+    def out_of_memory(*_: Any) -> Tensor:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(train_labeler, "pool", out_of_memory)
+    for chunk, smaller in ((0, 10), (16, 8), (6, 6)):
+        batch = {"batch_labelled": 6, "batch_unlabelled": 4, "chunk": chunk, "fresh": True}
+        with pytest.raises(SwclError, match=f"Memory ran out at step 0. Use --chunk {smaller}. "):
+            train_labeler.run(options(tmp_path, **batch))
+
+
+def test_copies_of_validation_photographs_are_not_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Training goes without them, as if they were not there; the labeler tells how many there were."""
+    tables = {}
+    for folder in ("without", "with"):
+        tables[folder] = prepared.labelled_eyes(tmp_path / folder, "odir", 8)
+        prepared.labelled_eyes(tmp_path / folder, "eyepacs", 4)
+    shown = prepared.photograph(4002, 65)  # the left eye of odir's patient 1
+    root = tmp_path / "with"
+    path = root / "data/odir/images/1_left.png"
+    assert np.array_equal(np.asarray(Image.open(path)), shown)
+    for dataset, name in (("eyepacs", "2_right"), ("odir", "4_left")):
+        Image.fromarray(shown).save(root / f"data/{dataset}/images/{name}.png")
+        table = read_manifest(Workspace(root).manifest(dataset))
+        checksums = [zlib.crc32((root / photograph).read_bytes()) for photograph in table["path"]]
+        prepared.change(root, dataset, checksum=checksums)
+    settings = options(root)
+    data = read_photographs(Workspace(root), settings)
+    assert data.copies == 2 and len(data.labelled) == 7 and len(data.unlabelled) == 7 and len(data.validation) == 4
+    trained_on = data.labelled.path.to_pylist() + data.unlabelled.path.to_pylist()
+    assert {"data/eyepacs/images/2_right.png", "data/odir/images/4_left.png"} & set(trained_on) == set()
+    assert len(data.abnormal) == 7
+    train_labeler.run(settings)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "copies of validation photographs: 2." in said
+    assert read_provenance(Workspace(root).labeler)["settings"]["copies_left_out"] == 2
+    assert len(pq.read_table(Workspace(root).labeler_scores)) == 4
+    assert recipe(read_provenance(Workspace(root).labeler)) == recipe({"step": "train-labeler",
+        "settings": settings.defining()})  # fmt: skip
+
+
+def test_photographs_of_one_checksum_are_told_apart_by_their_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared.labelled_eyes(tmp_path, "odir", 8)
+    prepared.labelled_eyes(tmp_path, "eyepacs", 4)
+    monkeypatch.setattr(labeler_views, "read_image", lambda path, _: read_image(path))
+    for dataset in ("odir", "eyepacs"):
+        prepared.change(tmp_path, dataset, checksum=7)
+    data = read_photographs(Workspace(tmp_path), options(tmp_path))
+    assert (data.copies, len(data.labelled), len(data.unlabelled)) == (0, 8, 8)
+
+
+def test_an_older_labeler_that_was_trained_on_copies_is_told(tmp_path: Path) -> None:
+    """Its provenance has the same settings and data; where nothing is a copy, it stays finished."""
+    prepared.labelled_eyes(tmp_path, "odir", 8)
+    train_labeler.run(options(tmp_path, unlabelled=""))
+    workspace = Workspace(tmp_path)
+    assert "copies_left_out" not in read_provenance(workspace.labeler)["settings"]
+    twin = (tmp_path / "data/odir/images/1_left.png").read_bytes()
+    (tmp_path / "data/odir/images/0_left.png").write_bytes(twin)
+    table = read_manifest(workspace.manifest("odir"))
+    checksums = [zlib.crc32((tmp_path / path).read_bytes()) for path in table["path"]]
+    prepared.change(tmp_path, "odir", checksum=checksums)
+    made = read_provenance(workspace.labeler)
+    made["inputs"]["odir"] = fingerprint(workspace.manifest("odir"))
+    write_safetensors(workspace.labeler, load_file(workspace.labeler), made)
+    with pytest.raises(SwclError, match=r"made differently \(copies_left_out: None -> 1\). Start over with --fresh"):
+        train_labeler.run(options(tmp_path, unlabelled=""))
+
+
+def test_initial_weights_of_the_last_norms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared.labelled_eyes(tmp_path, "odir", 8)
+    begun: list[float] = []
+
+    def noting(_: Any, objective: S4L, *__: Any) -> Iterator[Step]:
+        begun.append(float(objective.get_submodule("network.layer1.0.bn2").get_parameter("weight").detach().mean()))
+        raise Interrupted("seen")
+
+    monkeypatch.setattr(train_labeler, "training_steps", noting)
+    for values in ({}, {"last_norm": "zero"}, {"last_norm": "one"}):
+        with pytest.raises(Interrupted):
+            train_labeler.run(options(tmp_path, unlabelled="", **values))
+    assert begun == [0, 0, 1]

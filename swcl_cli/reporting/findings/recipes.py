@@ -22,7 +22,8 @@ Recipe = dict[str, Any]
 
 
 def recipe(provenance: Mapping[str, Any]) -> Recipe:
-    """Return the settings that define a result, but for seeds, and for rates that a grid search chose.
+    """Return the settings that define a result, but for seeds, for rates that a grid search chose, and for what the
+    data have led to.
 
     A setting or rule that an older version did not tell is at its neutral value, or else its default.
     """
@@ -38,7 +39,8 @@ def recipe(provenance: Mapping[str, Any]) -> Recipe:
         settings = {name: value for name, value in usual.items() if name in known and name not in foreign} | settings
     if settings.get("grid"):
         settings |= dict.fromkeys(RATES)
-    return {name: value for name, value in sorted(settings.items()) if name not in SEEDS}
+    others = SEEDS if step is None else SEEDS | step.derived
+    return {name: value for name, value in sorted(settings.items()) if name not in others}
 
 
 def differing(recipes: Iterable[Mapping[str, Any]]) -> list[str]:
