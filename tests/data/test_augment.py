@@ -21,6 +21,7 @@ RNG = np.random.default_rng(0)
 PHOTOGRAPH = RNG.integers(0, 256, (120, 150, 3), dtype=np.uint8)
 ZERO, ONE = (0.0, 0.0, 0.0), (1 / 255,) * 3  # with these a view holds grey levels
 VIEWS = [augment.contrastive_view, augment.labeler_view, augment.classification_view]
+PIXELS = [augment.contrastive_pixels, augment.flipped_pixels, augment.classification_pixels]
 View = Callable[..., NDArray[np.float32]]
 
 
@@ -141,7 +142,8 @@ def test_crops_are_drawn_as_random_resized_crop_draws_them(height: int, width: i
     assert ours[:, 2:].prod(axis=1).min() >= 0.97 * smallest * height * width
 
 
-def test_the_least_share_of_a_crop_reaches_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("view", [augment.contrastive_view, *PIXELS])
+def test_the_least_share_of_a_crop_reaches_the_view(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[float, list[float]] = {0.8: [], 0.08: []}
     for smallest, shares in seen.items():
         monkeypatch.setattr(
@@ -153,16 +155,16 @@ def test_the_least_share_of_a_crop_reaches_the_view(monkeypatch: pytest.MonkeyPa
             )[1],
         )
         for item in range(300):
-            augment.contrastive_view(PHOTOGRAPH, 8, chance.generator(0, "share", item=item), smallest=smallest)
+            view(PHOTOGRAPH, 8, chance.generator(0, "share", item=item), smallest=smallest)
     assert 0.78 < min(seen[0.8]) < 0.85 and 0.07 < min(seen[0.08]) < 0.15
 
 
-def test_without_the_flip_all_else_stays() -> None:
+@pytest.mark.parametrize("view", PIXELS)
+def test_without_the_flip_all_else_stays(view: Callable[..., NDArray[np.uint8]]) -> None:
     flipped = 0
     for item in range(60):
         with_flip, without = (
-            augment.contrastive_pixels(PHOTOGRAPH, 32, chance.generator(0, "flip", item=item), flip)
-            for flip in (True, False)
+            view(PHOTOGRAPH, 32, chance.generator(0, "flip", item=item), flip) for flip in (True, False)
         )
         same = np.array_equal(with_flip, without)
         flipped += not same

@@ -165,3 +165,10 @@ def test_stratified_auc_against_counting_pairs() -> None:
         ]
         assert stratified_auc(truth, score, stratum) == pytest.approx(np.mean(orders))
     assert np.isnan(stratified_auc([1, 0], [0.2, 0.1], ["a", "b"]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_absent_comes_without_a_warning() -> None:
+    assert np.isnan(roc_points([1, 1], [0.5, 0.25])[0]).all() and np.isnan(roc_points([0], [0.5])[1]).all()
+    low = reliability([1], [0.05])
+    assert low.count.tolist() == [1] + [0] * 9 and low.share[0] == 1 and np.isnan(low.share[1:]).all()

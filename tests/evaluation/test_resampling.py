@@ -12,7 +12,7 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from swcl_cli.evaluation import resampling
 from swcl_cli.evaluation.metrics import auc, bootstrap_interval
-from swcl_cli.evaluation.resampling import Measure, evaluate, intervals, quadratic_kappas, ranked_auc, share
+from swcl_cli.evaluation.resampling import Measure, evaluate, intervals, quadratic_kappas, ranked_auc, ratio, share
 
 Number = TypeVar("Number", np.int64, np.float64)
 ROWS = 40
@@ -113,3 +113,16 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     intervals({"noted": Measure(noted)}, np.arange(ROWS), seed=0, resamples=11)
     assert seen == [(2, ROWS)] * 5 + [(1, ROWS)]
+
+
+@pytest.mark.filterwarnings("error")
+def test_ratios_of_nothing_are_no_numbers_and_no_warnings() -> None:
+    found = ratio(np.array([0.0, 1.0, 0.5, 2.0]), np.array([0.0, 0.0, 0.5, 4.0]))
+    np.testing.assert_array_equal(found, [math.nan, math.nan, 1.0, 0.5])
+
+
+def test_grades_may_be_stored_in_a_byte() -> None:
+    """Their differences are below 0, their squares above 255."""
+    once, truth, answer = np.ones((1, 4)), np.array([0, 3, 17, 4], np.uint8), np.array([20, 4, 4, 0], np.uint8)
+    expected = cohen_kappa_score(truth, answer, labels=range(21), weights="quadratic")
+    assert quadratic_kappas(truth, answer, once) == pytest.approx(expected)
