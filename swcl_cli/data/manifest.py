@@ -30,18 +30,25 @@ def order(split: str, image_id: str) -> tuple[int, bytes]:
 
 
 def write(
-    path: Path, rows: Iterable[Mapping[str, Any]], provenance: Mapping[str, Any], labels: Iterable[str] = LABELS
+    path: Path,
+    rows: Iterable[Mapping[str, Any]],
+    provenance: Mapping[str, Any],
+    labels: Iterable[str] = LABELS,
+    former: Path | None = None,
 ) -> None:
     """Write the rows, which come in the manifest's order; ROWS_AT_ONCE of them are in memory. Nullable columns may be
     left out. labels: names of the label columns that the data set has, which the file's metadata describes.
 
     A file that says the same already stays as it is, whatever version wrote it: what was made from it remains so.
+    former: where the file was put while photographs were prepared again; it comes back, or is removed.
     Raises ValueError where a required value is missing, a name is none of the allowed ones, a column is none of
     MANIFEST, the rows are not in `order`, or an image_id is doubled in its split.
     """
     columns = [name for name in LABELS if name in set(labels)]
     described = {**provenance, DESCRIBED: [_described(LABELS[name]) for name in columns]}
     write_row_groups(path, MANIFEST.schema, _tables(rows), described, alike=_says_the_same)
+    if former and former.exists():
+        former.replace(path) if _says_the_same(former, path) else former.unlink()
 
 
 def _described(label: Label) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from swcl_cli.preparation.photograph import colour_statistics
 from swcl_cli.preparation.pool import Prepare, preparing
 from swcl_cli.settings import OPTIONS, PrepSettings
 from swcl_cli.settings.rows import LIST, PHANTOM
-from swcl_cli.workspace import Workspace, fingerprint, locked, provenance
+from swcl_cli.workspace import FORMER, Workspace, fingerprint, locked, provenance
 
 
 def run(settings: PrepSettings) -> Path:
@@ -104,7 +104,8 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         facts = {"colour": colour, "counts": counts, "splits": split_fingerprint(result.good)}
         rows = rows_of(settings, source, download, result, outcomes)
         labels = {name for names in download.label_names for name in names}
-        manifest.write(path, rows, provenance("prep", settings.defining(), inputs, **facts), labels)
+        made = provenance("prep", settings.defining(), inputs, **facts)
+        manifest.write(path, rows, made, labels, former=path.with_name(FORMER))
     _summary(dataset, counts, colour, unchanged=fingerprint(path) == before)
     return path
 
@@ -112,7 +113,7 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
 def _bring_up_to_date(
     settings: PrepSettings, source: Path, path: Path, download: Download, prepare: Prepare, outcomes: journal.Journal
 ) -> None:
-    """Prepare the images that changed since the journal noted them. The manifest is removed first, since it would
+    """Prepare the images that changed since the journal noted them. The manifest is put aside first, since it would
     describe images that are changing.
     """
     job_for = partial(job_of, settings, source, download)
@@ -123,7 +124,8 @@ def _bring_up_to_date(
             stale.append(photograph)
     if not stale:
         return
-    path.unlink(missing_ok=True)
+    if path.exists():
+        path.replace(path.with_name(FORMER))
     unchanged = len(download.photographs) - len(stale)
     console.say(f"{settings.prepared}: {len(stale):,} photographs to prepare, {unchanged:,} unchanged.")
     work = ((job_for(photograph), outcomes.get(photograph.image_id)) for photograph in stale)

@@ -14,7 +14,7 @@ from swcl_cli.workspace.artefacts import (
     write_text,
 )
 from swcl_cli.workspace.locks import LOCK, Lock, locked
-from swcl_cli.workspace.places import DRAWING, JOURNAL, MODEL, Workspace
+from swcl_cli.workspace.places import DRAWING, FORMER, JOURNAL, MODEL, Workspace
 from swcl_cli.workspace.provenance import as_before, differences, is_done, outgrown, provenance, require_own, versions
 from swcl_cli.workspace.run_folders import (
     FINETUNE,
@@ -32,6 +32,7 @@ from swcl_cli.workspace.run_folders import (
 __all__ = [
     "DRAWING",
     "FINETUNE",
+    "FORMER",
     "JOURNAL",
     "LABELER",
     "LOCK",

@@ -22,6 +22,7 @@ from swcl_cli.workspace.run_folders import (
 )
 
 JOURNAL = ".journal.jsonl"  # of `prep`, in data/DATASET: a cache
+FORMER = ".former.parquet"  # of `prep`, in data/DATASET: the manifest, while photographs are prepared again
 MODEL = "model.safetensors"  # of a run of `finetune`
 DRAWING = "drawing.json"  # in the folder of phantom downloads: what was drawn
 

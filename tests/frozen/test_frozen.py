@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from swcl_cli.workspace import read_provenance, versions
+from swcl_cli.preparation.jobs import RECIPE
+from swcl_cli.workspace import JOURNAL, read_provenance, versions
 from tests.commands import swcl
 from tests.frozen.archive import unpack
 from tests.frozen.make import CLASSES, FINISHED, INTERRUPTED, PREPARED, PRETRAIN, W
@@ -181,10 +182,13 @@ def test_training_starts_from_its_weights(workspace: Path, command: tuple[object
 
 
 def test_prepared_photographs_stay(workspace: Path) -> None:
-    """Under the versions that it was made with, nothing is prepared again; under others nothing else comes out."""
+    """Under the versions and the recipe that it was made with, nothing is prepared again; under others nothing else
+    comes out.
+    """
     before = artefacts(workspace)
     manifest = workspace / "data/folder/manifest.parquet"
-    same = read_provenance(manifest)["versions"] == versions()
+    made = json.loads((workspace / "data/folder" / JOURNAL).read_text().splitlines()[0])
+    same = read_provenance(manifest)["versions"] == versions() and made["recipe"].startswith(f"{RECIPE} ")
     done = swcl("prep", "folder", "phantom/folder", *PREPARED["folder"], *W)
     assert done.code == 0, done.err
     assert ("everything was prepared already; nothing has changed" in done.out) >= same

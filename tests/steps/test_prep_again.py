@@ -7,12 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from swcl_cli.chance import generator
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation import jobs, pool
 from swcl_cli.steps import prep
+from swcl_cli.workspace import read_provenance, write_parquet
 from tests import downloads
 from tests.prep_runs import NORMAL, contents, odir_source, settings
 
@@ -48,6 +50,26 @@ def test_repeating_is_free(tmp_path: Path, odir: Path, prepared_anew: list[str])
     (tmp_path / "work/data/odir/.journal.jsonl").unlink()
     prep.run(options)
     assert len(prepared_anew) == 40 and contents(tmp_path / "work") == before
+
+
+def test_a_manifest_of_an_older_version_comes_back_where_nothing_else_comes_out(
+    tmp_path: Path, odir: Path, prepared_anew: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was trained on it stays valid, though all is prepared again by another recipe."""
+    options = settings(tmp_path / "work", "odir", odir)
+    path = prep.run(options)
+    write_parquet(path, pq.read_table(path), {**read_provenance(path), "versions": {"swcl": "0.0.1"}})
+    before = contents(tmp_path / "work")
+    prepared_anew.clear()
+    monkeypatch.setattr(jobs, "RECIPE", 0)
+    prep.run(options)
+    assert len(prepared_anew) == 40 and contents(tmp_path / "work") == before
+    monkeypatch.setattr(jobs, "RECIPE", 1)
+    downloads.write_photograph(odir / "preprocessed_images/3_left.jpg", 77)
+    prep.run(options)
+    after = contents(tmp_path / "work")
+    assert after.keys() == before.keys()
+    assert read_provenance(path)["versions"] != {"swcl": "0.0.1"}
 
 
 def test_only_what_changed_is_prepared(tmp_path: Path, odir: Path, prepared_anew: list[str]) -> None:
