@@ -31,17 +31,17 @@ def match(settings: PrepSettings, download: Download) -> None:
     files = {file for file in files if is_image(file)}
     dicom = sum(problem.detail == DICOM_REASON for problem in download.problems)
     links = sum(problem.detail == LEADS_OUT for problem in download.problems)
-    links_told = f"{links:,} links lead out of {download.source} and were not read; --follow-links reads them"
+    links_told = f"links that lead out of {download.source} and were not read: {links:,}; --follow-links reads them"
     if not download.photographs:
         message = f"{settings.source} holds no photograph that a label names; {_counts(download)}."
-        message += f" {links_told}." if links else ""
+        message += f" {links_told[0].upper()}{links_told[1:]}." if links else ""
         message += f" {archives}" if (archives := packed_in(download.source)) else ""
-        message += f" {dicom:,} are each {DICOM_REASON}." if dicom else ""
+        message += f" Files left out: {dicom:,}, each {DICOM_REASON}." if dicom else ""
         raise SwclError(f"{message}\n{mismatch(names, files)}." if names and files else message)
     if links:
         download.remark(f"{links_told}.")
     if dicom:
-        download.remark(f"{dicom:,} files are left out, each {DICOM_REASON}.")
+        download.remark(f"files left out: {dicom:,}, each {DICOM_REASON}.")
     if names and files and (reason := likely_reason(names, files)):
         download.remark(
             f"labels without photograph: {len(names):,}, photographs without label: {len(files):,}; {reason}."

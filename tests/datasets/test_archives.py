@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import shutil
 import tarfile
@@ -14,7 +15,7 @@ import pytest
 
 from swcl_cli.datasets import drive, eyepacs, idrid, messidor, odir, packed, refuge_seg, sizes, stare
 from swcl_cli.datasets.download import Download
-from swcl_cli.datasets.zipped import Member, entries
+from swcl_cli.datasets.zipped import Member, archive_at, entries
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.opening import open_source
 from swcl_cli.steps import prep
@@ -117,6 +118,14 @@ def test_paths_in_a_zip(tmp_path: Path) -> None:
     outside = tmp_path / "plain.txt"
     outside.write_text("plain")
     assert (source / outside).read_text() == "plain" and (source / outside).stat() == outside.stat()
+
+
+def test_a_process_does_not_share_the_handle_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = opened(with_members(tmp_path / "a.zip", {"a.txt": b"text"}), tmp_path)
+    first = archive_at(str(source))
+    assert archive_at(str(source)) is first
+    monkeypatch.setattr(os, "getpid", lambda: first.process + 1)
+    assert archive_at(str(source)) is not first and (source / "a.txt").read_bytes() == b"text"
 
 
 @pytest.mark.parametrize(

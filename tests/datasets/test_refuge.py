@@ -56,6 +56,18 @@ def test_photographs_may_be_png_beside_masks_of_png(mode: str, source: Path) -> 
             assert image.mode == "RGB" and mask.mode == mode
 
 
+def test_grey_png_is_a_mask_wherever_it_lies(tmp_path: Path) -> None:
+    source = downloads.refuge(tmp_path, "index")
+    for path in [*source.rglob("*.jpg"), *source.rglob("*.bmp")]:
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".png"))
+        path.unlink()
+    for split in ("train", "val", "test"):
+        (source / split / "seg").rename(source / split / "second")
+    for row in refuge_seg.read(source).photographs:
+        assert row.mask and "/second/" in row.mask and "/images/" in row.path
+
+
 def test_segmentation_squares_photographs_and_keeps_masks(tmp_path: Path, source: Path) -> None:
     path = prep.run(PrepSettings(workspace=tmp_path, dataset="refuge-seg", source=source, size=96, workers=0))
     frame = manifest.read(path)

@@ -135,7 +135,9 @@ def test_dicom_is_told_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFix
     for name in ("b.dcm", "c.DCM"):
         (source / name).write_bytes(b"")
     prep.run(settings(tmp_path / "work", "folder", source))
-    assert "warning: folder: 2 files are left out, each a DICOM file: convert it first, as" in capsys.readouterr().err
+    assert "warning: folder: files left out: 2, each a DICOM file: convert it first, as" in capsys.readouterr().err
     (source / "a.jpg").unlink()
-    with pytest.raises(SwclError, match=r"2 image without label\. 2 are each a DICOM file: convert it first, as"):
+    with pytest.raises(
+        SwclError, match=r"2 image without label\. Files left out: 2, each a DICOM file: convert it first, as"
+    ):
         prep.run(settings(tmp_path / "other", "folder", source))
