@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from fractions import Fraction
 
+import numpy as np
+
 from swcl_cli import chance
 
 VALIDATION_SHARE = Fraction(1, 5)  # FACTS 1, protocol
@@ -29,6 +31,15 @@ def joined(sharing: Iterable[Sequence[str]]) -> dict[str, str]:
         first, *others = sorted({root(patient) for patient in patients})
         parent.update(dict.fromkeys(others, first))
     return {patient: root(patient) for patient in parent}
+
+
+def divided(groups: Sequence[str], splits: Sequence[str]) -> set[str]:
+    """Return the groups (N,) whose images lie in more than one of the splits (N,)."""
+    codes, names = np.fromiter(map(hash, groups), np.int64, len(groups)), np.asarray(splits)
+    parts = [np.unique(codes[names == name]) for name in sorted(set(splits))]
+    values, counts = np.unique(np.concatenate([codes[:0], *parts]), return_counts=True)
+    several = set(values[counts > 1].tolist())
+    return {group for group in groups if hash(group) in several} if several else set()
 
 
 def validation_groups(groups: Iterable[str], labels: Iterable[Hashable], seed: int, dataset: str) -> set[str]:

@@ -22,6 +22,10 @@ CORRECTED = "corrected"
 REFUSED = "refused"
 IGNORED = "ignored"
 SPLITS = ("train", "val", "test")
+SPLIT_WORDS = {  # what people call them
+    "train": "train", "val": "val", "test": "test",
+    "training": "train", "validation": "val", "valid": "val", "testing": "test",
+}  # fmt: skip
 
 Value = bool | int | str | None
 
@@ -120,6 +124,7 @@ class Download:
     mask_kind: str = "vessels"
     square: bool = False
     drop_disagreeing: bool = False
+    own_splits: bool = False  # people's own, not published ones
     photographs: list[Photograph] = field(default_factory=list)
     labelled: Counter[str] = field(default_factory=Counter)
     label_files: list[str] = field(default_factory=list)

@@ -10,15 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from swcl_cli.catalogue.labels import TABLED
-from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, Download, Photograph, Source, check_source
+from swcl_cli.datasets.download import (
+    NO_IMAGE,
+    NO_LABEL,
+    NO_MASK,
+    SPLIT_WORDS,
+    SPLITS,
+    Download,
+    Photograph,
+    Source,
+    check_source,
+)
 from swcl_cli.datasets.folders import Images, walk
-from swcl_cli.datasets.names import Names, ambiguous, composed, shortened, stem_of
+from swcl_cli.datasets.names import Names, ambiguous, composed, photograph_of, shortened, stem_of
 from swcl_cli.datasets.tables import WHOLE_AS_TEXT, Row, Table, read_table, require_unique
 from swcl_cli.errors import SwclError, UsageError
 
 PUBLISHED: dict[str, int] = {}
 IMAGE = "image"
-SPLIT_WORDS = {"train": "train", "val": "val", "test": "test"}
+MASK_FOLDERS = {"mask", "masks"}
+UNKNOWN = {"na", "n/a", "nan", "none", "null", "unknown", "-", "?"}  # cells that say that nothing is known
 EYE_WORDS = {
     "left": "left",
     "l": "left",
@@ -49,19 +60,32 @@ def read(
         raise UsageError(f"masks: {masks} is not a folder.")
     pattern = _compiled(name_pattern)
     download = Download(source, PUBLISHED, draw_validation=True, mask_kind="mask")
-    paths = _images(download, source, {labels.name} if labels else set())
+    paths = _images(download, source, {labels.name} if labels else set(), masks)
+    mask_paths = _masks(download, masks, paths) if masks else {}
+    if masks:
+        paths = _without_masks(paths, set(mask_paths.values()), source)
+    else:
+        _require_no_masks(source, paths)
     names = Names(paths)
     rows = _rows(download, labels, names)
-    mask_paths = _masks(download, masks, names) if masks else {}
+    folders = {path: split for path in paths if (split := _split_of(path))}
     stems = Counter(map(stem_of, paths))
     for path in paths:
         row = rows.get(path)
         if labels and row is None:
             download.problem(path, NO_LABEL, f"{labels.name} does not name it")
-        else:
-            download.add(_photograph(path, stems[stem_of(path)] == 1, row, pattern, mask_paths.get(path)))
+            continue
+        alone, mask = stems[stem_of(path)] == 1, mask_paths.get(path)
+        download.add(_photograph(path, alone, row, pattern, mask, folders.get(path, "train")))
+        if masks and not mask:
+            download.problem(path, NO_MASK, f"none of {masks} fits it")
     _require_unique(download)
+    download.own_splits = bool(folders) or any(_known(row, "split") for row in rows.values())
     download.draw_validation = not any(photograph.split == "val" for photograph in download.photographs)
+    if folders:
+        counts = Counter(photograph.split for photograph in download.photographs if photograph.path in folders)
+        told = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if counts[split])
+        download.remark(f"folders of SOURCE are splits by their names: {told} (--split-file names others).")
     return download
 
 
@@ -77,10 +101,23 @@ def _compiled(name_pattern: str | None) -> re.Pattern[str] | None:
     return pattern
 
 
-def _images(download: Download, folder: Path, ignored: Collection[str] = ()) -> list[str]:
-    """Return the images' paths relative to the folder, sorted."""
-    found = (Images(download, subfolder, ignored) for subfolder in walk(download))
+def _images(download: Download, folder: Path, ignored: Collection[str] = (), masks: Path | None = None) -> list[str]:
+    """Return the images' paths relative to the folder, sorted, without those of a folder of masks inside it."""
+    inside = masks.resolve() if masks and masks.resolve() != folder.resolve() else None
+    found = (
+        Images(download, subfolder, ignored)
+        for subfolder in walk(download)
+        if inside is None or not subfolder.resolve().is_relative_to(inside)
+    )
     return sorted(images.path(name) for images in found for name in images.names)
+
+
+def _split_of(path: str) -> str | None:
+    """Return the split that a folder of the path names. Raises SwclError where folders name several."""
+    splits = {SPLIT_WORDS[part.lower()] for part in path.split("/")[:-1] if part.lower() in SPLIT_WORDS}
+    if len(splits) > 1:
+        raise SwclError(f"{path}: its folders name several splits, {' and '.join(sorted(splits))}: rename one.")
+    return next(iter(splits), None)
 
 
 def _rows(download: Download, labels: Path | None, names: Names) -> dict[str, Row]:
@@ -105,26 +142,67 @@ def _rows(download: Download, labels: Path | None, names: Names) -> dict[str, Ro
     return rows_by_path
 
 
-def _masks(download: Download, masks: Path, names: Names) -> dict[str, str]:
-    """Return the absolute paths of the masks, by the paths of their images."""
+def _masks(download: Download, masks: Path, images: list[str]) -> dict[str, str]:
+    """Return the absolute paths of the masks, by the paths of their photographs, and list the files of no use.
+
+    A mask has its photograph's name, with or without `mask` before or behind it. In the folder of the photographs only
+    the latter tells them apart.
+    """
+    beside = masks.resolve() == download.source.resolve()
+    folder = Download(masks, PUBLISHED, False)
+    names = Names(images)
     paths: dict[str, str] = {}
-    for mask in _images(Download(masks, PUBLISHED, False), masks):
-        path = _meant(download, names, mask, "a mask")
+    for mask in images if beside else _images(folder, masks):
+        plain = photograph_of(mask)
+        if beside and not (plain and names.fitting(plain)):
+            continue
+        name = plain if plain and (beside or not names.fitting(mask)) else mask
+        path = _meant(download, names, name, f"a mask of {masks}", mask)
         if path in paths:
             download.stop(f"{path} has two masks, {paths[path]} and {mask}")
         elif path:
             paths[path] = mask
+    download.problems += [] if beside else folder.problems
+    if not paths and not download.stops:
+        raise SwclError(
+            f"None of the files in {masks} is the mask of a photograph: a mask is called as its photograph is, or "
+            "PHOTOGRAPH_mask."
+        )
     return {path: str((masks / mask).absolute()) for path, mask in paths.items()}
 
 
-def _meant(download: Download, names: Names, name: str, where: object) -> str | None:
-    """Return the image that a name means; None where none or several fit, which the download then tells."""
-    paths = names.fitting(name)
+def _without_masks(images: list[str], masks: set[str], source: Path) -> list[str]:
+    """Return the images that are no masks."""
+    return [path for path in images if str((source / path).absolute()) not in masks]
+
+
+def _require_no_masks(source: Path, images: list[str]) -> None:
+    """Raise SwclError where images seem to be masks, which would become photographs."""
+    names = Names(images)
+    for path in images:
+        folder = next((part for part in path.split("/")[:-1] if part.lower() in MASK_FOLDERS), None)
+        plain = photograph_of(path)
+        if folder:
+            inside = source / path.split(f"{folder}/")[0] / folder
+            raise SwclError(f"{source / path} seems to be a mask: take --masks {inside}, or move that folder away.")
+        if plain and names.fitting(plain):
+            raise SwclError(
+                f"{source / path} seems to be the mask of {names.fitting(plain)[0]}: take --masks {source}, or move "
+                "the masks away."
+            )
+
+
+def _meant(download: Download, names: Names, name: str, where: object, shown: str | None = None) -> str | None:
+    """Return the image that a name means; None where none or several fit, which the download then tells.
+
+    shown: the file that the name comes from, where it is not the name itself.
+    """
+    paths, shown = names.fitting(name), shown or name
     if len(paths) == 1:
         return paths[0]
-    download.problem(name, NO_IMAGE, f"{where}: it fits {' and '.join(paths)}" if paths else str(where))
+    download.problem(shown, NO_IMAGE, f"{where}: it fits {' and '.join(paths)}" if paths else str(where))
     if paths:
-        download.stop(f"{where}: {ambiguous(name, paths)}")
+        download.stop(f"{where}: {ambiguous(shown, paths)}")
     return None
 
 
@@ -141,25 +219,30 @@ def _check_columns(table: Table) -> None:
 
 
 def _photograph(
-    path: str, alone: bool, row: Row | None, pattern: re.Pattern[str] | None, mask: str | None
+    path: str, alone: bool, row: Row | None, pattern: re.Pattern[str] | None, mask: str | None, split: str
 ) -> Photograph:
-    """Describe a photograph. alone: no other one has its stem; otherwise its suffix belongs to its `image_id`.
+    """Describe a photograph. alone: no other one has its stem; otherwise its suffix belongs to its `image_id`. split:
+    that of its folder, unless the table tells another.
 
     Without a patient its stem is the patient, so that files of equal stems stay together.
     """
     stem = stem_of(path).replace("/", "_")
     image_id = stem if alone else composed(path).replace("/", "_")
-    values: dict[str, Any] = {"patient_id": stem, "split": "train", "mask": mask, **_from_name(composed(path), pattern)}
+    values: dict[str, Any] = {"patient_id": stem, "split": split, "mask": mask, **_from_name(composed(path), pattern)}
     if row is not None:
         for column, words in (("split", SPLIT_WORDS), ("eye", EYE_WORDS)):
-            if row.optional(column):
+            if _known(row, column):
                 values[column] = row.choice(column, words)
-        if row.optional("patient"):
+        if _known(row, "patient"):
             values["patient_id"] = row.identifier("patient")
-        values["labels"] = {
-            label.name: row.label(label.name, label.name) for label in TABLED if row.optional(label.name)
-        }
+        known = [label.name for label in TABLED if _known(row, label.name)]
+        values["labels"] = {name: row.label(name, name) for name in known}
     return Photograph(image_id=image_id, path=path, **values)
+
+
+def _known(row: Row, column: str) -> bool:
+    """Return whether the table has the column, and its cell says something."""
+    return (row.optional(column) or "-").lower() not in UNKNOWN
 
 
 def _from_name(path: str, pattern: re.Pattern[str] | None) -> dict[str, str]:
@@ -169,7 +252,8 @@ def _from_name(path: str, pattern: re.Pattern[str] | None) -> dict[str, str]:
     groups = {name: text for name, text in match.groupdict().items() if text} if match else {}
     if not groups:
         raise SwclError(f"{path}: --name-pattern '{pattern.pattern}' finds neither a patient nor an eye in it.")
-    values = {"patient_id": groups["patient"]} if "patient" in groups else {}
+    known = "patient" in groups and groups["patient"].lower() not in UNKNOWN
+    values = {"patient_id": groups["patient"]} if known else {}
     if "eye" in groups:
         if groups["eye"].lower() not in EYE_WORDS:
             raise SwclError(f"{path}: --name-pattern finds the eye '{groups['eye']}': none of {', '.join(EYE_WORDS)}.")

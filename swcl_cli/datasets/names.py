@@ -19,6 +19,7 @@ SUFFIXES = IMAGE_SUFFIXES | CONVERTED
 PACKED = ".gz"
 MACOS = "__MACOSX"  # folder of notes that macOS adds to its archives
 EXAMPLES, LONGEST = 3, 60  # names that a message shows, and characters of each
+MASK_PART = re.compile(r"[_-]masks?$|^masks?[_-]", re.IGNORECASE)
 MONTH = r"(?:jan|feb|m[aä]r|apr|ma[iyj]|ju[nl]|aug|sep|o[ck]t|nov|de[cz])[a-z]*\.?"
 DATE = re.compile(
     rf"\d{{4}}-\d\d-\d\d(?: \d\d:\d\d:\d\d)?|\d{{1,4}}[-./ ]+{MONTH}(?:[-./ ]+\d{{2,4}})?|{MONTH}[-./ ]+\d{{1,4}}"
@@ -53,6 +54,16 @@ def is_image(name: str) -> bool:
 def stem_of(name: str) -> str:
     """Return a file's name or path without its image suffix, composed: `P1` of P1.jpg, but `P1.3` of P1.3."""
     return composed(split_name(name)[0])
+
+
+def photograph_of(mask: str) -> str | None:
+    """Return the path that a mask's path has without `mask` before or behind its name; None where that is not there.
+
+    `a/P1` of a/P1_mask.png, a/P1-mask.png and a/mask_P1.png.
+    """
+    folder, slash, name = stem_of(mask).rpartition("/")
+    plain = MASK_PART.sub("", name, count=1)
+    return f"{folder}{slash}{plain}" if plain and plain != name else None
 
 
 def why_unread(name: str) -> str:

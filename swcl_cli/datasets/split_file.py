@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from swcl_cli.datasets.download import Download
+from swcl_cli.datasets.download import SPLIT_WORDS, Download
 from swcl_cli.datasets.names import Names, ambiguous, mismatch, shortened
 from swcl_cli.datasets.tables import Row, read_table, require_unique
 from swcl_cli.errors import SwclError
 
 IMAGE = "image_id"
-WORDS = {"train": "train", "val": "val", "test": "test"}
 
 
 def impose(download: Download, path: Path) -> None:
@@ -37,7 +36,7 @@ def impose(download: Download, path: Path) -> None:
         elif images[0] in splits:
             raise row.wrong(IMAGE, f"'{shortened(name)}' names {images[0]}, which has a split already")
         else:
-            splits[images[0]] = row.choice("split", WORDS)
+            splits[images[0]] = row.choice("split", SPLIT_WORDS)
     unnamed = sorted({*paths.values()} - splits.keys())
     if unknown:
         names, there = [row.text(IMAGE) for row in unknown], unnamed or list(paths.values())
@@ -48,3 +47,4 @@ def impose(download: Download, path: Path) -> None:
     for place, photograph in enumerate(download.photographs):
         download.photographs[place] = replace(photograph, split=splits[photograph.image_id])
     download.draw_validation = False
+    download.own_splits = True

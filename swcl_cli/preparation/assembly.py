@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from swcl_cli.data import manifest
-from swcl_cli.data.splits import joined, validation_groups
+from swcl_cli.data.splits import divided, joined, validation_groups
 from swcl_cli.datasets.download import DROPPED, Download, Photograph, Problem
+from swcl_cli.errors import SwclError
 from swcl_cli.preparation.decoding import SCALED
 from swcl_cli.preparation.jobs import Job, Outcome
 from swcl_cli.settings import PrepSettings
@@ -24,13 +25,18 @@ from swcl_cli.workspace import Workspace, atomic
 COPIED = ("split", "image_id", "patient_id", "eye")
 
 
+def lesion_mask_of(photograph: Photograph) -> str:
+    """Return the path of a photograph's lesion mask in the folder of all of them."""
+    return Path(photograph.path).with_suffix(".png").as_posix()
+
+
 def job_of(settings: PrepSettings, source: Path, download: Download, photograph: Photograph) -> Job:
     """Return the job that prepares this photograph and its masks: the files to read and to write."""
     workspace, dataset, name = Workspace(settings.workspace), settings.prepared, photograph.image_id
     suffix = ".jpg" if settings.size else ".png"
     inputs = {"photograph": source / photograph.path}
     outputs = {"photograph": workspace.images(dataset) / f"{name}{suffix}"}
-    lesions = settings.lesion_masks and (settings.lesion_masks / photograph.path).with_suffix(".png")
+    lesions = settings.lesion_masks and settings.lesion_masks / lesion_mask_of(photograph)
     for kind, label, mask in (
         (download.mask_kind, "mask", photograph.mask and source / photograph.mask),
         ("fov", "fov", photograph.fov and source / photograph.fov),
@@ -74,6 +80,7 @@ def sort_out(settings: PrepSettings, download: Download, outcomes: Mapping[str, 
         else:
             if outcome.detail:
                 problems.append(Problem(photograph.path, SCALED, outcome.detail))
+            problems += [Problem(photograph.path, name, detail) for name, detail in outcome.notes.items()]
             usable.append(photograph)
             beginnings.append(int(outcome.pixels[:16], 16))
     dropped: set[str] = set()
@@ -95,6 +102,28 @@ def sort_out(settings: PrepSettings, download: Download, outcomes: Mapping[str, 
         _draw_validation(settings, result)
     result.good.sort(key=lambda photograph: manifest.order(photograph.split, photograph.image_id))
     return result
+
+
+def check_leaks(settings: PrepSettings, download: Download, result: Sorted) -> str:
+    """Say in a sentence which patients, or groups of equal photographs, lie in several splits; '' where none does.
+
+    Raises SwclError where the splits are people's own, and they have not allowed it.
+    """
+    groups = [result.group(photograph) for photograph in result.good]
+    leaking = divided(groups, [photograph.split for photograph in result.good])
+    if not leaking:
+        return ""
+    first = min(leaking)
+    members = [photograph for photograph, group in zip(result.good, groups, strict=True) if group == first]
+    apart = {photograph.split: photograph for photograph in members}
+    told = (
+        f"{len(leaking):,} {'patients or groups' if len(leaking) > 1 else 'patient or group'} of equal photographs in "
+        f"several splits, such as {' and '.join(f'{one.path} ({split})' for split, one in apart.items())}: "
+        "what is tested was learnt."
+    )
+    if download.own_splits and not settings.allow_leaks:
+        raise SwclError(f"{settings.prepared} has {told} Put each into one split, or take --allow-leaks.")
+    return told
 
 
 def _alike(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from PIL import Image
 from PIL import __version__ as pillow_version
 
 from swcl_cli.preparation.decoding import SCALED, Unusable
-from swcl_cli.preparation.masks import MASKS
+from swcl_cli.preparation.masks import MASKS, MOST_COVERED, covered
 from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
 from swcl_cli.workspace import atomic
 
 RECIPE = 4  # raise it when the same bytes and settings are prepared into other bytes, or outcomes get new fields
+OVER_THE_FIELD = "mask over most of the field"
 Stamp = tuple[int, int]  # bytes, modification time in ns
 
 
@@ -52,6 +54,7 @@ class Outcome:
     sums: tuple[int, ...] = ()
     problem: str = ""
     detail: str = ""  # of the problem; without one, how the photograph's levels were scaled
+    notes: dict[str, str] = field(default_factory=dict)  # what is odd about an image that is used all the same
 
     def is_current(self, job: Job) -> bool:
         """Return whether the job's inputs and outputs are unchanged, by file sizes and times alone."""
@@ -80,9 +83,12 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
         photograph, own = prepare_photograph(contents["photograph"], job.size, job.square, job.crop)
         sums = colour_sums(photograph)
         files = {"photograph": encode(photograph, lossless=job.outputs["photograph"].suffix == ".png")}
+        notes: dict[str, str] = {}
         for kind, prepare_kind in MASKS.items():
             if kind in contents:
-                files[kind] = encode(prepare_kind(contents[kind], own), lossless=True)
+                mask = prepare_kind(contents[kind], own)
+                notes |= _notes(kind, mask, photograph)
+                files[kind] = encode(mask, lossless=True)
     except Unusable as unusable:
         return Outcome(job.image_id, job.recipe, stamps, hashes, {}, problem=unusable.problem, detail=unusable.detail)
     for kind, data in files.items():
@@ -99,7 +105,16 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
         pixels=hashlib.sha256(photograph.tobytes()).hexdigest()[:32],
         sums=tuple(sums),
         detail=photograph.info.get(SCALED, ""),
+        notes=notes,
     )
+
+
+def _notes(kind: str, mask: Image.Image, photograph: Image.Image) -> dict[str, str]:
+    """Say where a mask covers most of the field of view, unless it is the mask of that field."""
+    if kind == "fov" or (share := covered(mask, photograph)) <= MOST_COVERED:
+        return {}
+    name = "lesion mask" if kind == "lesions" else "mask"
+    return {OVER_THE_FIELD: f"the {name} covers {100 * share:.0f} % of the field of view"}
 
 
 def _stamps(paths: dict[str, Path]) -> dict[str, Stamp]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from swcl_cli.preparation.decoding import Unusable, load, open_image
+from swcl_cli.preparation.decoding import Unusable, load, open_image, orientation_of, to_rgb
+from swcl_cli.preparation.photograph import DARK, UPRIGHT
 
+BAD_MASK = "bad mask"
+BLACK = (0, 0, 0)
 MASK_THRESHOLD = 127  # FACTS E11
 BETWEEN = (32, 224)
 BETWEEN_SHARE = 0.01
@@ -18,24 +20,38 @@ CUP, RIM, BACKGROUND = 0, 128, 255  # FACTS 3, REFUGE; the disc is cup and rim
 CUP_BELOW, DISC_BELOW = 100, 150
 NEAR = 24  # grey levels: a lossy mask's values stay this near to the three
 DISC_SHARE = (0.001, 0.2)
+MOST_COVERED = 0.5  # of the field of view: a mask of more is black on white, or of something else
 
 
 def prepare_mask(data: bytes, own: tuple[int, int]) -> Image.Image:
-    """Turn the bytes of a two-valued mask into grey 0 and 255, at its own size.
+    """Turn the bytes of a two-valued mask into grey 0 and 255, at its own size; an empty one stays empty.
 
-    Palettes are resolved; 0/1 counts as 0/255. Raises Unusable where it has another size than its photograph (`own`),
-    or its values are not two.
+    Of two colours of which one is black the other is the foreground, whatever it is: 0/1 counts as 0/255. Where there
+    are more, lossy compression made them, and those above grey 127 are the foreground. Raises Unusable where it has
+    another size than its photograph (`own`), or too many pixels are neither black nor white.
     """
-    grey = _grey(data, own)
-    if grey.max() == 1:
-        grey = grey * np.uint8(255)
-    between = float(((grey >= BETWEEN[0]) & (grey < BETWEEN[1])).mean())
-    if between > BETWEEN_SHARE:
-        raise Unusable("bad mask", f"{100 * between:.1f} % of the mask's pixels are neither black nor white")
-    white = grey > MASK_THRESHOLD
-    if not white.any():
-        raise Unusable("bad mask", "the mask has no white pixel")
-    return Image.fromarray(white.astype(np.uint8) * np.uint8(255))
+    rgb = _upright(data, own)
+    colours = rgb.getcolors(2)
+    if colours and BLACK in {colour for _, colour in colours}:
+        return Image.fromarray(np.asarray(rgb).any(axis=-1).astype(np.uint8) * np.uint8(255))
+    grey = np.asarray(rgb.convert("L"))
+    between = (grey >= BETWEEN[0]) & (grey < BETWEEN[1])
+    if between.mean() > BETWEEN_SHARE:
+        most = int(np.bincount(grey[between]).argmax())
+        raise Unusable(
+            BAD_MASK,
+            f"{between.sum():,} of the mask's pixels ({100 * between.mean():.1f} %) are neither black nor white, most "
+            f"of them grey {most}",
+        )
+    return Image.fromarray((grey > MASK_THRESHOLD).astype(np.uint8) * np.uint8(255))
+
+
+def prepare_field(data: bytes, own: tuple[int, int]) -> Image.Image:
+    """Prepare a two-valued mask of the field of view. Raises Unusable, also where it is empty."""
+    mask = prepare_mask(data, own)
+    if mask.getbbox() is None:
+        raise Unusable(BAD_MASK, "the mask has no white pixel")
+    return mask
 
 
 def prepare_vessels(data: bytes, own: tuple[int, int]) -> Image.Image:
@@ -43,7 +59,7 @@ def prepare_vessels(data: bytes, own: tuple[int, int]) -> Image.Image:
     mask = prepare_mask(data, own)
     share = mask.histogram()[255] / (mask.width * mask.height)
     if not VESSEL_SHARE[0] <= share <= VESSEL_SHARE[1]:
-        raise Unusable("bad mask", f"{100 * share:.1f} % of the mask is white: these are no vessels")
+        raise Unusable(BAD_MASK, f"{100 * share:.1f} % of the mask is white: these are no vessels")
     return mask
 
 
@@ -52,14 +68,14 @@ def prepare_disc_and_cup(data: bytes, own: tuple[int, int]) -> Image.Image:
 
     Raises Unusable where it has another size than its photograph (`own`), other values, or no disc by its area.
     """
-    grey = _grey(data, own)
+    grey = np.asarray(_upright(data, own).convert("L"))
     distance = np.abs(grey.astype(np.int16)[..., None] - np.array((CUP, RIM, BACKGROUND), np.int16)).min(axis=-1)
     foreign = float((distance > NEAR).mean())
     if foreign > BETWEEN_SHARE:
-        raise Unusable("bad mask", f"{100 * foreign:.1f} % of the mask's pixels are none of {CUP}, {RIM}, {BACKGROUND}")
+        raise Unusable(BAD_MASK, f"{100 * foreign:.1f} % of the mask's pixels are none of {CUP}, {RIM}, {BACKGROUND}")
     share = float((grey < DISC_BELOW).mean())
     if not DISC_SHARE[0] <= share <= DISC_SHARE[1]:
-        raise Unusable("bad mask", f"{100 * share:.2f} % of the mask is darker than {DISC_BELOW}: no optic disc")
+        raise Unusable(BAD_MASK, f"{100 * share:.2f} % of the mask is darker than {DISC_BELOW}: no optic disc")
     return Image.fromarray(
         np.select([grey < CUP_BELOW, grey < DISC_BELOW], [np.uint8(CUP), np.uint8(RIM)], np.uint8(BACKGROUND))
     )
@@ -74,16 +90,36 @@ def prepare_lesions(data: bytes, own: tuple[int, int]) -> Image.Image:
     load(image, data)
     if image.size != own:
         sizes = f"{image.width} x {image.height}, its photograph {own[0]} x {own[1]}"
-        raise Unusable("bad mask", f"the lesion mask is {sizes}")
+        raise Unusable(BAD_MASK, f"the lesion mask is {sizes}")
     return Image.fromarray(np.asarray(image.convert("L")))
 
 
-def _grey(data: bytes, own: tuple[int, int]) -> NDArray[np.uint8]:
+def covered(mask: Image.Image, photograph: Image.Image) -> float:
+    """Return the share of the photograph's field of view that a mask covers, 0 to 1; the two may differ in size."""
+    field = np.asarray(photograph).max(axis=-1) > DARK
+    small = np.asarray(mask.resize(photograph.size, Image.Resampling.NEAREST))
+    return float(small[field].astype(bool).mean()) if field.any() else 0.0
+
+
+def _upright(data: bytes, own: tuple[int, int]) -> Image.Image:
+    """Decode a mask as its photograph: upright by EXIF, alpha over black. RGB, of the size `own`; raises Unusable."""
     image = open_image(data)
-    if image.size != own:
-        raise Unusable("bad mask", f"the mask is {image.width} x {image.height}, its photograph {own[0]} x {own[1]}")
     load(image, data)
-    return np.asarray(image.convert("L"))
+    orientation = orientation_of(image)
+    rgb = to_rgb(image, data)
+    if orientation in UPRIGHT:
+        rgb = rgb.transpose(UPRIGHT[orientation])
+    if rgb.size != own:
+        raise Unusable(BAD_MASK, f"the mask is {rgb.width} x {rgb.height}, its photograph {own[0]} x {own[1]}")
+    if rgb.getbbox() is None and image.has_transparency_data and _is_drawn(image):
+        raise Unusable(BAD_MASK, "it is drawn in black on nothing (transparent): save it as white on black")
+    return rgb
+
+
+def _is_drawn(image: Image.Image) -> bool:
+    """Return whether an image has transparent pixels and others."""
+    low, high = image.convert("RGBA").getchannel("A").getextrema()
+    return low != high
 
 
 # How each kind of mask is prepared, by its name in a job.
@@ -91,6 +127,6 @@ MASKS: dict[str, Callable[[bytes, tuple[int, int]], Image.Image]] = {
     "mask": prepare_mask,
     "vessels": prepare_vessels,
     "disc_and_cup": prepare_disc_and_cup,
-    "fov": prepare_mask,
+    "fov": prepare_field,
     "lesions": prepare_lesions,
 }

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from swcl_cli.datasets.download import NO_IMAGE, NO_LABEL, Download, packed_in
+from swcl_cli.datasets.folders import Images, walk
 from swcl_cli.datasets.links import LEADS_OUT
 from swcl_cli.datasets.names import DICOM_REASON, MACOS, is_image, likely_reason, mismatch
 from swcl_cli.datasets.split_file import impose
 from swcl_cli.errors import SwclError, UsageError
-from swcl_cli.preparation.assembly import write_quarantine
+from swcl_cli.preparation.assembly import lesion_mask_of, write_quarantine
 from swcl_cli.settings import PrepSettings
 from swcl_cli.workspace import Workspace, locked
 
@@ -48,6 +49,31 @@ def match(settings: PrepSettings, download: Download) -> None:
         )
     if settings.split_file:
         impose(download, settings.split_file)
+
+
+def match_lesion_masks(settings: PrepSettings, download: Download) -> None:
+    """Count the photographs that have a lesion mask, and list the masks that have no photograph.
+
+    Raises UsageError where there is no such folder, SwclError where none of its masks has a photograph.
+    """
+    if not settings.lesion_masks:
+        return
+    if not settings.lesion_masks.is_dir():
+        raise UsageError(f"lesion_masks: {settings.lesion_masks} is not a folder.")
+    wanted = {lesion_mask_of(photograph) for photograph in download.photographs}
+    folder = Download(settings.lesion_masks, {}, draw_validation=False)
+    contents = [Images(folder, subfolder) for subfolder in walk(folder)]
+    there = {images.path(name) for images in contents for name in images.names}
+    download.problems += folder.problems
+    for path in sorted(there - wanted):
+        download.problem(path, NO_IMAGE, f"a lesion mask of {settings.lesion_masks}")
+    if not there & wanted:
+        raise SwclError(
+            f"None of the {len(there):,} images in {settings.lesion_masks} is the lesion mask of a photograph: that of "
+            f"{download.photographs[0].path} would be {lesion_mask_of(download.photographs[0])}."
+        )
+    others = f"; {len(there - wanted):,} lesion masks have no photograph" if there - wanted else ""
+    download.remark(f"{len(there & wanted):,} of {len(wanted):,} photographs have a lesion mask{others}.")
 
 
 @contextmanager

@@ -65,7 +65,16 @@ class PrepSettings(SeededSettings):
         runtime=True,
     )
     masks: Path | None = setting(
-        None, "Folder of two-valued masks, laid out as the photographs are.", panel="Data", runtime=True
+        None,
+        "Folder of two-valued masks, laid out and called as the photographs are, or PHOTOGRAPH_mask.",
+        panel="Data",
+        runtime=True,
+    )
+    allow_leaks: bool = setting(
+        False,
+        "Accept splits of your own that divide a patient, or equal photographs: what is tested was learnt.",
+        panel="Data",
+        runtime=True,
     )
     name_pattern: str | None = setting(
         None,

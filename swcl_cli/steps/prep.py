@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,23 @@ from swcl_cli import console
 from swcl_cli.data import manifest
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.datasets import DATASETS
-from swcl_cli.datasets.download import Download
+from swcl_cli.datasets.download import Download, Problem
 from swcl_cli.datasets.links import Followed
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.phantom.drawing import draw, source_of
 from swcl_cli.preparation import journal, listing
-from swcl_cli.preparation.assembly import job_of, rows_of, sort_out, split_fingerprint, write_quarantine
+from swcl_cli.preparation.assembly import (
+    check_leaks,
+    job_of,
+    rows_of,
+    sort_out,
+    split_fingerprint,
+    write_quarantine,
+)
 from swcl_cli.preparation.former import make_way, require_apart
-from swcl_cli.preparation.jobs import Job
-from swcl_cli.preparation.matching import listed_if_stopped, match
+from swcl_cli.preparation.jobs import OVER_THE_FIELD, Job
+from swcl_cli.preparation.masks import BAD_MASK
+from swcl_cli.preparation.matching import listed_if_stopped, match, match_lesion_masks
 from swcl_cli.preparation.opening import open_source
 from swcl_cli.preparation.photograph import colour_statistics
 from swcl_cli.preparation.pool import Prepare, preparing
@@ -43,13 +51,15 @@ def run(settings: PrepSettings) -> Path:
         return _list(Workspace(settings.workspace))
     if settings.dataset == PHANTOM:
         return _phantom(settings)
-    path, download = _run(settings)
+    path, download = _run(settings, match_lesion_masks)
     _compare_with_published(settings.dataset, download)
     return path
 
 
-def _run(settings: PrepSettings) -> tuple[Path, Download]:
-    """Read and prepare the download of one data set; return its manifest's path and the download."""
+def _run(
+    settings: PrepSettings, check: Callable[[PrepSettings, Download], None] | None = None
+) -> tuple[Path, Download]:
+    """Read, check and prepare the download of one data set; return its manifest's path and the download."""
     dataset, source, workspace = settings.dataset, settings.source, Workspace(settings.workspace)
     if source is None:
         raise UsageError(f"SOURCE is missing: swcl prep {dataset} SOURCE, the raw download: a folder, .zip or .tar.")
@@ -65,6 +75,8 @@ def _run(settings: PrepSettings) -> tuple[Path, Download]:
         _check(settings, download)
         with listed_if_stopped(settings, download):
             match(settings, download)
+            if check:
+                check(settings, download)
         for remark in download.remarks:
             console.warn(f"{settings.prepared}: {remark}")
         with locked(workspace.data(settings.prepared), "prep"):
@@ -91,6 +103,7 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         _bring_up_to_date(settings, source, path, download, prepare, outcomes)
         result = sort_out(settings, download, outcomes)
         write_quarantine(workspace.quarantine(dataset), result.problems)
+        leaks = check_leaks(settings, download, result)
         if not result.good:
             raise SwclError(f"None of {len(outcomes):,} photographs can be used: see {workspace.quarantine(dataset)}.")
         for orphan in _orphans(workspace, dataset, (job_of(settings, source, download, good) for good in result.good)):
@@ -107,6 +120,9 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         made = provenance("prep", settings.defining(), inputs, **facts)
         manifest.write(path, rows, made, labels, former=path.with_name(FORMER))
     _summary(dataset, counts, colour, unchanged=fingerprint(path) == before)
+    _warn_of_masks(dataset, result.problems)
+    if leaks:
+        console.warn(f"{dataset} has {leaks}")
     return path
 
 
@@ -168,6 +184,15 @@ def _summary(dataset: str, counts: Counter[str], colour: dict[str, Any], unchang
         ("constant, used to normalise", MEAN, STD),
     ):
         console.say(f"colour {name}: mean {_triple(mean)}, std {_triple(std)}")
+
+
+def _warn_of_masks(dataset: str, problems: Sequence[Problem]) -> None:
+    """Warn of masks that set their photographs aside, and of those that cover most of the field of view."""
+    for kind, words in ((BAD_MASK, "set aside for their masks"), (OVER_THE_FIELD, "used all the same")):
+        if found := [problem for problem in problems if problem.problem == kind]:
+            console.warn(
+                f"{dataset}: {len(found):,} photographs {words}, such as {found[0].source_path}: {found[0].detail}."
+            )
 
 
 def _compare_with_published(dataset: str, download: Download) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.columns import RESULTS
+from swcl_cli.data.splits import divided
 from swcl_cli.models.encoders import in_its_memory_format
 from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.settings import FinetuneSettings
@@ -131,7 +133,8 @@ class TaskRun:
 
     def cautions(self) -> list[str]:
         """Return warnings about the photographs that train, a sentence each."""
-        return KINDS[self.task.kind].cautions(self.task, self._cohort().rows["train"])
+        rows = self._cohort().rows
+        return [*_leaks(self.task, rows), *KINDS[self.task.kind].cautions(self.task, rows["train"])]
 
     def fit(self, rates: Rates, log_folder: Path) -> Fitted:
         """Train with these rates. Only the log and resume state in `log_folder` are written."""
@@ -207,6 +210,19 @@ class TaskRun:
             for measure, value in judgement.measures.items()
         ]
         return pd.DataFrame(rows)
+
+
+def _leaks(task: Task, rows: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Warn where photographs of one patient, or equal ones, are both learnt and tested."""
+    table = pd.concat([part.assign(split=split) for split, part in rows.items()])
+    leaking = table["group_id"].isin(divided(table["group_id"].tolist(), table["split"].tolist()))
+    if not leaking.any():
+        return []
+    splits = " and ".join(sorted(table.loc[leaking, "split"].unique()))
+    return [
+        f"{task.dataset}: {leaking.sum():,} photographs in {splits} are of one patient or equal, such as "
+        f"{table.loc[leaking, 'image_id'].iloc[0]}: what is tested was learnt."
+    ]
 
 
 def initialise_for(task: Task, settings: FinetuneSettings, seed: int) -> Initial:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from swcl_cli.chance import generator
-from swcl_cli.data.splits import folds, joined, nested_part, validation_groups
+from swcl_cli.data.splits import divided, folds, joined, nested_part, validation_groups
 
 
 def cohort() -> tuple[list[str], list[bool]]:
@@ -129,3 +129,12 @@ def test_groups_are_the_connected_components(sharing: list[list[str]]) -> None:
             for patient in union:
                 reached[patient] = union
     assert joined(sharing) == {patient: min(component) for patient, component in reached.items()}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(("train", "val", "test")))))
+def test_groups_in_several_splits(rows: list[tuple[str, str]]) -> None:
+    splits: dict[str, set[str]] = {}
+    for group, split in rows:
+        splits.setdefault(group, set()).add(split)
+    wanted = {group for group, names in splits.items() if len(names) > 1}
+    assert divided([group for group, _ in rows], [split for _, split in rows]) == wanted

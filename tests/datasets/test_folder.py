@@ -163,7 +163,9 @@ def test_masks_in_a_parallel_folder(tmp_path: Path, source: Path) -> None:
     download = folder.read(source, masks=masks)
     assert {row.image_id for row in download.photographs if row.mask} == {"north_P1_L", "north_P1_R"}
     assert [(problem.source_path, problem.problem) for problem in download.problems] == [
-        ("other/P8.png", "label without image")
+        ("other/P8.png", "label without image"),
+        ("P3_OD.tif", "no mask"),
+        ("south/deep/P2_L.jpg", "no mask"),
     ]
     settings = PrepSettings(workspace=tmp_path, dataset="folder", source=source, size=0, workers=0, masks=masks)
     frame = manifest.read(prep.run(settings)).set_index("image_id")
@@ -171,6 +173,102 @@ def test_masks_in_a_parallel_folder(tmp_path: Path, source: Path) -> None:
     assert frame["mask_path"].notna().sum() == 2
     with pytest.raises(UsageError, match="prepare it with --size 0"):
         prep.run(settings.model_copy(update={"size": 80}))
+
+
+@pytest.mark.parametrize("name", ["{}_mask", "{}-mask", "{}_masks", "mask_{}", "MASK-{}", "{}"])
+def test_names_of_masks(tmp_path: Path, source: Path, name: str) -> None:
+    masks = tmp_path / "masks"
+    (masks / "north").mkdir(parents=True)
+    downloads.field(120, 100).save(masks / "north" / f"{name.format('P1_L')}.png")
+    (masks / "notes.txt").write_text("not a mask")
+    download = folder.read(source, masks=masks)
+    assert [row.image_id for row in download.photographs if row.mask] == ["north_P1_L"]
+    told = {(problem.source_path, problem.problem) for problem in download.problems}
+    assert told >= {("notes.txt", "image without label"), ("P3_OD.tif", "no mask")} and len(told) == 4
+
+
+def test_two_masks_of_one_photograph_stop(tmp_path: Path, source: Path) -> None:
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for name in ("P3_OD.png", "P3_OD_mask.png"):
+        downloads.field(120, 100).save(masks / name)
+    assert folder.read(source, masks=masks).stops == ["P3_OD.tif has two masks, P3_OD.png and P3_OD_mask.png"]
+
+
+def test_a_mask_that_has_the_photographs_own_name_comes_first(tmp_path: Path) -> None:
+    """A photograph may be called `a_mask` itself."""
+    for item, name in enumerate(("a.png", "a_mask.png")):
+        downloads.write_photograph(tmp_path / "source/x" / name, item)
+        (tmp_path / "masks/x").mkdir(parents=True, exist_ok=True)
+        downloads.field(120, 100).save(tmp_path / "masks/x" / name)
+    download = folder.read(tmp_path / "source", masks=tmp_path / "masks")
+    masks = {row.path: Path(str(row.mask)).name for row in download.photographs}
+    assert masks == {"x/a.png": "a.png", "x/a_mask.png": "a_mask.png"}
+
+
+def test_no_mask_that_fits_is_an_error(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    downloads.field(120, 100).save(tmp_path / "masks" / "other.png")
+    with pytest.raises(SwclError, match="None of the files in .*masks is the mask of a photograph"):
+        folder.read(source, masks=tmp_path / "masks")
+
+
+def test_masks_within_the_source_are_no_photographs(source: Path) -> None:
+    (source / "masks/north").mkdir(parents=True)
+    downloads.field(120, 100).save(source / "masks/north/P1_L.png")
+    download = folder.read(source, masks=source / "masks")
+    assert len(download.photographs) == 4 and sum(bool(row.mask) for row in download.photographs) == 1
+    with pytest.raises(SwclError, match="P1_L.png seems to be a mask: take --masks .*source/masks, or move"):
+        folder.read(source)
+
+
+def test_masks_beside_their_photographs(source: Path) -> None:
+    downloads.field(120, 100).save(source / "north/P1_L_mask.png")
+    with pytest.raises(SwclError, match="seems to be the mask of north/P1_L.jpg: take --masks .*source, or move"):
+        folder.read(source)
+    download = folder.read(source, masks=source)
+    assert {row.path: bool(row.mask) for row in download.photographs} == {
+        "P3_OD.tif": False, "north/P1_L.jpg": True, "north/P1_R.png": False, "south/deep/P2_L.jpg": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "-", "?", "unknown", ""])
+def test_what_is_not_known_is_no_patient(tmp_path: Path, source: Path, word: str) -> None:
+    table = tmp_path / "labels.csv"
+    names = ("north/P1_L", "north/P1_R", "P3_OD")
+    table.write_text("image,patient,eye,glaucoma\n" + "".join(f"{name},{word},{word},{word}\n" for name in names))
+    download = folder.read(source, labels=table)
+    patients = {row.patient_id: (row.eye, dict(row.labels)) for row in download.photographs}
+    assert patients == dict.fromkeys(("north_P1_L", "north_P1_R", "P3_OD"), ("unknown", {}))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("train", "test"), ("Training", "Testing"), ("train/dr", "valid/dr"), ("x/train", "x/VAL")]
+)
+def test_folders_of_splits(tmp_path: Path, first: str, second: str) -> None:
+    for item, part in enumerate((first, second)):
+        downloads.write_photograph(tmp_path / part / "a.png", item)
+    download = folder.read(tmp_path)
+    wanted = {"test": "test", "testing": "test", "valid": "val", "val": "val"}
+    last = wanted[next(part for part in second.lower().split("/") if part in wanted)]
+    assert [row.split for row in sorted(download.photographs, key=lambda row: row.split)] == sorted(["train", last])
+    assert download.draw_validation == (last == "test") and download.own_splits
+    assert download.remarks[0].startswith("folders of SOURCE are splits by their names: 1 train, 1 ")
+
+
+def test_a_table_tells_more_than_a_folder(tmp_path: Path) -> None:
+    for item, name in enumerate(("test/a.png", "test/b.png")):
+        downloads.write_photograph(tmp_path / "source" / name, item)
+    table = tmp_path / "labels.csv"
+    table.write_text("image,split\ntest/a,validation\ntest/b,-\n")
+    download = folder.read(tmp_path / "source", labels=table)
+    assert {row.path: row.split for row in download.photographs} == {"test/a.png": "val", "test/b.png": "test"}
+
+
+def test_folders_that_contradict_each_other_stop(tmp_path: Path) -> None:
+    downloads.write_photograph(tmp_path / "train/test/a.png", 0)
+    with pytest.raises(SwclError, match="train/test/a.png: its folders name several splits, test and train"):
+        folder.read(tmp_path)
 
 
 def test_a_missing_folder_of_masks_is_named(tmp_path: Path, source: Path) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from swcl_cli.preparation.decoding import Unusable
-from swcl_cli.preparation.masks import prepare_disc_and_cup, prepare_lesions, prepare_mask, prepare_vessels
+from swcl_cli.preparation.masks import (
+    covered,
+    prepare_disc_and_cup,
+    prepare_field,
+    prepare_lesions,
+    prepare_mask,
+    prepare_vessels,
+)
+from swcl_cli.preparation.photograph import prepare_photograph
 from tests.downloads import disc_and_cup, encoded, field, vessels
 
 
@@ -44,10 +54,13 @@ def test_masks_that_are_none() -> None:
     for data, detail in (
         (encoded(mask, "PNG"), "113 x 117, its photograph 565 x 584"),
         (encoded(blurred.resize((565, 584)), "PNG"), "neither black nor white"),
-        (encoded(Image.new("L", (565, 584)), "PNG"), "no white pixel"),
     ):
         with pytest.raises(Unusable, match=detail):
             prepare_mask(data, (565, 584))
+    with pytest.raises(Unusable, match="no white pixel"):
+        prepare_field(encoded(Image.new("L", (565, 584)), "PNG"), (565, 584))
+    with pytest.raises(Unusable, match="these are no vessels"):
+        prepare_vessels(encoded(Image.new("L", (113, 117)), "PNG"), (113, 117))
     with pytest.raises(Unusable, match="these are no vessels"):
         prepare_vessels(encoded(field(113, 117), "PNG"), (113, 117))
     np.testing.assert_array_equal(prepare_vessels(encoded(mask, "PNG"), (113, 117)), mask)
@@ -79,3 +92,60 @@ def test_lesion_masks_are_held_to_the_size() -> None:
     assert prepare_lesions(encoded(Image.new("L", (120, 100), 3), "PNG"), (120, 100)).getcolors() == [(12000, 3)]
     with pytest.raises(Unusable, match="the lesion mask is 96 x 80, its photograph 120 x 100"):
         prepare_lesions(encoded(Image.new("L", (96, 80), 3), "PNG"), (120, 100))
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (1, 1, 1), (255, 0, 0), (0, 0, 40)])
+def test_of_two_colours_the_other_one_is_not_black(colour: tuple[int, int, int]) -> None:
+    mask = field(113, 117)
+    drawn = Image.new("RGB", mask.size)
+    drawn.paste(colour, mask=mask)
+    for image in (drawn, drawn.convert("P", palette=Image.Palette.ADAPTIVE, colors=2)):
+        np.testing.assert_array_equal(prepare_mask(encoded(image, "PNG"), mask.size), mask)
+
+
+def test_an_empty_mask_is_an_eye_with_nothing_to_mark() -> None:
+    for mode in ("L", "1", "RGB", "P"):
+        assert not np.asarray(prepare_mask(encoded(Image.new(mode, (70, 64)), "PNG"), (70, 64))).any()
+
+
+def test_of_white_and_grey_the_pixels_between_are_counted() -> None:
+    levels = np.zeros((100, 80), np.uint8)
+    levels[:10], levels[10:12], levels[12] = 255, 76, 100
+    told = r"240 of the mask's pixels \(3\.0 %\) are neither black nor white, most of them grey 76"
+    with pytest.raises(Unusable, match=told):
+        prepare_mask(encoded(Image.fromarray(levels), "PNG"), (80, 100))
+
+
+def test_what_is_transparent_is_black() -> None:
+    mask = field(113, 117)
+    white = Image.new("RGBA", mask.size, (255, 255, 255, 0))
+    white.putalpha(mask)
+    np.testing.assert_array_equal(prepare_mask(encoded(white, "PNG"), mask.size), mask)
+    black = Image.new("RGBA", mask.size, (0, 0, 0, 0))
+    black.putalpha(mask)
+    with pytest.raises(Unusable, match=r"drawn in black on nothing \(transparent\): save it as white on black"):
+        prepare_mask(encoded(black, "PNG"), mask.size)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_masks_are_turned_as_photographs_are(orientation: int) -> None:
+    photograph = np.zeros((100, 80, 3), np.uint8)
+    photograph[5:30, 10:50] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray(photograph).save(buffer, "JPEG", exif=exif, quality=100)
+    upright, own = prepare_photograph(buffer.getvalue(), 0)
+    mask = prepare_mask(buffer.getvalue(), own)
+    assert mask.size == own == ((100, 80) if orientation in (6, 8) else (80, 100))
+    np.testing.assert_array_equal(np.asarray(mask) > 0, np.asarray(upright)[..., 0] > 127)
+
+
+def test_how_much_of_the_field_a_mask_covers() -> None:
+    levels = np.zeros((80, 80, 3), np.uint8)
+    levels[:, :40] = 90  # the field of view: the left half
+    photograph, mask = Image.fromarray(levels), np.zeros((160, 160), np.uint8)
+    mask[:40, :] = 255
+    assert covered(Image.fromarray(mask), photograph) == 0.25
+    assert covered(Image.fromarray(255 - mask), photograph) == 0.75
+    assert covered(Image.fromarray(mask), Image.new("RGB", (80, 80))) == 0

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from swcl_cli.data import images
-from swcl_cli.errors import UsageError
+from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.steps import prep
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance
 from tests import downloads
@@ -123,6 +123,44 @@ def test_lesion_masks(tmp_path: Path, odir: Path) -> None:
     paths = frame.set_index("image_id")["lesion_mask_path"]
     assert paths["4_left"] == "data/odir/masks/4_left_lesions.png" and paths.count() == 1
     assert images.read_mask(tmp_path / "work" / paths["4_left"]).shape == (100, 120)
+
+
+def test_lesion_masks_are_counted_and_listed(tmp_path: Path, odir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lesions = tmp_path / "lesions"
+    with pytest.raises(UsageError, match="lesion_masks: .*lesions is not a folder"):
+        prep.run(settings(tmp_path / "work", "odir", odir, lesion_masks=lesions))
+    (lesions / "preprocessed_images").mkdir(parents=True)
+    Image.new("L", (120, 100), 2).save(lesions / "4_left.png")
+    wanted = r"None of the 1 images in .*lesions is the lesion mask of a photograph: that of \S+\.jpg would be \S+\.png"
+    with pytest.raises(SwclError, match=wanted):
+        prep.run(settings(tmp_path / "work", "odir", odir, lesion_masks=lesions))
+    Image.new("L", (120, 100), 2).save(lesions / "preprocessed_images/4_left.png")
+    capsys.readouterr()
+    prep.run(settings(tmp_path / "work", "odir", odir, lesion_masks=lesions))
+    told = capsys.readouterr().err
+    assert "odir: 1 of 40 photographs have a lesion mask; 1 lesion masks have no photograph." in told
+    assert (
+        "1 photographs used all the same, such as preprocessed_images/4_left.jpg: the lesion mask covers 100 %" in told
+    )
+    listed = quarantine(tmp_path / "work", "odir")
+    assert ("4_left.png", "label without image") in listed
+    assert ("preprocessed_images/4_left.jpg", "mask over most of the field") in listed
+
+
+def test_masks_that_are_none_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for item, name in enumerate(("a.png", "b.png", "c.png")):
+        downloads.write_photograph(tmp_path / "source" / name, item)
+    levels = np.zeros((100, 120), np.uint8)
+    levels[40:50, 40:50], grey = 255, np.full((100, 120), 90, np.uint8)
+    grey[0], grey[1] = 255, 0
+    (tmp_path / "masks").mkdir()
+    for name, mask in (("a", levels), ("b", grey), ("c", np.zeros_like(levels))):
+        Image.fromarray(mask).save(tmp_path / f"masks/{name}.png")
+    frame = rows_of(prep.run(settings(tmp_path, "folder", tmp_path / "source", size=0, masks=tmp_path / "masks")))
+    assert frame.set_index("image_id")["mask_path"].notna().to_dict() == {"a": True, "c": True}
+    assert not images.read_mask(tmp_path / "data/folder/masks/c_mask.png").any()
+    told = "folder: 1 photographs set aside for their masks, such as b.png: 11,760 of the mask's pixels (98.0 %) are "
+    assert f"warning: {told}neither black nor white, most of them grey 90." in capsys.readouterr().err
 
 
 def test_duplicates_are_listed_and_grouped(tmp_path: Path, odir: Path) -> None:

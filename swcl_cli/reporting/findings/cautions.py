@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from swcl_cli.data.splits import divided
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.evidence.damage import grouped, remedy
 from swcl_cli.reporting.findings.consistency import inconsistencies
@@ -34,7 +35,7 @@ class Caution:
 def cautions(contents: Contents) -> list[Caution]:
     """List all warnings that apply, the gravest first."""
     possible = [
-        *(_phantom(contents), _damaged(contents)),
+        *(_leaks(contents), _phantom(contents), _damaged(contents)),
         *(Caution(text, details) for text, details in (*ailments(contents), *inconsistencies(contents))),
         *(_outgrown(contents), _stale(contents), _undefined(contents), _few_runs(contents), _wide(contents)),
         *(_unfinished(contents), _set_aside(contents)),
@@ -45,6 +46,18 @@ def cautions(contents: Contents) -> list[Caution]:
 def _if_any(text: str, details: Iterable[str]) -> Caution | None:
     """Return None where there is nothing to warn of."""
     return Caution(text, kept) if (kept := tuple(details)) else None
+
+
+def _leaks(contents: Contents) -> Caution | None:
+    details = []
+    for dataset in contents.datasets.values():
+        images = dataset.images
+        leaking = images["group_id"].isin(divided(images["group_id"].tolist(), images["split"].tolist()))
+        if count := int(leaking.sum()):
+            splits = " and ".join(sorted(images.loc[leaking, "split"].unique()))
+            details.append(f"{title(dataset.name)}: {count:,} photographs, in {splits}")
+    text = "Photographs of one patient, or equal photographs, lie in several splits: what is tested there was learnt."
+    return _if_any(text, details)
 
 
 def _phantom(contents: Contents) -> Caution | None:

@@ -24,6 +24,20 @@ def test_phantom_eyes_are_said_first(workspace: Workspace) -> None:
     assert "phantom eyes" in first.text and "say nothing about real eyes" in first.text
 
 
+def test_leaks_come_before_all_else(contents: Contents) -> None:
+    assert _none(contents, "several splits")
+    idrid = contents.datasets["idrid"]
+    groups = idrid.images.groupby("split").head(1).index
+    leaking = idrid.images.assign(
+        group_id=idrid.images["group_id"].astype(object).where(~idrid.images.index.isin(groups), "x")
+    )
+    datasets = {**contents.datasets, "idrid": replace(idrid, images=leaking)}
+    first = cautions(replace(contents, datasets=datasets, phantom=True))[0]
+    splits = sorted(idrid.images.loc[groups, "split"])
+    assert "what is tested there was learnt" in first.text
+    assert first.details == (f"IDRiD: {len(groups)} photographs, in {' and '.join(splits)}",)
+
+
 def test_few_runs(contents: Contents) -> None:
     assert _one(contents, "Fewer than 3 runs").details == ("DRIVE: random (n = 1), swcl (n = 1)",)
     assert _none(replace(contents, results=contents.results[contents.results["task"] == "idrid"]), "Fewer than 3 runs")
