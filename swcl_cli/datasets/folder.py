@@ -23,13 +23,12 @@ from swcl_cli.datasets.download import (
 )
 from swcl_cli.datasets.folders import Images, walk
 from swcl_cli.datasets.names import Names, ambiguous, composed, photograph_of, shortened, stem_of
-from swcl_cli.datasets.tables import WHOLE_AS_TEXT, Row, Table, read_table, require_unique
+from swcl_cli.datasets.tables import MISSING, WHOLE_AS_TEXT, Row, Table, read_table, require_unique
 from swcl_cli.errors import SwclError, UsageError
 
 PUBLISHED: dict[str, int] = {}
 IMAGE = "image"
 MASK_FOLDERS = {"mask", "masks"}
-UNKNOWN = {"na", "n/a", "nan", "none", "null", "unknown", "-", "?"}  # cells that say that nothing is known
 EYE_WORDS = {
     "left": "left",
     "l": "left",
@@ -80,7 +79,7 @@ def read(
         if masks and not mask:
             download.problem(path, NO_MASK, f"none of {masks} fits it")
     _require_unique(download)
-    download.own_splits = bool(folders) or any(_known(row, "split") for row in rows.values())
+    download.own_splits = bool(folders) or any(row.optional("split") for row in rows.values())
     download.draw_validation = not any(photograph.split == "val" for photograph in download.photographs)
     if folders:
         counts = Counter(photograph.split for photograph in download.photographs if photograph.path in folders)
@@ -231,18 +230,13 @@ def _photograph(
     values: dict[str, Any] = {"patient_id": stem, "split": split, "mask": mask, **_from_name(composed(path), pattern)}
     if row is not None:
         for column, words in (("split", SPLIT_WORDS), ("eye", EYE_WORDS)):
-            if _known(row, column):
+            if row.optional(column):
                 values[column] = row.choice(column, words)
-        if _known(row, "patient"):
+        if row.optional("patient"):
             values["patient_id"] = row.identifier("patient")
-        known = [label.name for label in TABLED if _known(row, label.name)]
+        known = [label.name for label in TABLED if row.optional(label.name)]
         values["labels"] = {name: row.label(name, name) for name in known}
     return Photograph(image_id=image_id, path=path, **values)
-
-
-def _known(row: Row, column: str) -> bool:
-    """Return whether the table has the column, and its cell says something."""
-    return (row.optional(column) or "-").lower() not in UNKNOWN
 
 
 def _from_name(path: str, pattern: re.Pattern[str] | None) -> dict[str, str]:
@@ -252,7 +246,7 @@ def _from_name(path: str, pattern: re.Pattern[str] | None) -> dict[str, str]:
     groups = {name: text for name, text in match.groupdict().items() if text} if match else {}
     if not groups:
         raise SwclError(f"{path}: --name-pattern '{pattern.pattern}' finds neither a patient nor an eye in it.")
-    known = "patient" in groups and groups["patient"].lower() not in UNKNOWN
+    known = "patient" in groups and groups["patient"].casefold() not in MISSING
     values = {"patient_id": groups["patient"]} if known else {}
     if "eye" in groups:
         if groups["eye"].lower() not in EYE_WORDS:

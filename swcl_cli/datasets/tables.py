@@ -17,7 +17,18 @@ WHOLE_NUMBER = re.compile(r"([+-]?\d+)(\.0*|,(?!000$)0+)?")  # 1, 1.0 and 1,0; 1
 WHOLE_AS_TEXT = re.compile(r"(\d+)\.0+")  # a column of numbers as pandas and R write it
 LONGEST_NUMBER = 18  # digits
 MOST_NAMED = 40  # columns in a message
-MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "-"}  # cells that say nothing, in columns that may be empty
+MISSING = {
+    "",
+    "na",
+    "n/a",
+    "#n/a",
+    "nan",
+    "null",
+    "none",
+    "unknown",
+    "-",
+    "?",
+}  # cells that say nothing, in columns that may be empty
 TRUTH = {  # as spreadsheets of several languages write it
     **dict.fromkeys(("true", "wahr", "vrai", "verdadero", "verdadeiro", "vero"), True),
     **dict.fromkeys(("false", "falsch", "faux", "falso"), False),

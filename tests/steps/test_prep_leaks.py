@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.prep_runs import settings as prep_settings
 TOLD = r"several splits, such as .*a\.png \(t\w+\) and .*b\.png \(t\w+\): what is tested was learnt\."
 
 
-def settings(tmp_path: Path, **values: object) -> PrepSettings:
+def settings(tmp_path: Path, **values: Any) -> PrepSettings:
     return PrepSettings(workspace=tmp_path, dataset="folder", source=tmp_path / "source", workers=0, **values)
 
 
