@@ -232,7 +232,7 @@ def test_masks_beside_their_photographs(source: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("word", ["NA", "n/a", "-", "?", "unknown", ""])
+@pytest.mark.parametrize("word", ["NA", "n/a", "-", "unknown", ""])
 def test_what_is_not_known_is_no_patient(tmp_path: Path, source: Path, word: str) -> None:
     table = tmp_path / "labels.csv"
     names = ("north/P1_L", "north/P1_R", "P3_OD")
