@@ -91,7 +91,8 @@ class Search:
         return load_file(point)
 
     def clear(self) -> None:
-        """Remove the weights of the points; their logs stay."""
+        """Remove the weights of the points, once all processes have read them; their logs stay."""
+        self.fabric.barrier()
         if self.fabric.is_global_zero:
             for rates in GRID:
                 self.folder.point(rates.name).unlink(missing_ok=True)
