@@ -27,7 +27,6 @@ MISSING = {
     "none",
     "unknown",
     "-",
-    "?",
 }  # cells that say nothing, in columns that may be empty
 TRUTH = {  # as spreadsheets of several languages write it
     **dict.fromkeys(("true", "wahr", "vrai", "verdadero", "verdadeiro", "vero"), True),
