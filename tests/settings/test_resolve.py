@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from swcl_cli.catalogue.encoders import DEFAULT
 from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.data.loaders import epoch_plan
 from swcl_cli.errors import UsageError
@@ -199,39 +198,6 @@ def test_presets_state_only_what_differs_from_the_defaults(name: str) -> None:
             else:
                 idle = [key] if all(settings[key] == value for settings in plain.values()) else []
             assert not idle, f"[{step}] {key}: the default is stated"
-
-
-def test_the_preset_paper_has_the_numbers_of_the_paper() -> None:
-    """FACTS 1."""
-
-    def held(step: str, **given: Any) -> dict[str, Any]:
-        return resolve(STEPS[step], given, "paper").settings.model_dump()
-
-    def check(values: dict[str, Any], **wanted: Any) -> None:
-        assert {name: values[name] for name in wanted} == wanted
-
-    for dataset in ("odir", "eyepacs"):
-        check(held("prep", dataset=dataset), size=448)
-    check(held("prep", dataset="idrid"), size=350)
-    check(held("prep", dataset="drive"), size=0)
-    labeler = held("train-labeler")
-    check(labeler, architecture="resnet34", crop=384, triplet_weight=1, margin=0.5, views=4, epochs=200, keep="last")
-    check(labeler, mining="batch-hard", soft_margin=False)  # FACTS B1
-    check(labeler, chunk=64, last_norm="one")  # FACTS B5, C11
-    check(labeler, learning_rate=0.03, weight_decay=0.001, milestones=[140, 160, 180], labelled=["odir"])
-    assert labeler["batch_labelled"] * labeler["accumulate"] == 256
-    check(held("make-swap"), threshold=0.4)
-    pretrain = held("pretrain")
-    assert pretrain["architecture"] is None and DEFAULT == "resnetv2_50x1_bit"
-    check(pretrain, projection=128, temperature=0.1, learning_rate=0.001)
-    check(pretrain, weight_decay=1e-4, epochs=40, warmup_epochs=5, batch_patches=496, threshold=None)
-    check(pretrain, labels=["position", "abnormality", "patient"])
-    for method in ("simclr", "byol", "dino"):
-        check(held("pretrain", method=method), epochs=200, data=["odir", "eyepacs"], batch_images=496)
-    for method in CHOICES["pretrain"]:
-        check(held("pretrain", method=method), smallest_crop=0.08)  # FACTS C5
-    check(held("finetune", task="idrid"), batch=64, epochs=120, crop=224, seeds=5)
-    check(held("finetune", task="drive"), batch=8, epochs=300, crop=384, seeds=5, output_stride=8)
 
 
 @pytest.mark.parametrize("method", ["simclr", "byol", "dino"])
