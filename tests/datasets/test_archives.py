@@ -23,6 +23,7 @@ from swcl_cli.workspace import Workspace
 from tests import downloads
 from tests.prep_runs import contents, quarantine, settings
 
+SHARED = Path(__file__).parents[3] / "shared/data"
 SETS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Download]]] = {
     "eyepacs": (lambda source: downloads.eyepacs(source, train=[10, 13], test=[1]), eyepacs.read),
     "idrid": (lambda source: downloads.idrid(source, train=5, test=2), idrid.read),
@@ -78,6 +79,19 @@ def test_equal_bytes_come_of_an_archive(kind: str, workers: int, tmp_path: Path)
     packed_up = prep.run(settings(tmp_path / "packed", "eyepacs", archive, workers=workers))
     assert contents(packed_up.parent) == contents(plain.parent)
     assert quarantine(tmp_path / "packed", "eyepacs") == [("train/13_left.jpeg", "not an image")]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"no {SHARED}")
+@pytest.mark.parametrize("name", ["STARE", "DRIVE"])
+def test_equal_bytes_come_of_real_photographs(name: str, tmp_path: Path) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / name), "zip", SHARED / name))
+    made = [
+        prep.run(settings(tmp_path / part, name.lower(), source, size=0))
+        for part, source in (("plain", SHARED / name), ("packed", archive))
+    ]
+    plain, zipped = (contents(path.parent) for path in made)
+    assert plain == zipped and len(plain) > 40
 
 
 def test_only_members_that_changed_are_prepared_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
