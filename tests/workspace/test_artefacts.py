@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,6 +56,21 @@ WRITERS = [
     pytest.param("x.parquet", write_table, id="parquet"),
 ]
 Write = Callable[[Path, dict[str, Any]], None]
+
+
+@pytest.mark.parametrize("umask", [0o027, 0o002])
+@pytest.mark.parametrize(("name", "write"), WRITERS)
+def test_the_umask_decides_who_may_read(tmp_path: Path, name: str, write: Write, umask: int) -> None:
+    """Also a file that replaces one of other rights."""
+    before = os.umask(umask)
+    try:
+        for _ in range(2):
+            write(tmp_path / "sub" / name, WORK)
+            assert (tmp_path / "sub" / name).stat().st_mode & 0o777 == 0o666 & ~umask
+            (tmp_path / "sub" / name).chmod(0o600)
+        assert (tmp_path / "sub").stat().st_mode & 0o777 == 0o777 & ~umask
+    finally:
+        os.umask(before)
 
 
 @contextlib.contextmanager
