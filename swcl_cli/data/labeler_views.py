@@ -21,7 +21,7 @@ from swcl_cli.settings import TrainLabelerSettings
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance
 
 UNLABELLED = -1
-VALIDATED = ["dataset", "image_id", "patient_id", "abnormal"]
+VALIDATED = ["dataset", "image_id", "patient_id", "group_id", "abnormal"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swcl_cli.evaluation.resampling import Measure, Values, Weights, quadratic_kappas, ranked_auc, share
+from swcl_cli.evaluation.resampling import (
+    Measure,
+    Values,
+    Weights,
+    auc_measure,
+    quadratic_kappas,
+    share,
+    share_measure,
+)
 
 Array = NDArray[Any]
 SPECIFICITY = 0.9  # on validation, of the second threshold
@@ -61,9 +69,11 @@ def _head_measures(
     none_ill = f"no photograph has {head} above 0"
     all_ill = f"no photograph has {head} 0"
     measures = {
-        "auc": Measure(partial(ranked_auc, ill, score), all_ill if ill.all() else none_ill),
+        "auc": auc_measure(ill, score, all_ill if ill.all() else none_ill),
         "accuracy": Measure(partial(share, truth == predicted)),
-        "kappa": Measure(partial(quadratic_kappas, truth, predicted), f"{head} is the same in all, labels and answers"),
+        "kappa": Measure(
+            partial(quadratic_kappas, truth, predicted), f"{head} is the same in all, labels and answers", lowest=-1.0
+        ),
         **_rates(ill, predicted > 0, none_ill, all_ill),
     }
     if threshold is None:
@@ -78,8 +88,8 @@ def _head_measures(
 
 def _rates(ill: Array, predicted: Array, none_ill: str, all_ill: str) -> dict[str, Measure]:
     return {
-        "sensitivity": Measure(lambda weights: share(predicted, weights, ill), none_ill),
-        "specificity": Measure(lambda weights: share(~predicted, weights, ~ill), all_ill),
+        "sensitivity": share_measure(predicted, ill, none_ill),
+        "specificity": share_measure(~predicted, ~ill, all_ill),
     }
 
 

@@ -1,19 +1,16 @@
-"""Compute the paper's measures, and intervals around them. All are shares (0 to 1), not percent."""
+"""Compute the paper's measures. All are shares (0 to 1), not percent."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from swcl_cli import chance
 
 
 def auc(truth: ArrayLike, score: ArrayLike) -> float:
     """Return the exact area under the ROC curve (FACTS E8): the share of pairs that the score orders rightly.
 
     A tie counts as half. truth: (N,) 0 or 1; score: (N,). NaN where a class is absent. Equals scikit-learn's in a
-    twentieth of the time at 600 rows, which bootstraps need. Raises ValueError where a score is NaN.
+    twentieth of the time at 600 rows. Raises ValueError where a score is NaN.
     """
     truth, score = np.asarray(truth).astype(bool), np.asarray(score, np.float64)
     if np.isnan(score).any():
@@ -102,40 +99,6 @@ def stratified_auc(truth: ArrayLike, score: ArrayLike, stratum: ArrayLike) -> fl
         if count:
             rightly, pairs = rightly + count * auc(truth[rows], score[rows]), pairs + count
     return rightly / pairs if pairs else float("nan")
-
-
-def bootstrap_interval(
-    statistic: Callable[[NDArray[np.int64]], float],
-    groups: ArrayLike,
-    seed: int,
-    resamples: int = 1000,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """Return the percentile interval of `statistic` when whole groups (patients) are drawn with replacement.
-
-    statistic: row indices -> value; groups: (N,) the group of each row. Resamples in which the statistic is NaN
-    (a class is absent) are dropped; (NaN, NaN) where all are dropped, or there are no rows.
-    """
-    _, codes = np.unique(np.asarray(groups), return_inverse=True)
-    if not len(codes):
-        return float("nan"), float("nan")
-    rows = np.argsort(codes, kind="stable")
-    sizes = np.bincount(codes)
-    starts = np.cumsum(sizes) - sizes
-    draws = chance.generator(seed, "bootstrap").integers(len(sizes), size=(resamples, len(sizes)))
-    values = np.array([statistic(rows[_spans(starts[drawn], sizes[drawn])]) for drawn in draws])
-    values = values[~np.isnan(values)]
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _spans(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """List the rows start, start + 1, ..., start + size - 1 of each span, span after span."""
-    before = np.cumsum(sizes) - sizes
-    rows: NDArray[np.int64] = np.arange(sizes.sum()) + np.repeat(starts - before, sizes)
-    return rows
 
 
 def _share(of: NDArray[np.bool_], within: NDArray[np.bool_]) -> float:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from swcl_cli.evaluation.pixel_tally import Histograms
-from swcl_cli.evaluation.resampling import Measure, Values, Weights, counted_auc, ratio, share
+from swcl_cli.evaluation.resampling import Measure, Values, Weights, counted_auc, ratio, share, share_measure
 
 Counts = NDArray[np.int64]  # (N,), a number for each image
 Numbers = NDArray[np.float64]
@@ -61,7 +61,9 @@ def ratio_error(truth: ArrayLike, predicted: ArrayLike, outer: str) -> Measure:
     Images whose mask holds no `outer`, so that the true ratio is NaN, are left out.
     """
     error = np.abs(np.asarray(predicted, np.float64) - np.asarray(truth, np.float64))
-    return Measure(partial(share, error, among=~np.isnan(error)), f"no mask holds any {outer}")
+    known = ~np.isnan(error)
+    largest = float(max(1.0, error[known].max(initial=0.0)))  # a ratio is a share, unless `inner` is taken for larger
+    return replace(share_measure(error, known, f"no mask holds any {outer}"), highest=largest)
 
 
 def diameter_ratio(inner: NDArray[np.bool_], outer: NDArray[np.bool_]) -> float:

@@ -1,9 +1,10 @@
-"""Compute many measures and their intervals at once: each measure is a function of how often every row counts."""
+"""Compute many measures at once, on resampled rows too: each is a function of how often every row counts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,11 +18,18 @@ NUMBERS_AT_ONCE = 2_000_000  # of weights
 
 @dataclass(frozen=True)
 class Measure:
-    """Define a measure: of(weights) returns its values, NaN where it has none; `lacking` says why it may have none."""
+    """Define a measure: of(weights) returns its values, NaN where it has none; `lacking` says why it may have none.
+
+    parts: (N,) each, the kinds of rows that it needs, such as ill and well ones; empty: rows of any kind. lowest and
+    highest: what it can be. Without `resampled` it is fixed, and has no interval.
+    """
 
     of: Callable[[Weights], Values]
     lacking: str = ""
     resampled: bool = True
+    parts: tuple[NDArray[np.bool_], ...] = ()
+    lowest: float = 0.0
+    highest: float = 1.0
 
 
 def evaluate(measures: Mapping[str, Measure], rows: int) -> tuple[dict[str, float], dict[str, str]]:
@@ -29,28 +37,6 @@ def evaluate(measures: Mapping[str, Measure], rows: int) -> tuple[dict[str, floa
     once = np.ones((1, rows))
     values = {name: float(measure.of(once)[0]) for name, measure in measures.items()}
     return values, {name: measures[name].lacking for name, value in values.items() if np.isnan(value)}
-
-
-def intervals(
-    measures: Mapping[str, Measure], groups: ArrayLike, seed: int, resamples: int = 1000, level: float = 0.95
-) -> dict[str, tuple[float, float]]:
-    """Compute percentile intervals of the measures when whole groups (N,) are drawn with replacement.
-
-    The same draws as `metrics.bootstrap_interval`. Resamples without a value are dropped; a measure without any value
-    has no interval.
-    """
-    drawn: dict[str, list[Values]] = {name: [] for name, measure in measures.items() if measure.resampled}
-    for weights in resampled(np.asarray(groups), seed, resamples):
-        for name, values in drawn.items():
-            values.append(measures[name].of(weights))
-    bounds = {}
-    for name, parts in drawn.items():
-        numbers = np.concatenate(parts)
-        numbers = numbers[~np.isnan(numbers)]
-        if len(numbers):
-            low, high = np.quantile(numbers, [(1 - level) / 2, (1 + level) / 2])
-            bounds[name] = (float(low), float(high))
-    return bounds
 
 
 def share(right: ArrayLike, weights: Weights, among: ArrayLike | None = None) -> Values:
@@ -80,6 +66,18 @@ def counted_auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) ->
     """Return the area under the ROC curve of scores in T ascending bins: (R, T) counts each. A tie is half right."""
     rightly = (positive * (np.cumsum(negative, axis=1) - negative / 2)).sum(axis=1)
     return ratio(rightly, positive.sum(axis=1) * negative.sum(axis=1))
+
+
+def auc_measure(truth: ArrayLike, score: ArrayLike, lacking: str = "") -> Measure:
+    """Define the area under the ROC curve. truth, score: (N,)."""
+    true = np.asarray(truth, bool)
+    return Measure(partial(ranked_auc, true, score), lacking, parts=(true, ~true))
+
+
+def share_measure(right: ArrayLike, among: ArrayLike, lacking: str = "") -> Measure:
+    """Define the mean of `right` over the rows `among`, (N,) each."""
+    rows = np.asarray(among, bool)
+    return Measure(partial(share, right, among=rows), lacking, parts=(rows,))
 
 
 def quadratic_kappas(truth: ArrayLike, predicted: ArrayLike, weights: Weights) -> Values:

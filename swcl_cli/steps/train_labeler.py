@@ -20,7 +20,9 @@ from swcl_cli.data.labeler_views import UNLABELLED, LabelerData, LabelerViews, l
 from swcl_cli.data.loaders import make_loader, step_batches
 from swcl_cli.data.photographs import Squares
 from swcl_cli.errors import SwclError
-from swcl_cli.evaluation.metrics import auc, binary_outcomes, bootstrap_interval, reliability
+from swcl_cli.evaluation.intervals import interval
+from swcl_cli.evaluation.metrics import auc, binary_outcomes, reliability
+from swcl_cli.evaluation.resampling import auc_measure
 from swcl_cli.losses.triplet import triplet
 from swcl_cli.models.encoders import create_labeler
 from swcl_cli.settings import TrainLabelerSettings
@@ -154,7 +156,7 @@ def run(settings: TrainLabelerSettings) -> Path:
         if (step.index + 1) % steps == 0:
             epoch = step.index // steps
             score = validate(fabric, objective, photographs, settings)
-            measured = judge(score, photographs.validated, settings.seed)
+            measured = judge(score, photographs.validated)
             job.log(epoch=epoch, **measured)
             state.notes = _note(state.notes, epoch, measured)
             if settings.keep == "last" or state.notes["best_epoch"] == epoch:
@@ -165,7 +167,7 @@ def run(settings: TrainLabelerSettings) -> Path:
     if settings.keep == "best":
         objective.network.load_state_dict(state.kept)
     validated = photographs.validated.rename(columns={"abnormal": "truth"}).assign(score=score)
-    write_parquet(workspace.labeler_scores, LABELER_SCORES.table(validated), work)
+    write_parquet(workspace.labeler_scores, LABELER_SCORES.table(validated[LABELER_SCORES.names]), work)
     write_safetensors(
         workspace.labeler,
         objective.network.state_dict(),
@@ -205,11 +207,10 @@ def validate(
     return score
 
 
-def judge(score: NDArray[np.float32], validated: pd.DataFrame, seed: int) -> dict[str, float]:
+def judge(score: NDArray[np.float32], validated: pd.DataFrame) -> dict[str, float]:
     """Return the AUC with its interval over patients, outcomes at 0.5, and the expected calibration error."""
     truth = validated["abnormal"].to_numpy(dtype=bool)
-    patient = (validated["dataset"] + "/" + validated["patient_id"]).to_numpy(dtype=str)
-    low, high = bootstrap_interval(lambda rows: auc(truth[rows], score[rows]), patient, seed)
+    low, high = interval(auc_measure(truth, score), (validated["dataset"] + "/" + validated["group_id"]).to_numpy(str))
     error = reliability(truth, score).expected_calibration_error
     return {
         "auc": auc(truth, score), "auc_low": low, "auc_high": high,

@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from swcl_cli import chance
 from swcl_cli.data import manifest
+from swcl_cli.evaluation.intervals import interval
 from swcl_cli.evaluation.metrics import auc, stratified_auc
+from swcl_cli.evaluation.resampling import Measure
 from swcl_cli.swap.lesion_masks import read_patch_lesions
 from swcl_cli.swap.weak_labels import is_abnormal, label_ids
 from swcl_cli.workspace import Workspace
@@ -48,12 +49,12 @@ class PatchScores:
 
 def judge(workspace: Workspace, patches: pa.Table, names: Sequence[str], threshold: float) -> dict[str, Any] | None:
     """Judge the scores of all patches whose photograph has a lesion mask; None where no photograph has a mask."""
-    columns = ["path", "lesion_mask_path", "width", "height"]
+    columns = ["path", "lesion_mask_path", "width", "height", "group_id"]
     masks = pd.concat([manifest.read(workspace.manifest(name), columns=columns) for name in names])
     masks = masks.dropna(subset=["lesion_mask_path"])
     if not len(masks):
         return None
-    columns = ["dataset", "patient_id", "position", "path", "x", "y", "size", "score"]
+    columns = ["dataset", "position", "path", "x", "y", "size", "score"]
     frame = patches.select(columns).to_pandas(types_mapper=pd.ArrowDtype).merge(masks, on="path")
     lesions = read_patch_lesions(workspace.root, frame)
     truth = lesions.any(axis=1).to_numpy()
@@ -63,9 +64,8 @@ def judge(workspace: Workspace, patches: pa.Table, names: Sequence[str], thresho
         pd.Series(truth).groupby(frame["path"]).transform("any").to_numpy(dtype=bool),
         {kind: lesions[kind].to_numpy() for kind in lesions},
         frame["position"].to_numpy(dtype=str),
-        label_ids(frame, ["dataset", "patient_id"]),
+        label_ids(frame, ["dataset", "group_id"]),
         threshold=threshold,
-        seed=0,
     )
     return asdict(judgement)
 
@@ -78,7 +78,6 @@ def judge_patch_scores(
     positions: ArrayLike,
     patients: ArrayLike,
     threshold: float,
-    seed: int,
 ) -> PatchScores:
     """Compare scores of patches with the lesions in them. All arrays (N,), a value for each patch.
 
@@ -93,16 +92,16 @@ def judge_patch_scores(
     best, f1 = best_threshold(lesion, score)
     anywhere = np.zeros(len(score), np.int64)
 
-    def interval(rows: NDArray[np.int64], stratum: NDArray[np.int64]) -> Interval:
-        return auc_interval(lesion[rows], score[rows], stratum[rows], patient[rows], seed)
+    def around(rows: NDArray[np.int64], stratum: NDArray[np.int64]) -> Interval:
+        return interval(stratified_measure(lesion[rows], score[rows], stratum[rows]), patient[rows])
 
     return PatchScores(
         auc=auc(lesion, score),
-        auc_interval=interval(np.arange(len(score)), anywhere),
+        auc_interval=around(np.arange(len(score)), anywhere),
         within_abnormal=auc(lesion[inside], score[inside]),
-        within_abnormal_interval=interval(inside, anywhere),
+        within_abnormal_interval=around(inside, anywhere),
         in_place=stratified_auc(lesion[inside], score[inside], place[inside]),
-        in_place_interval=interval(inside, place),
+        in_place_interval=around(inside, place),
         by_kind={kind: auc(rows[rows | ~lesion], score[rows | ~lesion]) for kind, rows in of_kind.items()},
         by_position={
             str(name): auc(lesion[place == number], score[place == number]) for number, name in enumerate(places)
@@ -113,42 +112,27 @@ def judge_patch_scores(
     )
 
 
-def auc_interval(
-    truth: NDArray[np.bool_],
-    score: NDArray[np.float64],
-    stratum: NDArray[np.int64],
-    group: NDArray[np.generic],
-    seed: int,
-    resamples: int = 1000,
-) -> Interval:
-    """Return the 95 % interval of `bootstrap_interval` for `stratified_auc`, all (N,); strata are numbered from 0.
+def stratified_measure(truth: NDArray[np.bool_], score: NDArray[np.float64], stratum: NDArray[np.int64]) -> Measure:
+    """Define `stratified_auc` as a measure of rows that count several times or not: (N,) each, strata from 0.
 
-    Each resample weighs the rows by how often their group was drawn, so that scores are sorted only once.
+    Scores are sorted only once: there may be half a million patches.
     """
-    _, member = np.unique(group, return_inverse=True)
     _, place = np.unique(score, return_inverse=True)
     width = int(place.max(initial=0)) + 1
     key = stratum * width + place
     order = np.argsort(key, kind="stable")
     positive, negative = order[truth[order]], order[~truth[order]]
-    if not len(positive) or not len(negative):
-        return float("nan"), float("nan")
-    start = stratum[positive] * width
-    own = key[negative]
+    start, own = stratum[positive] * width, key[negative]
     first, last = np.searchsorted(own, start), np.searchsorted(own, start + width)
     below, upto = np.searchsorted(own, key[positive]), np.searchsorted(own, key[positive], "right")
-    rng, groups = chance.generator(seed, "bootstrap"), int(member.max()) + 1
-    values = np.full(resamples, np.nan)
-    for number in range(resamples):
-        drawn = np.bincount(rng.integers(groups, size=groups), minlength=groups)
-        weight, other = drawn[member[positive]], np.append(0, np.cumsum(drawn[member[negative]]))
-        if pairs := weight @ (other[last] - other[first]):
-            values[number] = weight @ (other[below] + other[upto] - 2 * other[first]) / (2 * pairs)
-    values = values[~np.isnan(values)]
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, (0.025, 0.975))
-    return float(low), float(high)
+
+    def of_row(weights: NDArray[np.float64]) -> float:
+        weight, other = weights[positive], np.append(0, np.cumsum(weights[negative]))
+        pairs = float(weight @ (other[last] - other[first]))
+        rightly = float(weight @ (other[below] + other[upto] - 2 * other[first])) / 2
+        return rightly / pairs if pairs else float("nan")
+
+    return Measure(lambda weights: np.array([of_row(row) for row in weights]), parts=(truth, ~truth))
 
 
 def f1_at(threshold: float, truth: NDArray[np.bool_], score: NDArray[np.float32]) -> float:

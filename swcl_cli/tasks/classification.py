@@ -23,7 +23,8 @@ from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.class_measures import any_grade, class_measures, specific_threshold
-from swcl_cli.evaluation.resampling import evaluate, intervals
+from swcl_cli.evaluation.intervals import intervals
+from swcl_cli.evaluation.resampling import evaluate
 from swcl_cli.models.encoders import channels_of
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.settings import FinetuneSettings, prep_command
@@ -137,7 +138,7 @@ class Classification(Kind):
         }
         measures = class_measures(labels, scores, thresholds)
         values, reasons = evaluate(measures, len(rows))
-        ranges = intervals(measures, rows["patient_id"].to_numpy(dtype=str), study.settings.seed)
+        ranges = intervals(measures, rows["group_id"].to_numpy(dtype=str))
         return Judgement(values, ranges, _predictions(rows, labels, scores), reasons, CLASSIFIED)
 
     def answer(self, scores: Scores, size: tuple[int, int], model: Description) -> Answer:

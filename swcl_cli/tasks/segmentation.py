@@ -129,7 +129,7 @@ class Segmentation(Kind):
     ) -> Judgement:
         segmented = Segmented(study.task, study.workspace, study.rows[split], folder)
         segmented.count(scores_of(split))
-        return segmented.judgement(study.settings.seed)
+        return segmented.judgement()
 
     def answer(self, scores: LogOdds, size: tuple[int, int], model: Description) -> Answer:
         """Return masks and probabilities at the photograph's own size, and the share of each structure."""

@@ -20,9 +20,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from swcl_cli import console
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.columns import segmented
+from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.pixel_measures import Outcomes, diameter_ratio, pixel_measures, ratio_error
 from swcl_cli.evaluation.pixel_tally import Histograms, PixelTally
-from swcl_cli.evaluation.resampling import Measure, evaluate, intervals
+from swcl_cli.evaluation.resampling import Measure, evaluate
 from swcl_cli.evaluation.sliding_window import predict_windows
 from swcl_cli.tasks.kind import Judgement, require_finite
 from swcl_cli.tasks.masks import read_field, read_structures
@@ -96,7 +97,7 @@ class Segmented:
                 for head, part in zip(heads, log_odds, strict=True):
                     self.maps[head].append(self._write_map(f"{row['image_id']}{self._suffix(head)}", part))
 
-    def judgement(self, seed: int) -> Judgement:
+    def judgement(self) -> Judgement:
         """Return the measures of the split; where there is a folder, intervals and predictions too."""
         histograms = {head: tally.histograms() for head, tally in self.whole.items()}
         inside = {head: tally.histograms() for head, tally in self.inside.items()}
@@ -104,7 +105,7 @@ class Segmented:
         values, reasons = evaluate(measures, len(self.rows))
         if self.folder is None:
             return Judgement(values, reasons=reasons, loss=float(np.mean(self.losses)))
-        ranges = intervals(measures, self.rows["patient_id"].to_numpy(dtype=str), seed)
+        ranges = intervals(measures, self.rows["group_id"].to_numpy(dtype=str))
         parts = [self._predictions(head, histograms[head], inside.get(head)) for head in self.task.heads]
         columns = segmented(self.task.ratio, in_field=bool(self.inside))
         return Judgement(values, ranges, pd.concat(parts, ignore_index=True), reasons, columns)

@@ -24,8 +24,10 @@ from swcl_cli.data.colour import Colour
 from swcl_cli.data.loaders import Key, make_loader
 from swcl_cli.data.photographs import Photographs, manifest_of
 from swcl_cli.errors import SwclError
-from swcl_cli.evaluation.metrics import auc, bootstrap_interval
+from swcl_cli.evaluation.intervals import interval
+from swcl_cli.evaluation.metrics import auc
 from swcl_cli.evaluation.neighbours import knn_scores
+from swcl_cli.evaluation.resampling import auc_measure
 from swcl_cli.workspace import Workspace
 
 MOST = {"train": 2000, "val": 1000}  # photographs: an AUC good to 0.04, in 20 s of a core for ResNet-18 at 96 px
@@ -53,7 +55,7 @@ class Probe:
 
     views: Dataset[View]
     positive: NDArray[np.bool_]
-    patient: NDArray[np.str_]
+    group: NDArray[np.str_]  # of patients who share a photograph
     bank: int
     summary: str
 
@@ -61,7 +63,7 @@ class Probe:
     def of(cls, workspace: Workspace, dataset: str, image_size: int, mean: Colour, std: Colour) -> Probe:
         """Read a data set's manifest. Raises SwclError where it is not prepared, or train or val lacks a class."""
         path = manifest_of(workspace, dataset)
-        table = manifest.read(path, columns=["split", "patient_id", "path", "checksum", *PROBED])
+        table = manifest.read(path, columns=["split", "group_id", "path", "checksum", *PROBED])
         label = next((name for name in PROBED if table[name].notna().any()), None)
         if label is None:
             raise SwclError(f"{dataset} has no label to probe ({', '.join(PROBED)}): name another with --probe-data.")
@@ -71,7 +73,7 @@ class Probe:
         return cls(
             _WholeViews(Photographs.of(workspace, rows), image_size, mean, std),
             _positive(rows, label),
-            rows["patient_id"].to_numpy(dtype=str),
+            rows["group_id"].to_numpy(dtype=str),
             len(parts[0]),
             f"{len(parts[0]):,} train photographs of {dataset} vote on {len(parts[1]):,} of val: {label}",
         )
@@ -86,7 +88,7 @@ class Probe:
         if not np.isfinite(score).all():
             return dict.fromkeys(("knn_auc", "knn_low", "knn_high"), math.nan)
         truth = self.positive[self.bank :]
-        low, high = bootstrap_interval(lambda rows: auc(truth[rows], score[rows]), self.patient[self.bank :], SEED)
+        low, high = interval(auc_measure(truth, score), self.group[self.bank :])
         return {"knn_auc": auc(truth, score), "knn_low": low, "knn_high": high}
 
     @torch.inference_mode()

@@ -11,7 +11,6 @@ from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 from swcl_cli.evaluation.metrics import (
     auc,
     binary_outcomes,
-    bootstrap_interval,
     reliability,
     roc_points,
     stratified_auc,
@@ -109,48 +108,6 @@ def test_reliability_by_hand_and_at_the_edges() -> None:
     for impossible in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="no probability"):
             reliability([1], [impossible])
-
-
-def test_bootstrap_of_a_mean_is_as_wide_as_theory_says() -> None:
-    values = np.random.default_rng(0).normal(size=400)
-    low, high = bootstrap_interval(lambda rows: values[rows].mean(), np.arange(400), seed=0, resamples=4000)
-    assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.01)
-    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.06)
-
-
-def test_bootstrap_draws_whole_groups() -> None:
-    groups = np.array(["b", "a", "b", "c", "a", "b"])
-    wholes = {"a": [1, 4], "b": [0, 2, 5], "c": [3]}
-    seen: list[list[int]] = []
-
-    def statistic(rows: NDArray[np.int64]) -> float:
-        seen.append(rows.tolist())
-        return 0.0
-
-    bootstrap_interval(statistic, groups, seed=0, resamples=200)
-    for rows in seen:
-        counts = {group: [rows.count(row) for row in members] for group, members in wholes.items()}
-        assert all(len(set(each)) == 1 for each in counts.values())
-        assert sum(each[0] for each in counts.values()) == 3
-    assert len({tuple(rows) for rows in seen}) > 15
-
-
-def test_groups_widen_the_interval() -> None:
-    values = np.repeat(np.random.default_rng(0).normal(size=40), 10)
-    alone = bootstrap_interval(lambda rows: values[rows].mean(), np.arange(400), seed=0)
-    grouped = bootstrap_interval(lambda rows: values[rows].mean(), np.repeat(np.arange(40), 10), seed=0)
-    assert (grouped[1] - grouped[0]) > 2.5 * (alone[1] - alone[0])
-
-
-def test_bootstrap_is_keyed_and_leaves_nan_out() -> None:
-    truth, score = np.array([1, 0, 0, 0]), np.array([0.9, 0.1, 0.2, 0.3])
-    intervals = [bootstrap_interval(lambda r: auc(truth[r], score[r]), np.arange(4), seed=seed) for seed in (1, 1)]
-    assert intervals[0] == intervals[1] == (1.0, 1.0)
-    values = np.random.default_rng(0).normal(size=30)
-    keyed = {bootstrap_interval(lambda r: values[r].mean(), np.arange(30), seed=seed) for seed in (1, 1, 2)}
-    assert len(keyed) == 2
-    assert np.isnan(bootstrap_interval(lambda _: math.nan, np.arange(4), seed=0)).all()
-    assert np.isnan(bootstrap_interval(lambda _: 0.0, np.array([]), seed=0)).all()
 
 
 def test_stratified_auc_against_counting_pairs() -> None:

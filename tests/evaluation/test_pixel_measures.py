@@ -10,10 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, recall_score, roc_auc_score
 
-from swcl_cli.evaluation.metrics import bootstrap_interval
 from swcl_cli.evaluation.pixel_measures import Outcomes, diameter_ratio, pixel_measures, ratio_error
 from swcl_cli.evaluation.pixel_tally import Histograms, PixelTally
-from swcl_cli.evaluation.resampling import evaluate, intervals
+from swcl_cli.evaluation.resampling import evaluate
 
 Mask = NDArray[np.bool_]
 
@@ -125,28 +124,18 @@ def test_where_one_kind_of_pixel_is_absent_there_is_a_reason(truth: str, lost: s
     assert reasons == dict.fromkeys(lost, words)
 
 
-def test_intervals_against_the_loop() -> None:
+def test_patients_left_out_change_the_measures_as_in_the_loop() -> None:
+    """What intervals are made from: photographs that count or not."""
     rng = np.random.default_rng(1)
     truths = list(rng.random((9, 12, 10)) < 0.3)
     scores = list(rng.normal(size=(9, 12, 10)) + np.array(truths))
-    patients = np.arange(9) // 2
-    found = intervals(pixel_measures({"vessel": counted(truths, scores)}), patients, seed=0, resamples=200)
-
-    def pooled_auc(rows: NDArray[np.int64]) -> float:
-        return float(roc_auc_score(np.array(truths)[rows].ravel(), np.array(scores)[rows].ravel()))
-
-    def pooled_f1(rows: NDArray[np.int64]) -> float:
-        return float(f1_score(np.array(truths)[rows].ravel(), np.array(scores)[rows].ravel() > 0))
-
-    for name, statistic in (("auc", pooled_auc), ("f1_pooled", pooled_f1)):
-        assert found[name] == pytest.approx(bootstrap_interval(statistic, patients, 0, resamples=200), abs=1e-3)
-
-
-def test_an_interval_lies_around_its_value_where_there_is_one_patient() -> None:
-    measures = pixel_measures({"vessel": counted(TRUTHS, SCORES)})
-    values, _ = evaluate(measures, 2)
-    for name, (low, high) in intervals(measures, ["a", "a"], seed=0, resamples=10).items():
-        assert low == pytest.approx(values[name]) == high
+    measures = pixel_measures({"vessel": counted(truths, scores)})
+    weights = (np.arange(9) // 2 != np.arange(5)[:, None]).astype(float)
+    for name, statistic in (("auc", roc_auc_score), ("f1_pooled", lambda truth, score: f1_score(truth, score > 0))):
+        expected = [
+            statistic(np.array(truths)[rows].ravel(), np.array(scores)[rows].ravel()) for rows in weights.astype(bool)
+        ]
+        assert measures[name].of(weights) == pytest.approx(expected, abs=1e-3)
 
 
 def test_diameters_by_hand() -> None:
@@ -159,5 +148,6 @@ def test_diameters_by_hand() -> None:
 def test_error_of_ratios_leaves_out_what_has_no_true_one() -> None:
     found, reasons = evaluate({"error": ratio_error([0.5, math.nan, 0.25], [0.25, 0.5, 0.75], "disc")}, 3)
     assert found["error"] == pytest.approx(0.375) and not reasons
+    assert ratio_error([0.5, math.nan], [1.75, 5], "disc").highest == 1.25
     lost, reasons = evaluate({"error": ratio_error([math.nan], [0.5], "disc")}, 1)
     assert math.isnan(lost["error"]) and reasons["error"] == "no mask holds any disc"

@@ -1,4 +1,4 @@
-"""Measures of weighted rows are the plain ones of rows repeated that often; intervals are the loop's, at once."""
+"""Measures of weighted rows are the plain ones of rows repeated that often."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from swcl_cli.evaluation import resampling
-from swcl_cli.evaluation.metrics import auc, bootstrap_interval
-from swcl_cli.evaluation.resampling import Measure, evaluate, intervals, quadratic_kappas, ranked_auc, ratio, share
+from swcl_cli.evaluation.resampling import Measure, evaluate, quadratic_kappas, ranked_auc, ratio, resampled, share
 
 Number = TypeVar("Number", np.int64, np.float64)
 ROWS = 40
@@ -73,24 +72,7 @@ def test_what_has_no_value_is_not_a_number() -> None:
     assert share([math.nan, 1.0], np.ones((1, 2)), [False, True]) == [1]
 
 
-@pytest.mark.parametrize("at_once", [1, 7 * ROWS, 10**9])
-def test_intervals_are_those_of_the_loop(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
-    monkeypatch.setattr(resampling, "NUMBERS_AT_ONCE", at_once)
-    groups = np.array([f"p{row // 3}" for row in RNG.permutation(ROWS)])
-    measures = {
-        "auc": Measure(lambda weights: ranked_auc(TRUTH, SCORE, weights)),
-        "kappa": Measure(lambda weights: quadratic_kappas(GRADE, ANSWER, weights)),
-    }
-    found = intervals(measures, groups, seed=3, resamples=200)
-    for name, statistic in (
-        ("auc", lambda rows: auc(TRUTH[rows], SCORE[rows])),
-        ("kappa", lambda rows: cohen_kappa_score(GRADE[rows], ANSWER[rows], weights="quadratic")),
-    ):
-        expected = bootstrap_interval(statistic, groups, seed=3, resamples=200)
-        assert found[name] == pytest.approx(expected, abs=1e-12)
-
-
-def test_values_reasons_and_what_has_no_interval() -> None:
+def test_values_and_reasons() -> None:
     measures = {
         "share": Measure(lambda weights: share([1, 0], weights)),
         "lost": Measure(lambda weights: np.full(len(weights), np.nan), "there is none"),
@@ -99,19 +81,11 @@ def test_values_reasons_and_what_has_no_interval() -> None:
     values, reasons = evaluate(measures, 2)
     assert values["share"] == 0.5 and math.isnan(values["lost"]) and values["fixed"] == 0.3
     assert reasons == {"lost": "there is none"}
-    assert intervals(measures, ["a", "b"], seed=0).keys() == {"share"}
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resampling, "NUMBERS_AT_ONCE", 100)
-    seen: list[tuple[int, ...]] = []
-
-    def noted(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        seen.append(weights.shape)
-        sums: NDArray[np.float64] = weights.sum(axis=1)
-        return sums
-
-    intervals({"noted": Measure(noted)}, np.arange(ROWS), seed=0, resamples=11)
+    seen = [weights.shape for weights in resampled(np.arange(ROWS), seed=0, resamples=11)]
     assert seen == [(2, ROWS)] * 5 + [(1, ROWS)]
 
 
@@ -126,3 +100,13 @@ def test_grades_may_be_stored_in_a_byte() -> None:
     once, truth, answer = np.ones((1, 4)), np.array([0, 3, 17, 4], np.uint8), np.array([20, 4, 4, 0], np.uint8)
     expected = cohen_kappa_score(truth, answer, labels=range(21), weights="quadratic")
     assert quadratic_kappas(truth, answer, once) == pytest.approx(expected)
+
+
+def test_whole_groups_are_drawn_with_replacement() -> None:
+    groups = np.array(["b", "a", "b", "c", "a", "b"])
+    (weights,) = resampled(groups, seed=0, resamples=200)
+    for name in "abc":
+        assert (weights[:, groups == name] == weights[:, groups == name][:, :1]).all()
+    assert (weights[:, [1, 0, 3]].sum(axis=1) == 3).all() and len(np.unique(weights, axis=0)) > 7
+    other = next(resampled(groups, seed=1, resamples=200))
+    assert (next(resampled(groups, seed=0, resamples=200)) == weights).all() and (other != weights).any()

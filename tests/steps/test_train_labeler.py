@@ -182,7 +182,7 @@ def test_validation_is_the_auc_of_central_squares(trained: Workspace) -> None:
     data = read_photographs(trained, settings)
     network = create_labeler("resnet18", seed=3)
     found = validate(FABRIC, S4L(network, settings), data, settings)
-    measured = judge(found, data.validated, seed=0)
+    measured = judge(found, data.validated)
     network.eval()
     scores = []
     for path in data.validation.path.to_pylist():
@@ -202,11 +202,11 @@ def test_the_interval_of_the_auc_is_over_patients() -> None:
     """Photographs of one patient are drawn together, those of another data set's patient of the same name are not."""
     truth, score = [False, True] * 12, np.linspace(0.3, 0.7, 24, dtype=np.float32)
     score[::4] = 0.5
-    frame = pd.DataFrame({"dataset": "odir", "patient_id": [str(n // 4) for n in range(24)], "abnormal": truth})
+    frame = pd.DataFrame({"dataset": "odir", "group_id": [str(n // 4) for n in range(24)], "abnormal": truth})
     apart = frame.assign(dataset=["odir", "folder"] * 12)
-    alone = frame.assign(patient_id=[str(n) for n in range(24)])
+    alone = frame.assign(group_id=[str(n) for n in range(24)])
     intervals = {
-        (found["auc_low"], found["auc_high"]) for found in (judge(score, rows, 0) for rows in (frame, apart, alone))
+        (found["auc_low"], found["auc_high"]) for found in (judge(score, rows) for rows in (frame, apart, alone))
     }
     assert len(intervals) == 3
 

@@ -24,7 +24,8 @@ from swcl_cli.data.columns import OF_RUN
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
-from swcl_cli.evaluation.resampling import Measure, evaluate, intervals, share
+from swcl_cli.evaluation.intervals import intervals
+from swcl_cli.evaluation.resampling import Measure, evaluate, share
 from swcl_cli.models.encoders import channels_of
 from swcl_cli.settings import FinetuneSettings, PredictSettings
 from swcl_cli.steps import finetune, predict
@@ -108,7 +109,7 @@ class Number(Kind):
         values, reasons = evaluate(measures, len(rows))
         if folder is None:
             return Judgement(values, reasons=reasons)
-        ranges = intervals(measures, rows["patient_id"].to_numpy(dtype=str), study.settings.seed)
+        ranges = intervals(measures, rows["group_id"].to_numpy(dtype=str))
         predictions = rows[["image_id", "path", "age"]].assign(prediction=predicted)
         return Judgement(values, ranges, predictions, reasons, PREDICTED_AGES)
 

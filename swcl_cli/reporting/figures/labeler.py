@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swcl_cli.catalogue.labels import ABNORMAL
 from swcl_cli.evaluation.metrics import auc
+from swcl_cli.evaluation.resampling import auc_measure
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.reliability import reliability_figure
 from swcl_cli.reporting.figures.roc import roc_figure
@@ -20,7 +21,7 @@ def labeler_figures(contents: Contents) -> list[Figure]:
     if validation is None:
         return []
     run, question = validation.run, question_of("", ABNORMAL)
-    ends = validation.interval(lambda rows: auc(run.truth[rows], run.score[rows]))
+    ends = validation.interval(auc_measure(run.truth, run.score))
     scored = [Scored("labeler", (run,), with_interval(auc(run.truth, run.score), *ends))]
     photographs = f"{len(run.truth):,} validation photographs, {int(run.truth.sum()):,} of them abnormal"
     roc = f"The kept labeler on {photographs}; its AUC with the 95 % interval over patients."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from swcl_cli.evaluation.resampling import share_measure
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.evidence.reading import MEASURED
 from swcl_cli.reporting.findings.labeler import labeler_validation
@@ -48,8 +49,7 @@ def labeler_outcomes_table(contents: Contents) -> Table | None:
     right = truth == (validation.run.score > 0.5)
 
     def row(words: str, kind: str, abnormal: str, normal: str, among: NDArray[np.bool_]) -> tuple[Cell, ...]:
-        of_kind = right[among]
-        ends = validation.interval(lambda rows: float(of_kind[rows].mean()), among)
+        ends = validation.interval(share_measure(right, among))
         share = outcomes[kind]
         cells = count(int(outcomes[abnormal])), count(int(outcomes[normal]))
         return Cell(words), *cells, Cell(f"{kind} {with_interval(share, *ends)}", share)

@@ -80,8 +80,8 @@ def test_labeler(contents: Contents) -> None:
 def test_outcomes_of_the_labeler(contents: Contents) -> None:
     table = labeler_outcomes_table(contents)
     assert _texts(table) == [
-        ["abnormal", "1", "1", "sensitivity 50.0 [50.0, 50.0]"],
-        ["normal", "1", "1", "specificity 50.0 [50.0, 50.0]"],
+        ["abnormal", "1", "1", "sensitivity 50.0"],  # of one patient each: without an interval
+        ["normal", "1", "1", "specificity 50.0"],
     ]
     assert table is not None and "Expected calibration error: 32.5 percentage points" in table.notes[0]
     scores = contents.labeler_scores
