@@ -12,7 +12,7 @@ from swcl_cli.evaluation import resampling
 from swcl_cli.evaluation.resampling import Measure, Values, Weights
 
 LEVEL = 0.95
-BLOCKS = 1000  # left out in turn, of patients beyond that several at once: no more work than a bootstrap
+BLOCKS = 500  # left out in turn, of patients beyond that several at once: half the work of a bootstrap of 1,000
 NONE = (float("nan"), float("nan"))
 Interval = tuple[float, float]
 
@@ -37,9 +37,11 @@ def intervals(measures: Mapping[str, Measure], groups: ArrayLike, level: float =
             without[name].append(measure.of(weights))
     for name, measure in asked.items():
         span = (measure.lowest, measure.highest)
-        bounds[name] = score_interval(
-            values[name], _variance(np.concatenate(without[name])), behind[name], *span, level
-        )
+        variance, perfect = _variance(np.concatenate(without[name])), behind[name]
+        if measure.of_pairs:  # at most twice the rarer kind: a near-perfect AUC in the model of Hanley and McNeil
+            answers = 2 * min(int(part.sum()) for part in measure.parts)
+            variance, perfect = max(variance, values[name] * (1 - values[name]) / answers), 2 * perfect
+        bounds[name] = score_interval(values[name], variance, behind[name], *span, level, perfect)
     return bounds
 
 
@@ -49,19 +51,25 @@ def interval(measure: Measure, groups: ArrayLike, level: float = LEVEL) -> Inter
 
 
 def score_interval(
-    value: float, variance: float, groups: int, lowest: float = 0.0, highest: float = 1.0, level: float = LEVEL
+    value: float,
+    variance: float,
+    groups: int,
+    lowest: float = 0.0,
+    highest: float = 1.0,
+    level: float = LEVEL,
+    perfect: int | None = None,
 ) -> Interval:
     """Return Wilson's score interval of a share, with the size that its variance stands for and Student's t.
 
     A share p whose variance is v says as much as one of n = p (1 - p) / v independent answers, which is the effective
-    size of surveys; t has `groups` - 1 degrees of freedom. Where nothing varies, as in a perfect score, each group
-    counts as one answer. Values from `lowest` to `highest` are brought to 0 to 1 before.
+    size of surveys; t has `groups` - 1 degrees of freedom. Where nothing varies, as in a perfect score, n is `perfect`,
+    or else each group counts as one answer. Values from `lowest` to `highest` are brought to 0 to 1 before.
     """
     from scipy.special import stdtrit
 
     width = highest - lowest
     p, v = min(max((value - lowest) / width, 0.0), 1.0), variance / width**2
-    size = p * (1 - p) / v if v > 0 and 0 < p < 1 else groups
+    size = p * (1 - p) / v if v > 0 and 0 < p < 1 else perfect or groups
     over = float(stdtrit(groups - 1, (1 + level) / 2)) ** 2 / size
     middle, half = (p + over / 2) / (1 + over), np.sqrt(over * p * (1 - p) + over**2 / 4) / (1 + over)
     low, high = min(float(middle - half), p), max(float(middle + half), p)

@@ -21,7 +21,8 @@ class Measure:
     """Define a measure: of(weights) returns its values, NaN where it has none; `lacking` says why it may have none.
 
     parts: (N,) each, the kinds of rows that it needs, such as ill and well ones; empty: rows of any kind. lowest and
-    highest: what it can be. Without `resampled` it is fixed, and has no interval.
+    highest: what it can be. of_pairs: it compares rows of both parts with each other. Without `resampled` it is fixed,
+    and has no interval.
     """
 
     of: Callable[[Weights], Values]
@@ -30,6 +31,7 @@ class Measure:
     parts: tuple[NDArray[np.bool_], ...] = ()
     lowest: float = 0.0
     highest: float = 1.0
+    of_pairs: bool = False
 
 
 def evaluate(measures: Mapping[str, Measure], rows: int) -> tuple[dict[str, float], dict[str, str]]:
@@ -71,7 +73,7 @@ def counted_auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) ->
 def auc_measure(truth: ArrayLike, score: ArrayLike, lacking: str = "") -> Measure:
     """Define the area under the ROC curve. truth, score: (N,)."""
     true = np.asarray(truth, bool)
-    return Measure(partial(ranked_auc, true, score), lacking, parts=(true, ~true))
+    return Measure(partial(ranked_auc, true, score), lacking, parts=(true, ~true), of_pairs=True)
 
 
 def share_measure(right: ArrayLike, among: ArrayLike, lacking: str = "") -> Measure:

@@ -153,11 +153,12 @@ def _gather(runs: Sequence[TaskRun]) -> None:
 
 
 def _show_results(path: Path, settings: FinetuneSettings, title: str) -> None:
-    """Show the mean of each measure, and its standard deviation over the runs."""
+    """Show the mean of each measure over seeds, each the mean of its folds, and the standard deviation."""
     table = pd.read_parquet(path)
     rows = []
     for measure, part in table[table["split"] == settings.eval].groupby("measure", sort=False):
-        spread = f" +- {part['value'].std():.3f}" if len(part) > 1 else ""
-        rows.append((measure, f"{part['value'].mean():.3f}{spread}", len(part)))
+        values = part.groupby("seed")["value"].mean()
+        spread = f" +- {values.std():.3f}" if len(values) > 1 else ""
+        rows.append((measure, f"{values.mean():.3f}{spread}", len(values)))
     words = "test" if settings.eval == "test" else "validation, on which the epoch was chosen too"
-    console.table(f"{title}: {words}", ("measure", "mean", "runs"), rows)
+    console.table(f"{title}: {words}", ("measure", "mean", "seeds"), rows)

@@ -132,7 +132,7 @@ def stratified_measure(truth: NDArray[np.bool_], score: NDArray[np.float64], str
         rightly = float(weight @ (other[below] + other[upto] - 2 * other[first])) / 2
         return rightly / pairs if pairs else float("nan")
 
-    return Measure(lambda weights: np.array([of_row(row) for row in weights]), parts=(truth, ~truth))
+    return Measure(lambda weights: np.array([of_row(row) for row in weights]), parts=(truth, ~truth), of_pairs=True)
 
 
 def f1_at(threshold: float, truth: NDArray[np.bool_], score: NDArray[np.float32]) -> float:

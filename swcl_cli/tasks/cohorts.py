@@ -80,10 +80,13 @@ def _unshuffled(table: pd.DataFrame, strata: list[str], count: int) -> NDArray[n
 
 
 def _require_enough(task: Task, settings: FinetuneSettings, table: pd.DataFrame, columns: list[str]) -> None:
-    """Raise SwclError where fewer patients than folds exist, in all or with one of the labels."""
+    """Raise SwclError where fewer patients than folds exist, in all or of one of the classes."""
     patients = {"": table["group_id"].nunique()}
     for column in columns:
-        counts = table.groupby(column)["group_id"].nunique()
+        grouping = task.groupings.get(column)
+        classes = {grade: grouping.words[number] for grade, number in enumerate(grouping.classes)} if grouping else {}
+        labels = table[column].map(classes) if grouping else table[column]
+        counts = table.groupby(labels)["group_id"].nunique()
         patients |= {f" with {column} = {value}": count for value, count in counts.items()}
     for words, count in patients.items():
         if count < settings.folds:

@@ -181,19 +181,25 @@ class TestBadInput:
             split(settings(tmp_path, "drive"))
 
     def test_fewer_patients_than_folds(self, tmp_path: Path) -> None:
-        rows = [{"group_id": f"{item % 4}", "dr_grade": item % 2, "dme_grade": 0} for item in range(12)]
+        rows = [{"group_id": f"{item % 4}", "dr_grade": 3 * (item % 2), "dme_grade": 0} for item in range(12)]
         write(tmp_path, "messidor", rows)
         with pytest.raises(SwclError, match="messidor has 4 patients, too few for --folds 5: each fold"):
             split(settings(tmp_path), 0)
-        with pytest.raises(SwclError, match="messidor has 2 patients with dr_grade = [01], too few for --folds 3"):
+        with pytest.raises(SwclError, match="messidor has 2 patients with dr_grade = (0-1|2-3), too few for --folds 3"):
             split(settings(tmp_path, folds=3), 0)
 
     def test_a_class_smaller_than_the_folds(self, tmp_path: Path) -> None:
         rows = [{"dr_grade": 3 if item < 4 else 0, "dme_grade": item % 3} for item in range(40)]
         write(tmp_path, "messidor", rows)
         for order in ("keyed", "released"):
-            with pytest.raises(SwclError, match="messidor has 4 patients with dr_grade = 3, too few for --folds 5"):
+            with pytest.raises(SwclError, match="messidor has 4 patients with dr_grade = 2-3, too few for --folds 5"):
                 split(settings(tmp_path, fold_order=order), 0)
+
+    def test_grades_of_one_class_count_together(self, tmp_path: Path) -> None:
+        """A rare grade is no rare class: 2 of grade 3 with 10 of grade 2 are in each of 5 folds."""
+        rows = [{"dr_grade": 3 if item < 2 else 2 if item < 12 else 0, "dme_grade": item % 3} for item in range(40)]
+        write(tmp_path, "messidor", rows)
+        assert all(len(split(settings(tmp_path), fold)["test"]) for fold in range(5))
 
     def test_a_class_without_a_training_photograph(self, tmp_path: Path) -> None:
         idrid(

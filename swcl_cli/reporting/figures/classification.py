@@ -51,18 +51,26 @@ def _with_both(scored: Scored) -> Scored:
 
 
 def _scored(results: pd.DataFrame, rows: pd.DataFrame, measure: str) -> Scored:
-    """One initialisation's runs. The AUC reads as in Table II: of several runs mean and deviation, of one its interval
+    """One initialisation's runs. The AUC reads as in Table II: of several seeds mean and deviation, of one its interval
     over patients, which is that of results.parquet.
     """
     runs = [
         Probabilities(of_run["truth"].to_numpy() > 0, of_run[POSITIVE].to_numpy(dtype="float64"))
         for _, of_run in rows.groupby("run", sort=True)
     ]
-    values = [auc(run.truth, run.score) for run in runs if run.has_both]
-    name = str(rows["name"].iloc[0])
+    aucs = {
+        run: auc(part.truth, part.score)
+        for run, part in zip(sorted(rows["run"].unique()), runs, strict=True)
+        if part.has_both
+    }
+    name, values = str(rows["name"].iloc[0]), list(aucs.values())
+    keys = {"task": rows["task"].iloc[0], "name": name}
     if len(values) != 1:
-        return Scored(name, tuple(runs), with_deviation(values) if values else "")
-    keys = {"task": rows["task"].iloc[0], "name": name, "split": rows["split"].iloc[0], "measure": measure}
+        of_name = results[(results[list(keys)] == pd.Series(keys)).all(axis=1)]
+        seeds = dict(zip(of_name["run"], of_name["seed"], strict=True))
+        means = pd.Series(aucs, dtype="float64").groupby([seeds.get(run, run) for run in aucs]).mean()
+        return Scored(name, tuple(runs), with_deviation(means.tolist()) if values else "")
+    keys |= {"split": rows["split"].iloc[0], "measure": measure}
     (place,) = (number for number, run in enumerate(runs) if run.has_both)
     keys["run"] = sorted(rows["run"].unique())[place]
     measured = results[(results[list(keys)] == pd.Series(keys)).all(axis=1)]

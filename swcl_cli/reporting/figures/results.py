@@ -14,7 +14,7 @@ from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.findings.grouping import by_task
 from swcl_cli.reporting.findings.names import ordered_initialisations, slug, title
 from swcl_cli.reporting.findings.percentages import percent
-from swcl_cli.reporting.findings.scores import primary
+from swcl_cli.reporting.findings.scores import of_seeds, primary
 from swcl_cli.reporting.findings.splits import TEST
 
 TALLEST = 13.0  # inches: 2,000 pixels
@@ -43,7 +43,7 @@ def _height(tasks: Parts, shown: list[str]) -> float:
 def _figure(name: str, heading: str, tasks: Parts, shown: list[str], order: list[str]) -> Figure:
     averages = []
     for task, rows in tasks:
-        means = rows.groupby("name")["value"].mean().to_dict()
+        means = {str(name): float(of_seeds(of_name).mean()) for name, of_name in rows.groupby("name")}
         entries = [Entry(name, means[name], percent(means[name])) for name in shown if name in means]
         averages.append(f"{title(task)}: {summary(entries)}")
     return Figure(
@@ -69,7 +69,7 @@ def _draw(tasks: Parts, shown: list[str], order: list[str], theme: Theme) -> Dra
             colour, many = look[name].colour, len(rows) > 5
             axes.hlines(y, ends[:, 0], ends[:, 1], color=colour, alpha=0.4 if many else 0.7, linewidth=1)
             axes.plot(value, y, "o", color=colour, markersize=2.5 if many else 4)
-            axes.vlines(value.mean(), place - 0.38, place + 0.38, color=theme.ink, linewidth=1.8)
+            axes.vlines(100 * of_seeds(rows).mean(), place - 0.38, place + 0.38, color=theme.ink, linewidth=1.8)
         axes.set_yticks(range(len(shown)), shown)
         axes.set_ylim(len(shown) - 0.5, -0.5)
         spread = 100 * of_task[["value", "low", "high"]].to_numpy(dtype=np.float64)

@@ -121,12 +121,15 @@ def _undefined(contents: Contents) -> Caution | None:
 
 
 def _few_runs(contents: Contents) -> Caution | None:
-    runs = primary(contents.results, TEST).groupby(["task", "name"]).size().rename("runs").reset_index()
+    runs = primary(contents.results, TEST).groupby(["task", "name"])["seed"].nunique().rename("runs").reset_index()
     details = [
         f"{title(str(task))}: {_listed(rows['name'] + ' (n = ' + rows['runs'].astype(str) + ')')}"
         for task, rows in runs[runs["runs"] < FEW_RUNS].groupby("task")
     ]
-    text = f"Fewer than {FEW_RUNS} runs: chance between runs is not averaged out, and its size is unknown."
+    text = (
+        f"Fewer than {FEW_RUNS} runs: chance between runs is not averaged out, and its size is unknown. The folds of a "
+        "seed are one run."
+    )
     return _if_any(text, details)
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from swcl_cli.evaluation.intervals import Interval
 from swcl_cli.reporting.evidence.columns import POSITIVE
 from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.groups import groups_of_patients
 from swcl_cli.reporting.findings.consistency import WEIGHTS, made
 from swcl_cli.reporting.findings.grouping import by_task
 from swcl_cli.reporting.findings.initialisations import initialisation
@@ -99,14 +101,34 @@ def _sampled(contents: Contents, runs: pd.DataFrame, split: str) -> dict[str, Sa
     rows = scores.merge(keys.drop(columns="value"), on=["name", "run"])
     if rows.empty:
         return {}
+    rows = rows.assign(dataset=_dataset(contents, str(runs["task"].iloc[0])))
+    rows["patient_id"] = groups_of_patients(contents, rows["dataset"], rows["patient_id"])
     sampled = sample(rows, measure)
     return {name: each for name, each in sampled.items() if _agrees(each, keys[keys["name"] == name])}
+
+
+def over_patients(contents: Contents) -> dict[tuple[str, str, str], Interval]:
+    """Return the interval of the mean over seeds, by task, name and split, where the stored predictions give it."""
+    scored = contents.results[contents.results["primary"].astype(bool) & contents.results["value"].notna()]
+    return {
+        (task, name, str(split)): sampled.interval
+        for task, rows in by_task(scored)
+        for split, runs in rows.groupby("split")
+        for name, sampled in _sampled(contents, runs, str(split)).items()
+        if (runs["name"] == name).sum() > 1
+    }
+
+
+def _dataset(contents: Contents, task: str) -> str:
+    """Name the data set of a task: an input of its fine-tunings that is a data set here; empty where none is."""
+    inputs = (artefact.inputs for (of, _), artefact in contents.finetuned.items() if of == task)
+    return next((each for given in inputs for each in given if each in contents.datasets), "")
 
 
 def _agrees(sampled: Sampled, stored: pd.DataFrame) -> bool:
     """Tell whether all stored runs are there, with their values."""
     values = stored.sort_values(["seed", "fold"])["value"].to_numpy(dtype=np.float64)
-    return len(values) == len(sampled.seeds) and bool((np.abs(values - sampled.values[0]) <= AGREEMENT).all())
+    return len(values) == len(sampled.of_runs) and bool((np.abs(values - sampled.of_runs) <= AGREEMENT).all())
 
 
 def _scores(contents: Contents, task: str, split: str, measure: str) -> pd.DataFrame:

@@ -1,4 +1,7 @@
-"""Compare initialisations on the same photographs by a paired bootstrap over patients and runs."""
+"""Compare initialisations on the same photographs by a paired bootstrap over patients and runs.
+
+In a cross-validation a run is a seed: the mean over its folds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swcl_cli import chance
-from swcl_cli.evaluation.resampling import Values, Weights, ranked_auc, ratio, resampled
+from swcl_cli.evaluation.intervals import Interval, interval
+from swcl_cli.evaluation.resampling import Measure, Values, Weights, ranked_auc, ratio, resampled
 from swcl_cli.reporting.evidence.columns import POSITIVE
 
 RESAMPLES = 1000
@@ -20,6 +24,7 @@ LEVEL = 0.95
 DIGITS = 12  # what is beyond is the order of summation
 MEANS = ("joint_accuracy", "accuracy", "f1")  # of a score a photograph, over photographs; then over structures
 AUC = "auc"
+SIDES = (" of the first", " of the second")  # keys of draws where seeds are drawn apart
 Numbers = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Measured = Callable[[Weights], Numbers]  # how often each of P patients counts, (R, P) -> the measure of U runs, (R, U)
@@ -27,14 +32,19 @@ Measured = Callable[[Weights], Numbers]  # how often each of P patients counts, 
 
 @dataclass(frozen=True)
 class Sampled:
-    """The U runs of one initialisation, in R resamples of the patients behind a first row in which each counts once.
+    """The U seeds of one initialisation, in R resamples of the patients behind a first row in which each counts once.
 
-    seeds: (U,), ordered by seed and fold; values: (R + 1, U) of the measure; photographs: (P,) codes, of all runs.
+    seeds: (U,), ascending; values: (R + 1, U) of the measure; of_runs: of each fold of each seed in turn, all patients
+    counted once; photographs: (P,) codes, of all runs; patients: how many they are of; interval: over these patients,
+    of the mean over seeds.
     """
 
     seeds: Codes
     values: Numbers
+    of_runs: Numbers
     photographs: Codes
+    patients: int
+    interval: Interval
 
     @property
     def mean(self) -> float:
@@ -44,12 +54,17 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Difference:
-    """Hold a difference of means over runs, as shares; the interval is NaN where no resample has a value."""
+    """Hold a difference of means over runs, as shares; the interval is NaN where no resample has a value.
+
+    with_runs: whether the interval is over runs, too, not over patients alone. paired: where the seeds are not the
+    same, how many are shared, which alone are compared; 0 where each side's were drawn apart.
+    """
 
     value: float
     low: float
     high: float
-    with_runs: bool  # drawn too, not patients alone
+    with_runs: bool
+    paired: int | None = None
 
     @property
     def verdict(self) -> str:
@@ -71,40 +86,79 @@ def sample(rows: pd.DataFrame, measure: str, resamples: int = RESAMPLES) -> dict
     measured = (_aucs if measure == AUC else _means)(rows, patient, run, len(patients))
     drawn = chain([np.ones((1, len(patients)))], resampled(np.arange(len(patients)), SEED, resamples))
     values = np.concatenate([measured(weights) for weights in drawn])  # (R + 1, U)
+    truth = rows["truth"].to_numpy() > 0 if measure == AUC else None
     sampled = {}
     for name, of_name in runs.groupby("name", sort=True):
-        seen = np.unique(photograph[(rows["name"] == name).to_numpy()])
-        sampled[str(name)] = Sampled(of_name["seed"].to_numpy(dtype=np.int64), values[:, of_name.index], seen)
+        own = (rows["name"] == name).to_numpy()
+        seeds, seed = np.unique(of_name["seed"].to_numpy(dtype=np.int64), return_inverse=True)
+        kinds = (own,) if truth is None else (own & truth, own & ~truth)
+        parts = tuple(np.isin(np.arange(len(patients)), patient[kind]) for kind in kinds)
+
+        def of_seeds(values: Numbers, of_name: pd.DataFrame = of_name, seed: Codes = seed) -> Numbers:
+            folds = [values[:, of_name.index[seed == number]].mean(axis=1) for number in range(int(seed.max()) + 1)]
+            return np.stack(folds, axis=1)
+
+        def mean(weights: Weights, of_seeds: Callable[[Numbers], Numbers] = of_seeds) -> Values:
+            means: Values = of_seeds(measured(weights)).mean(axis=1)
+            return means
+
+        over_patients = Measure(mean, parts=parts, of_pairs=measure == AUC)
+        sampled[str(name)] = Sampled(
+            seeds, of_seeds(values), values[0, of_name.index], np.unique(photograph[own]),
+            len(np.unique(patient[own])), interval(over_patients, np.arange(len(patients))),
+        )  # fmt: skip
     return sampled
 
 
 def difference(first: Sampled, second: Sampled) -> Difference:
-    """`first` minus `second`. Runs are drawn by their seeds, which both share where both have them; a seed's folds stay
-    together. Where either has one seed alone, nobody knows how much runs differ: patients alone are drawn.
+    """`first` minus `second`. Seeds that both have are drawn together; others are left out where two are shared.
+
+    Where fewer are, each initialisation's seeds are drawn apart. Where either has one seed alone, nobody knows how much
+    runs differ: patients alone are drawn. Of few patients the quantiles lie farther out, as Student's t does: this is
+    the expanded percentile interval (Hesterberg 2015, "What teachers should know about the bootstrap").
     """
-    with_runs = min(len(np.unique(each.seeds)) for each in (first, second)) > 1
-    seeds, rows = np.union1d(first.seeds, second.seeds), len(first.values)
-    times = _times(len(seeds), rows - 1) if with_runs else np.ones((rows, len(seeds)))
-    gaps = np.round(_mean(first, seeds, times) - _mean(second, seeds, times), DIGITS) + 0.0  # no minus before a zero
+    both = (first, second)
+    shared, rows = np.intersect1d(first.seeds, second.seeds), len(first.values)
+    with_runs = min(len(each.seeds) for each in both) > 1
+    alike = all(len(each.seeds) == len(shared) for each in both)
+    together = with_runs and len(shared) > 1
+    seeds = [shared if together else each.seeds for each in both]
+    if not with_runs:
+        times = [np.ones((rows, len(own))) for own in seeds]
+    else:
+        times = [_times(len(own), rows - 1, "" if together else side) for own, side in zip(seeds, SIDES, strict=True)]
+    means = [_mean(each, own, drawn) for each, own, drawn in zip(both, seeds, times, strict=True)]
+    gaps = np.round(means[0] - means[1], DIGITS) + 0.0  # no minus before a zero
     kept = gaps[1:][~np.isnan(gaps[1:])]
-    ends = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(kept) else (np.nan, np.nan)
-    return Difference(float(gaps[0]), float(ends[0]), float(ends[1]), with_runs)
+    tail = expanded_tail(first.patients)
+    ends = np.quantile(kept, [tail, 1 - tail]) if len(kept) and tail > 0 else (np.nan, np.nan)
+    paired = None if alike or not with_runs else len(shared) if together else 0
+    return Difference(float(gaps[0]), float(ends[0]), float(ends[1]), with_runs, paired)
 
 
-def _times(seeds: int, resamples: int) -> Numbers:
+def expanded_tail(patients: int) -> float:
+    """Return the share of resamples beyond each end of an interval: 2.5 % of many patients, less of few, 0 of one."""
+    from scipy.special import ndtr, stdtrit
+
+    if patients < 2:
+        return 0.0
+    return float(ndtr(-np.sqrt(patients / (patients - 1)) * stdtrit(patients - 1, (1 + LEVEL) / 2)))
+
+
+def _times(seeds: int, resamples: int, side: str) -> Numbers:
     """(R + 1, seeds): how often each seed counts; in the first row once. One fewer is drawn than there are: then the
     variance of the mean of a few is right, which a draw of all would make too small by one in that many.
     """
-    draws = chance.generator(SEED, "bootstrap of runs").integers(seeds, size=(resamples, seeds - 1))
+    draws = chance.generator(SEED, f"bootstrap of runs{side}").integers(seeds, size=(resamples, seeds - 1))
     drawn = (draws + seeds * np.arange(resamples)[:, None]).ravel()
     times = np.bincount(drawn, minlength=resamples * seeds).reshape(resamples, seeds)
     return np.concatenate([np.ones((1, seeds)), times.astype(np.float64)])
 
 
 def _mean(sampled: Sampled, seeds: Codes, times: Numbers) -> Values:
-    """Average its runs in each resample: NaN where none of them was drawn."""
-    own = times[:, np.searchsorted(seeds, sampled.seeds)]  # (R + 1, U)
-    return ratio((own * sampled.values).sum(axis=1), own.sum(axis=1))
+    """Average the values of these seeds, each as often as it counts, in each resample: (R + 1,)."""
+    own = sampled.values[:, np.searchsorted(sampled.seeds, seeds)]
+    return ratio((times * own).sum(axis=1), times.sum(axis=1))
 
 
 def _means(rows: pd.DataFrame, patient: Codes, run: Codes, patients: int) -> Measured:

@@ -1,19 +1,25 @@
-"""Average the task's own measure over the runs of each initialisation."""
+"""Average the task's own measure over the runs of each initialisation: over a seed's folds, then over seeds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from swcl_cli.evaluation.intervals import NONE, Interval
 from swcl_cli.reporting.findings.percentages import percent, with_interval
 from swcl_cli.reporting.findings.splits import TEST, VALIDATION
 
 
 @dataclass(frozen=True)
 class Score:
-    """Hold the primary measure of one initialisation on one task, as shares. `spread` is the deviation (n - 1)."""
+    """Hold the primary measure of one initialisation on one task, as shares.
+
+    runs: its seeds, each the mean of its folds in a cross-validation; spread: their deviation (n - 1); low and high:
+    the interval over patients, NaN where it is unknown.
+    """
 
     task: str
     name: str
@@ -26,12 +32,10 @@ class Score:
     high: float
 
     def text(self) -> str:
-        """Write in percent: mean ± deviation over the runs, or the single run with its interval over patients."""
-        shown = (
-            f"{percent(self.mean)} ± {percent(self.spread)}"
-            if self.runs > 1
-            else with_interval(self.mean, self.low, self.high)
-        )
+        """Write mean, deviation over runs and interval over patients, percent: `87.1 ± 1.2 [81.0, 91.6] (n = 5)`."""
+        spread = f" ± {percent(self.spread)}" if self.runs > 1 else ""
+        around = with_interval(self.mean, self.low, self.high).removeprefix(percent(self.mean))
+        shown = f"{percent(self.mean)}{spread}{around}"
         return f"{shown} (n = {self.runs})" + ("" if self.split == TEST else ", validation")
 
 
@@ -49,17 +53,27 @@ def primary_or_validation(results: pd.DataFrame, split: str = TEST) -> tuple[str
     return (split, rows) if len(rows) else (VALIDATION, primary(results, VALIDATION))
 
 
-def scores(results: pd.DataFrame, split: str = TEST) -> list[Score]:
-    """Average by task, then initialisation. Where nothing was measured on the split, what was on validation."""
+def of_seeds(runs: pd.DataFrame) -> pd.Series:
+    """Average the values of rows within each seed: those of a cross-validation over its folds."""
+    return runs.groupby("seed")["value"].mean()
+
+
+def scores(
+    results: pd.DataFrame, split: str = TEST, over_patients: Mapping[tuple[str, str, str], Interval] | None = None
+) -> list[Score]:
+    """Average by task, then initialisation. Where nothing was measured on the split, what was on validation.
+
+    over_patients: intervals by task, name and split; of a single run else the one that is stored.
+    """
     averages = []
     for (task, name), rows in results.groupby(["task", "name"], sort=True):
         where, runs = primary_or_validation(rows, split)
         if runs.empty:
             continue
-        values = runs["value"].to_numpy(dtype=np.float64)
-        single = len(runs) == 1
-        low, high = (float(runs[side].iloc[0]) if single else float("nan") for side in ("low", "high"))
-        spread = float("nan") if single else float(values.std(ddof=1))
+        values = of_seeds(runs).to_numpy(dtype=np.float64)
+        stored = (float(runs["low"].iloc[0]), float(runs["high"].iloc[0])) if len(runs) == 1 else NONE
+        ends = (over_patients or {}).get((str(task), str(name), where), stored)
+        spread = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
         measure = str(runs["measure"].iloc[0])
-        averages.append(Score(str(task), str(name), where, measure, float(values.mean()), spread, len(runs), low, high))
+        averages.append(Score(str(task), str(name), where, measure, float(values.mean()), spread, len(values), *ends))
     return averages

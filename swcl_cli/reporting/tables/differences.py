@@ -11,11 +11,13 @@ from swcl_cli.reporting.findings.paired import RESAMPLES, Difference
 from swcl_cli.reporting.findings.splits import VALIDATION
 from swcl_cli.reporting.tables.table import Cell, Table, Value
 
+BOTH = "patients and runs"
 BOOTSTRAP = (
     f"The intervals come from {RESAMPLES:,} resamples of the patients and, with them, of the runs: both "
-    "initialisations get the same patients and the same seeds, and the folds of a seed stay together. Where either has "
-    f"one seed alone, only patients are drawn ({PATIENTS_ALONE}): how much runs differ by chance is then not in the "
-    "interval, which is far too narrow; that of two or three seeds is somewhat too narrow."
+    "initialisations get the same patients and the same seeds, and the folds of a seed are averaged. Where the seeds "
+    "are not the same, those that both have are compared, if they are two or more; else runs are drawn apart. "
+    f"Where either has one seed alone, only patients are drawn ({PATIENTS_ALONE}): how much runs differ by chance is "
+    "then not in the interval, which is far too narrow; that of two or three seeds is somewhat too narrow."
 )
 
 
@@ -60,8 +62,17 @@ def _cells(comparison: Comparison | None) -> tuple[Cell, Cell]:
     if comparison is None:
         return Cell(), Cell()
     gap = comparison.gap
-    drawn = "" if gap.with_runs else f" ({PATIENTS_ALONE})"
-    return Cell(points(gap), gap.value), Cell(f"{gap.verdict}{drawn}")
+    about = drawn(gap)
+    return Cell(points(gap), gap.value), Cell(gap.verdict + (f" ({about})" if about != BOTH else ""))
+
+
+def drawn(gap: Difference) -> str:
+    """Say in words what the interval is over, and which runs were paired."""
+    if not gap.with_runs:
+        return PATIENTS_ALONE
+    if gap.paired is None:
+        return BOTH
+    return f"{gap.paired} shared seeds" if gap.paired else "runs unpaired"
 
 
 def points(gap: Difference) -> str:
@@ -72,9 +83,17 @@ def points(gap: Difference) -> str:
 
 def _record(comparison: Comparison) -> tuple[Value, ...]:
     gap, pair = comparison.gap, (comparison.name, comparison.against)
-    drawn = "patients and runs" if gap.with_runs else PATIENTS_ALONE
     numbers = (gap.value, *(end if np.isfinite(end) else None for end in (gap.low, gap.high)))
-    return comparison.task, comparison.split, *pair, comparison.kind, *numbers, gap.verdict, *comparison.runs, drawn
+    return (
+        comparison.task,
+        comparison.split,
+        *pair,
+        comparison.kind,
+        *numbers,
+        gap.verdict,
+        *comparison.runs,
+        drawn(gap),
+    )
 
 
 def of_many(count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from swcl_cli.catalogue import paper
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.configurations import families
+from swcl_cli.reporting.findings.differences import over_patients
 from swcl_cli.reporting.findings.initialisations import Initialisation, initialisation
 from swcl_cli.reporting.findings.names import ordered_initialisations, ordered_tasks, title
 from swcl_cli.reporting.findings.percentages import with_interval
@@ -31,7 +32,9 @@ def results_table(contents: Contents) -> Table | None:
 
     Rows of Table III that were scored on validation alone stand there, where the task has others that were tested.
     """
-    measured = {(score.task, score.name): score for score in scores(contents.results)}
+    measured = {
+        (score.task, score.name): score for score in scores(contents.results, over_patients=over_patients(contents))
+    }
     tested = {score.task for score in measured.values() if score.split == TEST}
     apart = {(family.task, name) for family in families(contents) for name in family.members if family.task in tested}
     shown = {key: score for key, score in measured.items() if score.split == TEST or key not in apart}
@@ -56,8 +59,8 @@ def results_table(contents: Contents) -> Table | None:
         name="results",
         title="Initialisations and tasks",
         sentence="How well each initialisation does on each task after fine-tuning: mean and standard deviation over n "
-        "runs on the test photographs, in percent; for one run its 95 % interval over patients. Best in bold; best "
-        "of those pretrained on retinal photographs only underlined.",
+        "runs on the test photographs, in percent, with the 95 % interval over patients. A run of a cross-validation "
+        "is the mean of its folds. Best in bold; best of those pretrained on retinal photographs only underlined.",
         columns=("initialisation", *(f"{title(task)} ({title(measures[task])})" for task in tasks)),
         rows=tuple(rows),
         notes=(NOISE_FLOOR, *notes, *rates_notes({name: start.encoder for (_, name), start in began.items()})),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm, t
 
 from swcl_cli import chance
 from swcl_cli.evaluation import resampling
+from swcl_cli.evaluation.intervals import score_interval
 from swcl_cli.evaluation.metrics import auc
 from swcl_cli.reporting.findings import paired
-from swcl_cli.reporting.findings.paired import Sampled, best_other, difference, sample
+from swcl_cli.reporting.findings.paired import Sampled, best_other, difference, expanded_tail, sample
 from swcl_cli.reporting.tables.differences import points
 
 RESAMPLES = 60
@@ -44,55 +47,91 @@ def _value(rows: pd.DataFrame, times: dict[str, int], measure: str) -> float:
 def _naive(rows: pd.DataFrame, one: str, other: str, measure: str, with_runs: bool) -> list[float]:
     """The differences, resample by resample, in the order in which the module draws."""
     patients = sorted(set(rows["patient_id"]))
-    seeds = sorted(set(rows.loc[rows["name"].isin([one, other]), "seed"]))
+    seeds = [sorted(set(rows.loc[rows["name"] == name, "seed"])) for name in (one, other)]
+    shared = sorted(set(seeds[0]) & set(seeds[1]))
+    sides = (" of the first", " of the second")
+    if with_runs and len(shared) > 1:
+        seeds, sides = [shared, shared], ("", "")
     draw = chance.generator(0, "bootstrap")
     patient_draws = draw.integers(len(patients), size=(RESAMPLES, len(patients)))
-    run_draws = chance.generator(0, "bootstrap of runs").integers(len(seeds), size=(RESAMPLES, len(seeds) - 1))
+    run_draws = [
+        chance.generator(0, f"bootstrap of runs{side}").integers(len(own), size=(RESAMPLES, len(own) - 1))
+        for own, side in zip(seeds, sides, strict=True)
+    ]
     gaps = []
     for resample in range(RESAMPLES):
         times = dict.fromkeys(patients, 0)
         for place in patient_draws[resample]:
             times[patients[place]] += 1
         means = []
-        for name in (one, other):
+        for name, own, draws in zip((one, other), seeds, run_draws, strict=True):
             values = []
-            for seed in [seeds[place] for place in run_draws[resample]] if with_runs else seeds:
+            for seed in [own[place] for place in draws[resample]] if with_runs else own:
                 runs = rows[(rows["name"] == name) & (rows["seed"] == seed)]
-                values += [_value(run, times, measure) for _, run in runs.groupby("fold")]
+                values.append(np.mean([_value(run, times, measure) for _, run in runs.groupby("fold")]))
             means.append(float(np.mean(values)) if values else np.nan)
         gaps.append(means[0] - means[1])
     return gaps
 
 
 @pytest.mark.parametrize(
-    ("measure", "folds", "parts", "seeds", "with_runs"),
+    ("measure", "folds", "parts", "seeds", "with_runs", "paired"),
     [
-        ("joint_accuracy", 0, ("",), {"a": [0, 1, 2], "b": [0, 1, 2]}, True),
-        ("auc", 0, ("",), {"a": [0, 1, 2], "b": [0, 1, 2]}, True),
-        ("f1", 0, ("disc", "cup"), {"a": [0, 1, 2], "b": [0, 1, 2]}, True),
-        ("joint_accuracy", 3, ("",), {"a": [0, 1], "b": [0, 1]}, True),
-        ("joint_accuracy", 0, ("",), {"a": [0, 1, 2], "b": [1, 2, 7, 8]}, True),
-        ("f1", 0, ("vessel",), {"a": [0, 1, 2], "b": [0]}, False),
-        ("auc", 0, ("",), {"a": [3], "b": [0]}, False),
+        ("joint_accuracy", 0, ("",), {"a": [0, 1, 2], "b": [0, 1, 2]}, True, None),
+        ("auc", 0, ("",), {"a": [0, 1, 2], "b": [0, 1, 2]}, True, None),
+        ("f1", 0, ("disc", "cup"), {"a": [0, 1, 2], "b": [0, 1, 2]}, True, None),
+        ("joint_accuracy", 3, ("",), {"a": [0, 1], "b": [0, 1]}, True, None),
+        ("joint_accuracy", 0, ("",), {"a": [0, 1, 2], "b": [1, 2, 7, 8]}, True, 2),
+        ("joint_accuracy", 3, ("",), {"a": [0, 1, 2], "b": [2, 3]}, True, 0),
+        ("f1", 0, ("vessel",), {"a": [0, 1, 2], "b": [0]}, False, None),
+        ("auc", 0, ("",), {"a": [3], "b": [0]}, False, None),
     ],
 )
 def test_equal_to_plain_loops(
-    measure: str, folds: int, parts: tuple[str, ...], seeds: dict[str, list[int]], with_runs: bool
+    measure: str, folds: int, parts: tuple[str, ...], seeds: dict[str, list[int]], with_runs: bool, paired: int | None
 ) -> None:
     rows = _rows(np.random.default_rng(0), seeds, folds, parts)
     sampled = sample(rows, measure, RESAMPLES)
     found = difference(sampled["a"], sampled["b"])
     gaps = [gap for gap in _naive(rows, "a", "b", measure, with_runs) if not np.isnan(gap)]
     assert len(gaps) > RESAMPLES / 2
-    assert found.with_runs == with_runs
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(gaps, [0.025, 0.975])), abs=1e-9)
+    assert (found.with_runs, found.paired) == (with_runs, paired)
+    tail = norm.cdf(-math.sqrt(12 / 11) * t.ppf(0.975, 11))  # of 12 patients
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(gaps, [tail, 1 - tail])), abs=1e-9)
     once = dict.fromkeys(rows["patient_id"], 1)
-    means = [
-        np.mean([_value(run, once, measure) for _, run in rows[rows["name"] == name].groupby(["seed", "fold"])])
-        for name in ("a", "b")
-    ]
+    shared = set(seeds["a"]) & set(seeds["b"]) if paired else {*seeds["a"], *seeds["b"]}
+    means = []
+    for name in ("a", "b"):
+        runs = rows[(rows["name"] == name) & rows["seed"].isin(shared)].groupby(["seed", "fold"])
+        means.append(np.mean([_value(run, once, measure) for _, run in runs]))
     assert found.value == pytest.approx(means[0] - means[1], abs=1e-9)
-    assert sampled["a"].mean == pytest.approx(means[0])
+    if not paired:
+        assert sampled["a"].mean == pytest.approx(means[0])
+
+
+def test_the_interval_of_several_runs_is_of_their_mean_over_the_same_patients() -> None:
+    """Each left out in turn, of all folds and seeds at once."""
+    rows = _rows(np.random.default_rng(5), {"a": [0, 1, 2]}, folds=2)
+    names = sorted(set(rows["patient_id"]))
+
+    def mean(left_out: str) -> float:
+        kept = rows[rows["patient_id"] != left_out]
+        folds = kept.groupby(["seed", "fold"])["score"].mean()
+        return float(folds.groupby("seed").mean().mean())
+
+    variance = float((len(names) - 1) * np.var([mean(name) for name in names]))
+    expected = score_interval(mean(""), variance, len(names))
+    assert sample(rows, "joint_accuracy", RESAMPLES)["a"].interval == pytest.approx(expected, abs=1e-9)
+    truth = rows.assign(truth=rows["patient_id"].isin(names[:3]))  # three patients stand behind the AUC
+    low, high = sample(truth, "auc", RESAMPLES)["a"].interval
+    assert high - low > 0.2 and sample(truth.assign(positive=0.5), "auc", RESAMPLES)["a"].interval == pytest.approx(
+        score_interval(0.5, 0.25 / 6, 3)
+    )
+
+
+def test_tails_of_many_patients_are_those_of_a_percentile_interval() -> None:
+    assert expanded_tail(10**9) == pytest.approx(0.025) and expanded_tail(1) == 0
+    assert expanded_tail(4) < expanded_tail(12) < expanded_tail(100) < 0.025
 
 
 @pytest.mark.parametrize("measure", ["joint_accuracy", "auc", "f1"])
@@ -137,7 +176,8 @@ def test_many_patients_are_resampled_in_parts(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_best_other_one_saw_the_same_photographs() -> None:
     def one(value: float, photographs: int = 4) -> Sampled:
-        return Sampled(np.array([0]), np.full((1, 1), value), np.arange(photographs))
+        values = np.full((1, 1), value)
+        return Sampled(np.array([0]), values, values[0], np.arange(photographs), photographs, (0, 1))
 
     sampled = {"a": one(0.5), "b": one(0.7), "c": one(0.7), "d": one(0.9, photographs=5)}
     assert [best_other(sampled, name, list("abcd")) for name in "abcd"] == ["b", "c", "b", None]

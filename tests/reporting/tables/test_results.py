@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
+from swcl_cli.reporting.findings.cautions import cautions
 from swcl_cli.reporting.findings.scores import scores
 from swcl_cli.reporting.tables.results import results_table, runs_table
 from swcl_cli.reporting.tables.table import Cell, Table
@@ -28,9 +29,9 @@ def test_table_two_equals_values_worked_out_by_hand(contents: Contents) -> None:
     assert table.columns == ("initialisation", IDRID, DRIVE)
     assert [row[0].text for row in table.rows] == ["random", "imagenet", "swcl"]
     # random: 1/4, 2/4, 3/4; swcl: 3/4, 3/4, 1, deviation sqrt(((1/12)^2 * 2 + (1/6)^2) / 2) = 0.1443
-    assert _row(table, "random")[IDRID] == Cell("50.0 ± 25.0 (n = 3)", 0.5)
-    assert _row(table, "swcl")[IDRID] == Cell("83.3 ± 14.4 (n = 3)", 2.5 / 3, False, True)
-    assert _row(table, "imagenet")[IDRID] == Cell("100.0 ± 0.0 (n = 3)", 1.0, True, False)
+    assert _row(table, "random")[IDRID] == Cell("50.0 ± 25.0 [9.6, 90.4] (n = 3)", 0.5)
+    assert _row(table, "swcl")[IDRID] == Cell("83.3 ± 14.4 [23.2, 98.8] (n = 3)", 2.5 / 3, False, True)
+    assert _row(table, "imagenet")[IDRID] == Cell("100.0 ± 0.0 [28.3, 100.0] (n = 3)", 1.0, True, False)
     assert _row(table, "random")[DRIVE] == Cell("75.0 [50.0, 100.0] (n = 1)", 0.75, True, False)
     assert _row(table, "swcl")[DRIVE] == Cell("75.0 [50.0, 100.0] (n = 1)", 0.75, True, True)
     assert _row(table, "imagenet")[DRIVE] == Cell()
@@ -40,7 +41,7 @@ def test_a_missing_run_shows_in_n_and_mean(contents: Contents) -> None:
     gone = (contents.results["name"] == "random") & (contents.results["run"] == "seed0")
     table = results_table(replace(contents, results=contents.results[~gone]))
     assert table is not None
-    assert _row(table, "random")[IDRID].text == "62.5 ± 17.7 (n = 2)"  # of 50 and 75: 25 / sqrt(2)
+    assert _row(table, "random")[IDRID].text == "62.5 ± 17.7 [11.8, 95.4] (n = 2)"  # of 50 and 75: 25 / sqrt(2)
 
 
 def test_runs_without_a_value_are_not_averaged(contents: Contents) -> None:
@@ -48,7 +49,27 @@ def test_runs_without_a_value_are_not_averaged(contents: Contents) -> None:
     results.loc[(results["name"] == "random") & (results["run"] == "seed0"), "value"] = float("nan")
     table = results_table(replace(contents, results=results))
     assert table is not None
-    assert _row(table, "random")[IDRID].text == "62.5 ± 17.7 (n = 2)"
+    assert _row(table, "random")[IDRID].text == "62.5 ± 17.7 [11.8, 95.4] (n = 2)"
+
+
+def test_folds_are_averaged_within_a_seed(contents: Contents) -> None:
+    """Two seeds of three folds are two runs: their means are 30 and 50, whatever folds differ by."""
+    results = contents.results
+    one = (results["name"] == "random") & (results["run"] == "seed0") & (results["task"] == "idrid")
+    (row,) = results[one & results["primary"] & (results["split"] == "test")].to_dict("records")
+    folds = [
+        {**row, "name": "folds", "run": f"fold{fold}-seed{seed}", "seed": seed, "fold": fold, "value": value}
+        for seed, values in enumerate([(0.1, 0.3, 0.5), (0.2, 0.5, 0.8)])
+        for fold, value in enumerate(values)
+    ]
+    folded = replace(contents, results=pd.concat([results, pd.DataFrame(folds)], ignore_index=True))
+    table = results_table(folded)
+    assert table is not None
+    assert _row(table, "folds")[IDRID].text == "40.0 ± 14.1 (n = 2)"  # 20 / sqrt(2)
+    (score,) = [score for score in scores(folded.results) if score.name == "folds"]
+    assert score.runs == 2 and score.spread == pytest.approx(0.2 / 2**0.5)
+    (few,) = [caution for caution in cautions(folded) if "Fewer than 3 runs" in caution.text]
+    assert "IDRiD: folds (n = 2)" in few.details
 
 
 def test_secondary_measures_and_other_splits_are_not_averaged(contents: Contents) -> None:
@@ -106,7 +127,7 @@ def _as_the_paper(contents: Contents, task: str, name: str, **settings: Any) -> 
 def test_the_papers_number_stands_beside_what_was_made_with_its_settings(contents: Contents) -> None:
     table = results_table(_as_the_paper(_as_the_paper(contents, "idrid", "swcl"), "idrid", "random"))
     assert table is not None
-    assert _row(table, "swcl")[IDRID] == Cell("83.3 ± 14.4 (n = 3)", 2.5 / 3, False, True, "51.26")
+    assert _row(table, "swcl")[IDRID] == Cell("83.3 ± 14.4 [23.2, 98.8] (n = 3)", 2.5 / 3, False, True, "51.26")
     assert _row(table, "random")[IDRID].published == "32.62"
     assert not any(_row(table, name)[DRIVE].published for name in ("random", "swcl"))  # 300 epochs, but no grid
     assert _row(table, "swcl")["initialisation"] == Cell("swcl")
