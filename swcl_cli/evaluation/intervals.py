@@ -13,6 +13,7 @@ from swcl_cli.evaluation.resampling import Measure, Values, Weights
 
 LEVEL = 0.95
 BLOCKS = 500  # left out in turn, of patients beyond that several at once: half the work of a bootstrap of 1,000
+PAIRED = 4  # answers that a row of the rarer kind stands for in an AUC, at most: near 1 the jackknife finds too many
 NONE = (float("nan"), float("nan"))
 Interval = tuple[float, float]
 
@@ -38,9 +39,9 @@ def intervals(measures: Mapping[str, Measure], groups: ArrayLike, level: float =
     for name, measure in asked.items():
         span = (measure.lowest, measure.highest)
         variance, perfect = _variance(np.concatenate(without[name])), behind[name]
-        if measure.of_pairs:  # at most twice the rarer kind: a near-perfect AUC in the model of Hanley and McNeil
-            answers = 2 * min(int(part.sum()) for part in measure.parts)
-            variance, perfect = max(variance, values[name] * (1 - values[name]) / answers), 2 * perfect
+        if measure.of_pairs:
+            answers = PAIRED * min(int(part.sum()) for part in measure.parts)
+            variance, perfect = max(variance, values[name] * (1 - values[name]) / answers), PAIRED * perfect
         bounds[name] = score_interval(values[name], variance, behind[name], *span, level, perfect)
     return bounds
 

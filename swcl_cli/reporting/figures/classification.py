@@ -51,7 +51,7 @@ def _with_both(scored: Scored) -> Scored:
 
 
 def _scored(results: pd.DataFrame, rows: pd.DataFrame, measure: str) -> Scored:
-    """One initialisation's runs. The AUC reads as in Table II: of several seeds mean and deviation, of one its interval
+    """One initialisation's runs. The AUC reads as in Table II: of several seeds mean and deviation alone, of one its interval
     over patients, which is that of results.parquet.
     """
     runs = [

@@ -31,14 +31,16 @@ def _panels(picture: Figure) -> list[Axes]:
 
 def test_roc_and_reliability_of_the_labeler(contents: Contents) -> None:
     roc, diagram = labeler_figures(contents)
-    assert "labeler AUC 75.0 [75.0, 75.0], at 0.5 sensitivity 50.0 and specificity 50.0" in roc.alt
+    assert "labeler AUC 75.0, at 0.5 sensitivity 50.0 and specificity 50.0" in roc.alt
     assert "4 validation photographs, 2 of them abnormal" in roc.sentence
     assert (
         "ECE 32.5, by bins 5.0 predicted, 0.0 observed (n = 1), 45.0 predicted, 100.0 observed (n = 1)" in diagram.alt
     )
     (axes,) = _panels(roc)
     legend = axes.get_legend()
-    assert legend is not None and [text.get_text() for text in legend.get_texts()] == ["labeler: 75.0 [75.0, 75.0]"]
+    assert legend is not None and [text.get_text() for text in legend.get_texts()] == [
+        "labeler: 75.0"
+    ]  # of one patient of each kind: no interval
     curve, dot = axes.lines[1:]
     assert np.asarray(curve.get_xydata()).tolist() == [[0, 0], [0, 50], [50, 50], [50, 100], [100, 100]]
     assert np.asarray(dot.get_xydata()).tolist() == [[50, 50]]

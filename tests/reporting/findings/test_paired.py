@@ -125,7 +125,7 @@ def test_the_interval_of_several_runs_is_of_their_mean_over_the_same_patients() 
     truth = rows.assign(truth=rows["patient_id"].isin(names[:3]))  # three patients stand behind the AUC
     low, high = sample(truth, "auc", RESAMPLES)["a"].interval
     assert high - low > 0.2 and sample(truth.assign(positive=0.5), "auc", RESAMPLES)["a"].interval == pytest.approx(
-        score_interval(0.5, 0.25 / 6, 3)
+        score_interval(0.5, 0.25 / 12, 3)
     )
 
 
