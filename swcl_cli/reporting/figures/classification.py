@@ -51,8 +51,8 @@ def _with_both(scored: Scored) -> Scored:
 
 
 def _scored(results: pd.DataFrame, rows: pd.DataFrame, measure: str) -> Scored:
-    """One initialisation's runs. The AUC reads as in Table II: of several seeds mean and deviation alone, of one its interval
-    over patients, which is that of results.parquet.
+    """One initialisation's runs. The AUC reads as in Table II: of several seeds mean and deviation alone, of a single
+    run its interval over patients, which is that of results.parquet.
     """
     runs = [
         Probabilities(of_run["truth"].to_numpy() > 0, of_run[POSITIVE].to_numpy(dtype="float64"))
