@@ -122,3 +122,15 @@ def test_a_threshold_is_fixed_and_has_no_interval() -> None:
     truth, ill = {"glaucoma": np.array([1, 1, 0, 0])}, np.array([0.5, 0.75, 0.5, 0.25])
     measures = class_measures(truth, {"glaucoma": np.stack([1 - ill, ill], axis=1)}, {"glaucoma": 0.5})
     assert [name for name, measure in measures.items() if not measure.resampled] == ["threshold_at_90"]
+
+
+def test_who_stands_behind_a_measure() -> None:
+    """Intervals ask: the ill for the sensitivity, the well for the specificity, both for the AUC; kappa reaches -1."""
+    truth, ill = np.array([2, 1, 0, 0, 0]), [True, True, False, False, False]
+    measures = class_measures({"grade": truth}, {"grade": np.eye(3)[truth]}, {"grade": 0.5})
+    well = [not each for each in ill]
+    expected = {"auc": [ill, well], "sensitivity": [ill], "specificity": [well], "accuracy": [], "kappa": []}
+    for name, rows in expected.items():
+        assert [part.tolist() for part in measures[name].parts] == rows
+        assert measures[name].of_pairs == (name == "auc")
+        assert (measures[name].lowest, measures[name].highest) == (-1 if name == "kappa" else 0, 1)

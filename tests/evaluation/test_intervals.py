@@ -67,6 +67,14 @@ def test_of_many_precise_scores_it_is_students() -> None:
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=1e-4)
 
 
+def test_two_patients_by_hand() -> None:
+    """Left out in turn they leave 0.8 and 0.6: a standard error of 0.1, which a t of 12.7 makes wide."""
+    low, high = interval(mean_of(np.array([0.6, 0.8])), ["a", "b"])
+    over = math.tan(math.pi * 0.475) ** 2 / 21  # t of 1 degree of freedom is Cauchy's; 0.7 * 0.3 / 0.01 answers
+    middle, half = (0.7 + over / 2) / (1 + over), math.sqrt(0.21 * over + over**2 / 4) / (1 + over)
+    assert (low, high) == pytest.approx((middle - half, middle + half))
+
+
 def test_a_perfect_score_by_hand() -> None:
     """Each patient counts once, both eyes or one: n / (n + t^2) to 1, here with t = 2.262 of 9."""
     low, high = interval(mean_of(np.ones(20)), np.arange(20) // 2)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
+from swcl_cli import chance
 from swcl_cli.evaluation import resampling
 from swcl_cli.evaluation.resampling import Measure, evaluate, quadratic_kappas, ranked_auc, ratio, resampled, share
 
@@ -100,6 +101,16 @@ def test_grades_may_be_stored_in_a_byte() -> None:
     once, truth, answer = np.ones((1, 4)), np.array([0, 3, 17, 4], np.uint8), np.array([20, 4, 4, 0], np.uint8)
     expected = cohen_kappa_score(truth, answer, labels=range(21), weights="quadratic")
     assert quadratic_kappas(truth, answer, once) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("at_once", [1, 13, 10**9])
+def test_draws_are_those_of_their_key_however_many_at_once(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resampling, "NUMBERS_AT_ONCE", at_once)
+    groups = list("bbac")
+    weights = np.concatenate(list(resampled(np.array(groups), seed=3, resamples=50)))
+    drawn = chance.generator(3, "bootstrap").integers(3, size=(50, 3)).tolist()
+    assert weights.tolist() == [[row.count("abc".index(group)) for group in groups] for row in drawn]
+    assert weights.dtype == np.float64
 
 
 def test_whole_groups_are_drawn_with_replacement() -> None:
