@@ -96,10 +96,34 @@ class FinetuneSettings(TrainingSettings):
         ge=0,
         le=1000,
     )
+    optimizer: Literal["sgd", "adamw"] = setting(
+        "sgd", "SGD with Nesterov momentum 0.9, as the paper's, or AdamW.", panel="Training", neutral="sgd"
+    )
     learning_rate: float = setting(
-        0.1, "Constant learning rate (SGD with Nesterov momentum).", panel="Training", short="--lr", gt=0
+        0.1, "Learning rate, of --schedule the highest.", panel="Training", short="--lr", gt=0
+    )
+    schedule: Literal["constant", "cosine"] = setting(
+        "constant",
+        "Learning rate after the warm-up; cosine: falls to 0 over all --epochs, even if training stops before.",
+        panel="Training",
+        neutral="constant",
+    )
+    warmup_epochs: int = setting(
+        0, "Epochs in which the learning rate rises linearly first.", panel="Training", neutral=0, ge=0
+    )
+    layer_decay: float = setting(
+        1.0,
+        "Rate of each of the encoder's layers, as a share of the next one's (timm's layers; below 1 positions and "
+        "class token of a transformer have no weight decay); 1: the same for all.",
+        panel="Training",
+        neutral=1.0,
+        gt=0,
+        le=1,
     )
     weight_decay: float = setting(5e-4, "Weight decay; norms and biases have none.", panel="Training", ge=0)
+    clip: float = setting(
+        0.0, "Norm that a step's gradient has at most; 0: no limit.", panel="Training", neutral=0.0, ge=0
+    )
     grid: bool = setting(
         False,
         "Try rates 0.1, 0.03, 0.01 with decays 0.001, 0.0005 first, and take the best on validation: six runs in "
@@ -109,6 +133,17 @@ class FinetuneSettings(TrainingSettings):
     seeds: int = setting(
         5, "Runs, of each fold, with the seeds --seed, --seed + 1, ...", panel="Chance", runtime=True, ge=1
     )
+
+    @model_validator(mode="after")
+    def _rates_fit_the_optimiser(self) -> Self:
+        if self.grid and self.optimizer != "sgd":
+            raise ValueError(f"grid: its rates are those of sgd; with --optimizer {self.optimizer} give --lr")
+        if 0 < self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs: the rate would rise for {self.warmup_epochs} of {self.epochs} epochs; take fewer, or "
+                "more --epochs"
+            )
+        return self
 
     @model_validator(mode="after")
     def _several_folds(self) -> Self:

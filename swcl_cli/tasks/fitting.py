@@ -1,4 +1,4 @@
-"""Train a task's network with early stopping, and keep its best epoch (paper IV-B; FACTS E1b, E1c)."""
+"""Train a task's network with early stopping, and keep its best epoch (paper IV-B; FACTS E1b to E1d)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import default_collate
@@ -19,11 +18,12 @@ from swcl_cli import console
 from swcl_cli.data.loaders import step_batches
 from swcl_cli.errors import Interrupted, SwclError
 from swcl_cli.settings import FinetuneSettings
+from swcl_cli.tasks.optimising import make_optimizer, rate_of_step
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.cost import foretell
 from swcl_cli.training.grid import Rates
-from swcl_cli.training.loop import parameter_groups, training_steps
+from swcl_cli.training.loop import training_steps
 from swcl_cli.training.precise_bn import precise_statistics, trained_norms
 from swcl_cli.training.processes import device_name
 from swcl_cli.training.run import Run
@@ -68,9 +68,7 @@ def fit(
     SwclError where the measure of every epoch is NaN.
     """
     objective = fabric.setup_module(trial.objective)
-    optimizer = torch.optim.SGD(
-        parameter_groups(trial.objective, rates.weight_decay), lr=rates.learning_rate, momentum=0.9, nesterov=True
-    )
+    optimizer = make_optimizer(trial.objective, trial.encoder, settings, rates)
     total = trial.steps_per_epoch * settings.epochs
     patience = max(math.ceil(PATIENCE * settings.epochs), LEAST_CHANCES * settings.validate_every)
     counts = ", ".join(f"{count:,} {split}" for split, count in trial.images.items())
@@ -80,7 +78,8 @@ def fit(
     one = default_collate([trial.dataset[trial.plan(0)[0][0]]])
     foretell(fabric, settings, trial.objective, one, (total - state.step) * settings.batch)
     batches = step_batches(trial.dataset, trial.plan, state.step, total, settings.workers)
-    steps = training_steps(fabric, objective, optimizer, batches, lambda _: rates.learning_rate, seed, state.step)
+    rate = rate_of_step(settings, rates.learning_rate, trial.steps_per_epoch)
+    steps = training_steps(fabric, objective, optimizer, batches, rate, seed, state.step, clip=settings.clip)
     reason = ""
     for step in job.follow(steps, total, settings.batch):
         epoch, steps_done = divmod(step.index + 1, trial.steps_per_epoch)

@@ -31,6 +31,7 @@ class Trial:
 
     objective: nn.Module
     network: nn.Module
+    encoder: nn.Module
     model: Description
     dataset: Dataset[Any]
     plan: Plan
@@ -59,4 +60,4 @@ def prepare(study: Study, initial: Initial, seed: int) -> Trial:
 
     views = kind.training_views(study, model, seed)
     images = {split: len(table) for split, table in rows.items()}
-    return Trial(kind.objective(network), network, model, views, plan, steps, images, judge)
+    return Trial(kind.objective(network), network, initial.encoder, model, views, plan, steps, images, judge)

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from swcl_cli import chance
 from swcl_cli.errors import Diverged, SwclError
+
+SCALE = "lr_scale"  # timm's name for a parameter group's share of the learning rate
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,13 @@ def training_steps(
     seed: int,
     first: int = 0,
     to_save_memory: str = "a smaller batch",
+    clip: float = 0.0,
 ) -> Iterator[Step]:
     """Train, and yield after each optimiser step, so that the caller may save between any two.
 
     objective(batch) returns (loss, metrics); `batches` yields, for each step from `first`, its micro-batches, whose
     mean loss is minimised; over several processes, too. Draws inside the network are keyed by (seed, step, rank).
+    A gradient whose norm is above `clip` is scaled down to it, unless that is 0; the metrics tell the norm before.
     Raises SwclError, before the weights change, where loss or gradient is not finite, or memory runs out.
     """
     iterator = iter(batches)
@@ -65,7 +69,7 @@ def training_steps(
         waited = time.perf_counter() - started
         rate = learning_rate(index)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get(SCALE, 1.0)
         torch.manual_seed(chance.torch_seed(seed, "network", index, fabric.global_rank))
         objective.train()
         optimizer.zero_grad(set_to_none=True)
@@ -79,6 +83,8 @@ def training_steps(
                     totals[name] = totals.get(name, 0.0) + value / len(micro_batches)
             norm = get_total_norm([p.grad for p in objective.parameters() if p.grad is not None])
             _require_finite("gradient_norm", gradient := {"gradient_norm": float(norm)}, index, rate)
+            if clip:
+                clip_grads_with_norm_(objective.parameters(), clip, norm)
             optimizer.step()
         loss_mean = totals.pop("loss")
         yield Step(index, loss_mean, rate, totals | gradient, waited, time.perf_counter() - started)

@@ -14,10 +14,15 @@ def count_steps(epochs: int, steps_per_epoch: int, views: int | None, views_a_st
     return steps_per_epoch * epochs if views is None else -(-views // views_a_step)
 
 
+def linear_warmup(step: int, length: int) -> float:
+    """Rise linearly from 1/length at step 0 to 1, and stay there."""
+    return (step + 1) / length if step < length else 1.0
+
+
 def warmup_cosine(step: int, warmup: int, total: int) -> float:
     """Rise linearly from 1/warmup at step 0 to 1, then fall by a half cosine, which reaches 0 at `total` (FACTS C7)."""
     if step < warmup:
-        return (step + 1) / warmup
+        return linear_warmup(step, warmup)
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
 
 

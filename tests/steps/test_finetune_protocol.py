@@ -301,6 +301,31 @@ class TestStartingOver:
         assert read_log(Workspace(tmp_path).finetuning("idrid", "swcl-seed0", "seed0").folder)
 
 
+@pytest.mark.usefixtures("light")
+def test_a_recipe_of_today_goes_on_as_if_it_had_not_been_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe: dict[str, Any] = {
+        "optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 1, "layer_decay": 0.7, "clip": 0.5, "epochs": 4,
+        "batch": 6,
+    }  # fmt: skip
+    for root in (tmp_path / "whole", tmp_path / "broken"):
+        write_idrid(root, 30)
+    finetune.run(options(tmp_path / "whole", IDRID, **recipe))
+    with monkeypatch.context() as patched:
+        pressed(patched, lambda: signal.raise_signal(signal.SIGTERM), "seed0", 7)
+        with pytest.raises(Interrupted):
+            finetune.run(options(tmp_path / "broken", IDRID, **recipe))
+    finetune.run(options(tmp_path / "broken", IDRID, **recipe))
+    assert contents(tmp_path / "whole/finetune") == contents(tmp_path / "broken/finetune")
+    logs = [
+        read_log(Workspace(tmp_path / name).finetuning("idrid", "random", "seed0").folder)
+        for name in ("whole", "broken")
+    ]
+    rates = [[line["learning_rate"] for line in log if "loss" in line] for log in logs]
+    assert rates[0] == rates[1] and max(rates[0]) == IDRID["learning_rate"] > 20 * rates[0][-1]
+
+
 def with_values(monkeypatch: pytest.MonkeyPatch, values: list[float], reason: str = "") -> None:
     """Validation gives these, one after the other."""
     original, left = prepare_trial, list(values)

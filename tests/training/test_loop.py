@@ -45,10 +45,11 @@ def train(
     seed: int = 0,
     first: int = 0,
     optimizer: torch.optim.Optimizer | None = None,
+    clip: float = 0.0,
 ) -> list[Step]:
     fabric = make_fabric("cpu", "fp32")
     optimizer = optimizer or torch.optim.SGD(network.parameters(), lr=7.0)
-    return list(training_steps(fabric, network, optimizer, batches, rate, seed, first))
+    return list(training_steps(fabric, network, optimizer, batches, rate, seed, first, clip=clip))
 
 
 def weights(network: nn.Module) -> list[float]:
@@ -63,6 +64,25 @@ def test_one_step_by_hand() -> None:
     assert step.metrics == {"worst": 3.75, "gradient_norm": pytest.approx(7.5 * 15**0.5)}
     assert step.took >= step.waited >= 0
     assert weights(network) == pytest.approx([0.5 - 0.75, -1 - 1.5, 2 - 2.25, 0.25 - 0.75])
+
+
+@pytest.mark.parametrize(("clip", "share"), [(0.75 * 15**0.5, 0.1), (30.0, 1.0), (0.0, 1.0)])
+def test_a_gradient_above_the_limit_is_scaled_down_to_it(clip: float, share: float) -> None:
+    """That of the step above has the norm 7.5 * sqrt(15) = 29.05, which is told whatever the limit."""
+    network = Line()
+    (step,) = train(network, [[(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([1.0]))]], clip=clip)
+    assert step.metrics["gradient_norm"] == pytest.approx(7.5 * 15**0.5)
+    moved = [start - 0.1 * 7.5 * share * x for start, x in zip((0.5, -1, 2, 0.25), (1, 2, 3, 1), strict=True)]
+    assert weights(network) == pytest.approx(moved, rel=1e-5)
+
+
+def test_a_group_has_its_share_of_the_rate() -> None:
+    network = Line()
+    below: dict[str, Any] = {"params": [network.linear.weight], "lr_scale": 0.5}
+    optimizer = torch.optim.SGD([below, {"params": [network.linear.bias]}], lr=7.0)
+    (step,) = train(network, [[(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([1.0]))]], optimizer=optimizer)
+    assert step.learning_rate == 0.1
+    assert weights(network) == pytest.approx([0.5 - 0.375, -1 - 0.75, 2 - 1.125, 0.25 - 0.75])
 
 
 def test_accumulated_micro_batches_equal_one_big_batch() -> None:
