@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
 
 from swcl_cli.catalogue.labels import LABELS, Label
+from swcl_cli.datasets.download import SPLITS as SPLITS
 
 TEXT, FLAG, INTEGER, NUMBER = pa.string(), pa.bool_(), pa.int64(), pa.float64()
 LONG_TEXT = pa.large_string()  # in predictions: what pandas makes of text, and all files so far hold
@@ -16,13 +18,15 @@ LONG_TEXT = pa.large_string()  # in predictions: what pandas makes of text, and 
 
 @dataclass(frozen=True)
 class Columns:
-    """Hold names and types in the order of the file, and the names of those that may be null in a row.
+    """Hold names and types in the order of the file, the names of those that may be null in a row, and the key: those
+    of which no two rows have the same values.
 
     The schema itself calls all of them nullable: it is a part of the file's bytes.
     """
 
     schema: pa.Schema
     gaps: frozenset[str] = frozenset()
+    key: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -35,18 +39,19 @@ class Columns:
         return [name for name in self.names if name not in self.gaps]
 
     def __add__(self, other: Columns) -> Columns:
-        return Columns(pa.schema([*self.schema, *other.schema]), self.gaps | other.gaps)
+        return Columns(pa.schema([*self.schema, *other.schema]), self.gaps | other.gaps, self.key + other.key)
 
     def after(self, **types: pa.DataType) -> Columns:
         """Put others before these, of which any may be null."""
-        return Columns(pa.schema([*types.items(), *self.schema]), self.gaps | types.keys())
+        return Columns(pa.schema([*types.items(), *self.schema]), self.gaps | types.keys(), self.key)
 
-    def only(self, names: Iterable[str]) -> pa.Schema:
-        """Describe to a reader some of the columns, in this order: each field is nullable as it is in a row.
+    def only(self, names: Sequence[str]) -> Columns:
+        """Describe some of the columns, in this order; the key remains where they have it.
 
         Raises KeyError where one is not among them.
         """
-        return pa.schema([self.schema.field(name).with_nullable(name in self.gaps) for name in names])
+        schema = pa.schema([self.schema.field(name) for name in names])
+        return Columns(schema, self.gaps & set(names), self.key if set(self.key) <= set(names) else ())
 
     def table(self, frame: pd.DataFrame) -> pa.Table:
         """Make a table of the frame, with the order and the types of the file.
@@ -58,8 +63,8 @@ class Columns:
         return pa.Table.from_pandas(frame, self.schema, preserve_index=False)
 
 
-def _columns(*fields: tuple[str, pa.DataType], gaps: str = "") -> Columns:
-    return Columns(pa.schema(fields), frozenset(gaps.split()))
+def _columns(*fields: tuple[str, pa.DataType], gaps: str = "", key: str = "") -> Columns:
+    return Columns(pa.schema(fields), frozenset(gaps.split()), tuple(key.split()))
 
 
 def _all_null(*fields: tuple[str, pa.DataType]) -> Columns:
@@ -77,6 +82,7 @@ PHOTOGRAPH = _columns(
     ("width", pa.int32()),  # of the prepared image
     ("height", pa.int32()),
     ("checksum", INTEGER),  # of the prepared image file's bytes, CRC-32
+    key="split image_id",
 )
 ARROW = {"binary": FLAG, "grade": pa.int8(), "number": pa.int16(), "text": TEXT}  # by kind of label
 
@@ -110,6 +116,7 @@ SWAP = _columns(  # a row a patch of swap.parquet
     ("checksum", INTEGER),  # of the photograph's file, CRC-32
     ("single", FLAG),  # has no partner: the rule of `left_right_pairs`
     gaps="image_abnormal",
+    key="path position",
 )
 
 LABELER_SCORES = _columns(  # a row a validation photograph of the labeler's validation.parquet
@@ -118,6 +125,7 @@ LABELER_SCORES = _columns(  # a row a validation photograph of the labeler's val
     ("patient_id", TEXT),
     ("truth", FLAG),  # whether it is abnormal
     ("score", pa.float32()),
+    key="dataset image_id",
 )
 
 SEEDED = _columns(  # a run of a fine-tuning
@@ -127,6 +135,7 @@ SEEDED = _columns(  # a run of a fine-tuning
     ("seed", pa.int32()),
     ("fold", pa.int32()),  # from 0; null where the data set has splits
     gaps="fold",
+    key="task name run",
 )
 RESULTS = SEEDED + _columns(  # a row a split and measure of results.parquet
     ("split", TEXT),
@@ -137,6 +146,7 @@ RESULTS = SEEDED + _columns(  # a row a split and measure of results.parquet
     ("low", NUMBER),  # of the 95 % interval, null where there is none
     ("high", NUMBER),
     gaps="value reason low high",
+    key="split measure",
 )
 GRID = SEEDED + _columns(  # a row a point of grid.parquet
     ("learning_rate", NUMBER),
@@ -146,14 +156,19 @@ GRID = SEEDED + _columns(  # a row a point of grid.parquet
     ("best_epoch", pa.int32()),  # null where the training diverged
     ("chosen", FLAG),
     gaps="value best_epoch",
+    key="learning_rate weight_decay",
 )
 
-PREDICTED = _columns(("image_id", TEXT), ("patient_id", TEXT), ("path", TEXT))
-OF_RUN = _columns(("split", LONG_TEXT), ("task", LONG_TEXT), ("name", LONG_TEXT), ("run", LONG_TEXT))
+PREDICTED = _columns(("image_id", TEXT), ("patient_id", TEXT), ("path", TEXT), key="path")
+OF_RUN = _columns(("split", LONG_TEXT), ("task", LONG_TEXT), ("name", LONG_TEXT), ("run", LONG_TEXT), key="run")
 CLASSIFIED = (  # a row a photograph and head of a classification's predictions.parquet
     PREDICTED
     + _columns(
-        ("head", LONG_TEXT), ("truth", INTEGER), ("prediction", INTEGER), ("probabilities", pa.list_(pa.float32()))
+        ("head", LONG_TEXT),
+        ("truth", INTEGER),
+        ("prediction", INTEGER),
+        ("probabilities", pa.list_(pa.float32())),
+        key="head",
     )
     + OF_RUN
 )
@@ -177,6 +192,7 @@ def segmented(ratio: tuple[str, str] | None = None, in_field: bool = False) -> C
         ("false_negatives", INTEGER),
         ("true_negatives", INTEGER),
         gaps="fov_path map_path",
+        key="structure",
     )
     if ratio:
         columns += _all_null(*((name, NUMBER) for name in ("_to_".join(ratio) + "_truth", "_to_".join(ratio))))
@@ -193,3 +209,33 @@ def _pixels(suffix: str) -> Columns:
 
 
 SEGMENTED = segmented()  # what all segmentations have
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Hold the least and the greatest number, or the only values, that a column may have."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    allowed: tuple[str, ...] = ()
+
+
+EYES = ("left", "right", "unknown")
+SHARE = Limits(0, 1)
+COUNT = Limits(0, 2**40)
+PIXELS = Limits(0, 2**20)
+LIMITS = {  # by name: a column has one meaning in whatever table it stands
+    **{label.name: Limits(label.low, label.high) for label in LABELS.values() if label.kind in ("grade", "number")},
+    "split": Limits(allowed=SPLITS),
+    "eye": Limits(allowed=EYES),
+    "position": Limits(allowed=("tl", "tr", "c", "bl", "br")),
+    **dict.fromkeys(("width", "height", "size"), Limits(1, 2**20)),
+    **dict.fromkeys(("x", "y"), PIXELS),
+    **dict.fromkeys(("score", "f1"), SHARE),
+    "checksum": Limits(0, 2**32 - 1),
+    **dict.fromkeys(("truth", "prediction"), Limits(0, 1000)),
+    **dict.fromkeys(("value", "low", "high"), Limits(-1, 1000)),  # shares but for kappa, and errors of a ratio
+    **dict.fromkeys(("seed", "fold", "best_epoch"), Limits(0, 2**31 - 1)),
+    **dict.fromkeys(("learning_rate", "weight_decay"), Limits(0, 1000)),
+    **dict.fromkeys(("true_positives", "false_positives", "false_negatives", "true_negatives"), COUNT),
+}

@@ -16,9 +16,10 @@ from swcl_cli import chance
 from swcl_cli.data import manifest
 from swcl_cli.data.augment import contrastive_pixels, flipped_pixels
 from swcl_cli.data.loaders import Key
+from swcl_cli.data.manifest import prepared_size
 from swcl_cli.data.photographs import Photographs, manifest_of
 from swcl_cli.errors import SwclError
-from swcl_cli.workspace import Workspace, fingerprint, read_provenance
+from swcl_cli.workspace import Workspace, fingerprint
 
 VIEWS = 2  # of a photograph or patch in a step
 
@@ -58,7 +59,7 @@ def read_images(
     if len(set(names)) < len(names):
         raise SwclError(f"A data set is named twice: --data {','.join(names)}.")
     paths = {name: manifest_of(workspace, name) for name in names}
-    sizes = {name: int(read_provenance(path)["settings"]["size"]) for name, path in paths.items()}
+    sizes = {name: prepared_size(path) for name, path in paths.items()}
     if len(set(sizes.values())) > 1 or 0 in sizes.values():
         raise SwclError(f"Views need photographs prepared at one size, not {sizes}: run prep with one --size for all.")
     columns = ["path", "checksum", *([label] if label else []), *(["split"] if split else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +31,8 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 def _read(path: Path, mode: str, checksum: int | None = None, remedy: str = PREPARE_AGAIN) -> Image.Image:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError("it is no regular file")
         data = path.read_bytes()
         if checksum is not None and zlib.crc32(data) != checksum:
             raise SwclError(

@@ -15,10 +15,11 @@ from swcl_cli.data import colour, manifest
 from swcl_cli.data.augment import labeler_pixels
 from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key, Plan, remembered_order
+from swcl_cli.data.manifest import prepared_size
 from swcl_cli.data.photographs import Photographs, manifest_of
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import TrainLabelerSettings
-from swcl_cli.workspace import Workspace, fingerprint, read_provenance
+from swcl_cli.workspace import Workspace, fingerprint
 
 UNLABELLED = -1
 VALIDATED = ["dataset", "image_id", "patient_id", "group_id", "abnormal"]
@@ -66,7 +67,7 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
             f"A data set is named twice: --labelled {settings.labelled}, --unlabelled {settings.unlabelled}."
         )
     inputs = {name: fingerprint(manifest_of(workspace, name)) for name in names}
-    sizes = {name: int(read_provenance(workspace.manifest(name))["settings"]["size"]) for name in names}
+    sizes = {name: prepared_size(workspace.manifest(name)) for name in names}
     if len(set(sizes.values())) > 1:
         raise SwclError(f"The data sets were prepared at different sizes ({sizes}); run prep with one --size for all.")
     labelled = pd.concat([_labelled(workspace, name) for name in settings.labelled])

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swcl_cli.catalogue.labels import LABELS, Label
-from swcl_cli.data.columns import MANIFEST
-from swcl_cli.datasets.download import SPLITS as SPLITS
+from swcl_cli.data.columns import EYES, MANIFEST
+from swcl_cli.data.columns import SPLITS as SPLITS
+from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import prep_command
-from swcl_cli.workspace import METADATA_KEY, read_provenance, write_row_groups
+from swcl_cli.workspace import METADATA_KEY, ROWS, Damaged, part_of, read_provenance, write_row_groups
 
 ROWS_AT_ONCE = 2048  # a row group
 DESCRIBED = "labels"  # in the metadata
-EYES = ("left", "right", "unknown")
 
 
 def order(split: str, image_id: str) -> tuple[int, bytes]:
@@ -77,7 +77,13 @@ def _says_the_same(path: Path, other: Path) -> bool:
 
 def _defining(path: Path) -> dict[str, Any]:
     provenance = json.loads(pq.read_schema(path).metadata[METADATA_KEY.encode()])
-    return {key: value for key, value in provenance.items() if key not in (DESCRIBED, "versions")}
+    return {key: value for key, value in provenance.items() if key not in (DESCRIBED, ROWS, "versions")}
+
+
+def prepared_size(path: Path) -> int:
+    """Read at which size the data set was prepared: the shorter side in pixels, or 0. Raises SwclError."""
+    size: int = part_of(path, read_provenance(path), ("settings", "size"), int)
+    return size
 
 
 def read_labels(path: Path) -> list[Label]:
@@ -87,8 +93,19 @@ def read_labels(path: Path) -> list[Label]:
     """
     if not path.exists():
         raise _missing(path)
-    described = read_provenance(path).get(DESCRIBED)
-    return list(LABELS.values()) if described is None else [LABELS[entry["name"]] for entry in described]
+    told = _told(path)
+    return list(LABELS.values()) if told is None else [LABELS[name] for name in told]
+
+
+def _told(path: Path) -> list[str] | None:
+    """List the label columns that the file describes; None of an older file, which describes none."""
+    made = read_provenance(path)
+    if made.get(DESCRIBED) is None:
+        return None
+    names = [str(entry.get("name")) for entry in part_of(path, made, (DESCRIBED,), list[dict[str, Any]])]
+    if foreign := [name for name in names if name not in LABELS]:
+        raise Damaged(path, f"it describes the label {foreign[0]}, which is not known here")
+    return names
 
 
 def read(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -102,23 +119,11 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame
     {'train': 3, 'test': 1}
     """
     path = Path(path)
+    if not path.exists():
+        raise _missing(path)
     wanted = list(columns or MANIFEST.names)
-    try:
-        present = set(pq.read_schema(path).names)
-        if lacking := sorted(set(wanted) - present - LABELS.keys()):
-            raise SwclError(
-                f"{path} is not a manifest of this version: it has no column {', '.join(lacking)}. "
-                "Make it again with `swcl prep`."
-            )
-        table = pq.read_table(path, columns=[name for name in wanted if name in present])
-        for place, name in enumerate(wanted):
-            if name not in present:  # a label of a later version: no photograph of an older one has it
-                field = MANIFEST.schema.field(name)
-                table = table.add_column(place, field, pa.nulls(table.num_rows, field.type))
-    except FileNotFoundError:
-        raise _missing(path) from None
-    except (pa.ArrowException, OSError) as error:
-        raise SwclError(f"{path} can't be read: {error}. Make it again with `swcl prep`.") from error
+    described = MANIFEST.only([*wanted, *(name for name in MANIFEST.key if name not in wanted)])
+    table = read_columns(path, described, later=LABELS.keys() - set(_told(path) or ())).select(wanted)
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 

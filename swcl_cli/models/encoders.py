@@ -7,13 +7,12 @@ from typing import Any, Literal
 
 import timm
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from swcl_cli import chance
 from swcl_cli.catalogue.encoders import ENCODERS, LABELERS
 from swcl_cli.errors import SwclError
-from swcl_cli.workspace import read_provenance
+from swcl_cli.workspace import not_finite, part_of, read_provenance, read_safetensors
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 MOST_LISTED = 8  # keys in a message
@@ -89,16 +88,20 @@ def load_encoder(path: str | Path, output_stride: int = 32) -> nn.Module:
     torch.Size([2, 512])
     """
     path = Path(path)
-    description = read_provenance(path).get("encoder")
-    if description is None:
+    made = read_provenance(path)
+    if made.get("encoder") is None:
         raise SwclError(f"{path} holds no encoder. Encoders are made by: swcl pretrain")
-    encoder = create_encoder(description["architecture"], output_stride=output_stride)
-    load_weights(encoder, load_file(path), str(path))
+    architecture = part_of(path, made, ("encoder", "architecture"), Literal[ENCODERS])
+    encoder = create_encoder(architecture, output_stride=output_stride)
+    load_weights(encoder, read_safetensors(path), str(path))
     return encoder.eval()
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copy `tensors` into `model`. Raises SwclError that lists missing, unexpected and misshapen keys."""
+    """Copy `tensors` into `model`.
+
+    Raises SwclError that lists missing, unexpected and misshapen keys, or names one whose values are no numbers.
+    """
     state = model.state_dict()
     faulty = {
         "missing": state.keys() - tensors.keys(),
@@ -109,6 +112,8 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -
     if faults:
         name = getattr(model, "pretrained_cfg", {}).get("architecture", type(model).__name__)
         raise SwclError(f"{source} does not fit the {name}. Keys {'; '.join(faults)}.")
+    if key := not_finite({key: tensors[key] for key in state}):
+        raise SwclError(f"{source}: its {key} holds NaN or an infinite number. Take other weights.")
     model.load_state_dict(dict(tensors))
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+import stat
 import warnings
 import zlib
 from collections.abc import Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from swcl_cli.datasets.names import DICOM_REASON
+from swcl_cli.workers import lack
 
 FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP", "WEBP")
 SMALLEST_SIDE = 64
@@ -31,6 +34,7 @@ WHITES = (255, 1023, 4095, 16383, 65535)  # of 8, 10, 12, 14 and 16 bits
 WITH_DEPTH = {"PNG", "TIFF"}  # formats that store colours of 16 bits, of which Pillow keeps the upper eight
 SCALED = "scaled"  # in the info of an image: by which range its levels became 0 to 255, where it was not the usual one
 LARGEST_UNPACKED = 4 * LARGEST_PIXELS  # bytes
+LARGEST_FILE = 8 * LARGEST_PIXELS  # bytes: four channels of 16 bits
 
 
 class Unusable(Exception):
@@ -39,6 +43,24 @@ class Unusable(Exception):
     def __init__(self, problem: str, detail: str = "") -> None:
         super().__init__(problem, detail)
         self.problem, self.detail = problem, detail
+
+
+def read_content(path: Path) -> bytes:
+    """Read the bytes of an image file. Raises Unusable for what is no regular file, or too large; it isn't opened then.
+
+    Raises OSError where the computer has too little to open any.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise Unusable("not a file", "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device")
+        if status.st_size > LARGEST_FILE:
+            raise Unusable("too large", f"{status.st_size:,} bytes: more than {LARGEST_FILE:,}")
+        return path.read_bytes()
+    except OSError as error:
+        if lack(error):
+            raise
+        raise Unusable("unreadable", error.strerror or "") from None
 
 
 def open_image(data: bytes | Image.Image) -> Image.Image:

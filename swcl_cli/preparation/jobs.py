@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from PIL import __version__ as pillow_version
 
-from swcl_cli.preparation.decoding import SCALED, Unusable
+from swcl_cli.preparation.decoding import SCALED, Unusable, read_content
 from swcl_cli.preparation.masks import MASKS, MOST_COVERED, covered
 from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
 from swcl_cli.workspace import atomic
@@ -76,7 +76,7 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
     stamps = _stamps(job.inputs)
     hashes: dict[str, str] = {}
     try:
-        contents = {kind: _content(path) for kind, path in job.inputs.items()}
+        contents = {kind: read_content(path) for kind, path in job.inputs.items()}
         hashes = {kind: hashlib.sha256(content).hexdigest() for kind, content in contents.items()}
         if earlier and earlier.recipe == job.recipe and earlier.hashes == hashes and earlier.is_intact(job):
             return replace(earlier, stamps=stamps)
@@ -127,10 +127,3 @@ def _stamps(paths: dict[str, Path]) -> dict[str, Stamp]:
             continue
         stamps[kind] = (status.st_size, status.st_mtime_ns)
     return stamps
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Unusable("unreadable", error.strerror or "") from None

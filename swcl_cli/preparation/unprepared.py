@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 
 from swcl_cli.datasets.names import IMAGE_SUFFIXES
 from swcl_cli.errors import SwclError
-from swcl_cli.preparation.decoding import Unusable
+from swcl_cli.preparation.decoding import Unusable, read_content
 from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
 
 SUFFIXES = tuple(sorted(IMAGE_SUFFIXES))
@@ -52,35 +53,81 @@ def read_at_own_size(photograph: Photograph) -> NDArray[np.uint8]:
     return np.asarray(prepare_photograph(_content(photograph), 0)[0])
 
 
-def find_photographs(given: Iterable[Path], besides: Path) -> dict[str, Path]:
-    """Find the given files and all image files below the given folders, but not below `besides`.
+@dataclass(frozen=True)
+class Found:
+    """Hold files by unique names that can be shown, and for each file that was not taken the reason."""
 
-    Keys are unique names: paths below the folder that holds all files, with suffixes only where two files would have
-    the same name. Hidden files are left out. Raises SwclError where a given path does not exist, or no file is found.
+    files: dict[str, Path]
+    aside: dict[str, Unusable]
+
+
+def find_photographs(given: Iterable[Path], besides: Path) -> Found:
+    """Find the given files, and all files below the given folders, but not below `besides`.
+
+    Names are paths below the given folder, which is named too where there are several, or names of given files. They
+    have suffixes only where two files would have the same name, and further folders before them where that is not
+    enough. Hidden files and folders, linked folders, and what is no regular file are set aside. Raises SwclError where
+    a given path does not exist, or no file is found.
     """
     places = [Path(os.path.abspath(path)) for path in given]
-    missing = next((str(path) for path in places if not path.exists()), None)
+    missing = next((str(path) for path in places if not os.path.lexists(path)), None)
     if missing:
         raise SwclError(f"{missing} does not exist: IMAGES are files or folders of photographs.")
-    photographs = {path: None for place in places for path in _below(place, Path(os.path.abspath(besides)))}
-    if not photographs:
-        raise SwclError(f"{', '.join(map(str, places))} holds no photographs: looked for {', '.join(SUFFIXES)}.")
-    top = Path(os.path.commonpath([path if path.is_dir() else path.parent for path in places]))
-    full = {path: path.relative_to(top).as_posix() for path in photographs}
-    short = {path: os.path.splitext(name.removesuffix(PACKED))[0] for path, name in full.items()}
-    times = Counter(short.values())
-    return {short[path] if times[short[path]] == 1 else full[path]: path for path in photographs}
+    several = len({place for place in places if not set(place.parents) & set(places)}) > 1
+    found: dict[Path, tuple[int, Unusable | None]] = {}  # how many last parts of a path its name has at least
+    for place in places:
+        before = len(place.parts) - (several or not place.is_dir())
+        for path, problem in _below(place, Path(os.path.abspath(besides))):
+            found.setdefault(path, (len(path.parts) - before, problem))
+    if not any(problem is None for _, problem in found.values()):
+        raise SwclError(f"{', '.join(map(str, places))} holds no photographs.")
+    names = _names({path: parts for path, (parts, _) in found.items()})
+    aside = {name: problem for path, name in names.items() if (problem := found[path][1])}
+    return Found({name: path for path, name in names.items() if name not in aside}, aside)
 
 
-def _below(place: Path, besides: Path) -> Iterator[Path]:
+def _names(parts: Mapping[Path, int]) -> dict[Path, str]:
+    """Name each file by its last parts, of which each has at least so many: unique, and without suffix if that is."""
+    parts = dict(parts)
+    while True:
+        whole = {path: "/".join(path.parts[-count:]) for path, count in parts.items()}
+        if not (alike := _repeated(whole)):
+            break
+        parts.update({path: parts[path] + 1 for path in alike})
+    names = {path: os.path.splitext(name.removesuffix(PACKED))[0] for path, name in whole.items()}
+    while alike := _repeated(names):
+        names.update({path: whole[path] for path in alike})
+    return names
+
+
+def _repeated(names: Mapping[Path, str]) -> list[Path]:
+    """List the paths that have the name of another."""
+    times = Counter(names.values())
+    return [path for path, name in names.items() if times[name] > 1]
+
+
+def _below(place: Path, besides: Path) -> Iterator[tuple[Path, Unusable | None]]:
+    """List a file, or all files below a folder, each with the reason why it can't be a photograph, if there is one."""
     if not place.is_dir():
-        yield place
+        yield place, _not_regular(place)
         return
     for folder, folders, files in os.walk(place):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and Path(folder) / name != besides)
+        inside = [Path(folder) / name for name in sorted(folders) if Path(folder) / name != besides]
+        folders[:] = [path.name for path in inside if not path.name.startswith(".") and not path.is_symlink()]
+        for path in inside:
+            if path.name not in folders:
+                yield path, Unusable("left out", "a link to a folder" if path.is_symlink() else "a hidden folder")
         for name in sorted(files):
-            if not name.startswith(".") and name.lower().removesuffix(PACKED).endswith(SUFFIXES):
-                yield Path(folder) / name
+            path = Path(folder) / name
+            yield path, Unusable("left out", "a hidden file") if name.startswith(".") else _not_regular(path)
+
+
+def _not_regular(path: Path) -> Unusable | None:
+    """Say why this is no regular file, without opening it."""
+    try:
+        return None if stat.S_ISREG(path.stat().st_mode) else Unusable("not a file", "a pipe, socket or device")
+    except OSError as error:  # a loop of links, or a link to nothing
+        return Unusable("not a file", error.strerror or "")
 
 
 def _content(photograph: Photograph) -> bytes | Image.Image:
@@ -90,7 +137,4 @@ def _content(photograph: Photograph) -> bytes | Image.Image:
         if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3:
             raise Unusable("not an image", f"an array is uint8 (H, W, 3), not {photograph.dtype} {photograph.shape}")
         return Image.fromarray(photograph)
-    try:
-        return Path(photograph).read_bytes()
-    except OSError as error:
-        raise Unusable("unreadable", error.strerror or "") from None
+    return read_content(Path(photograph))

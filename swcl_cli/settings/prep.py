@@ -13,6 +13,8 @@ from swcl_cli.settings.path_parts import PathPart
 from swcl_cli.settings.rows import ARTEFACTS, ROWS, Dataset
 from swcl_cli.settings.step import Names, SeededSettings, setting
 
+LARGEST = 8192  # px: more than any camera has, and what a computer can still hold
+
 
 class PrepSettings(SeededSettings):
     """Set how `swcl prep` turns a raw download into prepared images, masks and a manifest."""
@@ -36,7 +38,7 @@ class PrepSettings(SeededSettings):
         runtime=True,
     )
     size: int = setting(
-        448, "Shorter side of the prepared images in pixels; 0 keeps their own size.", panel="Data", ge=0
+        448, "Shorter side of the prepared images in pixels; 0 keeps their own size.", panel="Data", ge=0, le=LARGEST
     )
     lesion_masks: Path | None = setting(
         None,
@@ -82,7 +84,9 @@ class PrepSettings(SeededSettings):
         panel="Data",
     )
     patients: int = setting(60, "Patients to draw a phantom data set.", panel="Phantom eyes", ge=8)
-    drawn_size: int = setting(512, "Shorter side of the drawn photographs in pixels.", panel="Phantom eyes", ge=96)
+    drawn_size: int = setting(
+        512, "Shorter side of the drawn photographs in pixels.", panel="Phantom eyes", ge=96, le=LARGEST
+    )
     drawn: Names = setting(
         ["odir", "eyepacs", "idrid", "drive"], "Data sets to draw, joined by commas.", panel="Phantom eyes"
     )

@@ -20,6 +20,7 @@ from swcl_cli.errors import UsageError
 from swcl_cli.settings import OPTIONS, ROW_KEY, ROWS, STEPS, StepSettings
 
 S = TypeVar("S", bound=StepSettings)
+LARGEST_PRESET = 1_000_000  # bytes
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -54,6 +55,8 @@ def read_preset(preset: str) -> dict[str, Any]:
     path = preset_folder() / f"{preset}.toml" if preset in preset_names() else Path(preset)
     if not path.is_file():
         raise UsageError(f"Preset '{preset}' is neither a shipped one nor a file; {nearest(preset, preset_names())}")
+    if (size := path.stat().st_size) > LARGEST_PRESET:
+        raise UsageError(f"{path}: {size:,} bytes are too many for a preset; at most {LARGEST_PRESET:,} are read.")
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from swcl_cli import console
 from swcl_cli.catalogue.tasks import TASKS
+from swcl_cli.data.columns import GRID, OF_RUN, PREDICTED, RESULTS
 from swcl_cli.data.photographs import manifest_of
+from swcl_cli.data.stored import read_columns, read_whole
 from swcl_cli.errors import Interrupted, SwclError, UsageError
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings, plain_part
@@ -146,19 +146,30 @@ def _gather(runs: Sequence[TaskRun]) -> None:
     kinds = {"predictions": runs, "results": runs, "grid": [run for run in runs if run.is_first and run.grid.exists()]}
     for kind, with_table in kinds.items():
         paths = [run.folder / f"{kind}.parquet" for run in with_table]
-        parts = [pq.read_table(first.workspace.require(path, "the same command with --fresh")) for path in paths]
+        parts = [_read(kind, first.workspace.require(path, "the same command with --fresh")) for path in paths]
         if parts:
             whole_table = pa.concat_tables(parts, promote_options="permissive")  # an older version chose other types
             write_parquet(first.folder.parent / f"{kind}.parquet", whole_table, whole)
 
 
+def _read(kind: str, path: Path) -> pa.Table:
+    """Read a table of a run; of predictions, which each kind of task has of its own, what they are said to hold."""
+    tables = {"results": RESULTS, "grid": GRID}
+    return read_columns(path, tables[kind]) if kind in tables else read_whole(path, PREDICTED + OF_RUN)
+
+
 def _show_results(path: Path, settings: FinetuneSettings, title: str) -> None:
-    """Show the mean of each measure over seeds, each the mean of its folds, and the standard deviation."""
-    table = pd.read_parquet(path)
+    """Show the mean of each measure over seeds, each the mean of its folds, and the standard deviation.
+
+    Where a measure has no value the reason stands in its place.
+    """
+    table = read_columns(path, RESULTS).to_pandas()
     rows = []
     for measure, part in table[table["split"] == settings.eval].groupby("measure", sort=False):
         values = part.groupby("seed")["value"].mean()
         spread = f" +- {values.std():.3f}" if len(values) > 1 else ""
-        rows.append((measure, f"{values.mean():.3f}{spread}", len(values)))
+        reasons = part["reason"].dropna()
+        shown = f"none: {reasons.iloc[0]}" if values.isna().all() and len(reasons) else f"{values.mean():.3f}{spread}"
+        rows.append((measure, shown, len(values)))
     words = "test" if settings.eval == "test" else "validation, on which the epoch was chosen too"
     console.table(f"{title}: {words}", ("measure", "mean", "seeds"), rows)

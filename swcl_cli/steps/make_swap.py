@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
 from swcl_cli import chance, console
 from swcl_cli.data import manifest
 from swcl_cli.data.columns import SWAP
+from swcl_cli.data.manifest import prepared_size
 from swcl_cli.data.photographs import Photographs, Squares, manifest_of
+from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.models.initialisation import Labeler, read_labeler
 from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings, prep_command
@@ -32,12 +33,14 @@ from swcl_cli.swap.weak_labels import is_abnormal
 from swcl_cli.training.processes import device_name, make_fabric
 from swcl_cli.training.run import is_begun
 from swcl_cli.workspace import (
+    Damaged,
     Workspace,
     differences,
     fingerprint,
     locked,
     provenance,
     read_provenance,
+    read_safetensors,
     require_own,
     write_parquet,
     write_safetensors,
@@ -81,7 +84,7 @@ def run(settings: MakeSwapSettings) -> Path:
                 )
             if changed:
                 console.say(f"Scores kept, labels rewritten: {'; '.join(changed)}.")
-                _write(workspace, _relabelled(pq.read_table(workspace.swap), settings.threshold), work)
+                _write(workspace, _relabelled(read_columns(workspace.swap, SWAP), settings.threshold), work)
             else:
                 console.say("retinal-SWAP is already made with these settings and data.")
         else:
@@ -119,7 +122,7 @@ def _photographs(workspace: Workspace, labelled: list[str], unlabelled: list[str
     """
     tables = []
     for name in [*labelled, *unlabelled]:
-        size = read_provenance(workspace.manifest(name))["settings"]["size"]
+        size = prepared_size(workspace.manifest(name))
         if size != image_size:
             raise SwclError(
                 f"{name} is prepared at {size} px, the labeler was trained at {image_size} px. "
@@ -169,8 +172,10 @@ class _Progress:
         if fresh:
             path.unlink(missing_ok=True)
         if is_begun(path.parent, work):
-            self.maps = load_file(path)
-            saved = self.maps.pop("scores").numpy()
+            self.maps = read_safetensors(path)
+            saved = self.maps.pop("scores", torch.empty(0)).numpy()
+            if saved.shape[1:] != self.scores.shape[1:] or len(saved) > count:
+                raise Damaged(path, "its scores are not those of the photographs")
             self.done = len(saved)
             self.scores[: self.done] = saved
             console.say(f"Resuming after {self.done:,} photographs.")

@@ -29,6 +29,7 @@ from swcl_cli.workspace import (
     fingerprint,
     provenance,
     read_provenance,
+    require_record,
     write_text,
 )
 
@@ -43,7 +44,8 @@ def run(settings: PredictSettings) -> Path:
     """Predict photographs into the folder `--out`; return it. Raises SwclError where no photograph could be read."""
     path = _existing(settings)
     predictor = load_model(path, settings.accelerator)
-    photographs = find_photographs(settings.images, besides=settings.out)
+    found = find_photographs(settings.images, besides=settings.out)
+    photographs, count = found.files, len(found.files) + len(found.aside)
     names = hashlib.sha256("\n".join(photographs).encode(errors="surrogateescape")).hexdigest()[:16]
     inputs = {"model": fingerprint(path), "photographs": names}
     _claim(settings.out, provenance("predict", {}, inputs, model=read_provenance(path)[saved.KEY]))
@@ -53,28 +55,42 @@ def run(settings: PredictSettings) -> Path:
     console.say(f"{len(photographs):,} photographs, on {device_name(predictor.fabric)}.")
     answers = predictor.each(list(photographs.values()), settings.workers)
     rows: list[Row] = []
-    unreadable: list[Row] = []
+    unreadable = [_set_aside(name, problem) for name, problem in found.aside.items()]
     far: list[str] = []
     with console.progress("predicting", len(photographs)) as bar:
         for (name, photograph), answer in zip(photographs.items(), answers, strict=True):
             if isinstance(answer, Unusable):
-                unreadable.append({"image": name, "problem": answer.problem, "detail": answer.detail})
+                unreadable.append(_set_aside(name, answer))
             else:
+                _require_finite(name, answer, path)
                 rows.append(_written(predictor, answer, name, photograph, settings.out))
                 far += [name] if predictor.model.is_far(answer.width, answer.height) else []
             bar.advance()
     _write_table(settings.out / TABLE, rows)
     _write_table(settings.out / ASIDE, unreadable)
     if not rows:
-        raise SwclError(f"None of the {len(photographs):,} photographs could be read; see {settings.out / ASIDE}.")
+        raise SwclError(f"None of the {count:,} files could be read as photographs; see {settings.out / ASIDE}.")
     if far:
         console.warn(
             f"{len(far):,} of {len(rows):,} photographs, such as {far[0]}, have a shorter side less than half or more "
             f"than twice that of those that trained ({' to '.join(map(str, sorted({*predictor.model.sizes})))} pixels)."
         )
     set_aside = f", {len(unreadable):,} set aside: see {settings.out / ASIDE}" if unreadable else ""
-    console.say(f"{len(rows):,} of {len(photographs):,} photographs predicted{set_aside}.")
+    console.say(f"{len(rows):,} of {count:,} files predicted{set_aside}.")
     return settings.out
+
+
+def _set_aside(name: str, problem: Unusable) -> Row:
+    return {"image": name, "problem": problem.problem, "detail": problem.detail}
+
+
+def _require_finite(name: str, answer: Answer, model: Path) -> None:
+    """Raise SwclError where the answer is not a number: it would be written as a class or an empty mask."""
+    if not all(np.isfinite(part).all() for part in answer.probabilities.values()):
+        raise SwclError(
+            f"{name}: the answer of {model} is not a number. The model is damaged, or diverged in training: "
+            "make it again with `swcl finetune --fresh`, perhaps with a lower --learning-rate or --precision fp32."
+        )
 
 
 def _existing(settings: PredictSettings) -> Path:
@@ -97,12 +113,21 @@ def _claim(folder: Path, work: Mapping[str, Any]) -> None:
     if folder.exists() and not folder.is_dir():
         raise SwclError(f"{folder} is a file: --out names a folder.")
     if record.is_file():
-        changed = differences(json.loads(record.read_text(encoding="utf-8")), work)
-        if changed:
+        if changed := differences(_recorded(record), work):
             raise SwclError(f"{folder} holds other predictions ({'; '.join(changed)}): name another folder with --out.")
     elif folder.is_dir() and any(folder.iterdir()):
         raise SwclError(f"{folder} is not empty: name a new folder with --out.")
     write_text(record, json.dumps(work, sort_keys=True, indent=1) + "\n")
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    """Read whose predictions a folder holds. Raises SwclError where the record is damaged."""
+    try:
+        return require_record(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise SwclError(
+            f"{path} is damaged, or of another version: {error}. Remove its folder, or name another one with --out."
+        ) from error
 
 
 def _written(predictor: Predictor, answer: Answer, name: str, photograph: Path, folder: Path) -> Row:

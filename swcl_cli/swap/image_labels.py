@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from swcl_cli.catalogue.labels import ABNORMAL, DR_GRADE
 from swcl_cli.data import manifest
+from swcl_cli.data.columns import SWAP
 from swcl_cli.data.photographs import manifest_of
+from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.swap.weak_labels import UNLABELLED
 from swcl_cli.workspace import Workspace, fingerprint
@@ -26,7 +27,7 @@ def image_labels(workspace: Workspace, swap: Path) -> tuple[NDArray[np.int8], di
     Photographs are found there by data set and path. Also returns the fingerprints of the manifests that were read.
     Raises SwclError where a manifest is missing, or no photograph has a label.
     """
-    table = pq.read_table(swap, columns=COLUMNS).to_pandas()
+    table = read_columns(swap, SWAP.only(COLUMNS)).to_pandas()
     labelled = table["image_abnormal"].notna()
     label = np.where(labelled, table["image_abnormal"] == True, UNLABELLED).astype(np.int8)  # noqa: E712
     datasets = sorted(table.loc[~labelled, "dataset"].unique())

@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from PIL import Image
 from torch.utils.data import Dataset
 
+from swcl_cli.data.columns import SWAP
 from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key, make_loader
+from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.photograph import encode
 from swcl_cli.settings import MakeSwapSettings
@@ -82,7 +83,7 @@ def write_released(root: Path, swap: Path, folder: Path, workers: int, advance: 
     write_text(folder / MARK, _mark(swap))
     (folder / PATCHES).mkdir()
     patches = read_patches(swap, ["position"], None)
-    table = _rows(pq.read_table(swap, columns=["dataset", "patient_id", "position", "score"]).to_pandas(), patches)
+    table = _rows(read_columns(swap, SWAP.only(["dataset", "patient_id", "position", "score"])).to_pandas(), patches)
     names = np.full(len(patches), "", object)
     for side, rows in zip(("left", "right"), patches.pairs.T, strict=True):
         names[rows[rows != ABSENT]] = table.loc[rows != ABSENT, f"{side}-patch"] + ".jpg"

@@ -42,6 +42,11 @@ def read_file(root: Path, patches: Patches, row: int) -> NDArray[np.uint8]:
 def patch_of(image: NDArray[np.uint8], patches: Patches, row: int) -> NDArray[np.uint8]:
     """Cut this patch, uint8 (S, S, 3), out of the file that holds it."""
     x, y = int(patches.x[row]), int(patches.y[row])
+    if x + patches.size > image.shape[1] or y + patches.size > image.shape[0]:
+        raise SwclError(
+            f"The patch at ({x}, {y}) of {patches.path[row].as_py()} lies outside of it: swap.parquet is damaged, "
+            "or of another version. Make it again with: swcl make-swap --fresh"
+        )
     return cut_patch(image, x, y, patches.size, bool(patches.mirrored[row]))
 
 

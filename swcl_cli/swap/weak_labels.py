@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from swcl_cli.data.columns import SWAP
+from swcl_cli.data.stored import each_column
 from swcl_cli.errors import SwclError
+from swcl_cli.swap.crops import POSITIONS
+from swcl_cli.workspace import Damaged
 
 UNREAD = ("image_id", "image_abnormal", "single")
 REPEATED = ("dataset", "patient_id", "eye", "position", "path")
@@ -21,7 +23,6 @@ ABSENT = -1
 UNKNOWN = -1  # in place of a checksum that is not known
 UNLABELLED = -1  # of a patch that is not known as normal or abnormal
 COLUMN_OF = {"position": ["position"], "abnormality": ["abnormal"], "patient": ["dataset", "patient_id"]}
-RENEW = "Make it again with: swcl make-swap --fresh"
 
 
 def is_abnormal(score: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
@@ -61,23 +62,27 @@ def read_patches(
     be left out. Raises SwclError where the file is damaged, of another version, or the patches are not all of one size.
     """
     wanted = [name for name in SWAP.names if name not in UNREAD]
-    try:
-        if lacking := set(wanted) - set(pq.read_schema(path).names):
-            raise SwclError(f"{path} is not of this version: it has no column {', '.join(sorted(lacking))}. {RENEW}")
-        paths = _column(path, "path").combine_chunks()
-        frame = pd.DataFrame({name: _column(path, name).to_pandas() for name in wanted if name != "path"}, copy=False)
-    except (pa.ArrowException, OSError) as error:
-        raise SwclError(f"{path} can't be read: {error}. {RENEW}") from error
+    series: dict[str, pd.Series] = {}
+    for name, column in each_column(path, SWAP.only(wanted)):
+        encoded = column.dictionary_encode() if name in REPEATED else column
+        if name == "path":
+            paths = encoded.combine_chunks()
+        else:
+            series[name] = encoded.to_pandas()
+    frame = pd.DataFrame(series, copy=False)
     pa.default_memory_pool().release_unused()  # else arrow keeps half of what it read with, in each process
+    sizes = frame["size"].unique().tolist()
+    if len(sizes) != 1:
+        raise SwclError(f"{path}: patches of several sizes ({sorted(sizes)}); prepare the data sets with one --size.")
+    place = len(POSITIONS) * paths.indices.to_numpy() + frame["position"].cat.codes.to_numpy(dtype=np.int64)
+    if doubled := len(place) - len(np.unique(place)):
+        raise Damaged(path, f"{doubled:,} of its rows stand there twice, by path and position")
     if threshold is not None:
         frame["abnormal"] = is_abnormal(frame["score"].to_numpy(), threshold)
     if abnormal is not None:
         labelled = abnormal != UNLABELLED
         frame = frame.assign(abnormal=abnormal == 1)[labelled].reset_index(drop=True)
         paths = paths.filter(pa.array(labelled))
-    sizes = frame["size"].unique().tolist()
-    if len(sizes) != 1:
-        raise SwclError(f"{path}: patches of several sizes ({sorted(sizes)}); prepare the data sets with one --size.")
     columns = [column for label in labels for column in COLUMN_OF[label]]
     return Patches(
         paths,
@@ -90,12 +95,6 @@ def read_patches(
         left_right_pairs(frame),
         sizes[0],
     )
-
-
-def _column(path: Path, name: str) -> pa.ChunkedArray:
-    """Read a column. Columns that are read one after another need a third of the memory that they need together."""
-    column = pq.read_table(path, columns=[name])[name]
-    return column.dictionary_encode() if name in REPEATED else column
 
 
 def label_ids(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:

@@ -42,9 +42,10 @@ def cohort(task: Task, settings: FinetuneSettings, workspace: Workspace, seed: i
     rows = {split: table[table["split"] == split].reset_index(drop=True) for split in splits}
     if not all(map(len, rows.values())):
         counts = ", ".join(f"{len(part):,} {split}" for split, part in rows.items())
+        empty = " or ".join(split for split, part in rows.items() if not len(part))
         raise SwclError(
-            f"{task.dataset} has {counts} photographs: each split needs some. "
-            f"See {prep_command(task.dataset)} --split-file."
+            f"{task.dataset} has {counts} photographs: each split needs some. Say which are {empty}, by "
+            f"{prep_command(task.dataset)} --split-file, or the column split of --labels; or take --folds 5."
         )
     study = Study(task, settings, workspace, rows)
     kind.require(study)

@@ -7,15 +7,15 @@ import shutil
 from collections.abc import Callable
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from swcl_cli import console
 from swcl_cli.data import columns
+from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import Diverged
 from swcl_cli.tasks.fitting import Fitted
-from swcl_cli.tasks.runs import TaskRun
+from swcl_cli.tasks.runs import TaskRun, validation_of
 from swcl_cli.training.grid import Rates, best, show
-from swcl_cli.workspace import LOG, RESUME, is_done, read_provenance, write_parquet, write_safetensors
+from swcl_cli.workspace import LOG, RESUME, Damaged, is_done, write_parquet, write_safetensors
 
 GRID = tuple(Rates(rate, decay) for rate in (0.1, 0.03, 0.01) for decay in (1e-3, 5e-4))
 
@@ -29,7 +29,9 @@ def search(run: TaskRun, report: Callable[[], None]) -> Rates:
     if run.model.exists() and not run.grid.exists():
         is_done(run.model, work, fresh=False)  # raises, with what differs, before anything is trained
     if is_done(run.grid, work, fresh=False):
-        table = pq.read_table(run.grid).to_pandas()
+        table = read_columns(run.grid, columns.GRID).to_pandas()
+        if table["chosen"].sum() != 1:
+            raise Damaged(run.grid, "not one of its rows is chosen")
     else:
         table = pd.DataFrame([_trained(run, rates, report) for rates in GRID])
         table["chosen"] = table.index == best(GRID, table["value"].to_list())
@@ -57,7 +59,7 @@ def _trained(run: TaskRun, rates: Rates, report: Callable[[], None]) -> dict[str
         (run.log_folder / rates.name / RESUME).unlink(missing_ok=True)
         report()
         fitted.heed()
-    validation = read_provenance(path)["validation"]
+    validation = validation_of(path)
     return {
         **run.labels(),
         "learning_rate": rates.learning_rate,

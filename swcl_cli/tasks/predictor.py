@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -25,6 +24,7 @@ from swcl_cli.tasks import KINDS
 from swcl_cli.tasks.answer import Answer
 from swcl_cli.tasks.saved import Description, read_description
 from swcl_cli.training.processes import make_fabric
+from swcl_cli.workspace import read_safetensors
 
 Size: TypeAlias = tuple[int, int]  # width and height in pixels
 
@@ -153,7 +153,7 @@ def load_model(path: str | Path, accelerator: Literal["auto", "cpu", "gpu"] = "a
     kind = KINDS[model.kind]
     encoder = create_encoder(model.architecture, output_stride=kind.output_stride(model.facts))
     network = kind.network(encoder, model.heads, model.facts)
-    load_weights(network, load_file(path), str(path))
+    load_weights(network, read_safetensors(path), str(path))
     in_its_memory_format(network, encoder)
     fabric = make_fabric(accelerator, model.precision)
     return Predictor(model, network.eval().to(fabric.device), fabric)

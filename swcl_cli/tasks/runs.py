@@ -9,12 +9,11 @@ from typing import Any
 
 import pandas as pd
 from lightning_fabric import Fabric
-from safetensors.torch import load_file
 
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.columns import RESULTS
 from swcl_cli.data.splits import divided
-from swcl_cli.models.encoders import in_its_memory_format
+from swcl_cli.models.encoders import in_its_memory_format, load_weights
 from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS, saved
@@ -31,8 +30,10 @@ from swcl_cli.workspace import (
     RunFolder,
     Workspace,
     is_done,
+    part_of,
     provenance,
     read_provenance,
+    read_safetensors,
     remove_tree,
     run_name,
     write_parquet,
@@ -144,10 +145,10 @@ class TaskRun:
         """Train, or load the weights that the grid search trained; then test, once, and write the files of the run."""
         opened, point = self._open(), self.point(rates)
         if point.exists():
-            fitted = Fitted(load_file(point), read_provenance(point)["validation"])
+            fitted = Fitted(read_safetensors(point), validation_of(point))
         else:
             fitted = self._fit(opened, rates, self.log_folder)
-        opened.trial.network.load_state_dict(fitted.weights)
+        load_weights(opened.trial.network, fitted.weights, str(point))
         self._write(opened, self.work(rates), fitted)
         self.clear()
         fitted.heed()
@@ -236,3 +237,11 @@ def initialise_for(task: Task, settings: FinetuneSettings, seed: int) -> Initial
         output_stride=kind.output_stride(kind.facts(task, settings)),
         workspace=settings.workspace,
     )
+
+
+def validation_of(path: Path) -> dict[str, float]:
+    """Read how a training validated from its file of weights; `best` is among it. Raises SwclError."""
+    made = read_provenance(path)
+    part_of(path, made, ("validation", "best"), float)
+    validation: dict[str, float] = part_of(path, made, ("validation",), dict[str, int | float])
+    return validation

@@ -16,7 +16,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.preparation.unprepared import Form
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.workspace import Workspace, read_provenance
+from swcl_cli.workspace import Damaged, Workspace, part_of, read_provenance
 
 KEY = "model"  # in the file's provenance
 FAR = 2  # times smaller or larger than those that trained: predictions of such photographs were never evaluated
@@ -109,9 +109,13 @@ def read_description(path: Path, saves: Mapping[str, tuple[str, ...]]) -> Descri
     entries = read_provenance(path).get(KEY)
     if entries is None:
         raise SwclError(f"{path} holds no model of a task. Models are made by: swcl finetune")
-    lacking = (SHARED - ADDED | set(saves.get(entries.get("kind"), ()))) - entries.keys()
-    if lacking or entries["kind"] not in saves:
+    if not isinstance(entries, dict):
+        raise Damaged(path, "what it says of its model is no table of names and values")
+    lacking = (SHARED - ADDED | set(saves.get(str(entries.get("kind")), ()))) - entries.keys()
+    if lacking or str(entries["kind"]) not in saves:
         problem = f"does not say its {', '.join(sorted(lacking))}" if lacking else f"is of the kind {entries['kind']}"
         raise SwclError(f"{path} {problem}: it is of another version. Make it again with `swcl finetune`.")
     shared = {"sizes": (entries["size"], entries["size"])} | {name: entries[name] for name in SHARED & entries.keys()}
-    return Description(**shared, facts={name: entries[name] for name in entries.keys() - SHARED})
+    whole = {**shared, "facts": {name: entries[name] for name in entries.keys() - SHARED}}
+    description: Description = part_of(path, {KEY: whole}, (KEY,), Description)
+    return description

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from safetensors.torch import load_file
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from swcl_cli.errors import SwclError
-from swcl_cli.workspace import as_before, differences, read_provenance, write_safetensors
+from swcl_cli.workspace import (
+    Damaged,
+    as_before,
+    differences,
+    part_of,
+    read_provenance,
+    read_safetensors,
+    write_safetensors,
+)
 
 
 @dataclass
@@ -25,6 +33,15 @@ class TrainState:
     step: int = 0
     notes: dict[str, float] = field(default_factory=dict)
     kept: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Say what a file of the state tells beside its tensors."""
+
+    step: Annotated[int, Field(ge=0)]
+    notes: dict[str, int | float]
+    threads: Annotated[int, Field(ge=1)]
 
 
 def save_state(path: Path, state: TrainState, work: Mapping[str, Any]) -> None:
@@ -45,12 +62,15 @@ def load_state(path: Path, state: TrainState, work: Mapping[str, Any]) -> None:
         raise SwclError(
             f"{path} is of a run that differs ({'; '.join(changed)}). Start over with --fresh.{as_before(saved, work)}"
         )
-    tensors = load_file(path)
-    state.module.load_state_dict(_under("module", tensors))
-    state.kept = _under("kept", tensors)
-    _load_optimizer(state.optimizer, _under("optimizer", tensors))
-    state.step, state.notes = saved["resume"]["step"], saved["resume"]["notes"]
-    torch.set_num_threads(saved["resume"]["threads"])
+    resume: Resume = part_of(path, saved, ("resume",), Resume)
+    tensors = read_safetensors(path)
+    try:
+        state.module.load_state_dict(_under("module", tensors))
+        _load_optimizer(state.optimizer, _under("optimizer", tensors))
+    except (RuntimeError, ValueError, IndexError, KeyError) as error:
+        raise Damaged(path, "its tensors are not those of this training") from error
+    state.kept, state.step, state.notes = _under("kept", tensors), resume.step, resume.notes
+    torch.set_num_threads(resume.threads)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -65,7 +85,11 @@ def _load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None
     for key, tensor in tensors.items():
         number, name = key.split(".", 1)
         like = parameters[int(number)]
+        if tensor.shape not in (like.shape, ()):
+            raise ValueError(f"{key} has another shape")
         states.setdefault(int(number), {})[name] = (
             torch.empty_like(like, dtype=tensor.dtype).copy_(tensor) if tensor.shape == like.shape else tensor
         )
+    if len({frozenset(state) for state in states.values()}) > 1:
+        raise ValueError("some weights have more of a state than others")
     optimizer.load_state_dict({**optimizer.state_dict(), "state": states})

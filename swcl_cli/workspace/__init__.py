@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from swcl_cli.workspace.artefacts import (
     METADATA_KEY,
+    ROWS,
     atomic,
     fingerprint,
+    not_finite,
+    part_of,
     read_provenance,
+    read_safetensors,
     remove_tree,
+    require_file,
+    require_record,
     write_parquet,
     write_row_groups,
     write_safetensors,
@@ -16,6 +22,7 @@ from swcl_cli.workspace.artefacts import (
 from swcl_cli.workspace.locks import LOCK, Lock, locked
 from swcl_cli.workspace.places import DRAWING, FORMER, JOURNAL, MODEL, Workspace
 from swcl_cli.workspace.provenance import as_before, differences, is_done, outgrown, provenance, require_own, versions
+from swcl_cli.workspace.renewal import Damaged, remedy
 from swcl_cli.workspace.run_folders import (
     FINETUNE,
     LABELER,
@@ -41,7 +48,9 @@ __all__ = [
     "MODEL",
     "PRETRAIN",
     "RESUME",
+    "ROWS",
     "RUN",
+    "Damaged",
     "Lock",
     "RunFolder",
     "RunName",
@@ -53,11 +62,17 @@ __all__ = [
     "grid_points",
     "is_done",
     "locked",
+    "not_finite",
     "outgrown",
+    "part_of",
     "provenance",
     "read_provenance",
+    "read_safetensors",
+    "remedy",
     "remove_tree",
+    "require_file",
     "require_own",
+    "require_record",
     "run_name",
     "versions",
     "write_parquet",

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
+import operator
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swcl_cli.errors import SwclError
+from swcl_cli.workspace.renewal import Damaged, remedy
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from torch import Tensor
 
 METADATA_KEY = "swcl"
+ROWS = "rows"  # in the provenance of tables, so that one that lost some is noticed
 
 Alike = Callable[[Path, Path], bool]
 
@@ -59,16 +64,19 @@ def remove_tree(path: Path) -> None:
 
 def fingerprint(path: Path) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of the file's bytes."""
+    require_file(path)
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
 
 
 def write_parquet(path: Path, table: pa.Table, provenance: Mapping[str, Any]) -> None:
-    """Write `table` with its provenance under the metadata key `swcl`. Equal tables give equal bytes."""
+    """Write `table` with its provenance and number of rows under the key `swcl`. Equal tables give equal bytes."""
     import pyarrow.parquet as pq
 
     with atomic(path) as partial:
-        pq.write_table(table.replace_schema_metadata(_metadata(provenance)), partial, compression="zstd")
+        pq.write_table(
+            table.replace_schema_metadata(_metadata({**provenance, ROWS: table.num_rows})), partial, compression="zstd"
+        )
 
 
 def write_row_groups(
@@ -118,16 +126,81 @@ def write_text(path: Path, text: str) -> None:
 
 def read_provenance(path: Path) -> dict[str, Any]:
     """Read the provenance of one of our artefacts. Raises SwclError where the file is damaged or not ours."""
+    require_file(path)
     try:
         text = _parquet_metadata(path) if path.suffix == ".parquet" else _safetensors_metadata(path)
-        loaded: dict[str, Any] = json.loads(text or "{}")
-    except FileNotFoundError:
-        raise SwclError(f"{path} does not exist.") from None
+        loaded = json.loads(text or "{}")
     except Exception as error:
-        raise SwclError(f"{path} can't be read: {error}") from error
+        raise SwclError(f"{path} can't be read: {error}. {remedy(path.as_posix())}".rstrip()) from error
     if text is None:
         raise SwclError(f"{path} was not written by swcl: it carries no '{METADATA_KEY}' metadata.")
-    return loaded
+    try:
+        return require_record(loaded)
+    except ValueError as error:
+        raise Damaged(path, str(error)) from error
+
+
+def require_file(path: Path) -> None:
+    """Raise SwclError where there is no regular file: a pipe or device would hold whoever opens it up."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise SwclError(f"{path} does not exist.") from error
+    except OSError as error:
+        raise SwclError(f"{path} can't be read: {error.strerror}.") from error
+    if not stat.S_ISREG(mode):
+        kind, cause = ("folder", IsADirectoryError()) if stat.S_ISDIR(mode) else ("pipe or device", OSError())
+        raise SwclError(f"{path} can't be read: it is a {kind}.") from cause
+
+
+def require_record(record: object) -> dict[str, Any]:
+    """Return a provenance. Raises ValueError, with the reason, where its parts are not what ours are."""
+    if not isinstance(record, dict) or not isinstance(record.get("step", ""), str):
+        raise ValueError("what it says of its making is no table of names and values")
+    for part in ("settings", "inputs", "versions"):
+        if not isinstance(record.get(part, {}), dict):
+            raise ValueError(f"its {part} are no table of names and values")
+    if not isinstance(record.get(ROWS, 0), int):
+        raise ValueError("its rows are no number")
+    return record
+
+
+def part_of(path: Path, record: Mapping[str, Any], keys: Sequence[str], shape: Any) -> Any:
+    """Return a part of the provenance of the file at `path`, below these keys. shape: a type, as pydantic takes it.
+
+    Raises SwclError where it is missing, or of another shape.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        part = functools.reduce(operator.getitem, keys, record)
+        return TypeAdapter(shape).validate_python(part)
+    except (KeyError, TypeError):
+        raise Damaged(path, f"it does not say its {keys[-1]}") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, [*keys, *problem["loc"]]))
+        raise Damaged(path, f"what it says of its {place} is wrong ({problem['msg'].lower()})") from error
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of one of our files. Raises SwclError where it is damaged, or a value is not a number."""
+    from safetensors.torch import load_file
+
+    require_file(path)
+    try:
+        tensors = load_file(path)
+    except Exception as error:
+        raise SwclError(f"{path} can't be read: {error}. {remedy(path.as_posix())}".rstrip()) from error
+    if key := not_finite(tensors):
+        raise Damaged(path, f"its {key} holds NaN or an infinite number")
+    return tensors
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str:
+    """Return the first key whose values are not all numbers; empty where there is none."""
+    floats = (key for key, tensor in tensors.items() if tensor.is_floating_point())
+    return next((key for key in floats if not bool(tensors[key].isfinite().all())), "")
 
 
 def _parquet_metadata(path: Path) -> bytes | None:

@@ -150,7 +150,9 @@ class Workspace:
         """
         places = {"labeler": self.labeler, "swap": self.swap}
         recorded = read_provenance(artefact)
-        inputs = {name: (places.get(name, self.manifest(name)), made) for name, made in recorded["inputs"].items()}
+        inputs = {
+            name: (places.get(name, self.manifest(name)), made) for name, made in recorded.get("inputs", {}).items()
+        }
         changed = [name for name, (path, made) in inputs.items() if path.exists() and fingerprint(path) != made]
         return [name for name in changed if name not in recorded.get("outside", [])]
 

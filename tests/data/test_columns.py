@@ -27,9 +27,9 @@ def test_a_name_stands_once_and_gaps_are_names(columns: Columns) -> None:
 
 
 def test_a_reader_asks_for_some_columns() -> None:
-    assert RESULTS.only(["value", "task"]) == pa.schema(
-        [pa.field("value", pa.float64()), pa.field("task", pa.string(), nullable=False)]
-    )
+    some = RESULTS.only(["value", "task"])
+    assert (some.names, some.required, some.key) == (["value", "task"], ["task"], ())
+    assert RESULTS.only(RESULTS.names) == RESULTS
     with pytest.raises(KeyError, match="loss"):
         RESULTS.only(["loss"])
 

@@ -102,7 +102,7 @@ def tasks(root: Path) -> None:
         listed = [{"image": image, "split": splits[number % 4], **row} for number, row in enumerate(rows)]
         prepared.write(root, dataset, listed, size=size)
 
-    write("idrid", *({"dr_grade": grade, "dme_grade": 0} for grade in (0, 7, 1, 1)))
+    write("idrid", *({"dr_grade": grade, "dme_grade": 0} for grade in (0, 4, 1, 1)))
     write("messidor", *({"dr_grade": number % 2, "dme_grade": 0, "split": "train"} for number in range(4)))
     write("refuge-cls", *({"glaucoma": number == 0} for number in range(4)))
     write("drive", *({"mask": mask, "fov": mask} for _ in range(3)), {}, size=0)

@@ -211,7 +211,7 @@ class Killed(BaseException):
     ("module", "name", "call"),
     [
         pytest.param(grid, "write_safetensors", 3, id="before the third point is written"),
-        pytest.param(grid, "read_provenance", 3, id="after the third point is written"),
+        pytest.param(grid, "validation_of", 3, id="after the third point is written"),
         pytest.param(grid, "write_parquet", 1, id="before the choice is written"),
         pytest.param(runs, "write_parquet", 1, id="after the choice"),
         pytest.param(runs, "write_safetensors", 1, id="after the test"),
@@ -241,7 +241,7 @@ def test_killed_between_trainings_it_goes_on(
 
     monkeypatch.setattr(runs, "fit", counted)
     finetune.run(options(root, IDRID, **SEARCH, seeds=2))
-    left = {"write_safetensors": 4, "read_provenance": 3}.get(name, 0) if module is grid else 0
+    left = {"write_safetensors": 4, "validation_of": 3}.get(name, 0) if module is grid else 0
     assert len(trained) == left + 1
     assert contents(root / "finetune") == unbroken
 

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageOps
+from safetensors.torch import load_file
 
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings, PredictSettings
 from swcl_cli.steps import finetune, predict, prep
-from swcl_cli.tasks.predictor import load_model
-from swcl_cli.workspace import Workspace, read_provenance
+from swcl_cli.tasks.predictor import Predictor, load_model
+from swcl_cli.workspace import Workspace, read_provenance, write_safetensors
 from tests import downloads, prep_runs
 from tests.commands import swcl
 from tests.folders import contents
@@ -155,17 +156,53 @@ def test_unreadable_photographs_are_set_aside(idrid: Path, tmp_path: Path) -> No
     (folder / "notes.txt").write_text("not looked at")
     done = swcl("predict", idrid, folder, "--out", tmp_path / "out", "--workers", 0, "--accelerator", "cpu")
     assert done.code == 0, done.err
-    assert f"1 of 4 photographs predicted, 3 set aside: see {tmp_path}/out/unreadable.csv" in done.out
+    assert f"1 of 5 files predicted, 4 set aside: see {tmp_path}/out/unreadable.csv" in done.out
     with open(tmp_path / "out/unreadable.csv", newline="") as handle:
         problems = {row["image"]: row["problem"] for row in csv.DictReader(handle)}
-    assert problems == {"black": "empty", "cut": "truncated", "text": "not an image"}
+    assert problems == {"black": "empty", "cut": "truncated", "notes": "not an image", "text": "not an image"}
     assert table(tmp_path / "out/predictions.csv")["image"].tolist() == ["good"]
+
+
+def test_equal_names_keep_their_outputs(idrid: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg", "b/a.jpg"):
+        downloads.write_photograph(tmp_path / "in" / name, 1)
+    found = table(run(idrid, tmp_path / "out", tmp_path / "in") / "predictions.csv")
+    assert sorted(found["image"]) == ["a.jpg", "a.png", "b/a"]
+
+
+def test_a_model_or_an_answer_that_is_no_number_is_refused(
+    idrid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads.write_photograph(tmp_path / "a.jpg", 1)
+    tensors = load_file(idrid)
+    key = next(name for name in tensors if name.endswith("conv1.weight"))
+    tensors[key].view(-1)[0] = float("nan")
+    write_safetensors(tmp_path / "nan/model.safetensors", tensors, read_provenance(idrid))
+    with pytest.raises(SwclError, match=rf"{key} holds NaN or an infinite number. Make it again with: swcl finetune"):
+        run(tmp_path / "nan/model.safetensors", tmp_path / "out", tmp_path / "a.jpg")
+    assert not (tmp_path / "out").exists()
+
+    def diverged(*_: Any) -> list[Any]:
+        return [{head: np.full(count, np.nan, np.float32) for head, count in (("dr_grade", 5), ("dme_grade", 3))}]
+
+    monkeypatch.setattr(Predictor, "_scores", diverged)
+    with pytest.raises(SwclError, match=r"^a: the answer of .*model.safetensors is not a number"):
+        run(idrid, tmp_path / "out", tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"settings": 3}', "\x00", ""])
+def test_a_damaged_record_is_named(idrid: Path, tmp_path: Path, text: str) -> None:
+    downloads.write_photograph(tmp_path / "a.jpg", 1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/predict.json").write_text(text)
+    with pytest.raises(SwclError, match=r"out/predict.json is damaged, or of another version: .*name another one"):
+        run(idrid, tmp_path / "out", tmp_path / "a.jpg")
 
 
 def test_none_that_can_be_read_is_an_error(idrid: Path, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
     done = swcl("predict", idrid, tmp_path / "text.png", "--out", tmp_path / "out", "--workers", 0)
-    assert done.code == 1 and "None of the 1 photographs could be read; see" in done.err
+    assert done.code == 1 and "None of the 1 files could be read as photographs; see" in done.err
     assert (tmp_path / "out/unreadable.csv").is_file() and not (tmp_path / "out/predictions.csv").exists()
 
 

@@ -190,5 +190,5 @@ def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
 def test_a_file_of_an_earlier_version_is_an_error(tmp_path: Path) -> None:
     path = patches_of_two_sets(tmp_path)
     pq.write_table(pq.read_table(path).drop_columns(["mirrored", "checksum"]), path)
-    with pytest.raises(SwclError, match="not of this version: it has no column checksum, mirrored. .*--fresh"):
+    with pytest.raises(SwclError, match="it has no column checksum, mirrored|it has no column mirrored, checksum"):
         read_patches(path, ["position"], None)

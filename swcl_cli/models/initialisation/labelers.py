@@ -14,6 +14,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.models.encoders import create_labeler, load_weights
 from swcl_cli.models.initialisation import layouts
 from swcl_cli.models.initialisation.weight_files import our_provenance, read_tensors
+from swcl_cli.workspace import part_of
 
 RELEASED_IMAGE_SIZE = 448  # px (paper III-A)
 RELEASED_CLASSIFIER = "out.classification.0."  # -> fc.
@@ -32,6 +33,16 @@ class Labeler:
     unlabelled: list[str] | None
 
 
+@dataclass(frozen=True)
+class Described:
+    """Say what a labeler's file tells of it."""
+
+    architecture: str
+    image_size: int
+    mean: Colour
+    std: Colour
+
+
 def read_labeler(path: Path) -> Labeler:
     """Read labeler.safetensors, or the authors' pytorch_model.bin (FACTS 4), with constants in the released order.
 
@@ -42,16 +53,10 @@ def read_labeler(path: Path) -> Labeler:
         return _released(path, tensors)
     if "labeler" not in provenance:
         raise SwclError(f"{path} holds no labeler. Labelers are made by: swcl train-labeler")
-    described, settings = provenance["labeler"], provenance["settings"]
-    return Labeler(
-        _network(path, tensors, described["architecture"]),
-        described["architecture"],
-        described["image_size"],
-        tuple(described["mean"]),
-        tuple(described["std"]),
-        settings["labelled"],
-        settings["unlabelled"],
-    )
+    described: Described = part_of(path, provenance, ("labeler",), Described)
+    data_sets = {name: part_of(path, provenance, ("settings", name), list[str]) for name in ("labelled", "unlabelled")}
+    network = _network(path, tensors, described.architecture)
+    return Labeler(network, described.architecture, described.image_size, described.mean, described.std, **data_sets)
 
 
 def _released(path: Path, tensors: dict[str, Tensor]) -> Labeler:

@@ -16,7 +16,7 @@ from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.models.initialisation import layouts, tags
 from swcl_cli.models.initialisation.checkpoints import MARK
 from swcl_cli.models.initialisation.weight_files import KINDS, our_provenance, read_tensors
-from swcl_cli.workspace import fingerprint
+from swcl_cli.workspace import fingerprint, part_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,17 @@ class SourceWeights:
     mark: str  # tag or fingerprint, for provenance
     colours: tuple[Colour, Colour] | None = None
     image_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Described:
+    """Say what a file of ours tells of its network; its size is `crop` where a task trained it."""
+
+    architecture: str
+    mean: Colour
+    std: Colour
+    image_size: int | None = None
+    crop: int | None = None
 
 
 @lru_cache(maxsize=1)  # each seed of a run loads again, and each time timm asks the hub whether its file changed
@@ -88,7 +99,8 @@ def _ours(path: Path) -> SourceWeights | None:
     kind = next((kind for kind in ("encoder", "labeler", "model") if kind in provenance), None)
     if kind is None:
         raise SwclError(f"{path} holds no encoder. Encoders are made by: swcl pretrain")
-    tensors, described = read_tensors(path), provenance[kind]
+    described: Described = part_of(path, provenance, (kind,), Described)
+    tensors = read_tensors(path)
     heads = {
         "encoder": [],
         "labeler": [key for key in tensors if key.startswith("fc.")],
@@ -98,12 +110,12 @@ def _ours(path: Path) -> SourceWeights | None:
     return SourceWeights(
         encoder,
         heads,
-        described["architecture"],
+        described.architecture,
         str(path),
         path.stem,
         fingerprint(path),
-        (tuple(described["mean"]), tuple(described["std"])),
-        described.get("image_size", described.get("crop")),
+        (described.mean, described.std),
+        described.crop if described.image_size is None else described.image_size,
     )
 
 

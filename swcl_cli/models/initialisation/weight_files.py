@@ -73,6 +73,8 @@ def _check(path: Path) -> None:
         raise SwclError(f"{path} is a folder; name the file of weights in it.")
     if not path.exists():
         raise SwclError(f"{path} does not exist.")
+    if not path.is_file():
+        raise SwclError(f"{path} is no regular file: it was not opened.")
     if not path.name.endswith(KINDS):
         raise SwclError(f"{path} is no file of weights that can be read here: those end in {', '.join(KINDS)}.")
     if not path.stat().st_size:

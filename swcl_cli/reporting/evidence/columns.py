@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from swcl_cli.data import columns
-from swcl_cli.data.manifest import SPLITS
-from swcl_cli.swap.crops import POSITIONS
 
 _PREDICTED = "task name run split image_id patient_id path"
 MANIFEST = columns.MANIFEST.only(["split", "patient_id", "group_id"])
@@ -21,5 +19,3 @@ SEGMENTED = columns.SEGMENTED.only(f"{_PREDICTED} structure mask_path map_path s
 
 POSITIVE, LIKELIHOOD = "positive", "likelihood"  # probabilities of any class above 0, and of the true class
 CLASS_COLUMNS = (*CLASSIFIED.names[:-1], POSITIVE, LIKELIHOOD)  # of classifications, once they are read
-ALLOWED = {"split": SPLITS, "position": POSITIONS}
-SHARES = ("score", "f1")  # from 0 to 1

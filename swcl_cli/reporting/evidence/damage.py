@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from swcl_cli.errors import SwclError
-from swcl_cli.settings import prep_command
+from swcl_cli.workspace import Damaged, remedy
 
 UNUSABLE = " can't be used: "
 KINDS = {".parquet": "parquet file", ".safetensors": "safetensors file", ".csv": "table", ".jsonl": "text"}
 IMAGES = (".png", ".jpg", ".jpeg")
 MOST = 3  # images of a folder that are named each
-REMEDIES = {  # by the file's path in the workspace; {0}, {1} are what its groups hold
-    r"labeler\.safetensors|runs/train-labeler/validation\.parquet": "Make it again with: swcl train-labeler --fresh",
-    r"swap\.parquet|runs/make-swap/cams\.safetensors": "Make it again with: swcl make-swap --fresh",
-    r"[^/]+\.safetensors": "Make it again with: swcl pretrain --fresh",
-    r"finetune/([^/]+)/[^/]+/\w+\.parquet": "The same swcl finetune {0} puts it together again from its runs.",
-    r"finetune/([^/]+)/.*": "Make it again with: swcl finetune {0} --fresh",
-    r"runs/.*/resume\.safetensors": "The same command with --fresh starts over.",
-    r"runs/.*/log\.jsonl": "Curves lack what it held; no table does.",
-}
 
 
 def unusable(name: str, error: Exception, root: Path) -> str:
@@ -31,6 +21,8 @@ def unusable(name: str, error: Exception, root: Path) -> str:
 
 def failed(error: Exception, root: Path) -> str:
     """Say what went wrong elsewhere. Where a reader's error names a file, the line is that of `unusable`."""
+    if isinstance(error, Damaged):
+        return unusable(error.path.as_posix().replace(f"{root}/", ""), error, root)
     name, named, _ = str(error).partition(" can't be read: ")
     if isinstance(error, SwclError) and named:
         return unusable(name.replace(f"{root}/", ""), error, root)
@@ -38,17 +30,9 @@ def failed(error: Exception, root: Path) -> str:
     return text if isinstance(error, SwclError) else f"{type(error).__name__}: {text}"
 
 
-def remedy(name: str) -> str:
-    """Say what to do about a damaged file; empty where nothing is known."""
-    if found := re.fullmatch(r"data/([^/]+)/.*", name):
-        return f"Make it again with: {prep_command(found[1])}"
-    for pattern, words in REMEDIES.items():
-        if match := re.fullmatch(pattern, name):
-            return words.format(*match.groups())
-    return ""
-
-
 def _reason(name: str, error: Exception, root: Path) -> str:
+    if isinstance(error, Damaged):
+        return error.reason
     cause = error.__cause__ if isinstance(error, SwclError) and error.__cause__ else error
     if isinstance(cause, FileNotFoundError):
         return "it is missing"

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from swcl_cli.catalogue.tasks import CLASSIFICATION, SEGMENTATION, TASKS
+from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence import columns
 from swcl_cli.reporting.evidence.columns import LIKELIHOOD, POSITIVE
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.evidence.damage import unusable
 from swcl_cli.reporting.evidence.reader import Reader, read_frame
-from swcl_cli.reporting.evidence.stored import read_table
 from swcl_cli.workspace import FINETUNE, Workspace
 
 OWN_COLUMN = {"classified": "head", "segmented": "structure"}
@@ -74,7 +74,7 @@ def _kind(task: str, path: Path) -> str:
 
 def _classified(path: Path) -> pd.DataFrame:
     """Read predictions as CLASS_COLUMNS. Raises SwclError where a row has not the probabilities of its classes."""
-    table = read_table(path, columns.CLASSIFIED)
+    table = read_columns(path, columns.CLASSIFIED)
     lists = table["probabilities"].combine_chunks()
     truth, prediction = table["truth"].to_numpy(), table["prediction"].to_numpy()
     classes = pc.list_value_length(lists).fill_null(0).to_numpy()

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from swcl_cli.workspace import Workspace
+from swcl_cli.errors import SwclError
+from swcl_cli.workspace import Workspace, require_file
 
 PHOTOGRAPH, PATIENT, OTHER = "photograph {}", "patient {}", "file {}"
 IDS = {"image_id": PHOTOGRAPH, "patient_id": PATIENT, "group_id": PATIENT}
@@ -59,6 +60,7 @@ def _of_file(path: str, pattern: str, about: str) -> Iterable[Identity]:
 def _columns(path: Path) -> dict[str, list[str | None]]:
     """Read each combination of names once; nothing of a damaged table, of which the report shows nothing either."""
     try:
+        require_file(path)
         names = [name for name in pq.read_schema(path).names if name in (*IDS, *PATHS)]
         rows = pq.read_table(path, columns=names).to_pandas().astype(object).drop_duplicates()
         return {name: [value if isinstance(value, str) else None for value in rows[name]] for name in names}
@@ -69,7 +71,8 @@ def _columns(path: Path) -> dict[str, list[str | None]]:
 def _quarantined(path: Path) -> list[tuple[str, str]]:
     """Read where each file came from, and its problem, which in a list that was written by hand may be anything."""
     try:
+        require_file(path)
         with path.open(encoding="utf-8", newline="", errors="replace") as handle:
             return [(row[0], row[1]) for row in csv.reader(handle) if len(row) > 1][1:]
-    except (OSError, csv.Error):
+    except (OSError, csv.Error, SwclError):
         return []

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
-import pyarrow as pa
 
+from swcl_cli.data.columns import Columns
+from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
-from swcl_cli.reporting.evidence.stored import described, read_table
-from swcl_cli.workspace import Workspace, fingerprint
+from swcl_cli.reporting.evidence.stored import described
+from swcl_cli.workspace import Workspace, fingerprint, require_file
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class Reader:
 
 
 def _filled(path: Path) -> Path:
+    require_file(path)
     if path.suffix in (".parquet", ".safetensors", ".csv") and not path.stat().st_size:
         raise SwclError("it is empty")
     return path
@@ -44,5 +46,5 @@ def read_artefact(workspace: Workspace, path: Path, step: str, required: Sequenc
     return Artefact(workspace.relative(path), described(path, [step], required), fingerprint(path))
 
 
-def read_frame(schema: pa.Schema, path: Path) -> pd.DataFrame:
-    return read_table(path, schema).to_pandas()
+def read_frame(columns: Columns, path: Path) -> pd.DataFrame:
+    return read_columns(path, columns).to_pandas()

@@ -17,14 +17,13 @@ from safetensors.numpy import load_file
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence import columns
 from swcl_cli.reporting.evidence.contents import Artefact, Contents, DataSet
-from swcl_cli.reporting.evidence.damage import remedy
 from swcl_cli.reporting.evidence.finetuned import read_finetuned
 from swcl_cli.reporting.evidence.logs import read_log
 from swcl_cli.reporting.evidence.reader import Reader, read_artefact, read_frame
 from swcl_cli.reporting.evidence.stored import described, is_ours
 from swcl_cli.reporting.evidence.unfinished import Progress, Tuned
 from swcl_cli.settings import STEPS
-from swcl_cli.workspace import FINETUNE, LABELER, PRETRAIN, RunFolder, RunName, Workspace, differences
+from swcl_cli.workspace import FINETUNE, LABELER, PRETRAIN, RunFolder, RunName, Workspace, differences, remedy
 
 MEASURED = ("auc", "auc_low", "auc_high", "best_auc", "best_epoch")  # what a labeler remembers of its validation
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from swcl_cli.data.splits import divided
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
-from swcl_cli.reporting.evidence.damage import grouped, remedy
+from swcl_cli.reporting.evidence.damage import grouped
 from swcl_cli.reporting.findings.consistency import inconsistencies
 from swcl_cli.reporting.findings.health import ailments
 from swcl_cli.reporting.findings.names import title
@@ -18,7 +18,7 @@ from swcl_cli.reporting.findings.percentages import percent
 from swcl_cli.reporting.findings.recipes import in_words
 from swcl_cli.reporting.findings.scores import primary
 from swcl_cli.reporting.findings.splits import TEST
-from swcl_cli.workspace import outgrown
+from swcl_cli.workspace import outgrown, remedy
 
 FEW_RUNS = 3
 WIDE = 0.10  # an interval as wide as the gaps between the methods of the paper's Table II
