@@ -78,6 +78,12 @@ class FinetuneSettings(TrainingSettings):
     output_stride: Literal[8, 16] = setting(
         8, "Segmentation: stride of the encoder's last features under DeepLabv3+.", panel="Model"
     )
+    loss: Literal["cross-entropy", "dice"] = setting(
+        "cross-entropy",
+        "Segmentation: what is minimised; dice: the Dice loss beside the cross-entropy.",
+        panel="Training",
+        neutral="cross-entropy",
+    )
     crop: int = setting(224, "Side of a training view, or window, in pixels.", panel="Data", ge=32)
     batch: int = setting(64, "Images a step.", panel="Training", ge=1)
     epochs: int = setting(

@@ -15,7 +15,7 @@ from swcl_cli.data.stored import read_columns, read_whole
 from swcl_cli.errors import Interrupted, SwclError, UsageError
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings, plain_part
-from swcl_cli.tasks import former, ledger
+from swcl_cli.tasks import KINDS, former, ledger
 from swcl_cli.tasks.grid import search
 from swcl_cli.tasks.own import task_of
 from swcl_cli.tasks.runs import TaskRun, initialise_for
@@ -108,6 +108,7 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
         raise UsageError(f"task {settings.task} is the command's: from Python, call run_all with the settings of each.")
     workspace = Workspace(settings.workspace)
     task = task_of(settings, workspace)
+    KINDS[task.kind].require_settings(settings)
     manifest = manifest_of(workspace, task.dataset)
     initial = initialise_for(task, settings, settings.seed)
     console.say(f"Encoder: {initial.summary}.")

@@ -21,7 +21,7 @@ from swcl_cli.data.augment import View, center_view, classification_view
 from swcl_cli.data.columns import CLASSIFIED
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.evaluation.class_measures import any_grade, class_measures, specific_threshold
 from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.resampling import evaluate
@@ -100,13 +100,18 @@ class Classification(Kind):
                 )
         return sentences
 
+    def require_settings(self, settings: FinetuneSettings) -> None:
+        """Raise UsageError where the loss is one of masks."""
+        if settings.loss != "cross-entropy":
+            raise UsageError(f"--loss {settings.loss} is for masks: {settings.task} learns labels, by cross-entropy.")
+
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
         return {"grades": dict(task.grades)}
 
     def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> JointClassifier:
         return JointClassifier(encoder, JointHeads(channels_of(encoder), heads))
 
-    def objective(self, network: nn.Module) -> nn.Module:
+    def objective(self, network: nn.Module, settings: FinetuneSettings) -> nn.Module:
         """Return the network itself, which computes its own loss."""
         return network
 

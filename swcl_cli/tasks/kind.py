@@ -58,6 +58,10 @@ class Kind(Protocol):
         """Name the columns that folds and parts are stratified on."""
         return []
 
+    def require_settings(self, settings: FinetuneSettings) -> None:
+        """Raise UsageError where a setting was chosen that this kind does not have."""
+        return
+
     def require(self, study: Study) -> None:
         """Raise SwclError where the rows can't be learnt or judged. No split is empty."""
 
@@ -77,7 +81,7 @@ class Kind(Protocol):
         """Build the network that is trained, saved and loaded; its new weights are drawn from torch's generator."""
         ...
 
-    def objective(self, network: nn.Module) -> nn.Module:
+    def objective(self, network: nn.Module, settings: FinetuneSettings) -> nn.Module:
         """Build a module that maps a batch of training views to (loss, metrics)."""
         ...
 

@@ -60,4 +60,5 @@ def prepare(study: Study, initial: Initial, seed: int) -> Trial:
 
     views = kind.training_views(study, model, seed)
     images = {split: len(table) for split, table in rows.items()}
-    return Trial(kind.objective(network), network, initial.encoder, model, views, plan, steps, images, judge)
+    objective = kind.objective(network, study.settings)
+    return Trial(objective, network, initial.encoder, model, views, plan, steps, images, judge)

@@ -113,6 +113,45 @@ def test_loss_of_each_head_leaves_ignored_pixels_out() -> None:
     assert loss == pytest.approx(expected, rel=1e-5)
 
 
+def test_dice_is_added_of_each_head_over_all_pixels_of_the_batch() -> None:
+    images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    mask = torch.randint(0, 4, (2, 4, 4), generator=torch.Generator().manual_seed(1))
+    mask[0, :2], mask[1, :, 3] = IGNORED, IGNORED
+    batch = {"image": images, "mask": mask}
+    expected = Segmenter(Channels(2))(batch)[0].item()
+    for head in range(2):
+        both = either = 0.0
+        for score, bits in zip(images[:, head].flatten().tolist(), mask.flatten().tolist(), strict=True):
+            if bits != IGNORED:
+                probability, truth = 1 / (1 + math.exp(-2 * score)), bits // 2**head % 2
+                both, either = both + probability * truth, either + probability + truth
+        expected += 1 - 2 * both / either
+    assert Segmenter(Channels(2), dice=True)(batch)[0].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_of_a_structure_that_the_batch_lacks_cross_entropy_alone_teaches() -> None:
+    """The second structure occurs nowhere, and where all pixels but one are ignored neither does the first."""
+    images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    alone = torch.full((2, 4, 4), IGNORED)
+    alone[1, 0, 2] = 0
+    for mask in (torch.zeros(2, 4, 4, dtype=torch.int64), alone):
+        losses = [Segmenter(Channels(2), dice)({"image": images, "mask": mask})[0] for dice in (False, True)]
+        assert losses[0].item() == losses[1].item() > 0
+        (gradient,) = torch.autograd.grad(losses[1], images)
+        assert gradient.isfinite().all() and gradient.abs().sum() > 0
+    (gradient,) = torch.autograd.grad(Segmenter(Channels(1), True)({"image": 80 * images, "mask": mask})[0], images)
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize(("chosen", "dice"), [({}, False), ({"loss": "dice"}, True)])
+def test_the_loss_is_the_one_that_was_asked_for(tmp_path: Path, chosen: dict[str, Any], dice: bool) -> None:
+    write(tmp_path)
+    objective: Any = prepare(tmp_path, **chosen).objective
+    assert (objective.dice is not None) == dice
+    plain = prepare(tmp_path).objective
+    assert objective.state_dict().keys() == plain.state_dict().keys()  # a resume state has the same names
+
+
 @pytest.mark.parametrize("crop", [24, 40, 64])
 @pytest.mark.parametrize("scale", [1, 3])
 def test_image_and_masks_stay_in_step(tmp_path: Path, crop: int, scale: int) -> None:
