@@ -115,6 +115,14 @@ def test_splits_and_plan(tmp_path: Path) -> None:
     assert dataset.photographs.path.to_pylist() == table["path"][table["split"] == "train"].tolist()
 
 
+def test_patients_who_share_a_photograph_are_one_in_an_interval(tmp_path: Path) -> None:
+    """Of one group alone there is none, whatever the patients are called."""
+    table = write(tmp_path).assign(group_id="all")
+    made = prepare(tmp_path, splits={split: table[table["split"] == split] for split in SPLITS})
+    found = made.judge(FABRIC, "test", tmp_path)
+    assert found.measures and not found.intervals
+
+
 def test_measures_against_scikit_learn(tmp_path: Path) -> None:
     table = write(tmp_path)
     made = prepare(tmp_path)

@@ -130,6 +130,12 @@ def test_every_number_has_an_interval_around_it(tmp_path: Path) -> None:
         assert low < found.measures[name] < high
 
 
+def test_patients_who_share_a_photograph_are_one_in_an_interval(tmp_path: Path) -> None:
+    """Of one group alone there is none, whatever the patients are called."""
+    found = judged(tmp_path, vessels(tmp_path).assign(group_id="all"))
+    assert found.measures and not found.intervals
+
+
 def test_validation_is_judged_without_files(tmp_path: Path) -> None:
     table = vessels(tmp_path)
     found = judged(tmp_path, table, write=False)
