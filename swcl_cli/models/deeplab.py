@@ -7,9 +7,12 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.models.segmentation.deeplabv3 import ASPP
 
+from swcl_cli.models.feature_maps import no_maps, normalised, told_stages
+
 RATES = {8: (12, 24, 36), 16: (6, 12, 18)}  # by the encoder's output stride
 WIDTH = 256
 LOW_LEVEL_WIDTH = 48
+LOW_LEVEL_STRIDE = 4
 
 
 class DeepLabV3Plus(nn.Module):
@@ -21,12 +24,17 @@ class DeepLabV3Plus(nn.Module):
 
     def __init__(self, encoder: nn.Module, classes: Mapping[str, int]) -> None:
         super().__init__()
-        stages: list[dict[str, int]] = list(encoder.feature_info)  # type: ignore[arg-type]
+        stages = told_stages(encoder)
+        strides = [stage.stride for stage in stages]
+        if LOW_LEVEL_STRIDE not in strides or strides[-1] not in RATES:
+            raise no_maps(encoder, f"DeepLabv3+ needs strides of 4 and of 8 or 16, not {', '.join(map(str, strides))}")
         self.encoder = encoder
-        self.context = ASPP(stages[-1]["num_chs"], RATES[stages[-1]["reduction"]], WIDTH)
-        self.context.convs[-1] = _Pooling(stages[-1]["num_chs"], WIDTH)
+        self.shallow = len(strides) - 1 - strides[::-1].index(LOW_LEVEL_STRIDE)  # stage 1 of a ResNet
+        self.deep = len(strides) - 1
+        self.context = ASPP(stages[-1].channels, RATES[strides[-1]], WIDTH)
+        self.context.convs[-1] = _Pooling(stages[-1].channels, WIDTH)
         self.context.project[-1] = nn.Dropout(0.1)
-        self.low_level = _convolution(stages[1]["num_chs"], LOW_LEVEL_WIDTH, 1)
+        self.low_level = _convolution(stages[self.shallow].channels, LOW_LEVEL_WIDTH, 1)
         self.decoder = _convolution(WIDTH + LOW_LEVEL_WIDTH, WIDTH, 3)
         self.heads = nn.ModuleDict({name: nn.Conv2d(WIDTH, count, 1) for name, count in classes.items()})
 
@@ -41,11 +49,11 @@ class DeepLabV3Plus(nn.Module):
         }
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the features of stage 1 and of the last stage. norm=True keeps BiT's final GroupNorm and ReLU."""
+        """Return the features of stride 4 and of the last stage. norm=True keeps BiT's final GroupNorm and ReLU."""
         shallow, deep = self.encoder.forward_intermediates(  # type: ignore[operator]
-            images, indices=[1, 4], norm=True, intermediates_only=True
+            images, indices=[self.shallow, self.deep], norm=True, intermediates_only=True
         )
-        return shallow, deep
+        return shallow, normalised(self.encoder, deep)
 
 
 class _Pooling(nn.Sequential):

@@ -1,21 +1,31 @@
 """Create, load and save encoders and labelers: timm's networks under timm's own keys."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import timm
 import torch
+from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from swcl_cli import chance
-from swcl_cli.catalogue.encoders import ENCODERS, LABELERS
-from swcl_cli.errors import SwclError
+from swcl_cli.catalogue.encoders import ENCODERS, WIDE_MAPS
+from swcl_cli.errors import SwclError, UsageError
+from swcl_cli.models.feature_maps import TOKENS, last_map
 from swcl_cli.workspace import not_finite, part_of, read_provenance, read_safetensors
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+SMALL = 4  # patches a side, to ask a network with
+STRIDE = 32
+MAP = 4  # dimensions of a map: (N, C, h, w)
 MOST_LISTED = 8  # keys in a message
+PREFIX = "encoder."  # of the authors' release, and of what stands on an encoder of ours
+POSITIONS = "pos_embed"  # timm's key of a transformer's positions, one a token
+NOT_TAKEN = "unexpected keyword argument"  # how Python says that a network has no such option
 
 
 @contextmanager
@@ -26,27 +36,96 @@ def keyed_weights(seed: int, purpose: str) -> Iterator[None]:
         yield
 
 
-def create_encoder(architecture: str, seed: int = 0, output_stride: int = 32) -> nn.Module:
+def require_network(architecture: str) -> None:
+    """Raise UsageError, with the nearest names, where timm has no network of this name."""
+    if _is_network(architecture):
+        return
+    close = get_close_matches(architecture, timm.list_models(), n=3)
+    hint = f" Did you mean {' or '.join(close)}?" if close else ""
+    raise UsageError(f"--architecture {architecture}: timm {timm.__version__} has no network of this name.{hint}")
+
+
+def _is_network(name: str) -> bool:
+    return name in ENCODERS or ("." not in name and timm.is_model(name))
+
+
+def _known(name: str) -> str:
+    if not _is_network(name):
+        raise ValueError(f"timm {timm.__version__} has no network of this name")
+    return name
+
+
+Network = Annotated[str, AfterValidator(_known)]  # what our files tell of their architecture
+
+
+def create_encoder(
+    architecture: str, seed: int = 0, output_stride: int = 32, weights: Mapping[str, Tensor] | None = None
+) -> nn.Module:
     """Create a timm network without classifier: (N, 3, H, W) -> (N, channels).
 
-    `forward_features` gives (N, channels, h, w). output_stride: 8, 16 or 32; below 32 the last stages are dilated, and
-    the keys stay the same.
-    Raises SwclError for an architecture that the catalogue does not list.
+    output_stride: 8, 16 or 32; below 32 the last stages are dilated, and the keys stay the same. weights: those that
+    are to be loaded, of which the number of a transformer's positions is taken; it resizes them to each image.
+    Raises UsageError where timm has no such network, or it can't be dilated.
     """
-    _permit(architecture, ENCODERS)
-    with keyed_weights(seed, "encoder weights"):
-        return timm.create_model(architecture, pretrained=False, num_classes=0, output_stride=output_stride)
+    require_network(architecture)
+    if architecture in ENCODERS:
+        with keyed_weights(seed, "encoder weights"):
+            return timm.create_model(architecture, pretrained=False, num_classes=0, output_stride=output_stride)
+    encoder = _of_any_size(architecture, seed, output_stride)
+    own, given = getattr(encoder, POSITIONS, None), (weights or {}).get(POSITIONS)
+    if own is not None and given is not None and own.ndim == given.ndim == TOKENS and own.shape != given.shape:
+        encoder = _of_any_size(architecture, seed, output_stride, _image_size(encoder, own, given))
+    return encoder
+
+
+def _of_any_size(architecture: str, seed: int, output_stride: int, image_size: int | None = None) -> nn.Module:
+    """Create a network that takes images of other sizes than its own, where it can.
+
+    timm's transformers do so when they are told; other networks do not know the option, and most don't need it.
+    """
+    dilated: dict[str, Any] = {} if output_stride == 32 else {"output_stride": output_stride}
+    given: dict[str, Any] = {"img_size": image_size, **dilated}
+    for options in ({"dynamic_img_size": True, **given}, given):
+        try:
+            with keyed_weights(seed, "encoder weights"):
+                return timm.create_model(architecture, pretrained=False, num_classes=0, **options)
+        except (TypeError, AssertionError) as error:
+            if not isinstance(error, AssertionError) and NOT_TAKEN not in str(error):
+                raise
+    if dilated:
+        raise UsageError(
+            f"{architecture} can't be dilated to an output stride of {output_stride}, which DeepLabv3+ needs: take "
+            "--decoder smp-unet or smp-fpn."
+        )
+    raise UsageError(f"timm can't make {architecture} for images of {image_size} px.")
+
+
+def _image_size(encoder: nn.Module, own: Tensor, given: Tensor) -> int:
+    """Return the side in pixels of the square images that have the `given` positions (1, tokens, channels)."""
+    embedding: Any = encoder.get_submodule("patch_embed")
+    others = own.shape[1] - embedding.num_patches  # of class and register tokens
+    return math.isqrt(max(given.shape[1] - others, 1)) * int(embedding.patch_size[0])
 
 
 def create_labeler(
-    architecture: str, seed: int = 0, classes: int = 2, last_norm: Literal["zero", "one"] = "zero"
+    architecture: str,
+    seed: int = 0,
+    classes: int = 2,
+    last_norm: Literal["zero", "one"] = "zero",
+    weights: Mapping[str, Tensor] | None = None,
 ) -> nn.Module:
-    """Create a ResNet classifier whose last stage keeps its input's size: 448 px in -> 28 x 28 map (paper III-A).
+    """Create a classifier that is linear in the mean of a map: `forward_features` gives the map, `fc` the classifier.
 
-    No dilation makes up for the stride. last_norm: initial weights of the last norm of each block (FACTS C11).
-    Raises SwclError for an architecture that can't be a labeler.
+    Of ResNet-18 and ResNet-34 the last stage keeps its input's size: 448 px in -> 28 x 28 map (paper III-A); no
+    dilation makes up for the stride. last_norm: initial weights of the last norm of each of their blocks (FACTS C11).
+    Any other network gives the map of its last stage. weights: as of `create_encoder`. Raises UsageError where timm has
+    no such network.
     """
-    _permit(architecture, LABELERS)
+    require_network(architecture)
+    if architecture not in WIDE_MAPS:
+        encoder = create_encoder(architecture, seed, weights=_below(weights, PREFIX))
+        with keyed_weights(seed, "labeler weights"):
+            return MapClassifier(encoder, map_channels(encoder, architecture), classes)
     with keyed_weights(seed, "labeler weights"):
         labeler = timm.create_model(
             architecture, pretrained=False, num_classes=classes, zero_init_last=last_norm == "zero"
@@ -56,9 +135,103 @@ def create_labeler(
     return labeler
 
 
+def _below(weights: Mapping[str, Tensor] | None, prefix: str) -> dict[str, Tensor] | None:
+    return None if weights is None else {key.removeprefix(prefix): tensor for key, tensor in weights.items()}
+
+
+class MapClassifier(nn.Module):
+    """Classify images by the mean of an encoder's last map: `fc` is linear in it, as class activation maps need."""
+
+    def __init__(self, encoder: nn.Module, channels: int, classes: int) -> None:
+        super().__init__()
+        self.encoder, self.fc = encoder, nn.Linear(channels, classes)
+        self.pretrained_cfg: Any = encoder.pretrained_cfg  # by which messages name the network
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Return the last map (N, C, h, w) of images (N, 3, H, W)."""
+        return last_map(self.encoder, images)
+
+    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
+        """Return the mean of a map, (N, C); unless `pre_logits`, its logits (N, classes)."""
+        pooled = features.mean(dim=(2, 3))
+        return pooled if pre_logits else self.fc(pooled)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(images))
+
+
 def channels_of(encoder: nn.Module) -> int:
-    """Return the number of channels of the last features of a timm network."""
-    return int(encoder.num_features)  # type: ignore[arg-type]
+    """Return the number of channels that a timm network without classifier returns.
+
+    Some, as MobileNetV3, have a layer more between the last map and the classifier.
+    """
+    return int(getattr(encoder, "head_hidden_size", None) or encoder.num_features)  # type: ignore[arg-type]
+
+
+def map_channels(encoder: nn.Module, architecture: str) -> int:
+    """Return the channels of the last map, by one image. Raises SwclError where the network gives no map."""
+    problem = ""
+    for size in (SMALL * _patch(encoder), _own_size(encoder)):  # some take images of their own size alone
+        try:
+            maps = _tried(encoder, size, last_map)
+        except Exception as error:
+            problem = _first_line(error)
+            continue
+        if maps.ndim == MAP:
+            return int(maps.shape[1])
+        problem = f"its features have {maps.ndim} dimensions"
+    raise SwclError(
+        f"{architecture} gives no map of features, which activation maps need ({problem}). Take another "
+        "--architecture, such as resnet34, convnext_atto or vit_tiny_patch16_224."
+    )
+
+
+def require_size(encoder: nn.Module, architecture: str, size: int, what: str) -> None:
+    """Raise UsageError, with the nearest sizes, where a network can't take square images of `size` px.
+
+    what: which images, for the message. The network is asked, by one image.
+    """
+    if architecture in ENCODERS:
+        return
+    try:
+        _tried(encoder, size, lambda network, images: network(images))
+    except Exception as error:
+        patch = _patch(encoder)
+        near = (size // patch * patch, -(-size // patch) * patch)
+        fits = hasattr(encoder, "dynamic_img_size") and size % patch
+        fitting = " or ".join(str(side) for side in near if side) if fits else f"{_own_size(encoder)}"
+        raise UsageError(
+            f"{architecture} can't take {what} of {size} px ({_first_line(error)}): take {fitting} px, or another "
+            "--architecture."
+        ) from error
+
+
+def _patch(encoder: nn.Module) -> int:
+    """Return the side in pixels of a transformer's patches; of other networks the stride of most of their last maps."""
+    sides = getattr(getattr(encoder, "patch_embed", None), "patch_size", None) or (STRIDE,)
+    return int(sides[0])
+
+
+def _own_size(encoder: nn.Module) -> int:
+    """Return the side of the images that timm trained the network for, or that its positions are for."""
+    embedding = getattr(encoder, "patch_embed", None)
+    made_for = getattr(embedding, "img_size", None) or encoder.pretrained_cfg["input_size"][1:]  # type: ignore[index]
+    return int(made_for[0])
+
+
+@torch.no_grad()
+def _tried(encoder: nn.Module, size: int, act: Any) -> Tensor:
+    """Run the network on one black image, in evaluation mode; its mode stays."""
+    trained = encoder.training
+    try:
+        result: Tensor = act(encoder.eval(), torch.zeros(1, 3, size, size))
+    finally:
+        encoder.train(trained)
+    return result
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def batch_norms(module: nn.Module) -> list[nn.Module]:
@@ -91,9 +264,10 @@ def load_encoder(path: str | Path, output_stride: int = 32) -> nn.Module:
     made = read_provenance(path)
     if made.get("encoder") is None:
         raise SwclError(f"{path} holds no encoder. Encoders are made by: swcl pretrain")
-    architecture = part_of(path, made, ("encoder", "architecture"), Literal[ENCODERS])
-    encoder = create_encoder(architecture, output_stride=output_stride)
-    load_weights(encoder, read_safetensors(path), str(path))
+    architecture = part_of(path, made, ("encoder", "architecture"), Network)
+    weights = read_safetensors(path)
+    encoder = create_encoder(architecture, output_stride=output_stride, weights=weights)
+    load_weights(encoder, weights, str(path))
     return encoder.eval()
 
 
@@ -127,8 +301,3 @@ def encoder_state(model: nn.Module) -> dict[str, Tensor]:
     """Return the weights and buffers under timm's keys: contiguous, on the CPU, fp32 (counters stay integers)."""
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
     return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
-
-
-def _permit(architecture: str, permitted: tuple[str, ...]) -> None:
-    if architecture not in permitted:
-        raise SwclError(f"architecture '{architecture}' is not known here; choose one of {', '.join(permitted)}")

@@ -8,6 +8,8 @@ from segmentation_models_pytorch.decoders.fpn.decoder import FPNDecoder
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
+from swcl_cli.models.feature_maps import stage_maps, stages_of
+
 WIDTH = 128
 STRIDE = 32  # the decoder adds maps of halved sizes, so that sides must be multiples of it
 
@@ -21,16 +23,14 @@ class Fpn(nn.Module):
 
     def __init__(self, encoder: nn.Module, classes: Mapping[str, int]) -> None:
         super().__init__()
-        stages: list[dict[str, int]] = list(encoder.feature_info)  # type: ignore[arg-type]
         self.encoder = encoder
-        self.decoder = FPNDecoder([stage["num_chs"] for stage in stages], segmentation_channels=WIDTH)
+        self.decoder = FPNDecoder([stage.channels for stage in stages_of(encoder)], segmentation_channels=WIDTH)
         self.heads = nn.ModuleDict({name: nn.Conv2d(WIDTH, count, 1) for name, count in classes.items()})
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         height, width = images.shape[-2:]
         padded = pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-        stages = self.encoder.forward_intermediates(padded, norm=True, intermediates_only=True)  # type: ignore[operator]
-        decoded = self.decoder(stages)  # (N, 128, H/4, W/4)
+        decoded = self.decoder(stage_maps(self.encoder, padded))  # (N, 128, H/4, W/4)
         return {
             name: interpolate(head(decoded), scale_factor=4, mode="bilinear", align_corners=False)[..., :height, :width]
             for name, head in self.heads.items()

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from swcl_cli.catalogue.encoders import DEFAULT
 from swcl_cli.catalogue.tasks import OWN
 from swcl_cli.settings.path_parts import PathPart
-from swcl_cli.settings.rows import Architecture, Task
+from swcl_cli.settings.rows import Task
 from swcl_cli.settings.step import Names, TrainingSettings, setting
 
 
@@ -65,9 +65,9 @@ class FinetuneSettings(TrainingSettings):
         panel="Data",
     )
     freeze: bool = setting(False, "Leave the encoder as it is: heads or decoder alone train.", panel="Model")
-    architecture: Architecture | None = setting(
+    architecture: str | None = setting(
         None,
-        f"Encoder, by its timm name; by default that of --init's weights, of random ones {DEFAULT}.",
+        f"Encoder, by any timm name; by default that of --init's weights, of random ones {DEFAULT}.",
         panel="Model",
     )
     decoder: Literal["deeplabv3plus", "smp-unet", "smp-fpn"] = setting(

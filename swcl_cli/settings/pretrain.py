@@ -10,7 +10,7 @@ from pydantic import model_validator
 from swcl_cli.catalogue.encoders import DEFAULT
 from swcl_cli.catalogue.methods import METHODS, OURS, RELEASED
 from swcl_cli.settings.path_parts import PathPart, PathParts
-from swcl_cli.settings.rows import ARTEFACTS, Architecture, Method
+from swcl_cli.settings.rows import ARTEFACTS, Method
 from swcl_cli.settings.step import TrainingSettings, WeakLabels, setting
 
 
@@ -22,9 +22,9 @@ class PretrainSettings(TrainingSettings):
 
     method: Method = setting("swcl", "Pretraining method.", panel="Model")
     name: PathPart | None = setting(None, "Name of the artefact; by default the method's.", panel="Data", runtime=True)
-    architecture: Architecture | None = setting(
+    architecture: str | None = setting(
         None,
-        f"Encoder, by its timm name (default {DEFAULT}); a checkpoint of ours knows its own.",
+        f"Encoder, by any timm name (default {DEFAULT}); a checkpoint of ours knows its own.",
         panel="Model",
     )
     init: str = setting(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from swcl_cli.catalogue.encoders import ENCODERS, LABELERS
 from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.catalogue.tasks import ALL, TASKS
 from swcl_cli.datasets import DATASETS, OWN
@@ -33,14 +32,10 @@ if TYPE_CHECKING:
     Dataset: TypeAlias = str
     Method: TypeAlias = str
     Task: TypeAlias = str
-    Architecture: TypeAlias = str
-    LabelerArchitecture: TypeAlias = str
 else:
     Dataset = Literal[tuple(ROWS["prep"])]
     Method = Literal[tuple(METHODS)]
     Task = Literal[(*TASKS, ALL)]
-    Architecture = Literal[ENCODERS]
-    LabelerArchitecture = Literal[LABELERS]
 Precision = Literal["fp32", "bf16"]
 WeakLabel = Literal["position", "abnormality", "patient"]
 

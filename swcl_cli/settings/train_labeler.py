@@ -7,7 +7,6 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from swcl_cli.settings.path_parts import PathParts
-from swcl_cli.settings.rows import LabelerArchitecture
 from swcl_cli.settings.step import Integers, TrainingSettings, setting
 
 
@@ -25,10 +24,23 @@ class TrainLabelerSettings(TrainingSettings):
         "Prepared data sets used without labels; '' is plain supervised: the loss is the cross-entropy alone.",
         panel="Data",
     )
-    architecture: LabelerArchitecture = setting("resnet34", "Network, by its timm name.", panel="Model")
+    architecture: str = setting(
+        "resnet34",
+        "Network, by its timm name. resnet18 and resnet34 keep a map of a sixteenth of the photograph, as the paper's; "
+        "any other gives the map of its last stage.",
+        panel="Model",
+    )
+    init: str = setting(
+        "random",
+        "Initial weights: `random` (the paper), `imagenet`, `bit-m`, or a file with weights of this network; FILE#KEY "
+        "names one of several networks in it.",
+        panel="Model",
+        runtime=True,
+    )
     last_norm: Literal["zero", "one"] = setting(
         "zero",
-        "Initial weights of the last norm of each block: zero as of timm's networks, one as of torchvision's.",
+        "Random weights of resnet18 and resnet34: the last norm of each block, zero as of timm's networks, one as of "
+        "torchvision's.",
         panel="Model",
         neutral="zero",
     )

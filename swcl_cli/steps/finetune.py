@@ -13,6 +13,7 @@ from swcl_cli.data.columns import GRID, OF_RUN, PREDICTED, RESULTS
 from swcl_cli.data.photographs import manifest_of
 from swcl_cli.data.stored import read_columns, read_whole
 from swcl_cli.errors import Interrupted, SwclError, UsageError
+from swcl_cli.models.encoders import require_network
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings, plain_part
 from swcl_cli.tasks import KINDS, former, ledger
@@ -106,6 +107,8 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
     """
     if settings.task not in TASKS:
         raise UsageError(f"task {settings.task} is the command's: from Python, call run_all with the settings of each.")
+    if settings.architecture is not None:
+        require_network(settings.architecture)
     workspace = Workspace(settings.workspace)
     task = task_of(settings, workspace)
     KINDS[task.kind].require_settings(settings)

@@ -13,7 +13,7 @@ from torch import Tensor
 from swcl_cli import console, methods
 from swcl_cli.errors import SwclError
 from swcl_cli.methods.method import Method
-from swcl_cli.models.encoders import encoder_state
+from swcl_cli.models.encoders import encoder_state, require_network, require_size
 from swcl_cli.pretraining.fitting import fit
 from swcl_cli.pretraining.grid import Search, is_searching, with_rates, work_of
 from swcl_cli.settings import PretrainSettings
@@ -30,11 +30,14 @@ def run(settings: PretrainSettings) -> Path:
     With --grid the rates are chosen first. Under torchrun all processes train as one: each takes its part of every
     batch.
     """
+    if settings.architecture is not None:
+        require_network(settings.architecture)
     workspace = Workspace(settings.workspace)
     name = settings.name or settings.method
     target = workspace.encoder(name)
     require_own(target, "pretrain")
     method = methods.prepare(settings, workspace)
+    require_size(method.encoder, method.architecture, method.image_size, "views")
     folder = workspace.adopt(workspace.pretraining(name))
     work = work_of(_as_chosen(settings, target), method, workspace)
     begun = is_begun(folder.folder, work) or (settings.grid and is_searching(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from swcl_cli import console
 from swcl_cli.data import colour
+from swcl_cli.data.colour import Colour
 from swcl_cli.data.columns import LABELER_SCORES
 from swcl_cli.data.labeler_views import UNLABELLED, LabelerData, LabelerViews, labeler_plan, read_photographs
 from swcl_cli.data.loaders import make_loader, step_batches
@@ -24,7 +26,8 @@ from swcl_cli.evaluation.intervals import interval
 from swcl_cli.evaluation.metrics import auc, binary_outcomes, reliability
 from swcl_cli.evaluation.resampling import auc_measure
 from swcl_cli.losses.triplet import triplet
-from swcl_cli.models.encoders import create_labeler
+from swcl_cli.models.encoders import require_network
+from swcl_cli.models.initialisation.starting_labelers import starting_labeler
 from swcl_cli.settings import TrainLabelerSettings
 from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.chunks import encode_in_chunks, mixed_chunks
@@ -51,11 +54,14 @@ class S4L(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, network: nn.Module, settings: TrainLabelerSettings) -> None:
+    def __init__(
+        self, network: nn.Module, settings: TrainLabelerSettings, colours: tuple[Colour, Colour] | None = None
+    ) -> None:
+        """colours: the constants of weights that bring their own; by default those of the settings."""
         super().__init__()
         self.network = network
         self.settings = settings
-        mean, std = (np.array(values)[:, None, None] for values in colour.constants(settings.colours))
+        mean, std = (np.array(values)[:, None, None] for values in colours or colour.constants(settings.colours))
         for name, values in (("scale", 1 / (255 * std)), ("shift", mean / std)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
 
@@ -112,9 +118,15 @@ def run(settings: TrainLabelerSettings) -> Path:
 
     An interrupted run is resumed. A finished one with the same settings and data is not repeated.
     """
+    require_network(settings.architecture)
     workspace = Workspace(settings.workspace)
     require_own(workspace.labeler, "train-labeler")
     photographs = read_photographs(workspace, settings)
+    start = starting_labeler(
+        settings.init, settings.architecture, colours=settings.colours, seed=settings.seed,
+        last_norm=settings.last_norm, sizes=(settings.crop, photographs.size), workspace=settings.workspace,
+    )  # fmt: skip
+    photographs = replace(photographs, mean=start.mean, std=start.std, inputs={**photographs.inputs, **start.inputs})
     copies = {"copies_left_out": photographs.copies} if photographs.copies else {}
     work = provenance("train-labeler", {**settings.defining(), **copies}, photographs.inputs)
     folder = workspace.labeler_run.folder
@@ -123,12 +135,14 @@ def run(settings: TrainLabelerSettings) -> Path:
         return workspace.labeler
 
     fabric = make_fabric(settings.accelerator, settings.precision)
-    network = create_labeler(settings.architecture, settings.seed, last_norm=settings.last_norm)
-    objective = S4L(network, settings).to(memory_format=torch.channels_last)
+    colours = (photographs.mean, photographs.std)
+    objective = S4L(start.network, settings, colours).to(memory_format=torch.channels_last)
     prepared = fabric.setup_module(objective)
     optimizer = torch.optim.SGD(
         parameter_groups(objective, settings.weight_decay), lr=settings.learning_rate, momentum=0.9, nesterov=True
     )
+    if start.summary:
+        console.say(f"Labeler: {start.summary}.")
     plan, steps = labeler_plan(settings, len(photographs.labelled), len(photographs.unlabelled))
     total = steps * settings.epochs
     images = settings.batch_labelled + (settings.batch_unlabelled if len(photographs.unlabelled) else 0)

@@ -25,8 +25,9 @@ from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.evaluation.class_measures import any_grade, class_measures, specific_threshold
 from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.resampling import evaluate
-from swcl_cli.models.encoders import channels_of
+from swcl_cli.models.encoders import channels_of, require_size
 from swcl_cli.models.heads import JointHeads
+from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings, prep_command
 from swcl_cli.tasks.answer import Answer, Record
 from swcl_cli.tasks.kind import Judgement, Kind, require_finite
@@ -107,6 +108,9 @@ class Classification(Kind):
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
         return {"grades": dict(task.grades)}
+
+    def require_encoder(self, initial: Initial, settings: FinetuneSettings) -> None:
+        require_size(initial.encoder, initial.architecture, settings.crop, "views")
 
     def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> JointClassifier:
         return JointClassifier(encoder, JointHeads(channels_of(encoder), heads))

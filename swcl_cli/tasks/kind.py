@@ -18,6 +18,7 @@ from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.augment import View
 from swcl_cli.data.columns import OF_RUN, Columns
 from swcl_cli.errors import Diverged
+from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks.answer import Answer, Record
 from swcl_cli.tasks.saved import Description, Study
@@ -72,6 +73,10 @@ class Kind(Protocol):
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
         """Return the facts of this kind that the model file holds beside the fields of every Description."""
         return {}
+
+    def require_encoder(self, initial: Initial, settings: FinetuneSettings) -> None:
+        """Raise UsageError where the encoder can't take the views."""
+        return
 
     def output_stride(self, facts: Mapping[str, Any]) -> int:
         """Return the output stride that the network's encoder must have."""

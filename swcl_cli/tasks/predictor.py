@@ -17,7 +17,7 @@ from swcl_cli.data.augment import View
 from swcl_cli.data.loaders import Key, make_loader
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
-from swcl_cli.models.encoders import create_encoder, in_its_memory_format, load_weights
+from swcl_cli.models.encoders import PREFIX, create_encoder, in_its_memory_format, load_weights
 from swcl_cli.preparation.decoding import Unusable
 from swcl_cli.preparation.unprepared import Photograph, read_unprepared
 from swcl_cli.tasks import KINDS
@@ -151,9 +151,11 @@ def load_model(path: str | Path, accelerator: Literal["auto", "cpu", "gpu"] = "a
     path = Path(path)
     model = read_description(path, {name: kind.saves for name, kind in KINDS.items()})
     kind = KINDS[model.kind]
-    encoder = create_encoder(model.architecture, output_stride=kind.output_stride(model.facts))
+    tensors = read_safetensors(path)
+    weights = {key.removeprefix(PREFIX): tensor for key, tensor in tensors.items() if key.startswith(PREFIX)}
+    encoder = create_encoder(model.architecture, output_stride=kind.output_stride(model.facts), weights=weights)
     network = kind.network(encoder, model.heads, model.facts)
-    load_weights(network, read_safetensors(path), str(path))
+    load_weights(network, tensors, str(path))
     in_its_memory_format(network, encoder)
     fabric = make_fabric(accelerator, model.precision)
     return Predictor(model, network.eval().to(fabric.device), fabric)

@@ -229,7 +229,7 @@ def _leaks(task: Task, rows: Mapping[str, pd.DataFrame]) -> list[str]:
 def initialise_for(task: Task, settings: FinetuneSettings, seed: int) -> Initial:
     """Load the initial encoder at the output stride that the task's network needs."""
     kind = KINDS[task.kind]
-    return initialise(
+    initial = initialise(
         settings.init,
         settings.architecture,
         colours=settings.colours,
@@ -237,6 +237,8 @@ def initialise_for(task: Task, settings: FinetuneSettings, seed: int) -> Initial
         output_stride=kind.output_stride(kind.facts(task, settings)),
         workspace=settings.workspace,
     )
+    kind.require_encoder(initial, settings)
+    return initial
 
 
 def validation_of(path: Path) -> dict[str, float]:

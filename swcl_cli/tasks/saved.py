@@ -13,6 +13,7 @@ import pandas as pd
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.colour import Colour
 from swcl_cli.errors import SwclError
+from swcl_cli.models.encoders import Network
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.preparation.unprepared import Form
 from swcl_cli.settings import FinetuneSettings
@@ -45,7 +46,7 @@ class Description:
     kind: str
     heads: Mapping[str, int]
     crop: int
-    architecture: str
+    architecture: Network
     mean: Colour
     std: Colour
     precision: str

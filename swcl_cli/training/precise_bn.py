@@ -29,6 +29,9 @@ def precise_statistics(objective: nn.Module, batches: Iterable[Any]) -> Iterator
     former = [{name: buffer.clone() for name, buffer in norm.named_buffers()} for norm in norms]
     objective.eval()
     update_bn(batches, _Seen(objective, norms))
+    for norm, buffers in zip(norms, former, strict=True):
+        if not norm.get_buffer("num_batches_tracked"):  # no map passes it, as EfficientNet's last one under a U-Net
+            norm.load_state_dict(buffers, strict=False)
     try:
         yield
     finally:

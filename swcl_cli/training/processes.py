@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, distributed, nn
 
 from swcl_cli import console
@@ -84,7 +85,8 @@ def joined_batch_norm(module: nn.Module, fabric: Fabric) -> nn.Module:
             "BatchNorm can't be exact in several processes on CPUs: "
             "take --architecture resnetv2_50x1_bit, or one process."
         )
-    return nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-any-return]
+    converted: nn.Module = convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+    return converted  # torch's own conversion loses the activation that timm keeps in some norms
 
 
 def count_processes() -> int:

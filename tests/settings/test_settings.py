@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from swcl_cli import settings
-from swcl_cli.catalogue.encoders import DEFAULT, ENCODERS, LABELERS, TAGS
+from swcl_cli.catalogue.encoders import DEFAULT, ENCODERS, TAGS, WIDE_MAPS
 from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.datasets import DATASETS
@@ -33,7 +33,7 @@ def of_step(step: str, **values: Any) -> StepSettings:
 
 
 def test_the_catalogue_names_what_exists() -> None:
-    assert set(LABELERS) <= set(ENCODERS) and DEFAULT in ENCODERS
+    assert set(WIDE_MAPS) <= set(ENCODERS) and DEFAULT in ENCODERS
     assert {name for tags in TAGS.values() for name in tags} <= set(ENCODERS)
     assert set(get_args(settings.Precision)) == set(PRECISIONS)
     assert set(get_args(settings.WeakLabel)) == set(COLUMN_OF)

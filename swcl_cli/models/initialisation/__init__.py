@@ -57,7 +57,7 @@ def initialise(
         origin = origins.of_tag(source, architecture)
     else:
         origin = origins.of_file(*origins.find(source, workspace), architecture)
-    encoder = create_encoder(origin.architecture, seed, output_stride)
+    encoder = create_encoder(origin.architecture, seed, output_stride, origin.encoder)
     load_weights(encoder, origin.encoder, origin.origin)
     weights = sum(not key.endswith(layouts.COUNTER) for key in origin.encoder)
     aside = f"; left aside: {listed(origin.aside)}" if origin.aside else ""

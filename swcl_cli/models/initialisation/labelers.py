@@ -7,11 +7,11 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from swcl_cli.catalogue.encoders import LABELERS
+from swcl_cli.catalogue.encoders import WIDE_MAPS
 from swcl_cli.data import colour
 from swcl_cli.data.colour import Colour
 from swcl_cli.errors import SwclError
-from swcl_cli.models.encoders import create_labeler, load_weights
+from swcl_cli.models.encoders import Network, create_labeler, load_weights
 from swcl_cli.models.initialisation import layouts
 from swcl_cli.models.initialisation.weight_files import our_provenance, read_tensors
 from swcl_cli.workspace import part_of
@@ -37,7 +37,7 @@ class Labeler:
 class Described:
     """Say what a labeler's file tells of it."""
 
-    architecture: str
+    architecture: Network
     image_size: int
     mean: Colour
     std: Colour
@@ -62,6 +62,8 @@ def read_labeler(path: Path) -> Labeler:
 def _released(path: Path, tensors: dict[str, Tensor]) -> Labeler:
     layout = layouts.sort_out(tensors, str(path))
     architecture = layouts.architecture_of(layout.encoder, None, str(path))
+    if architecture not in WIDE_MAPS:
+        raise SwclError(f"{path} holds a {architecture}; a labeler of the authors is one of {', '.join(WIDE_MAPS)}.")
     classifier = {
         f"fc.{key.removeprefix(RELEASED_CLASSIFIER)}": tensors[key]
         for key in layout.heads
@@ -72,12 +74,10 @@ def _released(path: Path, tensors: dict[str, Tensor]) -> Labeler:
 
 
 def _network(path: Path, tensors: dict[str, Tensor], architecture: str) -> nn.Module:
-    if architecture not in LABELERS:
-        raise SwclError(f"{path} holds a {architecture}; a labeler is one of {', '.join(LABELERS)}.")
     if "fc.weight" not in tensors:
         raise SwclError(f"{path} holds no labeler's classifier. Labelers are made by: swcl train-labeler")
     if (classes := len(tensors["fc.weight"])) != 2:
         raise SwclError(f"{path} tells {classes} classes apart; a labeler has two, normal and abnormal.")
-    network = create_labeler(architecture)
+    network = create_labeler(architecture, weights=tensors)
     load_weights(network, tensors, str(path))
     return network

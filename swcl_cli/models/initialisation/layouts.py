@@ -14,9 +14,9 @@ from torch import Tensor
 
 from swcl_cli.catalogue.encoders import ENCODERS
 from swcl_cli.errors import SwclError
+from swcl_cli.models.encoders import PREFIX
 from swcl_cli.models.initialisation.checkpoints import MARK
 
-PREFIX = "encoder."  # of the authors' release, and of our fine-tuned networks
 HEADS = ("fc.", "head.fc.", "head.conv.", "resnet/head/", "projection_network.", "out.classification.")
 DEEPEST_PART = 3  # parts of a key that may stand before an encoder's own
 COUNTER = "num_batches_tracked"  # of BatchNorm: no weight, and absent from older files
@@ -62,7 +62,7 @@ def sort_out(tensors: Mapping[str, Tensor], source: str) -> Layout:
         if name in encoder:
             raise SwclError(f"{source} holds two encoders: both {name} and {PREFIX}{name}. Save one of them alone.")
         encoder[name] = tensors[key]
-    return Layout(_counted(encoder), heads, released=any(key.startswith(PREFIX) for key in tensors))
+    return Layout(counted(encoder), heads, released=any(key.startswith(PREFIX) for key in tensors))
 
 
 def timm_key(name: str) -> str:
@@ -112,7 +112,7 @@ def _shapes(architecture: str) -> dict[str, torch.Size]:
     return {key: tensor.shape for key, tensor in network.state_dict().items()}
 
 
-def _counted(encoder: dict[str, Tensor]) -> dict[str, Tensor]:
+def counted(encoder: dict[str, Tensor]) -> dict[str, Tensor]:
     """Add the counters of BatchNorm at 0 where the file has none."""
     counters = (key.replace("running_mean", COUNTER) for key in encoder if key.endswith(".running_mean"))
     return {counter: torch.tensor(0) for counter in counters} | encoder

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from swcl_cli.catalogue.encoders import TAGS
+from swcl_cli.catalogue.encoders import ENCODERS, PACKAGED, TAGS
 from swcl_cli.data import colour
 from swcl_cli.data.colour import Colour
 from swcl_cli.errors import SwclError, UsageError
-from swcl_cli.models.initialisation import layouts, tags
+from swcl_cli.models.encoders import PREFIX, Network, require_network
+from swcl_cli.models.initialisation import conversions, layouts, tags
 from swcl_cli.models.initialisation.checkpoints import MARK
 from swcl_cli.models.initialisation.weight_files import KINDS, our_provenance, read_tensors
 from swcl_cli.workspace import fingerprint, part_of
@@ -37,7 +38,7 @@ class SourceWeights:
 class Described:
     """Say what a file of ours tells of its network; its size is `crop` where a task trained it."""
 
-    architecture: str
+    architecture: Network
     mean: Colour
     std: Colour
     image_size: int | None = None
@@ -48,8 +49,16 @@ class Described:
 def of_tag(source: str, wanted: str | None) -> SourceWeights:
     """Load `imagenet` or `bit-m`. Raises SwclError where there are no such weights, or they can't be downloaded."""
     architecture, tag = tags.choose(source, wanted)
-    layout = layouts.sort_out(tags.download(source, tag), tag)
-    return SourceWeights(layout.encoder, layout.heads, architecture, tag, source, tag)
+    if architecture in TAGS[source]:
+        layout = layouts.sort_out(tags.download(source, tag), tag)
+        return SourceWeights(layout.encoder, layout.heads, architecture, tag, source, tag)
+    if architecture == PACKAGED and tags.is_installed():
+        tensors, origin, mark = tags.packaged()
+    else:
+        tensors, origin, mark = tags.download(source, tag), tag, tag
+    layout = conversions.fitted(tensors, architecture, origin)
+    colours = conversions.colours_of(layout.encoder, architecture)
+    return SourceWeights(layout.encoder, layout.heads, architecture, origin, source, mark, colours)
 
 
 def find(source: str, workspace: Path) -> tuple[Path, str | None]:
@@ -85,6 +94,8 @@ def of_file(path: Path, key: str | None, wanted: str | None) -> SourceWeights:
     ours = _ours(path)
     if ours and key is not None:
         raise UsageError(f"{path} holds one encoder of swcl's own: name it without {MARK}{key}.")
+    if wanted is not None:
+        require_network(wanted)
     origin = ours or _foreign(path, key, wanted)
     if wanted not in (None, origin.architecture):
         raise UsageError(f"{path} holds a {origin.architecture}, not the --architecture {wanted}.")
@@ -104,9 +115,9 @@ def _ours(path: Path) -> SourceWeights | None:
     heads = {
         "encoder": [],
         "labeler": [key for key in tensors if key.startswith("fc.")],
-        "model": [key for key in tensors if not key.startswith(layouts.PREFIX)],
+        "model": [key for key in tensors if not key.startswith(PREFIX)],
     }[kind]
-    encoder = {key.removeprefix(layouts.PREFIX): tensor for key, tensor in tensors.items() if key not in heads}
+    encoder = {key.removeprefix(PREFIX): tensor for key, tensor in tensors.items() if key not in heads}
     return SourceWeights(
         encoder,
         heads,
@@ -123,9 +134,17 @@ def _foreign(path: Path, key: str | None, wanted: str | None) -> SourceWeights:
     """Read the encoder of others' file, in any known layout."""
     part = "" if key is None else f"{MARK}{key}"
     source = f"{path}{part}"
-    layout = layouts.sort_out(read_tensors(path, key), source)
-    architecture = layouts.architecture_of(layout.encoder, wanted, source)
-    colours = colour.constants("released") if layout.released and key is None else None
     kind = next(kind for kind in KINDS if path.name.endswith(kind))
     name = path.name.removesuffix(kind) + part.replace(MARK, "-")
-    return SourceWeights(layout.encoder, layout.heads, architecture, source, name, fingerprint(path) + part, colours)
+    mark, tensors = fingerprint(path) + part, read_tensors(path, key)
+    if wanted is not None and wanted not in ENCODERS:
+        layout = conversions.fitted(tensors, wanted, source)
+        colours = conversions.colours_of(layout.encoder, wanted)
+        return SourceWeights(layout.encoder, layout.heads, wanted, source, name, mark, colours)
+    layout = layouts.sort_out(tensors, source)
+    try:
+        architecture = layouts.architecture_of(layout.encoder, wanted, source)
+    except SwclError as error:
+        raise SwclError(f"{error}{conversions.suggestion(tensors)}") from None
+    released = colour.constants("released") if layout.released and key is None else None
+    return SourceWeights(layout.encoder, layout.heads, architecture, source, name, mark, released)

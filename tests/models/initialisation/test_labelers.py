@@ -67,7 +67,7 @@ def test_an_encoder_is_no_labeler(tmp_path: Path) -> None:
 
 def test_other_architectures_and_classes(tmp_path: Path) -> None:
     torch.save({key: tensor.half() for key, tensor in released_bit(network(BIT)).items()}, tmp_path / "w.bin")
-    with pytest.raises(SwclError, match=f"w.bin holds a {BIT}; a labeler is one of resnet18, resnet34"):
+    with pytest.raises(SwclError, match=f"w.bin holds a {BIT}; a labeler of the authors is one of resnet18, resnet34"):
         read_labeler(tmp_path / "w.bin")
     torch.save(released_resnet(network("resnet18")), tmp_path / "w.bin")
     with pytest.raises(SwclError, match="w.bin tells 10 classes apart; a labeler has two, normal and abnormal"):
@@ -83,5 +83,5 @@ def test_ours_of_another_architecture_or_other_classes(tmp_path: Path) -> None:
         read_labeler(path)
     work["labeler"]["architecture"] = "resnet50"
     write_safetensors(path, tensors, work)
-    with pytest.raises(SwclError, match="holds a resnet50; a labeler is one of resnet18, resnet34"):
+    with pytest.raises(SwclError, match=r"does not fit the resnet50\. Keys missing: encoder\.bn1\.bias"):
         read_labeler(path)
