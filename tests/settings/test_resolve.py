@@ -233,3 +233,10 @@ def test_the_preset_paper_tunes_the_rates_of_every_baseline(method: str) -> None
     assert METHODS[method].tuned == (method == "swcl") and not row.grid
     assert (row.learning_rate, row.weight_decay) == (0.001, 1e-4)
     assert {"learning_rate", "weight_decay"} <= METHODS[method].defaults.keys()
+
+
+def test_a_preset_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "huge.toml").open("wb") as handle:
+        handle.truncate(2**40)
+    with pytest.raises(UsageError, match=r"huge.toml: 1,099,511,627,776 bytes are too many for a preset"):
+        read_preset(str(tmp_path / "huge.toml"))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from swcl_cli.data import colour
+from swcl_cli.data.columns import RESULTS
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.steps import finetune
@@ -20,7 +23,7 @@ from swcl_cli.tasks import fitting, runs
 from swcl_cli.tasks.kind import Judgement
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.tasks.trial import prepare as prepare_trial
-from swcl_cli.workspace import Workspace, fingerprint, read_provenance, write_safetensors
+from swcl_cli.workspace import Workspace, fingerprint, read_provenance, write_parquet, write_safetensors
 from tests import prepared
 from tests.folders import read_log
 from tests.foreign_weights import network, released_resnet
@@ -200,3 +203,24 @@ def test_of_epochs_with_equal_measures_the_lowest_loss_is_kept(tmp_path: Path, m
     ]
     folder = Workspace(tmp_path).finetuning("idrid", "random", "seed0").folder
     assert [line["validation_loss"] for line in read_log(folder) if "validation" in line] == losses
+
+
+def test_a_measure_without_a_value_shows_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seeded = {
+        "task": "idrid",
+        "name": "swcl",
+        "run": "seed0",
+        "seed": 0,
+        "fold": None,
+        "split": "test",
+        "primary": True,
+    }
+    none = {"low": math.nan, "high": math.nan}
+    rows = [
+        {**seeded, **none, "measure": "auc", "value": math.nan, "reason": "no photograph has dr_grade above 0"},
+        {**seeded, **none, "measure": "accuracy", "value": 0.75, "reason": None},
+    ]
+    write_parquet(tmp_path / "results.parquet", RESULTS.table(pd.DataFrame(rows)), {"step": "finetune"})
+    finetune._show_results(tmp_path / "results.parquet", FinetuneSettings(task="idrid"), "idrid from swcl")
+    said = capsys.readouterr().out
+    assert "none: no photograph has dr_grade above 0" in said and "0.750" in said and "nan" not in said

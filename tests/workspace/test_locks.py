@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -52,18 +54,20 @@ def test_a_second_process_is_told_who_works_and_a_killed_one_holds_nothing(tmp_p
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_the_lock_of_one_who_is_done_is_not_taken_for_the_next_ones(tmp_path: Path) -> None:
-    """Its file is removed when it ends: whoever waited for that very file must not think to hold the folder."""
-    with holder(tmp_path) as process:
-        assert process.stdin is not None
-        waiting = (tmp_path / LOCK).open()
-        process.stdin.write("\n")
-        process.stdin.flush()
-        process.wait()
-    assert not (tmp_path / LOCK).exists()
+def test_the_file_of_one_who_has_just_ended_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever held the folder removes the file: one who opened that very file before must take the new one."""
+    lock, locks = fcntl.lockf, 0
+
+    def late(handle: IO[str], operation: int) -> None:
+        nonlocal locks
+        locks += 1
+        if locks == 1:
+            (tmp_path / LOCK).unlink()
+        lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "lockf", late)
     with locked(tmp_path, "prep"):
-        assert not os.path.samestat(os.fstat(waiting.fileno()), (tmp_path / LOCK).stat())
-    waiting.close()
+        assert locks == 2 and (tmp_path / LOCK).read_text().startswith(f"process {os.getpid()} on ")
 
 
 def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
