@@ -196,6 +196,8 @@ def _outside(error: Exception) -> str:
 
 
 def _stop(message: str, code: int) -> NoReturn:
+    if "--debug" not in sys.argv:
+        sys.unraisablehook = lambda _: None  # of what was left half made: the message says why
     try:
         if "--debug" in sys.argv:
             traceback.print_exc()
