@@ -29,7 +29,7 @@ class Judgement:
     """Hold the measures of a split (shares, not percent), 95 % intervals over patients, one row of predictions for each
     image and head, for each measure that is not a number the reason, and the columns that predictions are written with.
 
-    loss: the mean over photographs of the training's loss; of epochs with equal measures the lowest decides. Of a kind
+    loss: the mean over photographs of the cross-entropy; of epochs with equal measures the lowest decides. Of a kind
     that gives none the first epoch is kept.
     """
 

@@ -27,7 +27,8 @@ def foretell(fabric: Fabric, settings: TrainingSettings, module: nn.Module, one:
     """
     if fabric.device.type != "cpu" or views <= 0:
         return
-    seconds = PASSES * _forward_pass(fabric, module, one) * views / fabric.world_size
+    passes = PASSES + bool(getattr(settings, "chunk", 0))  # views in chunks are encoded twice
+    seconds = passes * _forward_pass(fabric, module, one) * views / fabric.world_size
     if seconds < TOLD_FROM:
         return
     size, unit = next((size, unit) for size, unit in UNITS if seconds >= 2 * size or unit == "hours")

@@ -98,3 +98,8 @@ def test_processes_share_the_work_and_gpus_are_not_measured(capsys: pytest.Captu
     assert "about 4 hours" in said(capsys, TrainLabelerSettings(), Slow(1.0, 1.0), 10_000, world_size=2)
     assert said(capsys, TrainLabelerSettings(), Slow(), 10_000, device=torch.device("cuda")) == ""
     assert said(capsys, TrainLabelerSettings(), Slow(), 0) == ""
+
+
+def test_views_in_chunks_are_encoded_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "about 30 hours" in said(capsys, TrainLabelerSettings(), Slow(1.0, 1.0), 36_000)
+    assert "about 40 hours" in said(capsys, TrainLabelerSettings(chunk=8), Slow(1.0, 1.0), 36_000)
