@@ -36,7 +36,7 @@ class FinetuneSettings(TrainingSettings):
     )
     name: PathPart | None = setting(
         None,
-        "Name of the row in the report; by default that of --init, with --freeze and --fraction.",
+        "Name of the row in the report; by default that of --init, with --freeze, --probe and --fraction.",
         panel="Data",
         runtime=True,
     )
@@ -65,6 +65,13 @@ class FinetuneSettings(TrainingSettings):
         panel="Data",
     )
     freeze: bool = setting(False, "Leave the encoder as it is: heads or decoder alone train.", panel="Model")
+    probe: bool = setting(
+        False,
+        "Classification: logistic regression on features of the frozen encoder, of each photograph as it is tested, "
+        "without training views; seconds in place of a training. Its regularisation is chosen on validation.",
+        panel="Model",
+        neutral=False,
+    )
     architecture: str | None = setting(
         None,
         f"Encoder, by any timm name; by default that of --init's weights, of random ones {DEFAULT}.",
@@ -144,6 +151,8 @@ class FinetuneSettings(TrainingSettings):
     def _rates_fit_the_optimiser(self) -> Self:
         if self.grid and self.optimizer != "sgd":
             raise ValueError(f"grid: its rates are those of sgd; with --optimizer {self.optimizer} give --lr")
+        if self.grid and self.probe:
+            raise ValueError("grid: a probe has no rates, and chooses its regularisation by itself; leave --grid out")
         if 0 < self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs: the rate would rise for {self.warmup_epochs} of {self.epochs} epochs; take fewer, or "

@@ -19,6 +19,7 @@ from swcl_cli.settings import FinetuneSettings, plain_part
 from swcl_cli.tasks import KINDS, former, ledger
 from swcl_cli.tasks.grid import search
 from swcl_cli.tasks.own import task_of
+from swcl_cli.tasks.probing import Features
 from swcl_cli.tasks.runs import TaskRun, initialise_for
 from swcl_cli.training.grid import Rates
 from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, write_parquet
@@ -121,16 +122,19 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
         plain_part(name)
     except ValueError as error:
         raise UsageError(f"--init gives the name {name!r}, but {error}. Choose one with --name.") from None
+    if settings.probe and settings.seeds > 1 and settings.fraction == 1 and initial.inputs:
+        console.say("A probe of all training photographs is the same with each seed: --seeds 1 is enough.")
+    features = Features()
     return [
-        TaskRun(settings, workspace, task, name, initial.architecture, inputs, seed, fold)
+        TaskRun(settings, workspace, task, name, initial.architecture, inputs, seed, fold, features)
         for seed in range(settings.seed, settings.seed + settings.seeds)
         for fold in (range(settings.folds) if settings.folds else (None,))
     ]
 
 
 def _name(settings: FinetuneSettings, initial: Initial) -> str:
-    """Name a fine-tuning after its initial weights, and after --freeze and --fraction where they are set."""
-    frozen = "-frozen" if settings.freeze else ""
+    """Name a fine-tuning after its initial weights, and --probe, --freeze and --fraction where they are set."""
+    frozen = "-probe" if settings.probe else "-frozen" if settings.freeze else ""
     return f"{initial.source}{frozen}" + (f"-{settings.fraction:g}" if settings.fraction < 1 else "")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -108,8 +108,19 @@ class Predictor:
         views = PreparedViews(photographs, self.model)
         return (scores for _, scores in self._sizes_and_scores(views, len(photographs), workers))
 
-    def _sizes_and_scores(self, views: Dataset[Any], count: int, workers: int) -> Iterator[tuple[Size | Unusable, Any]]:
-        """Yield the size and the scores of each photograph; for one that can't be used, the reason and None."""
+    def features(self, photographs: Photographs, workers: int = 0) -> Iterator[Tensor]:
+        """Encode each photograph of a prepared data set: float32 (C,) on the CPU, which a classifier's heads get."""
+        views = PreparedViews(photographs, self.model)
+        return (features for _, features in self._sizes_and_scores(views, len(photographs), workers, self._features))
+
+    def _sizes_and_scores(
+        self, views: Dataset[Any], count: int, workers: int, score: Callable[[Tensor], Iterable[Any]] | None = None
+    ) -> Iterator[tuple[Size | Unusable, Any]]:
+        """Yield the size and the scores of each photograph; for one that can't be used, the reason and None.
+
+        score: (N, 3, h, w) -> something of each view, in place of the scores.
+        """
+        score = score or self._scores
         size = self.kind.batch
         batches = [[(0, item) for item in range(start, min(start + size, count))] for start in range(0, count, size)]
         if workers:
@@ -117,7 +128,7 @@ class Predictor:
         else:
             loaded = (_stacked([views[key] for key in batch]) for batch in batches)
         for sizes, stacked in loaded:
-            scores = iter(() if stacked is None else self._scores(stacked))
+            scores = iter(() if stacked is None else score(stacked))
             for image_size in sizes:
                 yield image_size, None if isinstance(image_size, Unusable) else next(scores)
 
@@ -126,6 +137,14 @@ class Predictor:
         """Score views (N, 3, h, w) in evaluation mode, on the device."""
         self.network.eval()
         return self.kind.scores(self.fabric, self.network, self.fabric.to_device(views), self.model)
+
+    @torch.inference_mode()
+    def _features(self, views: Tensor) -> Tensor:
+        """Encode views (N, 3, h, w) in evaluation mode, on the device: (N, C)."""
+        encoder: Any = self.network.eval().get_submodule("encoder")
+        with self.fabric.autocast():
+            features: Tensor = encoder(self.fabric.to_device(views))
+        return features.float().cpu()
 
 
 def _stacked(photographs: list[Sized | Unusable]) -> tuple[list[Size | Unusable], Tensor | None]:

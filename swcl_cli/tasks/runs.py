@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from swcl_cli.tasks import KINDS, saved
 from swcl_cli.tasks.cohorts import cohort
 from swcl_cli.tasks.fitting import Fitted, fit, freeze_encoder
 from swcl_cli.tasks.kind import Judgement
+from swcl_cli.tasks.probing import Features, Probe
 from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.trial import Trial, prepare
 from swcl_cli.training.grid import Rates
@@ -43,10 +44,11 @@ from swcl_cli.workspace import (
 
 @dataclass(frozen=True)
 class Opened:
-    """Hold the network of a run with its training data, and the device that computes."""
+    """Hold the network of a run with its training data, the device that computes, and what fits a probe."""
 
     trial: Trial
     fabric: Fabric
+    probe: Probe | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class TaskRun:
     """Describe a run, train it, and write the files of its folder.
 
     Predictions are written first and the model last, so that the model marks the run as complete. While a grid is
-    searched, the weights of its points are in the folder too. `inputs`: fingerprints.
+    searched, the weights of its points are in the folder too. `inputs`: fingerprints. `features`: of a probe, which the
+    runs of a command share.
     """
 
     settings: FinetuneSettings
@@ -65,6 +68,7 @@ class TaskRun:
     inputs: dict[str, str]
     seed: int
     fold: int | None
+    features: Features = field(default_factory=Features, compare=False)
 
     def __str__(self) -> str:
         return f"{self.task.name} from {self.name}, {self.run_name}"
@@ -164,16 +168,22 @@ class TaskRun:
     def _open(self) -> Opened:
         """Build the network of the run and its training data, on the device that computes."""
         initial = initialise_for(self.task, self.settings, self.seed)
-        trial = prepare(self._cohort(), initial, self.seed)
+        study = self._cohort()
+        trial = prepare(study, initial, self.seed)
         if self.settings.freeze:
             freeze_encoder(initial.encoder, trial.objective)
         in_its_memory_format(trial.objective, initial.encoder)
         fabric = make_fabric(self.settings.accelerator, self.settings.precision)
         trial.objective.to(fabric.device)
-        return Opened(trial, fabric)
+        if not self.settings.probe:
+            return Opened(trial, fabric)
+        probe = Probe(study, trial, fabric, self.features)
+        return Opened(replace(trial, judge=probe.judge), fabric, probe)
 
     def _fit(self, opened: Opened, rates: Rates, log_folder: Path) -> Fitted:
         measure, work = self.task.measure, self.work(rates)
+        if opened.probe:
+            return opened.probe.fit(measure)
         return fit(opened.trial, opened.fabric, self.settings, measure, rates, self.seed, log_folder, work)
 
     def _write(self, opened: Opened, work: dict[str, Any], fitted: Fitted) -> None:

@@ -22,7 +22,7 @@ from swcl_cli.data.augment import IGNORED, View, normalise, segmentation_view
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.evaluation.pixel_measures import diameter_ratio
 from swcl_cli.settings import FinetuneSettings, prep_command
 from swcl_cli.tasks.answer import Answer, Record
@@ -108,6 +108,11 @@ class Segmentation(Kind):
             raise SwclError(
                 f"{task.dataset} was prepared with --crop-to-field, which crops photographs, not their masks."
             )
+
+    def require_settings(self, settings: FinetuneSettings) -> None:
+        """Raise UsageError where labels are to be probed."""
+        if settings.probe:
+            raise UsageError(f"--probe is for labels: {settings.task} has masks, of which --freeze trains the decoder.")
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
         return {"ratio": task.ratio, "decoder": settings.decoder, "output_stride": settings.output_stride}

@@ -83,6 +83,19 @@ def test_grades_are_those_of_finetune(idrid: Path, tmp_path: Path) -> None:
     assert sorted(contents(tmp_path / "out")) == ["predict.json", "predictions.csv"]
 
 
+def test_answers_of_a_probe_are_those_of_finetune(idrid: Path, tmp_path: Path) -> None:
+    root = workspace_of(idrid)
+    path = finetune.run(FinetuneSettings(workspace=root, task="idrid", crop=64, probe=True, **TINY))
+    raw = root / "raw/B. Disease Grading/1. Original Images/b. Testing Set"
+    found = table(run(path.parent / "seed0/model.safetensors", tmp_path / "out", raw) / "predictions.csv")
+    rows = found.set_index("image")
+    for row in pd.read_parquet(path.with_name("predictions.parquet")).itertuples():
+        line = rows.loc[row.image_id.removeprefix("test_")]
+        shown = [line[f"{row.head}_{one}"] for one in range(len(row.probabilities))]
+        assert line[row.head] == row.prediction
+        np.testing.assert_allclose(shown, row.probabilities, atol=1e-5)
+
+
 def test_vessels_are_those_of_finetune(drive: Path, tmp_path: Path) -> None:
     root = workspace_of(drive)
     out = run(drive, tmp_path / "out", root / "raw/test/images")
