@@ -25,7 +25,9 @@ __all__ = [
     "labeler_pixels",
     "labeler_view",
     "normalise",
+    "padded_view",
     "segmentation_view",
+    "squashed_view",
 ]
 
 View = NDArray[np.float32]
@@ -133,6 +135,22 @@ def center_view(image: Image, resize: int, crop: int, mean: Colour = MEAN, std: 
     height, width = image.shape[:2]
     x, y = center_crop_box(height, width, crop)
     return normalise(image[y : y + crop, x : x + crop], mean, std)
+
+
+def padded_view(image: Image, size: int, mean: Colour = MEAN, std: Colour = STD) -> View:
+    """Resize the longer side to `size` px, and put the whole photograph on the centre of a black square."""
+    height, width = image.shape[:2]
+    longer = max(height, width)
+    height, width = (max(round(side * size / longer), 1) for side in (height, width))
+    top, left = (size - height) // 2, (size - width) // 2
+    view = np.zeros((size, size, 3), np.uint8)
+    view[top : top + height, left : left + width] = pixels.resize(image, width, height)
+    return normalise(view, mean, std)
+
+
+def squashed_view(image: Image, size: int, mean: Colour = MEAN, std: Colour = STD) -> View:
+    """Resize the whole photograph to a square of `size` px, whatever its aspect."""
+    return normalise(pixels.resize(image, size, size), mean, std)
 
 
 def crop_box(

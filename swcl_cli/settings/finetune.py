@@ -92,6 +92,13 @@ class FinetuneSettings(TrainingSettings):
         neutral="cross-entropy",
     )
     crop: int = setting(224, "Side of a training view, or window, in pixels.", panel="Data", ge=32)
+    fit: Literal["crop", "pad", "squash"] = setting(
+        "crop",
+        "Classification: how a photograph becomes the square that is tested. crop: its centre, of a photograph of 3:2 "
+        "58 % of the width; pad: all of it, between black bars; squash: all of it, whatever its aspect.",
+        panel="Data",
+        neutral="crop",
+    )
     batch: int = setting(64, "Images a step.", panel="Training", ge=1)
     epochs: int = setting(
         120,

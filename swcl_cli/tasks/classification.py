@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from swcl_cli import chance
 from swcl_cli.catalogue.tasks import Task
-from swcl_cli.data.augment import View, center_view, classification_view
+from swcl_cli.data.augment import View, center_view, classification_view, padded_view, squashed_view
 from swcl_cli.data.columns import CLASSIFIED
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
@@ -107,7 +107,7 @@ class Classification(Kind):
             raise UsageError(f"--loss {settings.loss} is for masks: {settings.task} learns labels, by cross-entropy.")
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
-        return {"grades": dict(task.grades)}
+        return {"grades": dict(task.grades), "fit": settings.fit}
 
     def require_encoder(self, initial: Initial, settings: FinetuneSettings) -> None:
         require_size(initial.encoder, initial.architecture, settings.crop, "views")
@@ -124,7 +124,12 @@ class Classification(Kind):
         return TrainViews(photographs, labels_of(study, "train"), model.crop, seed, (model.mean, model.std))
 
     def view(self, photograph: NDArray[np.uint8], model: Description) -> View:
-        """Resize a photograph, then crop its central square: float32 (3, S, S)."""
+        """Bring a photograph to a square: float32 (3, S, S). Where the model tells no `fit`, its centre (FACTS E15)."""
+        fit = model.facts.get("fit", "crop")
+        if fit == "pad":
+            return padded_view(photograph, model.crop, model.mean, model.std)
+        if fit == "squash":
+            return squashed_view(photograph, model.crop, model.mean, model.std)
         return center_view(photograph, round(model.crop * RESIZE), model.crop, model.mean, model.std)
 
     def scores(self, fabric: Fabric, network: nn.Module, views: Tensor, model: Description) -> list[Scores]:

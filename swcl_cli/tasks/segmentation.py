@@ -110,9 +110,13 @@ class Segmentation(Kind):
             )
 
     def require_settings(self, settings: FinetuneSettings) -> None:
-        """Raise UsageError where labels are to be probed."""
+        """Raise UsageError where a setting is of labels."""
         if settings.probe:
             raise UsageError(f"--probe is for labels: {settings.task} has masks, of which --freeze trains the decoder.")
+        if settings.fit != "crop":
+            raise UsageError(
+                f"--fit is for labels: {settings.task} has masks, which are predicted of whole photographs."
+            )
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
         return {"ratio": task.ratio, "decoder": settings.decoder, "output_stride": settings.output_stride}

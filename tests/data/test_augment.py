@@ -389,3 +389,26 @@ def test_center_view_is_resize_and_center_crop() -> None:
 def test_center_view_of_the_right_size_only_crops() -> None:
     expected = PHOTOGRAPH[10:110, 25:125].transpose(2, 0, 1)
     np.testing.assert_array_equal(levels(augment.center_view(PHOTOGRAPH, 120, 100, ZERO, ONE)), expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 450), (450, 300), (90, 60), (224, 224)])
+def test_whole_photographs_fit_into_a_square(height: int, width: int) -> None:
+    gradient = np.add.outer(np.arange(height), np.arange(width))[..., None] // np.array([4, 5, 6]) + 20
+    tensor = torch.from_numpy(gradient.astype(np.uint8)).permute(2, 0, 1)
+    squashed = v2.Resize((224, 224), antialias=True)(tensor)
+    longer = max(height, width)
+    inside = [round(side * 224 / longer) for side in (height, width)]
+    bars = [(224 - side) // 2 for side in inside]
+    margins = [bars[1], bars[0], 224 - inside[1] - bars[1], 224 - inside[0] - bars[0]]  # left, top, right, bottom
+    padded = v2.Pad(margins)(v2.Resize(inside, antialias=True)(tensor))
+    for ours, theirs in (
+        (augment.squashed_view(gradient.astype(np.uint8), 224, ZERO, ONE), squashed),
+        (augment.padded_view(gradient.astype(np.uint8), 224, ZERO, ONE), padded),
+    ):
+        assert ours.shape == (3, 224, 224) and np.abs(ours - theirs.numpy()).mean() < 0.6
+        np.testing.assert_array_equal(ours == 0, theirs.numpy() == 0)
+
+
+def test_a_photograph_of_a_pixel_s_height_fits_too() -> None:
+    view = augment.padded_view(np.full((1, 900, 3), 200, np.uint8), 64, ZERO, ONE)
+    assert (view[:, 31] > 0).all() and not view[:, :31].any() and not view[:, 32:].any()

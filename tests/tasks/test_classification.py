@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import nn
 
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data import manifest
-from swcl_cli.data.augment import center_view
+from swcl_cli.data.augment import center_view, padded_view, squashed_view
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
@@ -104,6 +105,25 @@ def test_views(tmp_path: Path) -> None:
     fixed = PreparedViews(photographs, replace(prepare(tmp_path).model, crop=35))[(0, 3)]
     np.testing.assert_array_equal(fixed.view, center_view(photographs.read(3), 40, 35))  # 35 x 256 / 224
     assert fixed.size == (50, 40)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, lambda image: center_view(image, 37, 32)),  # a model of before there was a choice
+        ({"fit": "crop"}, lambda image: center_view(image, 37, 32)),
+        ({"fit": "pad"}, lambda image: padded_view(image, 32)),
+        ({"fit": "squash"}, lambda image: squashed_view(image, 32)),
+    ],
+)
+def test_a_model_says_how_a_photograph_becomes_a_square(
+    tmp_path: Path, said: dict[str, Any], expected: Callable[[Any], Any]
+) -> None:
+    photographs = Photographs.of(Workspace(tmp_path), write(tmp_path))
+    model = replace(prepare(tmp_path).model, facts={"grades": {}, **said})
+    np.testing.assert_array_equal(PreparedViews(photographs, model)[(0, 3)].view, expected(photographs.read(3)))
+    chosen = FinetuneSettings(workspace=tmp_path, task="idrid", **said)
+    assert KINDS["classification"].facts(TASKS["idrid"], chosen)["fit"] == said.get("fit", "crop")
 
 
 def test_splits_and_plan(tmp_path: Path) -> None:
