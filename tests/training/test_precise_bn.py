@@ -94,3 +94,13 @@ def test_the_pooling_branch_has_no_statistics_of_a_batch_of_one() -> None:
         assert int(pooled.num_batches_tracked) == 0
     with precise_statistics(network, [torch.randn(2, 3, 64, 64), torch.randn(1, 3, 64, 64)]):
         assert int(pooled.num_batches_tracked) == 1
+
+
+def test_a_norm_that_no_image_passes_keeps_its_statistics() -> None:
+    """As EfficientNet's last one under a U-Net: whoever takes the encoder on needs it."""
+    network = nn.ModuleDict({"used": nn.BatchNorm2d(3), "unused": nn.BatchNorm2d(3)})
+    network["unused"].running_mean.fill_(5.0)  # type: ignore[operator]
+    network.forward = lambda images: network["used"](images)
+    with precise_statistics(network, [torch.ones(2, 3, 4, 4)]):
+        assert torch.equal(network["used"].running_mean, torch.ones(3))  # type: ignore[arg-type]
+        assert torch.equal(network["unused"].running_mean, torch.full((3,), 5.0))  # type: ignore[arg-type]
