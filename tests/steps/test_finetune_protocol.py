@@ -81,16 +81,15 @@ class TestFolds:
         assert said.count("This run is already done.") == 2
 
 
-@pytest.mark.usefixtures("light")
 def test_a_column_may_be_empty_in_one_run(tmp_path: Path) -> None:
     """As where no photograph of a fold has a field of view."""
-    write_idrid(tmp_path, 30)
-    path = finetune.run(options(tmp_path, IDRID, epochs=1, seeds=2)).with_name("predictions.parquet")
+    write_drive(tmp_path, 10)
+    path = finetune.run(options(tmp_path, DRIVE, epochs=1, seeds=2)).with_name("predictions.parquet")
     one = path.parent / "seed1/predictions.parquet"
     table = pq.read_table(one)
-    pq.write_table(table.set_column(table.column_names.index("path"), "path", pa.nulls(len(table))), one)
-    finetune.run(options(tmp_path, IDRID, epochs=1, seeds=2))
-    assert pd.read_parquet(path).groupby("run")["path"].count().to_dict() == {"seed0": len(table), "seed1": 0}
+    pq.write_table(table.set_column(table.column_names.index("fov_path"), "fov_path", pa.nulls(len(table))), one)
+    finetune.run(options(tmp_path, DRIVE, epochs=1, seeds=2))
+    assert pd.read_parquet(path).groupby("run")["fov_path"].count().to_dict() == {"seed0": len(table), "seed1": 0}
 
 
 @pytest.mark.usefixtures("light")
