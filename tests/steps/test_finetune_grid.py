@@ -193,9 +193,9 @@ def test_broken_off_in_a_training_it_goes_on(
             finetune.run(options(root, IDRID, **SEARCH, seeds=2))
     began: list[int] = []
 
-    def counted(*given: Any) -> Any:
+    def counted(*given: Any, **named: Any) -> Any:
         began.append(given[-1])
-        return training_steps(*given)
+        return training_steps(*given, **named)
 
     monkeypatch.setattr(fitting, "training_steps", counted)
     finetune.run(options(root, IDRID, **SEARCH, seeds=2, workers=len(first) == 1))
@@ -235,7 +235,7 @@ def test_killed_between_trainings_it_goes_on(
             finetune.run(options(root, IDRID, **SEARCH))
     trained: list[Any] = []
 
-    def counted(*given: Any) -> Any:
+    def counted(*given: Any, **named: Any) -> Any:
         trained.append(given)
         return fit(*given)
 
@@ -249,10 +249,10 @@ def test_killed_between_trainings_it_goes_on(
 def test_a_point_that_diverges_is_out(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def diverging(*given: Any) -> Any:
+    def diverging(*given: Any, **named: Any) -> Any:
         if given[4](0) == 0.1:
             raise Diverged("The loss is not finite at step 0 (learning rate 0.1).")
-        return training_steps(*given)
+        return training_steps(*given, **named)
 
     monkeypatch.setattr(fitting, "training_steps", diverging)
     finetune.run(options(root, IDRID, **SEARCH))
