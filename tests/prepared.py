@@ -122,6 +122,8 @@ def swap(root: Path, rows: pd.DataFrame) -> Path:
         "dataset": "odir", "image_id": "", "path": "none.png", "x": 0, "y": 0, "size": 8, "mirrored": False,
         "score": 0.0, "abnormal": False, "image_abnormal": None,
     }  # fmt: skip
+    if "path" not in rows and {"patient_id", "eye"} <= {*rows}:  # each eye has a photograph of its own
+        rows = rows.assign(path=rows["patient_id"] + "_" + rows["eye"] + ".png")
     rows = rows.assign(**{k: v for k, v in defaults.items() if k not in rows})
     checksums = {path: zlib.crc32((root / path).read_bytes()) for path in set(rows["path"]) if (root / path).exists()}
     rows = rows.assign(checksum=rows["path"].map(checksums).fillna(0), single=are_single(rows))

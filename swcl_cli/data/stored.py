@@ -39,7 +39,9 @@ def read_whole(path: Path, least: Columns) -> pa.Table:
         held = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         raise SwclError(f"{path} can't be read: {error}. {remedy(path.as_posix())}".rstrip()) from error
-    kinds = [kind for kind in (CLASSIFIED, SEGMENTED) if (set(kind.names) - set(least.names)) & set(held.names)]
+    kinds = [  # others may share a name with one of these
+        kind for kind in (CLASSIFIED, SEGMENTED) if len(({*kind.names} - {*least.names}) & {*held.names}) > 1
+    ]
     wanted = [*least.names, *(name for kind in kinds for name in kind.names)]
     if lacking := [name for name in dict.fromkeys(wanted) if name not in held.names]:
         raise Damaged(path, f"it has no column {', '.join(lacking)}")

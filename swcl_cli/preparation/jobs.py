@@ -110,8 +110,8 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
 
 
 def _notes(kind: str, mask: Image.Image, photograph: Image.Image) -> dict[str, str]:
-    """Say where a mask covers most of the field of view, unless it is the mask of that field."""
-    if kind == "fov" or (share := covered(mask, photograph)) <= MOST_COVERED:
+    """Say where a mask covers most of the field of view; that of a disc has a bound of its own, and white around it."""
+    if kind in ("fov", "disc_and_cup") or (share := covered(mask, photograph)) <= MOST_COVERED:
         return {}
     name = "lesion mask" if kind == "lesions" else "mask"
     return {OVER_THE_FIELD: f"the {name} covers {100 * share:.0f} % of the field of view"}

@@ -88,7 +88,9 @@ def test_another_architecture(workspace: Workspace) -> None:
     work = read_provenance(workspace.labeler)
     work["labeler"]["architecture"] = "resnet50"
     write_safetensors(workspace.labeler, load_file(workspace.labeler), work)
-    with pytest.raises(SwclError, match="labeler.safetensors holds a resnet50; a labeler is one of resnet18, resnet34"):
+    with pytest.raises(
+        SwclError, match="labeler.safetensors does not fit the resnet50. Keys missing: encoder.bn1.bias"
+    ):
         make_swap.run(options(workspace.root, fresh=True))
 
 

@@ -109,9 +109,9 @@ def test_links_within_the_page_lead_somewhere(tags: list[tuple[str, dict[str, st
 
 
 def test_what_the_page_says(page: str) -> None:
-    assert "83.3 ± 14.4 (n = 3)" in page
+    assert "83.3 ± 14.4 [23.2, 98.8] (n = 3)" in page
     assert "<strong>100.0 ± 0.0 (n = 3)</strong>" in page
-    assert "<u>83.3 ± 14.4 (n = 3)</u>" in page
+    assert "<u>83.3 ± 14.4 [23.2, 98.8] (n = 3)</u>" in page
     assert "Fewer than 3 runs" in page and "noise floor" in page
     assert "swcl pretrain --name swcl --architecture resnet18 --epochs 3" in page
     assert page.index("Fewer than 3 runs") < page.index("Initialisations and tasks")
@@ -134,7 +134,7 @@ def test_damage_is_said_and_the_rest_reported(tmp_path: Path, capsys: pytest.Cap
         path.unlink()
     page = _words(report.run(ReportSettings(workspace=tmp_path)))
     assert "finetune/idrid/random/results.parquet can&#39;t be used" in page
-    assert "83.3 ± 14.4 (n = 3)" in page
+    assert "83.3 ± 14.4 [23.2, 98.8] (n = 3)" in page
     assert "finetune/idrid/random/results.parquet can't be used" in capsys.readouterr().err
 
 
@@ -146,9 +146,9 @@ def test_table_two_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     report.run(ReportSettings(workspace=tmp_path))
     assert shown == [
         [
-            ["random", "50.0 ± 25.0 (n = 3)", "75.0 [50.0, 100.0] (n = 1) *"],
-            ["imagenet", "100.0 ± 0.0 (n = 3) *", ""],
-            ["swcl", "83.3 ± 14.4 (n = 3) +", "75.0 [50.0, 100.0] (n = 1) * +"],
+            ["random", "50.0 ± 25.0 [9.6, 90.4] (n = 3)", "75.0 [50.0, 100.0] (n = 1) *"],
+            ["imagenet", "100.0 ± 0.0 [28.3, 100.0] (n = 3) *", ""],
+            ["swcl", "83.3 ± 14.4 [23.2, 98.8] (n = 3) +", "75.0 [50.0, 100.0] (n = 1) * +"],
         ]
     ]
 

@@ -110,7 +110,7 @@ class Number(Kind):
         if folder is None:
             return Judgement(values, reasons=reasons)
         ranges = intervals(measures, rows["group_id"].to_numpy(dtype=str))
-        predictions = rows[["image_id", "path", "age"]].assign(prediction=predicted)
+        predictions = rows[["image_id", "patient_id", "path", "age"]].assign(prediction=predicted)
         return Judgement(values, ranges, predictions, reasons, PREDICTED_AGES)
 
     def answer(self, scores: float, size: tuple[int, int], model: Description) -> Answer:

@@ -79,7 +79,7 @@ def test_finds_what_is_plain_to_see(tmp_path: Path) -> None:
     prepared.write(tmp_path, "odir", rows)
     assert measured(probe_of(tmp_path), MeanColour()) == {
         "knn_auc": 1.0,
-        "knn_low": pytest.approx(10 / (10 + 2.2622**2), abs=1e-4),
+        "knn_low": pytest.approx(40 / (40 + 2.2622**2), abs=1e-4),
         "knn_high": 1.0,
     }
 
