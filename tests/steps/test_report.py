@@ -110,7 +110,7 @@ def test_links_within_the_page_lead_somewhere(tags: list[tuple[str, dict[str, st
 
 def test_what_the_page_says(page: str) -> None:
     assert "83.3 ± 14.4 [23.2, 98.8] (n = 3)" in page
-    assert "<strong>100.0 ± 0.0 (n = 3)</strong>" in page
+    assert "<strong>100.0 ± 0.0 [28.3, 100.0] (n = 3)</strong>" in page
     assert "<u>83.3 ± 14.4 [23.2, 98.8] (n = 3)</u>" in page
     assert "Fewer than 3 runs" in page and "noise floor" in page
     assert "swcl pretrain --name swcl --architecture resnet18 --epochs 3" in page

@@ -36,7 +36,9 @@ from swcl_cli.tasks.saved import Description, Study
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
 
-PREDICTED_AGES = OF_RUN.after(image_id=pa.string(), path=pa.string(), age=pa.int16(), prediction=pa.float64())
+PREDICTED_AGES = OF_RUN.after(
+    image_id=pa.string(), patient_id=pa.string(), path=pa.string(), age=pa.int16(), prediction=pa.float64()
+)
 TASK = Task("idrid", "idrid", "number", {"age": 1}, "within_10", "Age", {})
 
 
