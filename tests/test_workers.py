@@ -42,7 +42,21 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("program", [LOADER, DRAWING], ids=["loader", "drawing"])
+PREPARING = """
+import os, time
+from swcl_cli.preparation import jobs, pool
+
+def slow(job, earlier=None):
+    os.write(1, f"{os.getpid()}\\n".encode())  # one write: two processes' lines must not mix
+    time.sleep(60)
+
+pool.prepare = slow
+with pool.preparing(2) as prepare:
+    list(prepare([(jobs.Job(str(item), 0, {}, {}), None) for item in range(16)]))
+"""
+
+
+@pytest.mark.parametrize("program", [LOADER, DRAWING, PREPARING], ids=["loader", "drawing", "preparing"])
 def test_workers_end_with_a_killed_parent(tmp_path: Path, program: str) -> None:
     (tmp_path / "program.py").write_text(program)
     command = [sys.executable, str(tmp_path / "program.py")]

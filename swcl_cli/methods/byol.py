@@ -15,7 +15,8 @@ from swcl_cli.methods.embedding import Encoding
 from swcl_cli.methods.method import Method, initial_encoder
 from swcl_cli.methods.on_images import image_method
 from swcl_cli.methods.teacher import MOMENTUM, Teacher
-from swcl_cli.models.encoders import channels_of, keyed_weights
+from swcl_cli.models.asking import channels_of
+from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.models.self_distillation_heads import EMBEDDING, BatchFreeMLP
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.training.schedules import cosine_momentum, count_steps

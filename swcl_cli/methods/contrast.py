@@ -9,7 +9,8 @@ from swcl_cli.data.image_views import VIEWS
 from swcl_cli.evaluation.embeddings import alignment, spread, uniformity
 from swcl_cli.losses.contrastive import supervised_contrastive
 from swcl_cli.methods.embedding import Embedding
-from swcl_cli.models.encoders import channels_of, keyed_weights
+from swcl_cli.models.asking import channels_of
+from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.models.heads import Projector
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import PretrainSettings

@@ -16,7 +16,8 @@ from swcl_cli.methods.embedding import Embedding
 from swcl_cli.methods.method import Method, initial_encoder
 from swcl_cli.methods.on_images import image_method
 from swcl_cli.methods.teacher import MOMENTUM, Teacher
-from swcl_cli.models.encoders import channels_of, keyed_weights
+from swcl_cli.models.asking import channels_of
+from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.models.self_distillation_heads import Bottleneck, Prototypes
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.training.processes import mean_of_processes

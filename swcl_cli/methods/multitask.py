@@ -12,7 +12,8 @@ from swcl_cli.evaluation.embeddings import spread
 from swcl_cli.methods.embedding import Encoding
 from swcl_cli.methods.method import Method, initial_encoder
 from swcl_cli.methods.on_pairs import pair_method, read_swap, warn_of_one_kind
-from swcl_cli.models.encoders import channels_of, keyed_weights
+from swcl_cli.models.asking import channels_of
+from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.training.processes import count_processes, gather_rows

@@ -13,7 +13,8 @@ from torch import Tensor
 from swcl_cli import console, methods
 from swcl_cli.errors import SwclError
 from swcl_cli.methods.method import Method
-from swcl_cli.models.encoders import encoder_state, require_network, require_size
+from swcl_cli.models.asking import require_size
+from swcl_cli.models.encoders import encoder_state, require_network
 from swcl_cli.pretraining.fitting import fit
 from swcl_cli.pretraining.grid import Search, is_searching, with_rates, work_of
 from swcl_cli.settings import PretrainSettings

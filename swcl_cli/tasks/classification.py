@@ -25,7 +25,7 @@ from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.evaluation.class_measures import any_grade, class_measures, specific_threshold
 from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.resampling import evaluate
-from swcl_cli.models.encoders import channels_of, require_size
+from swcl_cli.models.asking import channels_of, require_size
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings, prep_command

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from swcl_cli.models.encoders import channels_of, create_encoder
+from swcl_cli.models.asking import channels_of
+from swcl_cli.models.encoders import create_encoder
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.tasks.classification import JointClassifier
 from swcl_cli.tasks.fitting import freeze_encoder

@@ -10,9 +10,9 @@ import torchvision
 
 from swcl_cli.catalogue.encoders import ENCODERS, WIDE_MAPS
 from swcl_cli.errors import SwclError, UsageError
+from swcl_cli.models.asking import channels_of
 from swcl_cli.models.encoders import (
     batch_norms,
-    channels_of,
     create_encoder,
     create_labeler,
     encoder_state,

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from swcl_cli.errors import SwclError, UsageError
+from swcl_cli.models.asking import channels_of, require_size
 from swcl_cli.models.deeplab import DeepLabV3Plus
-from swcl_cli.models.encoders import MapClassifier, channels_of, create_encoder, create_labeler, require_size
+from swcl_cli.models.encoders import MapClassifier, create_encoder, create_labeler
 from swcl_cli.models.feature_maps import STRIDES, last_map, stage_maps, stages_of
 from swcl_cli.models.fpn import Fpn
 from swcl_cli.models.unet import Unet

@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,36 +148,3 @@ def test_a_torn_line_is_skipped(tmp_path: Path, job: Job) -> None:
         raise KeyboardInterrupt
     with journal.opened(tmp_path, ["1_left", "2_left"]) as outcomes:
         assert outcomes == {"1_left": first, "2_left": second}
-
-
-WORK = """
-import os, time
-from swcl_cli.preparation import jobs, pool
-
-def slow(job, earlier=None):
-    os.write(1, f"{os.getpid()}\\n".encode())  # one write: two processes' lines must not mix
-    time.sleep(60)
-
-pool.prepare = slow
-with pool.preparing(2) as prepare:
-    list(prepare([(jobs.Job(str(item), 0, {}, {}), None) for item in range(16)]))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the patched function reaches the workers by fork alone")
-def test_workers_end_with_a_killed_parent() -> None:
-    with subprocess.Popen([sys.executable, "-c", WORK], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        workers = [int(parent.stdout.readline()) for _ in range(2)]
-        parent.kill()
-    deadline = time.monotonic() + 5
-    while any(_runs(worker) for worker in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False

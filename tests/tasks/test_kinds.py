@@ -26,7 +26,7 @@ from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.resampling import Measure, evaluate, share
-from swcl_cli.models.encoders import channels_of
+from swcl_cli.models.asking import channels_of
 from swcl_cli.settings import FinetuneSettings, PredictSettings
 from swcl_cli.steps import finetune, predict
 from swcl_cli.tasks import KINDS

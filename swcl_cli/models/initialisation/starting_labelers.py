@@ -11,7 +11,8 @@ from torch import nn
 from swcl_cli.catalogue.encoders import UNTRAINED
 from swcl_cli.data import colour
 from swcl_cli.data.colour import Colour
-from swcl_cli.models.encoders import PREFIX, MapClassifier, create_labeler, load_weights, require_size
+from swcl_cli.models.asking import require_size
+from swcl_cli.models.encoders import PREFIX, MapClassifier, create_labeler, load_weights
 from swcl_cli.models.initialisation import initialise
 
 
