@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE, GLAUCOMA, LABELS, TABLED, Question
+from swcl_cli.catalogue.structures import Shade, Structures
 
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"  # kinds, as tasks/ registers them
-BLACK_AND_WHITE = (0, 255)  # values of a prepared mask (preparation/masks.py)
-DISC_AND_CUP = (0, 128, 255)  # cup, rim, background
 OWN = "folder"  # photographs of people's own
 ALL = "all"  # each public task
+NO_STRUCTURES = Structures((), ())
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,9 @@ class Task:
 
     heads: the number of classes of each head, which is a label column of the manifest or a structure in the mask.
     measure: the primary measure (FACTS 1). groupings: of label columns whose classes are not the grades themselves.
-    shades: the values of the mask that stand for a structure; mask: all values that it may hold. ratio: two structures
-    whose vertical diameters are compared. square: photographs were resized to squares. open: the user chooses data set
-    and heads (tasks/own.py). defaults: settings of `finetune` that differ from the step's. options: settings that this
-    task alone has.
+    structures: what the values of a mask mean. ratio: two structures whose vertical diameters are compared. square:
+    photographs were resized to squares. open: the user chooses data set and heads (tasks/own.py). defaults: settings of
+    `finetune` that differ from the step's. options: settings that this task alone has.
     """
 
     name: str
@@ -48,8 +47,7 @@ class Task:
     title: str
     defaults: Mapping[str, Any]
     groupings: Mapping[str, Grouping] = field(default_factory=dict)
-    shades: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    mask: tuple[int, ...] = BLACK_AND_WHITE
+    structures: Structures = NO_STRUCTURES
     ratio: tuple[str, str] | None = None
     square: bool = False
     open: bool = False
@@ -74,7 +72,14 @@ REFERABLE = Grouping(  # grades 0 and 1 against 2 and 3 (paper, Table I)
 )
 GRADES = {name: LABELS[name].classes for name in (DR_GRADE, DME_GRADE)}
 ANY_LABEL = {label.name: label.classes for label in TABLED if label.classes}
-VESSELS: Mapping[str, Any] = {"heads": {"vessel": 2}, "shades": {"vessel": (255,)}, "measure": "f1"}
+VESSELS: Mapping[str, Any] = {
+    "heads": {"vessel": 2},
+    "structures": Structures.two_valued("vessel"),
+    "measure": "f1",
+}
+DISC_AND_CUP = Structures(  # the cup, the rim, and the background (preparation/masks.py)
+    ("disc", "cup"), (Shade(0, ("disc", "cup")), Shade(128, ("disc",)), Shade(255))
+)
 CROPS_OF_PHOTOGRAPHS = {"crop": 224, "batch": 64, "epochs": 120}  # FACTS 1, fine-tuning
 CROPS_OF_MASKS = {"crop": 384, "batch": 8, "epochs": 300}
 
@@ -105,8 +110,7 @@ TASKS = {
             "f1",
             "REFUGE-seg",
             CROPS_OF_MASKS,
-            shades={"disc": (0, 128), "cup": (0,)},
-            mask=DISC_AND_CUP,
+            structures=DISC_AND_CUP,
             ratio=("cup", "disc"),
             square=True,
         ),

@@ -6,6 +6,7 @@ uint8 RGB (H, W, 3) in, float32 (3, size, size) out, normalised. `rng` comes fro
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ __all__ = [
 
 View = NDArray[np.float32]
 
-IGNORED = 255  # class index of mask pixels outside the photograph; the loss leaves them out
+IGNORED = 0xFFFF  # of mask pixels outside the photograph, or of which nobody knows what they are; no loss, no score
 SMALLEST = 0.8  # share of the image's area that a random crop has at least
 LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
 ATTEMPTS = 10
@@ -104,7 +105,7 @@ def classification_view(
 
 def segmentation_view(
     image: Image,
-    mask: NDArray[np.uint8],
+    mask: NDArray[np.unsignedinteger[Any]],
     size: int,
     rng: np.random.Generator,
     mean: Colour = MEAN,
@@ -112,7 +113,7 @@ def segmentation_view(
 ) -> tuple[View, NDArray[np.int64]]:
     """Crop and flip (p .5) image and mask alike, without resizing, then grey the image (p .2) (FACTS E5).
 
-    mask: (H, W) class indices, out as int64 (size, size). A side shorter than `size` is put at a random place and
+    mask: (H, W), out as int64 (size, size). A side shorter than `size` is put at a random place and
     surrounded by black, as a photograph's own background is; the mask is IGNORED there.
     """
     top, height, above = _random_span(image.shape[0], size, rng)

@@ -13,6 +13,8 @@ from PIL import Image
 
 from swcl_cli.errors import SwclError
 
+Mask = NDArray[np.uint8] | NDArray[np.uint16]
+DEEP = "I;16"  # grey of two bytes, which masks of many values have
 PREPARE_AGAIN = "make it again with `swcl prep`"
 
 
@@ -24,8 +26,8 @@ def read_image(path: Path, checksum: int | None = None, remedy: str = PREPARE_AG
     return np.asarray(_read(path, "RGB", checksum, remedy))
 
 
-def read_mask(path: Path) -> NDArray[np.uint8]:
-    """Read a prepared mask as uint8 (H, W), values as stored. Raises SwclError where it is missing or damaged."""
+def read_mask(path: Path) -> Mask:
+    """Read a prepared mask (H, W), values as stored. Raises SwclError where it is missing or damaged."""
     return np.asarray(_read(path, "L"))
 
 
@@ -40,6 +42,6 @@ def _read(path: Path, mode: str, checksum: int | None = None, remedy: str = PREP
                 f"Remove it, then {remedy}."
             )
         with Image.open(BytesIO(data)) as image:
-            return image.convert(mode)
+            return image.copy() if (image.mode, mode) == (DEEP, "L") else image.convert(mode)
     except OSError as error:
         raise SwclError(f"{path} can't be read: {error}. {remedy[0].upper()}{remedy[1:]}.") from error

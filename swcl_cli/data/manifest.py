@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swcl_cli.catalogue.labels import LABELS, Label
+from swcl_cli.catalogue.structures import Structures
 from swcl_cli.data.columns import EYES, MANIFEST
 from swcl_cli.data.columns import SPLITS as SPLITS
 from swcl_cli.data.stored import read_columns
@@ -21,7 +22,7 @@ from swcl_cli.settings import prep_command
 from swcl_cli.workspace import METADATA_KEY, ROWS, Damaged, part_of, read_provenance, write_row_groups
 
 ROWS_AT_ONCE = 2048  # a row group
-DESCRIBED = "labels"  # in the metadata
+DESCRIBED, STRUCTURES = "labels", "structures"  # in the metadata
 
 
 def order(split: str, image_id: str) -> tuple[int, bytes]:
@@ -35,9 +36,11 @@ def write(
     provenance: Mapping[str, Any],
     labels: Iterable[str] = LABELS,
     former: Path | None = None,
+    structures: Structures | None = None,
 ) -> None:
     """Write the rows, which come in the manifest's order; ROWS_AT_ONCE of them are in memory. Nullable columns may be
-    left out. labels: names of the label columns that the data set has, which the file's metadata describes.
+    left out. labels: names of the label columns that the data set has, which the file's metadata describes. structures:
+    what the values of masks mean, where they are the data set's own.
 
     A file that says the same already stays as it is, whatever version wrote it: what was made from it remains so.
     former: where the file was put while photographs were prepared again; it comes back, or is removed.
@@ -46,6 +49,7 @@ def write(
     """
     columns = [name for name in LABELS if name in set(labels)]
     described = {**provenance, DESCRIBED: [_described(LABELS[name]) for name in columns]}
+    described |= {STRUCTURES: structures.described()} if structures else {}
     write_row_groups(path, MANIFEST.schema, _tables(rows), described, alike=_says_the_same)
     if former and former.exists():
         former.replace(path) if _says_the_same(former, path) else former.unlink()
@@ -95,6 +99,22 @@ def read_labels(path: Path) -> list[Label]:
         raise _missing(path)
     told = _told(path)
     return list(LABELS.values()) if told is None else [LABELS[name] for name in told]
+
+
+def read_structures(path: Path) -> Structures | None:
+    """Read what the values of the masks mean; None where the data set does not describe it.
+
+    Raises SwclError where the file is missing or damaged.
+    """
+    if not path.exists():
+        raise _missing(path)
+    made = read_provenance(path)
+    if made.get(STRUCTURES) is None:
+        return None
+    try:
+        return Structures.read(part_of(path, made, (STRUCTURES,), dict[str, Any]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(path, "what it says of the structures in masks is of another version") from error
 
 
 def _told(path: Path) -> list[str] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swcl_cli.catalogue.labels import CLASS_LABELS
+from swcl_cli.catalogue.structures import Structures
 from swcl_cli.datasets.links import LEADS_OUT, why_not_followed
 from swcl_cli.datasets.names import MACOS, is_hidden
 from swcl_cli.datasets.packed import advice
@@ -78,8 +79,9 @@ class LabelRow(Mapping[str, Value]):
 class Photograph:
     """Describe a photograph of the download. `path`, `mask` and `fov` are POSIX paths relative to the source.
 
-    Only the mask of a `folder` may be an absolute path: its folder of masks is named apart. labels: known values by
-    label column (catalogue/labels.py).
+    Only masks of a `folder` may be absolute paths: its folders of masks are named apart. layers: in place of `mask`, of
+    each of the download's structures its own mask, None where nothing of it is there. labels: known values by label
+    column (catalogue/labels.py).
     """
 
     image_id: str
@@ -89,6 +91,7 @@ class Photograph:
     eye: str = "unknown"
     mask: str | None = None
     fov: str | None = None
+    layers: tuple[str | None, ...] = ()
     labels: Mapping[str, Value] = field(default_factory=dict)
 
     @property
@@ -112,7 +115,8 @@ class Download:
 
     `published`: images of each split that the publication counts; `labelled`: labelled images of each split in this
     download, dropped ones too. `draw_validation`: no validation split is published, so a fifth of `train` becomes it.
-    `mask_kind`: what the masks show, a key of preparation/masks.py. `square`: photographs are resized to squares.
+    `mask_kind`: what the masks show, a key of preparation/masks.py. `structures`: what their values mean, of the kind
+    `structures`. `square`: photographs are resized to squares.
     `drop_disagreeing`: photographs with equal pixels and different labels are left out. `stops`: why the photographs
     can't be prepared, a sentence each; they are collected, so that quarantine.csv is written all the same. `remarks`:
     what is told on the terminal.
@@ -122,6 +126,7 @@ class Download:
     published: Mapping[str, int]
     draw_validation: bool
     mask_kind: str = "vessels"
+    structures: Structures | None = None
     square: bool = False
     drop_disagreeing: bool = False
     own_splits: bool = False  # people's own, not published ones

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -42,14 +42,17 @@ def pixel_measures(structures: Mapping[str, tuple[Histograms, float]], suffix: s
     """Define the measures of each structure. Where there are several, names begin with the structure's name.
 
     structures: the histograms of a structure's pixels, and the exact AUC over all of them. `f1` is the mean over images
-    of F1, and over structures; `f1_pooled`, `auc`, `sensitivity` and `specificity` are over the pixels of all images.
+    of F1; `f1_pooled`, `auc`, `sensitivity` and `specificity` are over the pixels of all images. Of several structures
+    `f1` and `f1_pooled` are the means over them.
     """
     by_structure = {structure: _of_structure(structure, *pixels) for structure, pixels in structures.items()}
     if len(by_structure) == 1:
         (measures,) = by_structure.values()
         return {f"{name}{suffix}": measure for name, measure in measures.items()}
-    means = [measures["f1"].of for measures in by_structure.values()]
-    joined = {"f1": Measure(lambda weights: np.mean([mean(weights) for mean in means], axis=0))}
+    joined = {
+        name: Measure(partial(_mean, [measures[name].of for measures in by_structure.values()]))
+        for name in ("f1", "f1_pooled")
+    }
     for structure, measures in by_structure.items():
         joined |= {f"{structure}_{name}": measure for name, measure in measures.items()}
     return {f"{name}{suffix}": measure for name, measure in joined.items()}
@@ -93,6 +96,11 @@ def _of_structure(name: str, histograms: Histograms, exact_auc: float) -> dict[s
         "sensitivity": Measure(partial(_rate, pixels.true_positives, pixels.false_negatives), nowhere),
         "specificity": Measure(partial(_rate, pixels.true_negatives, pixels.false_positives), everywhere),
     }
+
+
+def _mean(measures: Sequence[Callable[[Weights], Values]], weights: Weights) -> Values:
+    mean: Values = np.mean([measure(weights) for measure in measures], axis=0)
+    return mean
 
 
 def _auc(positive: Numbers, negative: Numbers, weights: Weights) -> Values:

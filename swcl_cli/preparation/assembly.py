@@ -19,6 +19,7 @@ from swcl_cli.datasets.download import DROPPED, Download, Photograph, Problem
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.decoding import SCALED
 from swcl_cli.preparation.jobs import Job, Outcome
+from swcl_cli.preparation.structures import LAYER, STRUCTURES
 from swcl_cli.settings import PrepSettings
 from swcl_cli.workspace import Workspace, atomic
 
@@ -45,7 +46,12 @@ def job_of(settings: PrepSettings, source: Path, download: Download, photograph:
         if mask:
             inputs[kind] = mask
             outputs[kind] = workspace.masks(dataset) / f"{name}_{label}.png"
-    return Job(name, settings.size, inputs, outputs, download.square, settings.crop_to_field)
+    structures = download.structures if photograph.layers else None
+    if structures:
+        layers = zip(structures.names, photograph.layers, strict=True)
+        inputs |= {f"{LAYER}{layer}": source / path for layer, path in layers if path}
+        outputs[STRUCTURES] = workspace.masks(dataset) / f"{name}_mask.png"
+    return Job(name, settings.size, inputs, outputs, download.square, settings.crop_to_field, structures)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 from PIL import Image
 from PIL import __version__ as pillow_version
 
+from swcl_cli.catalogue.structures import Structures
 from swcl_cli.preparation.decoding import SCALED, Unusable, read_content
 from swcl_cli.preparation.masks import MASKS, MOST_COVERED, covered
 from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
+from swcl_cli.preparation.structures import STRUCTURES, layers_of, merged
 from swcl_cli.workspace import atomic
 
 RECIPE = 4  # raise it when the same bytes and settings are prepared into other bytes, or outcomes get new fields
@@ -22,7 +25,10 @@ Stamp = tuple[int, int]  # bytes, modification time in ns
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Name the files of an image: `photograph`, and those that it has of the kinds in MASKS."""
+    """Name the files of an image: `photograph`, and those that it has of the kinds in MASKS.
+
+    structures: what its mask shows, where that has several, which are put together from the files of LAYER.
+    """
 
     image_id: str
     size: int
@@ -30,12 +36,14 @@ class Job:
     outputs: dict[str, Path]
     square: bool = False
     crop: bool = False
+    structures: Structures | None = None
 
     @property
     def recipe(self) -> str:
         """Return all that decides the result besides the inputs' bytes, as text."""
         shape = f"size-{self.size}{' square' * self.square}{' crop' * self.crop}"
-        return f"{RECIPE} pillow-{pillow_version} {shape} {','.join(self.inputs)}"
+        shown = f" {json.dumps(self.structures.described())}" if self.structures else ""
+        return f"{RECIPE} pillow-{pillow_version} {shape} {','.join(self.inputs)}{shown}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,11 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
                 mask = prepare_kind(contents[kind], own)
                 notes |= _notes(kind, mask, photograph)
                 files[kind] = encode(mask, lossless=True)
+        if STRUCTURES in job.outputs and job.structures:
+            layers = dict(layers_of(contents, own))
+            for name, mask in layers.items():
+                notes |= _notes(name, mask, photograph)
+            files[STRUCTURES] = encode(merged(layers, own, job.structures), lossless=True)
     except Unusable as unusable:
         return Outcome(job.image_id, job.recipe, stamps, hashes, {}, problem=unusable.problem, detail=unusable.detail)
     for kind, data in files.items():

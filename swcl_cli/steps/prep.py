@@ -87,7 +87,7 @@ def _run(
 
 def _check(settings: PrepSettings, download: Download) -> None:
     """Raise UsageError where a setting would change photographs so that their masks do not fit any more."""
-    masked = any(photograph.mask for photograph in download.photographs)
+    masked = any(photograph.mask or photograph.layers for photograph in download.photographs)
     if masked and settings.size and not download.square:
         raise UsageError(f"{settings.dataset} has pixel masks, which keep their own size: prepare it with --size 0.")
     if settings.crop_to_field and (masked or settings.lesion_masks):
@@ -118,7 +118,7 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         rows = rows_of(settings, source, download, result, outcomes)
         labels = {name for names in download.label_names for name in names}
         made = provenance("prep", settings.defining(), inputs, **facts)
-        manifest.write(path, rows, made, labels, former=path.with_name(FORMER))
+        manifest.write(path, rows, made, labels, path.with_name(FORMER), download.structures)
     _summary(dataset, counts, colour, unchanged=fingerprint(path) == before)
     _warn_of_masks(dataset, result.problems)
     if leaks:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from swcl_cli.catalogue.structures import Structures
 from swcl_cli.catalogue.tasks import SEGMENTATION, TASKS, Task
 from swcl_cli.data import manifest
 from swcl_cli.errors import SwclError
@@ -27,23 +28,30 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     path = workspace.manifest(settings.data)
     labels = {label.name for label in manifest.read_labels(path)}
     columns = [*(head for head in task.heads if head in labels), "mask_path"]
+    structures = manifest.read_structures(path) or Structures.two_valued(MASK)
     table = manifest.read(path, columns=columns).rename(columns={"mask_path": MASK})
     own = replace(task, name=task.called(settings.data), dataset=settings.data, open=False)
-    chosen = _chosen(table, settings.heads, str(path))
+    named = [head for head in settings.heads if head in structures.names and head != MASK]
+    others = [head for head in settings.heads if head not in named]
+    chosen = _chosen(table, [*([MASK] if named else []), *others], str(path), structures.names)
     if chosen == [MASK]:
-        return replace(own, kind=SEGMENTATION, heads={MASK: 2}, measure="f1", shades={MASK: (255,)})
+        learnt = structures.only(named or structures.names)
+        heads = dict.fromkeys(learnt.names, 2)
+        return replace(own, kind=SEGMENTATION, heads=heads, measure="f1", structures=learnt)
     heads = {head: task.heads[head] for head in chosen}
     single = "auc" if list(heads.values()) == [2] else "accuracy"
     return replace(own, heads=heads, measure=task.measure if len(heads) > 1 else single)
 
 
-def _chosen(table: pd.DataFrame, wanted: Sequence[str], path: str) -> list[str]:
+def _chosen(table: pd.DataFrame, wanted: Sequence[str], path: str, structures: Sequence[str]) -> list[str]:
     """Choose the columns to learn: those of `wanted`, else masks if there are any, else labels of all photographs.
 
-    Raises SwclError where a wanted column is empty, masks and labels are wanted together, or there is nothing to learn.
+    structures: the names of those in the masks, for messages. Raises SwclError where a wanted column is empty, masks
+    and labels are wanted together, or there is nothing to learn.
     """
     known = {column: int(table[column].notna().sum()) for column in table}
     held = ", ".join(f"{column} ({count} of {len(table)})" for column, count in known.items() if count) or "none"
+    held += f"; structures in the masks: {', '.join(structures)}" if structures != (MASK,) else ""
     unknown = [head for head in wanted if not known.get(head)]
     if unknown:
         raise SwclError(f"{path} holds no {' and no '.join(unknown)}. What it holds, of how many photographs: {held}.")

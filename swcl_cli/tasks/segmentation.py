@@ -11,13 +11,14 @@ import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from segmentation_models_pytorch.losses import BINARY_MODE, DiceLoss
+from segmentation_models_pytorch.losses import BINARY_MODE, MULTICLASS_MODE, DiceLoss
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
 from swcl_cli import chance
-from swcl_cli.catalogue.tasks import Task
+from swcl_cli.catalogue.structures import Structures
+from swcl_cli.catalogue.tasks import NO_STRUCTURES, Task
 from swcl_cli.data.augment import IGNORED, View, normalise, segmentation_view
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.images import read_image
@@ -27,20 +28,24 @@ from swcl_cli.evaluation.pixel_measures import diameter_ratio
 from swcl_cli.settings import FinetuneSettings, prep_command
 from swcl_cli.tasks.answer import Answer, Record
 from swcl_cli.tasks.kind import Judgement, Kind
-from swcl_cli.tasks.masks import Bits, read_structures, resized
+from swcl_cli.tasks.masks import Truth, read_structures, resized
 from swcl_cli.tasks.networks import segmenter, stride_for
 from swcl_cli.tasks.saved import Description, Study
-from swcl_cli.tasks.segmented import LogOdds, Segmented, at_size, predict_log_odds
+from swcl_cli.tasks.segmented import LogOdds, Segmented, against_others, at_size, predict_log_odds, shares
 from swcl_cli.workspace import read_provenance
 
+STRUCTURES = "structures"  # among the facts of a model
+JOINT = "structures"  # the head of all of them, where they exclude each other
 KEPT_BYTES = 1 << 30  # of decoded photographs and masks; sets that are larger are decoded at each draw
 
 
 class Segmenter(nn.Module):
     """Compute the loss of a network: the sum over heads of the pixels' mean cross-entropy, without IGNORED pixels.
 
-    dice: adds 1 - 2 |p t| / (|p| + |t|) of each head, over all pixels of the batch, where t is the structure and p its
-    probability (arXiv 1606.04797); 0 where no pixel of the batch is of the structure (FACTS E12).
+    A head of two classes is a structure; one of more is all structures of a task, which exclude each other. dice: adds
+    1 - 2 |p t| / (|p| + |t|) of each structure, over all pixels of the batch, where t is the structure and p its
+    probability (arXiv 1606.04797); 0 where no pixel of the batch is of the structure (FACTS E12). Of structures that
+    exclude each other it adds the mean.
     """
 
     def __init__(self, network: nn.Module, dice: bool = False) -> None:
@@ -49,17 +54,27 @@ class Segmenter(nn.Module):
         self.dice = DiceLoss(BINARY_MODE, ignore_index=IGNORED) if dice else None
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss, no metrics. batch: image (N, 3, S, S), mask (N, S, S); bit k is the k-th head's class."""
+        """Return the loss, no metrics. batch: image (N, 3, S, S), mask (N, S, S), see `read_structures`."""
         mask = batch["mask"]
         outside = mask == IGNORED
         losses = []
         for number, logits in enumerate(self.network(batch["image"]).values()):
-            truth = ((mask >> number) & 1).masked_fill(outside, IGNORED)
+            joint = logits.shape[1] > 2
+            truth = mask if joint else ((mask >> number) & 1).masked_fill(outside, IGNORED)
             losses.append(cross_entropy(logits.float(), truth, ignore_index=IGNORED))
             if self.dice is not None:
                 log_odds = logits[:, 1].float() - logits[:, 0].float()
-                losses.append(self.dice(log_odds[:, None], truth[:, None]))
+                losses.append(_joint_dice(logits, truth) if joint else self.dice(log_odds[:, None], truth[:, None]))
         return torch.stack(losses).sum(), {}
+
+
+def _joint_dice(logits: Tensor, truth: Tensor) -> Tensor:
+    """Return the mean Dice loss of structures that exclude each other. logits: (N, K + 1, H, W), the background first;
+    truth: (N, H, W).
+    """
+    structures = list(range(1, logits.shape[1]))
+    loss: Tensor = DiceLoss(MULTICLASS_MODE, structures, ignore_index=IGNORED)(logits.float(), truth)
+    return loss
 
 
 class CroppedViews(Dataset[dict[str, Any]]):
@@ -73,7 +88,7 @@ class CroppedViews(Dataset[dict[str, Any]]):
     ) -> None:
         self.root, self.task, self.crop, self.seed, self.mean, self.std = root, task, crop, seed, mean, std
         self.rows = rows[["path", "checksum", "mask_path"]].to_numpy(dtype=object)
-        small = 4 * int((rows["width"].astype("int64") * rows["height"].astype("int64")).sum()) <= KEPT_BYTES
+        small = 5 * int((rows["width"].astype("int64") * rows["height"].astype("int64")).sum()) <= KEPT_BYTES
         self.decoded = [self._read(item) for item in range(len(rows))] if small else None
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
@@ -83,7 +98,7 @@ class CroppedViews(Dataset[dict[str, Any]]):
         view, labels = segmentation_view(image, mask, self.crop, draw, self.mean, self.std)
         return {"image": view, "mask": labels}
 
-    def _read(self, item: int) -> tuple[NDArray[np.uint8], Bits]:
+    def _read(self, item: int) -> tuple[NDArray[np.uint8], Truth]:
         """Read a photograph (H, W, 3), and its structures (H, W) at the same size."""
         path, checksum, mask_path = self.rows[item]
         image = read_image(self.root / path, checksum)
@@ -119,13 +134,15 @@ class Segmentation(Kind):
             )
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
-        return {"ratio": task.ratio, "decoder": settings.decoder, "output_stride": settings.output_stride}
+        facts = {"ratio": task.ratio, "decoder": settings.decoder, "output_stride": settings.output_stride}
+        return facts | ({STRUCTURES: task.structures.described()} if task.structures.are_told else {})
 
     def output_stride(self, facts: Mapping[str, Any]) -> int:
         return stride_for(facts["decoder"], facts["output_stride"])
 
     def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> nn.Module:
-        return segmenter(facts["decoder"], encoder, heads)
+        joint = structures_of(facts)
+        return segmenter(facts["decoder"], encoder, {JOINT: len(joint.names) + 1} if joint.exclusive else heads)
 
     def objective(self, network: nn.Module, settings: FinetuneSettings) -> Segmenter:
         return Segmenter(network, settings.loss == "dice")
@@ -139,22 +156,30 @@ class Segmentation(Kind):
         return normalise(photograph, model.mean, model.std)
 
     def scores(self, fabric: Fabric, network: nn.Module, views: Tensor, model: Description) -> list[LogOdds]:
-        """Return the log odds (K, H, W) of each photograph."""
+        """Return the log odds (K, H, W) of each photograph, of structures against the background."""
         return [predict_log_odds(fabric, network, view[None], model.crop) for view in views]
 
     def judge(
         self, study: Study, split: str, scores_of: Callable[[str], Iterable[LogOdds]], folder: Path | None
     ) -> Judgement:
         segmented = Segmented(study.task, study.workspace, study.rows[split], folder)
-        segmented.count(scores_of(split))
+        scores = scores_of(split)
+        segmented.count(map(against_others, scores) if study.task.structures.exclusive else scores)
         return segmented.judgement()
 
     def answer(self, scores: LogOdds, size: tuple[int, int], model: Description) -> Answer:
         """Return masks and probabilities at the photograph's own size, and the share of each structure."""
         width, height = size
-        log_odds = {head: at_size(part, (height, width)) for head, part in zip(model.heads, scores, strict=True)}
-        masks = {head: part > 0 for head, part in log_odds.items()}
-        probabilities = {head: torch.from_numpy(part).sigmoid().numpy() for head, part in log_odds.items()}
+        structures = structures_of(model.facts)
+        names = structures.names if structures.exclusive else model.heads
+        log_odds = [at_size(part, (height, width)) for part in scores]
+        if structures.exclusive:
+            probabilities = dict(zip(names, shares(np.stack(log_odds)), strict=True))
+            log_odds = list(against_others(np.stack(log_odds)))
+        else:
+            parts = [torch.from_numpy(part).sigmoid().numpy() for part in log_odds]
+            probabilities = dict(zip(names, parts, strict=True))
+        masks = {name: part > 0 for name, part in zip(names, log_odds, strict=True)}
         numbers = {f"{head}_share": float(mask.mean()) for head, mask in masks.items()}
         if ratio := model.facts["ratio"]:
             numbers["_to_".join(ratio)] = diameter_ratio(*(masks[head] for head in ratio))
@@ -169,6 +194,11 @@ class Segmentation(Kind):
             files[file] = mask
             cells |= {f"{head}_share": f"{numbers.pop(f'{head}_share'):.6f}", f"{head}_mask": file}
         return Record(cells | {number: f"{value:.4f}" for number, value in numbers.items()}, files)
+
+
+def structures_of(facts: Mapping[str, Any]) -> Structures:
+    """Return the structures that a model's facts describe; none, where each structure has a head of its own."""
+    return Structures.read(facts[STRUCTURES]) if STRUCTURES in facts else NO_STRUCTURES
 
 
 def _require_masks(rows: pd.DataFrame, split: str, task: Task) -> None:

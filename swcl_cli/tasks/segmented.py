@@ -19,6 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from swcl_cli import console
 from swcl_cli.catalogue.tasks import Task
+from swcl_cli.data.augment import IGNORED
 from swcl_cli.data.columns import segmented
 from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.pixel_measures import Outcomes, diameter_ratio, pixel_measures, ratio_error
@@ -26,7 +27,7 @@ from swcl_cli.evaluation.pixel_tally import Histograms, PixelTally
 from swcl_cli.evaluation.resampling import Measure, evaluate
 from swcl_cli.evaluation.sliding_window import predict_windows
 from swcl_cli.tasks.kind import Judgement, require_finite
-from swcl_cli.tasks.masks import read_field, read_structures
+from swcl_cli.tasks.masks import is_there, read_field, read_structures
 from swcl_cli.workspace import Workspace, atomic
 
 LogOdds = NDArray[np.float32]
@@ -43,6 +44,27 @@ def predict_log_odds(fabric: Fabric, network: nn.Module, image: Tensor, window: 
     (stitched,) = predict_windows(log_odds, image, window)
     scores: LogOdds = stitched.cpu().numpy()
     return scores
+
+
+def against_others(log_odds: LogOdds) -> LogOdds:
+    """Turn log odds against the background into those against the likeliest other class, (K, H, W) each.
+
+    Of structures that exclude each other at most one is above 0 at a pixel: the likeliest class, if it is a structure.
+    """
+    first = np.zeros_like(log_odds[0])
+    second = np.full_like(first, -np.inf)
+    for part in log_odds:
+        second = np.maximum(second, np.minimum(first, part))
+        first = np.maximum(first, part)
+    margins: LogOdds = np.where(log_odds == first, log_odds - second, log_odds - first)
+    return margins
+
+
+def shares(log_odds: LogOdds) -> LogOdds:
+    """Turn log odds against the background into probabilities of structures that exclude each other, (K, H, W)."""
+    background = torch.zeros_like(scores := torch.from_numpy(log_odds))[:1]
+    probabilities: LogOdds = torch.cat([background, scores]).softmax(dim=0)[1:].numpy()
+    return probabilities
 
 
 def at_size(log_odds: LogOdds, shape: tuple[int, int]) -> LogOdds:
@@ -123,16 +145,18 @@ class Segmented:
     def _count(self, row: dict[str, str], log_odds: LogOdds) -> None:
         """Count the pixels of a photograph, in the whole and in its field of view, and note its ratio of diameters."""
         height, width = log_odds.shape[1:]
-        bits = read_structures(self.workspace.root / row["mask_path"], self.task, (height, width))
-        field_of_view = read_field(self.workspace.root / row["fov_path"], bits) if self.inside else None
+        truth = read_structures(self.workspace.root / row["mask_path"], self.task, (height, width))
+        known = truth != IGNORED
+        inside = known & read_field(self.workspace.root / row["fov_path"], truth) if self.inside else None
+        whole = ... if known.all() else known
         truths, predictions, loss = {}, {}, 0.0
         for number, head in enumerate(self.task.heads):
-            scores, truths[head] = at_size(log_odds[number], bits.shape), (bits >> number & 1).astype(bool)
-            self.whole[head].add(truths[head], scores)
+            scores, truths[head] = at_size(log_odds[number], truth.shape), is_there(truth, number, self.task)
+            self.whole[head].add(truths[head][whole], scores[whole])
             predictions[head] = scores > 0
-            loss += cross_entropy(truths[head], scores) if self.folder is None else 0.0
-            if field_of_view is not None:
-                self.inside[head].add(truths[head][field_of_view], scores[field_of_view])
+            loss += cross_entropy(truths[head][whole], scores[whole]) if self.folder is None else 0.0
+            if inside is not None:
+                self.inside[head].add(truths[head][inside], scores[inside])
         self.losses.append(loss)
         if self.task.ratio:
             inner, outer = self.task.ratio
@@ -157,7 +181,7 @@ class Segmented:
         outcomes, count = Outcomes.of(whole), len(self.rows)
         columns: dict[str, object] = {
             "structure": head,
-            "shades": [np.array(self.task.shades[head], np.int16)] * count,
+            "shades": [np.array(self.task.structures.codes_of(head), np.int16)] * count,
             "map_path": self.maps[head],
             "f1": outcomes.f1,
             "true_positives": outcomes.true_positives,

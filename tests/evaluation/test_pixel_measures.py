@@ -96,8 +96,9 @@ def test_several_structures() -> None:
     found = evaluate(
         pixel_measures({"disc": counted(TRUTHS, SCORES), "cup": counted(TRUTHS, [-score for score in SCORES])}), 2
     )[0]
-    assert next(iter(found)) == "f1" and len(found) == 1 + 2 * 5
-    assert found["f1"] == pytest.approx((found["disc_f1"] + found["cup_f1"]) / 2)
+    assert next(iter(found)) == "f1" and len(found) == 2 + 2 * 5
+    for name in ("f1", "f1_pooled"):
+        assert found[name] == pytest.approx((found[f"disc_{name}"] + found[f"cup_{name}"]) / 2)
     assert found["disc_f1"] == measured(TRUTHS, SCORES)["f1"] > found["cup_f1"]
 
 

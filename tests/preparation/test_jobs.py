@@ -8,9 +8,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
+from swcl_cli.catalogue.structures import Structures
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation import journal
 from swcl_cli.preparation.jobs import Job, Outcome, prepare
@@ -61,6 +63,33 @@ def test_a_copy_with_another_time_is_not_decoded_again(job: Job) -> None:
     again = prepare(job, outcome)
     assert again.is_current(job) and job.outputs["photograph"].stat().st_mtime_ns == written
     assert (again.sums, again.hashes) == (outcome.sums, outcome.hashes)
+
+
+def test_masks_of_several_structures_become_one(tmp_path: Path) -> None:
+    """A structure without a file is nowhere; another set of names makes the outcome stale."""
+    source, pictures = tmp_path / "source", {}
+    write_photograph(source / "a.png", 1, width=90, height=70)
+    for name, box in (("first", (0, 0, 30, 20)), ("third", (20, 10, 60, 50))):
+        pictures[name] = Image.new("L", (90, 70))
+        pictures[name].paste(255, box)
+        pictures[name].save(source / f"{name}.png")
+    job = Job(
+        "a",
+        0,
+        {"photograph": source / "a.png", **{f"structure {name}": source / f"{name}.png" for name in pictures}},
+        {"photograph": tmp_path / "out/a.png", "structures": tmp_path / "out/a_mask.png"},
+        structures=Structures.layered(("first", "second", "third")),
+    )
+    outcome = prepare(job)
+    assert not outcome.problem and outcome.is_current(job)
+    mask = np.asarray(Image.open(tmp_path / "out/a_mask.png"))
+    assert mask.dtype == np.uint8 and np.unique(mask).tolist() == [0, 1, 4, 5]
+    for bit, name in ((0, "first"), (2, "third")):
+        np.testing.assert_array_equal(mask >> bit & 1, np.asarray(pictures[name]) // 255)
+    assert not outcome.is_current(replace(job, structures=Structures.layered(("third", "second", "first"))))
+
+    Image.new("L", (89, 70)).save(source / "third.png")
+    assert prepare(job).detail == "third: the mask is 89 x 70, its photograph 90 x 70"
 
 
 def test_masks_come_along(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def _segmented(made: Made) -> tuple[Columns, Mapping[str, Measure]]:
         suffix = f"_{head}" if len(made.task.heads) > 1 else ""
         folder = made.workspace.finetune(made.task.name, made.name) / made.run / "maps"
         maps = [made.workspace.relative(folder / f"{name}{suffix}.png") for name in made.rows["image_id"]]
-        shades = np.tile(np.array(made.task.shades[head], np.int16), (count, 1))
+        shades = np.tile(np.array(made.task.structures.codes_of(head), np.int16), (count, 1))
         part = made.about("image_id", "patient_id", "path", "mask_path", "fov_path") | {
             "structure": made.text(head),
             "shades": lists(shades),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from swcl_cli.catalogue.structures import Structures
 from swcl_cli.catalogue.tasks import TASKS, Task
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings
@@ -55,7 +56,7 @@ def test_masks_come_before_labels(tmp_path: Path) -> None:
     write(tmp_path, abnormal=True, mask=np.zeros((64, 64), np.uint8))
     task = found(tmp_path)
     assert (task.kind, dict(task.heads), task.measure) == ("segmentation", {"mask": 2}, "f1")
-    assert task.shades == {"mask": (255,)}
+    assert task.structures == Structures.two_valued("mask")
     assert found(tmp_path, heads=["abnormal"]).heads == {"abnormal": 2}
     assert found(tmp_path, heads=["mask"]) == task
 

@@ -21,8 +21,9 @@ def test_rows_name_what_exists(task: Task) -> None:
         for head, grades in task.grades.items():
             assert set(grades) == set(range(task.heads[head]))
     elif task.kind == "segmentation":
-        assert task.shades.keys() == task.heads.keys() and set(task.heads.values()) == {2}
-        assert all(0 < len(set(shades) & set(task.mask)) < len(task.mask) for shades in task.shades.values())
+        shown = task.structures
+        assert shown.names == tuple(task.heads) and set(task.heads.values()) == {2}
+        assert all(0 < len(shown.codes_of(name)) < len(shown.codes) for name in shown.names)
         assert task.ratio is None or set(task.ratio) <= task.heads.keys()
 
 
@@ -40,5 +41,6 @@ def test_rows_are_those_of_the_paper() -> None:
 def test_masks_are_those_that_prep_writes() -> None:
     """The disc includes the cup (FACTS 3)."""
     disc_and_cup = TASKS["refuge-seg"]
-    assert set(disc_and_cup.mask) == {masks.CUP, masks.RIM, masks.BACKGROUND}
-    assert disc_and_cup.shades == {"disc": (masks.CUP, masks.RIM), "cup": (masks.CUP,)}
+    assert set(disc_and_cup.structures.codes) == {masks.CUP, masks.RIM, masks.BACKGROUND}
+    assert disc_and_cup.structures.codes_of("disc") == (masks.CUP, masks.RIM)
+    assert disc_and_cup.structures.codes_of("cup") == (masks.CUP,) and not disc_and_cup.structures.exclusive

@@ -129,6 +129,32 @@ def test_dice_is_added_of_each_head_over_all_pixels_of_the_batch() -> None:
     assert Segmenter(Channels(2), dice=True)(batch)[0].item() == pytest.approx(expected, rel=1e-5)
 
 
+class Joint(nn.Module):
+    """The channels of an image are the logits of background and two structures."""
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {"structures": images}
+
+
+@pytest.mark.parametrize("dice", [False, True])
+def test_structures_that_exclude_each_other_share_a_softmax(dice: bool) -> None:
+    images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    mask = torch.randint(0, 3, (2, 4, 4), generator=torch.Generator().manual_seed(1))
+    mask[0, :2], mask[1, :, 3] = IGNORED, IGNORED
+    loss = Segmenter(Joint(), dice)({"image": images, "mask": mask})[0].item()
+    costs, both, either = [], [0.0] * 3, [0.0] * 3
+    for logits, number in zip(images.permute(0, 2, 3, 1).reshape(-1, 3).tolist(), mask.flatten().tolist(), strict=True):
+        if number != IGNORED:
+            whole = sum(map(math.exp, logits))
+            costs.append(math.log(whole) - logits[number])
+            for place, logit in enumerate(logits):
+                both[place] += math.exp(logit) / whole * (place == number)
+                either[place] += math.exp(logit) / whole + (place == number)
+    assert len(costs) == 20
+    expected = sum(costs) / len(costs) + dice * sum(1 - 2 * both[place] / either[place] for place in (1, 2)) / 2
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
 def test_of_a_structure_that_the_batch_lacks_cross_entropy_alone_teaches() -> None:
     """The second structure occurs nowhere, and where all pixels but one are ignored neither does the first."""
     images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)

@@ -156,7 +156,7 @@ def test_the_loss_is_the_mean_over_photographs_of_the_mean_over_pixels_summed_ov
         red = np.asarray(Image.open(tmp_path / row.path))[..., 0].astype(np.float32)
         loss = 0.0
         for head, level in levels.items():
-            truth = np.isin(mask, TASKS[task].shades[head])
+            truth = np.isin(mask, TASKS[task].structures.codes_of(head))
             odds = cv2.resize((red - level) / 20, mask.shape[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float64)
             loss += np.where(truth, np.logaddexp(0, -odds), np.logaddexp(0, odds)).mean()
         losses.append(loss)
