@@ -57,8 +57,9 @@ print(json.dumps([statistics.median(seconds[1:]), peak() - base, loss.item(), ro
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("count", [992, 4096])
-def test_loss_and_gradient(count: int, row: Row) -> None:
+@pytest.mark.parametrize(("count", "times"), [(992, 1.0), (4096, 2.5)])
+def test_loss_and_gradient(count: int, times: float, row: Row) -> None:
+    """times: as fast as each of the others, at least; in less than half of their memory."""
     found = {}
     for way in ("ours", "supcontrast", "metric_learning"):
         done = subprocess.run([sys.executable, "-c", WAYS, way, str(count)], capture_output=True, check=True, text=True)
@@ -74,4 +75,4 @@ def test_loss_and_gradient(count: int, row: Row) -> None:
         if way == "supcontrast":  # metric learning normalises once more, so that its gradient is tangent
             assert slope == pytest.approx(found["ours"][3], rel=1e-3)
     for way in ("supcontrast", "metric_learning"):
-        assert found["ours"][0] <= found[way][0] and found["ours"][1] < found[way][1]
+        assert times * found["ours"][0] <= found[way][0] and 2 * found["ours"][1] < found[way][1]

@@ -70,6 +70,16 @@ def test_gradient_is_that_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda z: supervised_contrastive(z, labels), rows(6).requires_grad_())
 
 
+def test_gradient_keeps_its_digits_where_labels_are_large() -> None:
+    """Two labels of 496 rows that lie close together: what attracts them and what repels them nearly cancel."""
+    draw = torch.Generator().manual_seed(0)
+    near = normalize(torch.randn(992, 128, generator=draw) + torch.randn(128, generator=draw))
+    coarse, exact = near.requires_grad_(), near.detach().double().requires_grad_()
+    for z in (coarse, exact):
+        supervised_contrastive(z, torch.arange(992) % 2).backward()
+    assert (gradient(coarse) - gradient(exact)).norm() < 1.5e-6 * gradient(exact).norm()
+
+
 def test_a_multiple_of_the_loss_has_that_multiple_of_the_gradient() -> None:
     labels = torch.tensor([0, 0, 1, 1, 2, 0])
     once, thrice = (rows(6).requires_grad_() for _ in range(2))
@@ -88,7 +98,7 @@ def test_parts_of_the_anchors_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatc
     spans = ((0, 11), (11, 12), (12, 37))
     part_losses = torch.stack([supervised_contrastive(parts, labels, anchors=span) for span in spans])
     part_losses.sum().backward()
-    monkeypatch.setattr(contrastive, "BLOCK", 5)
+    monkeypatch.setattr(contrastive, "CELLS", 5 * 37)
     loss_by_blocks = supervised_contrastive(blocks, labels)
     loss_by_blocks.backward()
     assert part_losses.sum().item() == pytest.approx(loss.item()) == loss_by_blocks.item()
