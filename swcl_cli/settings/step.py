@@ -61,7 +61,7 @@ class Rule(NamedTuple):
 class StepSettings(BaseModel):
     """Hold the settings that all steps share."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
     step: ClassVar[str]
     derived: ClassVar[frozenset[str]] = frozenset()  # what artefacts tell among the settings, and is none
     rules: ClassVar[Mapping[str, Rule]] = {}  # by the name under which artefacts tell them among the settings
