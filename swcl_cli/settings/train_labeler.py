@@ -58,9 +58,24 @@ class TrainLabelerSettings(TrainingSettings):
     )
     accumulate: int = setting(4, "Forward passes an optimiser step.", panel="Training", ge=1)
     epochs: int = setting(200, "Passes over the labelled images.", panel="Training", ge=1)
-    learning_rate: float = setting(0.03, "Base learning rate (SGD with Nesterov momentum).", panel="Training", gt=0)
+    optimizer: Literal["sgd", "adamw"] = setting(
+        "sgd", "SGD with Nesterov momentum 0.9, as the paper's, or AdamW.", panel="Training", neutral="sgd"
+    )
+    learning_rate: float = setting(0.03, "Base learning rate, of --schedule the highest.", panel="Training", gt=0)
     weight_decay: float = setting(0.001, "Weight decay; norms and biases have none.", panel="Training", ge=0)
+    schedule: Literal["milestones", "cosine"] = setting(
+        "milestones",
+        "Learning rate after the warm-up: falls to a tenth after each of --milestones, or by a cosine to 0.",
+        panel="Training",
+        neutral="milestones",
+    )
     milestones: Integers = setting([140, 160, 180], "Epochs after which the rate falls to a tenth.", panel="Training")
+    warmup_epochs: int = setting(
+        0, "Epochs in which the learning rate rises linearly first.", panel="Training", neutral=0, ge=0
+    )
+    clip: float = setting(
+        0.0, "Norm that a step's gradient has at most; 0: no limit.", panel="Training", neutral=0.0, ge=0
+    )
     triplet_weight: float = setting(1.0, "Weight w of the triplet loss of all views.", panel="Training", ge=0)
     mining: Literal["semi-hard", "batch-hard"] = setting("semi-hard", "How triplets are chosen.", panel="Training")
     margin: float = setting(0.5, "Margin of the triplet loss.", panel="Training", gt=0)
@@ -77,6 +92,17 @@ class TrainLabelerSettings(TrainingSettings):
         """Return the fewest views a chunk that leave two of each kind, in the proportion of the batch."""
         sizes = (self.batch_labelled, self.batch_unlabelled) if self.unlabelled else (self.batch_labelled,)
         return 2 * -(-sum(sizes) // min(sizes))
+
+    @model_validator(mode="after")
+    def _one_course_of_the_rate(self) -> Self:
+        if self.schedule == "cosine" and "milestones" in self.model_fields_set and self.milestones:
+            raise ValueError("milestones: a cosine has none; leave them out, or take --schedule milestones")
+        if 0 < self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs: the rate would rise for {self.warmup_epochs} of {self.epochs} epochs; take fewer, or "
+                "more --epochs"
+            )
+        return self
 
     @model_validator(mode="after")
     def _mixed_chunks(self) -> Self:

@@ -32,10 +32,10 @@ from swcl_cli.settings import TrainLabelerSettings
 from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.chunks import encode_in_chunks, mixed_chunks
 from swcl_cli.training.cost import foretell
-from swcl_cli.training.loop import parameter_groups, training_steps
+from swcl_cli.training.loop import create_optimizer, parameter_groups, training_steps
 from swcl_cli.training.processes import device_name, make_fabric
 from swcl_cli.training.run import Run, is_begun
-from swcl_cli.training.schedules import step_decay
+from swcl_cli.training.schedules import linear_warmup, step_decay, warmup_cosine
 from swcl_cli.workspace import Workspace, is_done, provenance, require_own, write_parquet, write_safetensors
 
 VALIDATION_BATCH = 32
@@ -138,9 +138,8 @@ def run(settings: TrainLabelerSettings) -> Path:
     colours = (photographs.mean, photographs.std)
     objective = S4L(start.network, settings, colours).to(memory_format=torch.channels_last)
     prepared = fabric.setup_module(objective)
-    optimizer = torch.optim.SGD(
-        parameter_groups(objective, settings.weight_decay), lr=settings.learning_rate, momentum=0.9, nesterov=True
-    )
+    groups = parameter_groups(objective, settings.weight_decay)
+    optimizer = create_optimizer(settings.optimizer, groups, settings.learning_rate)
     if start.summary:
         console.say(f"Labeler: {start.summary}.")
     plan, steps = labeler_plan(settings, len(photographs.labelled), len(photographs.unlabelled))
@@ -163,9 +162,9 @@ def run(settings: TrainLabelerSettings) -> Path:
     one = torch.zeros(1, 3, settings.crop, settings.crop)
     foretell(fabric, settings, objective.network, one, (total - state.step) * views)
     batches = step_batches(LabelerViews(photographs, settings), plan, state.step, total, settings.workers)
-    rate = lambda step: settings.learning_rate * step_decay(step // steps, settings.milestones)  # noqa: E731
+    rate = lambda step: settings.learning_rate * _share_of_rate(step, steps, settings)  # noqa: E731
     smaller = f"--chunk {max(settings.least_chunk, min(settings.chunk or forward, forward) // 2)}"
-    trained = training_steps(fabric, prepared, optimizer, batches, rate, settings.seed, state.step, smaller)
+    trained = training_steps(fabric, prepared, optimizer, batches, rate, settings.seed, state.step, smaller, settings.clip)
     for step in job.follow(trained, total, views):
         if (step.index + 1) % steps == 0:
             epoch = step.index // steps
@@ -230,6 +229,14 @@ def judge(score: NDArray[np.float32], validated: pd.DataFrame) -> dict[str, floa
         "auc": auc(truth, score), "auc_low": low, "auc_high": high,
         **binary_outcomes(truth, score), "expected_calibration_error": error,
     }  # fmt: skip
+
+
+def _share_of_rate(step: int, steps: int, settings: TrainLabelerSettings) -> float:
+    """Compute the learning rate of a step as a share of the base rate; an epoch has `steps` steps."""
+    warming = settings.warmup_epochs * steps
+    if settings.schedule == "cosine":
+        return warmup_cosine(step, warming, settings.epochs * steps)
+    return linear_warmup(step, warming) * step_decay(step // steps, settings.milestones)
 
 
 def _note(notes: dict[str, float], epoch: int, measured: dict[str, float]) -> dict[str, float]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]  # it is, without an alias
 from torch import nn
 from torch.optim import Optimizer
 
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.training.grid import Rates
-from swcl_cli.training.loop import SCALE, parameter_groups
+from swcl_cli.training.loop import SCALE, create_optimizer, parameter_groups
 from swcl_cli.training.schedules import linear_warmup, warmup_cosine
 
 
@@ -22,9 +21,7 @@ def make_optimizer(objective: nn.Module, encoder: nn.Module, settings: FinetuneS
         groups = layered_groups(objective, encoder, rates.weight_decay, settings.layer_decay)
     else:
         groups = parameter_groups(objective, rates.weight_decay)
-    if settings.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=rates.learning_rate)
-    return torch.optim.SGD(groups, lr=rates.learning_rate, momentum=0.9, nesterov=True)
+    return create_optimizer(settings.optimizer, groups, rates.learning_rate)
 
 
 def layered_groups(

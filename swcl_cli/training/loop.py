@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -32,13 +33,20 @@ class Step:
     took: float
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Group parameters by decay: weights have it; norms and biases, of one dimension, have none (FACTS B6, C7)."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+
+
+def create_optimizer(name: str, groups: list[dict[str, Any]], learning_rate: float) -> Optimizer:
+    """Return `sgd` with Nesterov momentum 0.9 (paper III-A, IV-B), or `adamw`, over groups of parameters."""
+    if name == "adamw":
+        return torch.optim.AdamW(groups, lr=learning_rate)
+    return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9, nesterov=True)
 
 
 def training_steps(

@@ -134,6 +134,44 @@ def test_training_by_loops(tmp_path: Path) -> None:
         torch.testing.assert_close(made[name], weight, rtol=2e-3, atol=2e-4)
 
 
+def test_training_by_loops_of_adamw(tmp_path: Path) -> None:
+    """An epoch of warm-up, a cosine to 0 over the other two, the clipped gradient, decay beside the moments."""
+    prepared.labelled_eyes(tmp_path, "odir", 8)
+    limit = 2.0
+    settings = options(
+        tmp_path, unlabelled="", epochs=3, milestones=[], optimizer="adamw", schedule="cosine", warmup_epochs=1,
+        clip=limit, weight_decay=0.3, learning_rate=0.01,
+    )  # fmt: skip
+    made = load_file(train_labeler.run(settings))
+
+    data = read_photographs(Workspace(tmp_path), settings)
+    network, views = create_labeler("resnet18", settings.seed), LabelerViews(data, settings)
+    objective = S4L(network, settings).to(memory_format=torch.channels_last).train()  # Adam scales roundings up
+    plan, steps = labeler_plan(settings, len(data.labelled), 0)
+    assert steps == 2
+    mean = {name: torch.zeros_like(weight) for name, weight in network.named_parameters()}
+    square = {name: torch.zeros_like(weight) for name, weight in network.named_parameters()}
+    norms = []
+    for step, share in enumerate(
+        (0.5, 1.0, 1.0, 0.8535534, 0.5, 0.1464466)
+    ):  # halves of 1 + cos 0, 45, 90, 135 degrees
+        losses = [objective(default_collate([views[key] for key in micro]))[0] for micro in plan(step)]
+        names, weights = zip(*network.named_parameters(), strict=True)
+        gradients = torch.autograd.grad(torch.stack(losses).mean(), weights)
+        norms.append(float(torch.cat([gradient.flatten() for gradient in gradients]).norm()))
+        with torch.no_grad():
+            for name, weight, gradient in zip(names, weights, gradients, strict=True):
+                decay = 0.0 if "bn" in name or "downsample.1" in name or "bias" in name else 0.3
+                pull = gradient * min(limit / norms[-1], 1)
+                mean[name] = 0.9 * mean[name] + 0.1 * pull
+                square[name] = 0.999 * square[name] + 0.001 * pull**2
+                spread = (square[name] / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8
+                weight -= share * 0.01 * (decay * weight + mean[name] / (1 - 0.9 ** (step + 1)) / spread)
+    assert max(norms) > limit
+    for name, weight in network.state_dict().items():
+        torch.testing.assert_close(made[name], weight, rtol=2e-3, atol=2e-3)
+
+
 def test_plain_supervised_training(tmp_path: Path) -> None:
     """The unlabelled set need not be there, and neither mining nor weight of the triplet loss matters."""
     prepared.labelled_eyes(tmp_path, "odir", 8)
