@@ -115,8 +115,9 @@ class Download:
 
     `published`: images of each split that the publication counts; `labelled`: labelled images of each split in this
     download, dropped ones too. `draw_validation`: no validation split is published, so a fifth of `train` becomes it.
-    `mask_kind`: what the masks show, a key of preparation/masks.py. `structures`: what their values mean, of the kind
-    `structures`. `square`: photographs are resized to squares.
+    `mask_kind`: what the masks show, a key of preparation/masks.py. `structures`: what their values mean, where there
+    are several. `nearest`: pixels of masks that have none of the values that masks may have take the nearest of them.
+    `square`: photographs are resized to squares.
     `drop_disagreeing`: photographs with equal pixels and different labels are left out. `stops`: why the photographs
     can't be prepared, a sentence each; they are collected, so that quarantine.csv is written all the same. `remarks`:
     what is told on the terminal.
@@ -127,6 +128,7 @@ class Download:
     draw_validation: bool
     mask_kind: str = "vessels"
     structures: Structures | None = None
+    nearest: bool = False
     square: bool = False
     drop_disagreeing: bool = False
     own_splits: bool = False  # people's own, not published ones

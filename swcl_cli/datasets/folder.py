@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from swcl_cli.catalogue.labels import TABLED
+from swcl_cli.catalogue.structures import Structures
 from swcl_cli.datasets.download import (
-    NO_IMAGE,
     NO_LABEL,
     NO_MASK,
     SPLIT_WORDS,
@@ -21,8 +21,9 @@ from swcl_cli.datasets.download import (
     Source,
     check_source,
 )
-from swcl_cli.datasets.folders import Images, walk
-from swcl_cli.datasets.names import Names, ambiguous, composed, photograph_of, shortened, stem_of
+from swcl_cli.datasets.mask_classes import read_classes
+from swcl_cli.datasets.mask_folders import MaskFolders, images_in, mask_folders, match_masks, meant
+from swcl_cli.datasets.names import Names, composed, photograph_of, shortened, stem_of
 from swcl_cli.datasets.tables import MISSING, WHOLE_AS_TEXT, Row, Table, read_table, require_unique
 from swcl_cli.errors import SwclError, UsageError
 
@@ -46,46 +47,73 @@ EXPECTED = (
 
 
 def read(
-    source: Path, labels: Path | None = None, masks: Path | None = None, name_pattern: str | None = None
+    source: Path,
+    labels: Path | None = None,
+    masks: Sequence[Path] = (),
+    name_pattern: str | None = None,
+    mask_classes: Path | None = None,
+    mask_edges: str = "exact",
+    without_mask: str = "unknown",
 ) -> Download:
     """Find all images below SOURCE, or only those that the table `labels` names, by paths with or without suffix.
 
-    masks: a folder laid out as SOURCE. name_pattern: a regular expression with the groups `patient` and `eye`, either
-    or both, searched for in an image's path; the table's columns come first. Raises SwclError on bad labels; names
-    that fit several images become `stops` of the download.
+    masks: folders laid out as SOURCE, see `mask_folders`; mask_classes: a table, see `read_classes`; mask_edges,
+    without_mask: see the settings of `prep`. name_pattern: a regular expression with the groups `patient` and `eye`,
+    either or both, searched for in an image's path; the table's columns come first. Raises SwclError on bad labels;
+    names that fit several images become `stops` of the download.
     """
     check_source(source)
-    if masks and not masks.is_dir():
-        raise UsageError(f"masks: {masks} is not a folder.")
+    folders = mask_folders(masks)
     pattern = _compiled(name_pattern)
-    download = Download(source, PUBLISHED, draw_validation=True, mask_kind="mask")
-    paths = _images(download, source, {labels.name} if labels else set(), masks)
-    mask_paths = _masks(download, masks, paths) if masks else {}
+    download = Download(source, PUBLISHED, draw_validation=True, mask_kind="mask", nearest=mask_edges == "nearest")
+    download.structures = _structures(folders, mask_classes, mask_edges, without_mask)
+    paths = images_in(download, source, {labels.name} if labels else set(), folders.all)
+    found = match_masks(download, folders, paths, without_mask == "empty")
     if masks:
-        paths = _without_masks(paths, set(mask_paths.values()), source)
+        paths = _without_masks(paths, found.files, source)
     else:
         _require_no_masks(source, paths)
     names = Names(paths)
     rows = _rows(download, labels, names)
-    folders = {path: split for path in paths if (split := _split_of(path))}
+    splits = {path: split for path in paths if (split := _split_of(path))}
     stems = Counter(map(stem_of, paths))
     for path in paths:
         row = rows.get(path)
         if labels and row is None:
             download.problem(path, NO_LABEL, f"{labels.name} does not name it")
             continue
-        alone, mask = stems[stem_of(path)] == 1, mask_paths.get(path)
-        download.add(_photograph(path, alone, row, pattern, mask, folders.get(path, "train")))
-        if masks and not mask:
-            download.problem(path, NO_MASK, f"none of {masks} fits it")
+        alone = stems[stem_of(path)] == 1
+        download.add(_photograph(path, alone, row, pattern, found.of(path), splits.get(path, "train")))
+        if missing := found.missing(path):
+            download.problem(path, NO_MASK, missing)
     _require_unique(download)
-    download.own_splits = bool(folders) or any(row.optional("split") for row in rows.values())
+    download.own_splits = bool(splits) or any(row.optional("split") for row in rows.values())
     download.draw_validation = not any(photograph.split == "val" for photograph in download.photographs)
-    if folders:
-        counts = Counter(photograph.split for photograph in download.photographs if photograph.path in folders)
+    if splits:
+        counts = Counter(photograph.split for photograph in download.photographs if photograph.path in splits)
         told = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if counts[split])
         download.remark(f"folders of SOURCE are splits by their names: {told} (--split-file names others).")
     return download
+
+
+def _structures(
+    folders: MaskFolders, mask_classes: Path | None, mask_edges: str, without_mask: str
+) -> Structures | None:
+    """Return what masks of several structures show; None where masks have to tell it, or there are none.
+
+    Raises UsageError where settings are about masks of another form.
+    """
+    masked = bool(folders.all)
+    for name, chosen, fitting, needs in (
+        ("mask_classes", mask_classes, folders.plain, "--masks DIR, a folder of masks with several values"),
+        ("mask_edges", mask_edges != "exact", masked, "--masks"),
+        ("without_mask", without_mask != "unknown", folders.named, "--masks NAME=DIR, a folder for each structure"),
+    ):
+        if chosen and not fitting:
+            raise UsageError(f"{name}: it is about {needs}.")
+    if mask_classes:
+        return read_classes(mask_classes)
+    return Structures.layered(tuple(folders.named)) if folders.named else None
 
 
 def _compiled(name_pattern: str | None) -> re.Pattern[str] | None:
@@ -98,17 +126,6 @@ def _compiled(name_pattern: str | None) -> re.Pattern[str] | None:
     if not pattern.groupindex.keys() & {"patient", "eye"}:
         raise UsageError(f"name_pattern: '{name_pattern}' has neither a group (?P<patient>...) nor (?P<eye>...).")
     return pattern
-
-
-def _images(download: Download, folder: Path, ignored: Collection[str] = (), masks: Path | None = None) -> list[str]:
-    """Return the images' paths relative to the folder, sorted, without those of a folder of masks inside it."""
-    inside = masks.resolve() if masks and masks.resolve() != folder.resolve() else None
-    found = (
-        Images(download, subfolder, ignored)
-        for subfolder in walk(download)
-        if inside is None or not subfolder.resolve().is_relative_to(inside)
-    )
-    return sorted(images.path(name) for images in found for name in images.names)
 
 
 def _split_of(path: str) -> str | None:
@@ -131,7 +148,7 @@ def _rows(download: Download, labels: Path | None, names: Names) -> dict[str, Ro
     rows_by_path: dict[str, Row] = {}
     for row in rows:
         name = row.path(IMAGE)
-        path = _meant(download, names, row.identifier(IMAGE) if are_numbers and not names.fitting(name) else name, row)
+        path = meant(download, names, row.identifier(IMAGE) if are_numbers and not names.fitting(name) else name, row)
         if path in rows_by_path:
             raise row.wrong(
                 IMAGE, f"'{shortened(row.cells[IMAGE])}' names the image of row {rows_by_path[path].number} again"
@@ -139,35 +156,6 @@ def _rows(download: Download, labels: Path | None, names: Names) -> dict[str, Ro
         if path:
             rows_by_path[path] = row
     return rows_by_path
-
-
-def _masks(download: Download, masks: Path, images: list[str]) -> dict[str, str]:
-    """Return the absolute paths of the masks, by the paths of their photographs, and list the files of no use.
-
-    A mask has its photograph's name, with or without `mask` before or behind it. In the folder of the photographs only
-    the latter tells them apart.
-    """
-    beside = masks.resolve() == download.source.resolve()
-    folder = Download(masks, PUBLISHED, False)
-    names = Names(images)
-    paths: dict[str, str] = {}
-    for mask in images if beside else _images(folder, masks):
-        plain = photograph_of(mask)
-        if beside and not (plain and names.fitting(plain)):
-            continue
-        name = plain if plain and (beside or not names.fitting(mask)) else mask
-        path = _meant(download, names, name, f"a mask of {masks}", mask)
-        if path in paths:
-            download.stop(f"{path} has two masks, {paths[path]} and {mask}")
-        elif path:
-            paths[path] = mask
-    download.problems += [] if beside else folder.problems
-    if not paths and not download.stops:
-        raise SwclError(
-            f"None of the files in {masks} is the mask of a photograph: a mask is called as its photograph is, or "
-            "PHOTOGRAPH_mask."
-        )
-    return {path: str((masks / mask).absolute()) for path, mask in paths.items()}
 
 
 def _without_masks(images: list[str], masks: set[str], source: Path) -> list[str]:
@@ -191,20 +179,6 @@ def _require_no_masks(source: Path, images: list[str]) -> None:
             )
 
 
-def _meant(download: Download, names: Names, name: str, where: object, shown: str | None = None) -> str | None:
-    """Return the image that a name means; None where none or several fit, which the download then tells.
-
-    shown: the file that the name comes from, where it is not the name itself.
-    """
-    paths, shown = names.fitting(name), shown or name
-    if len(paths) == 1:
-        return paths[0]
-    download.problem(shown, NO_IMAGE, f"{where}: it fits {' and '.join(paths)}" if paths else str(where))
-    if paths:
-        download.stop(f"{where}: {ambiguous(shown, paths)}")
-    return None
-
-
 def _check_columns(table: Table) -> None:
     """Check that no column would be ignored because its name is misspelt. Raises SwclError."""
     absent = [column for column in COLUMNS if column not in table.header]
@@ -218,16 +192,16 @@ def _check_columns(table: Table) -> None:
 
 
 def _photograph(
-    path: str, alone: bool, row: Row | None, pattern: re.Pattern[str] | None, mask: str | None, split: str
+    path: str, alone: bool, row: Row | None, pattern: re.Pattern[str] | None, masks: Mapping[str, Any], split: str
 ) -> Photograph:
     """Describe a photograph. alone: no other one has its stem; otherwise its suffix belongs to its `image_id`. split:
-    that of its folder, unless the table tells another.
+    that of its folder, unless the table tells another. masks: fields of its masks.
 
     Without a patient its stem is the patient, so that files of equal stems stay together.
     """
     stem = stem_of(path).replace("/", "_")
     image_id = stem if alone else composed(path).replace("/", "_")
-    values: dict[str, Any] = {"patient_id": stem, "split": split, "mask": mask, **_from_name(composed(path), pattern)}
+    values: dict[str, Any] = {"patient_id": stem, "split": split, **masks, **_from_name(composed(path), pattern)}
     if row is not None:
         for column, words in (("split", SPLIT_WORDS), ("eye", EYE_WORDS)):
             if row.optional(column):
@@ -274,5 +248,5 @@ SOURCE = Source(
     published=PUBLISHED,
     prepared_size=448,
     read=read,
-    options=("name", "labels", "masks", "name_pattern"),
+    options=("name", "labels", "masks", "mask_classes", "mask_edges", "without_mask", "name_pattern"),
 )

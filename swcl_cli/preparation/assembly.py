@@ -46,12 +46,13 @@ def job_of(settings: PrepSettings, source: Path, download: Download, photograph:
         if mask:
             inputs[kind] = mask
             outputs[kind] = workspace.masks(dataset) / f"{name}_{label}.png"
-    structures = download.structures if photograph.layers else None
-    if structures:
+    structures = download.structures if photograph.mask or photograph.layers else None
+    if structures and photograph.layers:
         layers = zip(structures.names, photograph.layers, strict=True)
         inputs |= {f"{LAYER}{layer}": source / path for layer, path in layers if path}
         outputs[STRUCTURES] = workspace.masks(dataset) / f"{name}_mask.png"
-    return Job(name, settings.size, inputs, outputs, download.square, settings.crop_to_field, structures)
+    crop, nearest = settings.crop_to_field, download.nearest
+    return Job(name, settings.size, inputs, outputs, download.square, crop, structures, nearest)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from swcl_cli.data import manifest
 from swcl_cli.datasets import OWN
 from swcl_cli.datasets.download import Download
+from swcl_cli.datasets.mask_folders import mask_folders
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.jobs import Stamp
 from swcl_cli.settings import PrepSettings
@@ -22,8 +23,9 @@ NAMED = 3  # files that a message names
 
 def require_apart(settings: PrepSettings, data: Path) -> None:
     """Check that no input folder holds `data`, where prepared images go, or lies in it. Raises SwclError."""
-    read = {"SOURCE": settings.source, "--masks": settings.masks, "--lesion-masks": settings.lesion_masks}
-    for name, folder in read.items():
+    read = [("SOURCE", settings.source), ("--lesion-masks", settings.lesion_masks)]
+    read += [("--masks", folder) for folder in mask_folders(settings.masks).all]
+    for name, folder in read:
         if folder and folder.resolve().is_relative_to(data.resolve()):
             raise SwclError(f"{name} {folder} lies in {data}, where prepared images go: move it elsewhere.")
         if folder and data.resolve().is_relative_to(folder.resolve()):

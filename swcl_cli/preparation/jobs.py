@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from swcl_cli.catalogue.structures import Structures
 from swcl_cli.preparation.decoding import SCALED, Unusable, read_content
 from swcl_cli.preparation.masks import MASKS, MOST_COVERED, covered
 from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
-from swcl_cli.preparation.structures import STRUCTURES, layers_of, merged
+from swcl_cli.preparation.structures import STRUCTURES, pixels_of, prepare_structures
 from swcl_cli.workspace import atomic
 
 RECIPE = 4  # raise it when the same bytes and settings are prepared into other bytes, or outcomes get new fields
@@ -27,7 +28,8 @@ Stamp = tuple[int, int]  # bytes, modification time in ns
 class Job:
     """Name the files of an image: `photograph`, and those that it has of the kinds in MASKS.
 
-    structures: what its mask shows, where that has several, which are put together from the files of LAYER.
+    structures: what its mask shows, where that is of the kind STRUCTURES; nearest: pixels of no known value take the
+    nearest one.
     """
 
     image_id: str
@@ -37,12 +39,13 @@ class Job:
     square: bool = False
     crop: bool = False
     structures: Structures | None = None
+    nearest: bool = False
 
     @property
     def recipe(self) -> str:
         """Return all that decides the result besides the inputs' bytes, as text."""
         shape = f"size-{self.size}{' square' * self.square}{' crop' * self.crop}"
-        shown = f" {json.dumps(self.structures.described())}" if self.structures else ""
+        shown = f" {json.dumps(self.structures.described())}{' nearest' * self.nearest}" if self.structures else ""
         return f"{RECIPE} pillow-{pillow_version} {shape} {','.join(self.inputs)}{shown}"
 
 
@@ -63,6 +66,7 @@ class Outcome:
     problem: str = ""
     detail: str = ""  # of the problem; without one, how the photograph's levels were scaled
     notes: dict[str, str] = field(default_factory=dict)  # what is odd about an image that is used all the same
+    shown: tuple[int, ...] = ()  # pixels of each structure of its mask, and of the whole mask
 
     def is_current(self, job: Job) -> bool:
         """Return whether the job's inputs and outputs are unchanged, by file sizes and times alone."""
@@ -97,11 +101,12 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
                 mask = prepare_kind(contents[kind], own)
                 notes |= _notes(kind, mask, photograph)
                 files[kind] = encode(mask, lossless=True)
-        if STRUCTURES in job.outputs and job.structures:
-            layers = dict(layers_of(contents, own))
-            for name, mask in layers.items():
-                notes |= _notes(name, mask, photograph)
-            files[STRUCTURES] = encode(merged(layers, own, job.structures), lossless=True)
+        pixels: list[int] = []
+        if job.structures:
+            mask = _structures(job, job.structures, contents, own)
+            pixels = pixels_of(mask, job.structures)
+            notes |= _notes_of_layers(job.structures, pixels)
+            files[STRUCTURES] = encode(mask, lossless=True)
     except Unusable as unusable:
         return Outcome(job.image_id, job.recipe, stamps, hashes, {}, problem=unusable.problem, detail=unusable.detail)
     for kind, data in files.items():
@@ -119,7 +124,17 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
         sums=tuple(sums),
         detail=photograph.info.get(SCALED, ""),
         notes=notes,
+        shown=tuple(pixels),
     )
+
+
+def _structures(job: Job, structures: Structures, contents: Mapping[str, bytes], own: tuple[int, int]) -> Image.Image:
+    """Prepare the mask of several structures. Raises Unusable, which names the file of a single mask."""
+    try:
+        return prepare_structures(contents, own, structures, job.nearest)
+    except Unusable as unusable:
+        named = f"{job.inputs[STRUCTURES].name}: " if STRUCTURES in job.inputs else ""
+        raise Unusable(unusable.problem, f"{named}{unusable.detail}") from unusable
 
 
 def _notes(kind: str, mask: Image.Image, photograph: Image.Image) -> dict[str, str]:
@@ -128,6 +143,15 @@ def _notes(kind: str, mask: Image.Image, photograph: Image.Image) -> dict[str, s
         return {}
     name = "lesion mask" if kind == "lesions" else "mask"
     return {OVER_THE_FIELD: f"the {name} covers {100 * share:.0f} % of the field of view"}
+
+
+def _notes_of_layers(structures: Structures, pixels: Sequence[int]) -> dict[str, str]:
+    """Say where two-valued masks cover most of the frame; values of a single mask are as people name them."""
+    shares = {name: part / pixels[-1] for name, part in zip(structures.names, pixels, strict=False)}
+    covering = [f"{name} {share:.0%}" for name, share in shares.items() if share > MOST_COVERED]
+    if not covering or not structures.is_layered:
+        return {}
+    return {OVER_THE_FIELD: f"masks cover most of the photograph: {', '.join(covering)}"}
 
 
 def _stamps(paths: dict[str, Path]) -> dict[str, Stamp]:

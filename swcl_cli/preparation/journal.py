@@ -101,6 +101,6 @@ def _outcome(line: bytes) -> Outcome | None:
         fields: dict[str, Any] = json.loads(line)
         for name in ("stamps", "written"):
             fields[name] = {kind: (size, time) for kind, (size, time) in fields[name].items()}
-        return Outcome(**{**fields, "sums": tuple(fields["sums"])})
+        return Outcome(**{**fields, "sums": tuple(fields["sums"]), "shown": tuple(fields.get("shown", ()))})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,7 @@ from swcl_cli.preparation.decoding import Unusable, load, open_image, orientatio
 from swcl_cli.preparation.photograph import DARK, UPRIGHT
 
 BAD_MASK = "bad mask"
+NEAREST = "mask of the nearest"  # the kind of two-valued masks of which each pixel counts as black or white
 BLACK = (0, 0, 0)
 MASK_THRESHOLD = 127  # FACTS E11
 BETWEEN = (32, 224)
@@ -23,25 +25,27 @@ DISC_SHARE = (0.001, 0.2)
 MOST_COVERED = 0.5  # of the field of view: a mask of more is black on white, or of something else
 
 
-def prepare_mask(data: bytes, own: tuple[int, int]) -> Image.Image:
+def prepare_mask(data: bytes, own: tuple[int, int] | None, nearest: bool | None = None) -> Image.Image:
     """Turn the bytes of a two-valued mask into grey 0 and 255, at its own size; an empty one stays empty.
 
     Of two colours of which one is black the other is the foreground, whatever it is: 0/1 counts as 0/255. Where there
     are more, lossy compression made them, and those above grey 127 are the foreground. Raises Unusable where it has
-    another size than its photograph (`own`), or too many pixels are neither black nor white.
+    another size than its photograph (`own`), or too many pixels are neither black nor white. nearest: whether each of
+    these counts as the nearer one, where people can choose it.
     """
-    rgb = _upright(data, own)
+    rgb = upright_mask(data, own)
     colours = rgb.getcolors(2)
     if colours and BLACK in {colour for _, colour in colours}:
         return Image.fromarray(np.asarray(rgb).any(axis=-1).astype(np.uint8) * np.uint8(255))
     grey = np.asarray(rgb.convert("L"))
     between = (grey >= BETWEEN[0]) & (grey < BETWEEN[1])
-    if between.mean() > BETWEEN_SHARE:
+    if between.mean() > BETWEEN_SHARE and not nearest:
         most = int(np.bincount(grey[between]).argmax())
+        choice = ": --mask-edges nearest takes the nearer, --mask-classes names structures" if nearest is False else ""
         raise Unusable(
             BAD_MASK,
             f"{between.sum():,} of the mask's pixels ({100 * between.mean():.1f} %) are neither black nor white, most "
-            f"of them grey {most}",
+            f"of them grey {most}{choice}",
         )
     return Image.fromarray((grey > MASK_THRESHOLD).astype(np.uint8) * np.uint8(255))
 
@@ -68,7 +72,7 @@ def prepare_disc_and_cup(data: bytes, own: tuple[int, int]) -> Image.Image:
 
     Raises Unusable where it has another size than its photograph (`own`), other values, or no disc by its area.
     """
-    grey = np.asarray(_upright(data, own).convert("L"))
+    grey = np.asarray(upright_mask(data, own).convert("L"))
     distance = np.abs(grey.astype(np.int16)[..., None] - np.array((CUP, RIM, BACKGROUND), np.int16)).min(axis=-1)
     foreign = float((distance > NEAR).mean())
     if foreign > BETWEEN_SHARE:
@@ -101,19 +105,32 @@ def covered(mask: Image.Image, photograph: Image.Image) -> float:
     return float(small[field].astype(bool).mean()) if field.any() else 0.0
 
 
-def _upright(data: bytes, own: tuple[int, int]) -> Image.Image:
-    """Decode a mask as its photograph: upright by EXIF, alpha over black. RGB, of the size `own`; raises Unusable."""
+def upright_mask(data: bytes, own: tuple[int, int] | None) -> Image.Image:
+    """Decode a mask as its photograph: upright by EXIF, alpha over black. RGB; raises Unusable.
+
+    own: the size of its photograph, which it must have; None: any.
+    """
     image = open_image(data)
     load(image, data)
-    orientation = orientation_of(image)
-    rgb = to_rgb(image, data)
-    if orientation in UPRIGHT:
-        rgb = rgb.transpose(UPRIGHT[orientation])
-    if rgb.size != own:
-        raise Unusable(BAD_MASK, f"the mask is {rgb.width} x {rgb.height}, its photograph {own[0]} x {own[1]}")
+    rgb = _turned(to_rgb(image, data), orientation_of(image), own)
     if rgb.getbbox() is None and image.has_transparency_data and _is_drawn(image):
         raise Unusable(BAD_MASK, "it is drawn in black on nothing (transparent): save it as white on black")
     return rgb
+
+
+def laid_out(data: bytes, own: tuple[int, int] | None) -> Image.Image:
+    """Decode a mask as `upright_mask` does, its values as they are stored."""
+    image = open_image(data)
+    load(image, data)
+    return _turned(image, orientation_of(image), own)
+
+
+def _turned(image: Image.Image, orientation: int, own: tuple[int, int] | None) -> Image.Image:
+    """Turn a mask upright. Raises Unusable where it has not the size `own`."""
+    turned = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+    if own and turned.size != own:
+        raise Unusable(BAD_MASK, f"the mask is {turned.width} x {turned.height}, its photograph {own[0]} x {own[1]}")
+    return turned
 
 
 def _is_drawn(image: Image.Image) -> bool:
@@ -124,7 +141,8 @@ def _is_drawn(image: Image.Image) -> bool:
 
 # How each kind of mask is prepared, by its name in a job.
 MASKS: dict[str, Callable[[bytes, tuple[int, int]], Image.Image]] = {
-    "mask": prepare_mask,
+    "mask": partial(prepare_mask, nearest=False),
+    NEAREST: partial(prepare_mask, nearest=True),
     "vessels": prepare_vessels,
     "disc_and_cup": prepare_disc_and_cup,
     "fov": prepare_field,

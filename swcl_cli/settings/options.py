@@ -72,8 +72,8 @@ def _parameter(model: type[StepSettings], name: str, field: FieldInfo, positiona
         declared = typer.Option(*flags, help=help_text, rich_help_panel=_panel(field), show_default=shown, **extra)
     if field.is_required():
         return _keyword(name, kind, inspect.Parameter.empty, declared)
-    default = ",".join(str(part) for part in field.default) if isinstance(field.default, list) else field.default
-    return _keyword(name, kind, default, declared)
+    several = isinstance(field.default, list) and kind is str
+    return _keyword(name, kind, ",".join(map(str, field.default)) if several else field.default, declared)
 
 
 def _help(model: type[StepSettings], name: str, field: FieldInfo) -> str:
@@ -127,7 +127,7 @@ def _shown_default(model: type[StepSettings], name: str, field: FieldInfo) -> bo
     if varying and len({*varying.values(), str(field.default)}) > 1:
         rest = {} if len(varying) == len(rows) else {"else": str(field.default)}
         return f"by {ROW_KEY[model.step]}: " + ", ".join(f"{key} {value}" for key, value in {**varying, **rest}.items())
-    return field.default is not None and field.default is not False
+    return field.default is not None and field.default is not False and field.default != []
 
 
 _PRESET = typer.Option(

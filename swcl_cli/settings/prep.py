@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from swcl_cli.catalogue.labels import TABLED
 from swcl_cli.datasets import DATASETS, OWN
@@ -13,6 +13,7 @@ from swcl_cli.settings.path_parts import PathPart
 from swcl_cli.settings.rows import ARTEFACTS, ROWS, Dataset
 from swcl_cli.settings.step import Names, SeededSettings, setting
 
+Folders = Annotated[list[Path], BeforeValidator(lambda given: given if isinstance(given, list) else [given])]
 LARGEST = 8192  # px: more than any camera has, and what a computer can still hold
 
 
@@ -66,9 +67,30 @@ class PrepSettings(SeededSettings):
         panel="Data",
         runtime=True,
     )
-    masks: Path | None = setting(
+    masks: Folders = setting(
+        [],
+        "Folder of masks, laid out and called as the photographs are, or PHOTOGRAPH_mask; or NAME=DIR for each "
+        "structure, which may overlap, with two-valued masks; fov=DIR: fields of view.",
+        panel="Data",
+        runtime=True,
+    )
+    mask_classes: Path | None = setting(
         None,
-        "Folder of two-valued masks, laid out and called as the photographs are, or PHOTOGRAPH_mask.",
+        "Table of what is in the masks: the columns name and value (grey or index) or colour (#rrggbb, or r,g,b); the "
+        "names background and ignore are no structures. By default the masks' values are listed.",
+        panel="Data",
+        runtime=True,
+    )
+    mask_edges: Literal["exact", "nearest"] = setting(
+        "exact",
+        "Pixels of a value that no structure has: they set the photograph aside, or take the nearest value (without "
+        "--mask-classes black or white).",
+        panel="Data",
+        runtime=True,
+    )
+    without_mask: Literal["unknown", "empty"] = setting(
+        "unknown",
+        "Photographs without a file of a structure: they are not learnt, or (empty) nothing of it is there.",
         panel="Data",
         runtime=True,
     )

@@ -26,6 +26,7 @@ from swcl_cli.preparation.assembly import (
     split_fingerprint,
     write_quarantine,
 )
+from swcl_cli.preparation.classes import COUNTED, counted, find_classes
 from swcl_cli.preparation.former import make_way, require_apart
 from swcl_cli.preparation.jobs import OVER_THE_FIELD, Job
 from swcl_cli.preparation.masks import BAD_MASK
@@ -66,7 +67,7 @@ def _run(
     require_apart(settings, workspace.root / "data")
     options = {name: getattr(settings, name) for name in OPTIONS["prep"].get(dataset, ()) if name != "name"}
     if settings.follow_links and options.get("masks"):
-        options["masks"] = Followed(options["masks"])
+        options["masks"] = [Followed(folder) for folder in options["masks"]]
     with preparing(settings.workers) as prepare:
         source = open_source(
             source, workspace, settings.follow_links
@@ -75,6 +76,7 @@ def _run(
         _check(settings, download)
         with listed_if_stopped(settings, download):
             match(settings, download)
+            find_classes(download)
             if check:
                 check(settings, download)
         for remark in download.remarks:
@@ -119,7 +121,13 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         labels = {name for names in download.label_names for name in names}
         made = provenance("prep", settings.defining(), inputs, **facts)
         manifest.write(path, rows, made, labels, path.with_name(FORMER), download.structures)
+        shown = [(photograph.split, outcomes[photograph.image_id].shown) for photograph in result.good]
     _summary(dataset, counts, colour, unchanged=fingerprint(path) == before)
+    if download.structures and any(pixels for _, pixels in shown):
+        held, lacking = counted(download.structures, shown)
+        console.table(f"{dataset}: structures in the masks, photographs that hold them by split", COUNTED, held)
+        for words in lacking:
+            console.warn(f"{dataset}: {words}.")
     _warn_of_masks(dataset, result.problems)
     if leaks:
         console.warn(f"{dataset} has {leaks}")

@@ -160,14 +160,14 @@ def test_masks_in_a_parallel_folder(tmp_path: Path, source: Path) -> None:
     for name in ("north/P1_L.png", "north/P1_R.gif", "other/P8.png"):
         (masks / name).parent.mkdir(parents=True, exist_ok=True)
         downloads.field(120, 100).save(masks / name)
-    download = folder.read(source, masks=masks)
+    download = folder.read(source, masks=[masks])
     assert {row.image_id for row in download.photographs if row.mask} == {"north_P1_L", "north_P1_R"}
     assert [(problem.source_path, problem.problem) for problem in download.problems] == [
         ("other/P8.png", "label without image"),
         ("P3_OD.tif", "no mask"),
         ("south/deep/P2_L.jpg", "no mask"),
     ]
-    settings = PrepSettings(workspace=tmp_path, dataset="folder", source=source, size=0, workers=0, masks=masks)
+    settings = PrepSettings(workspace=tmp_path, dataset="folder", source=source, size=0, workers=0, masks=[masks])
     frame = manifest.read(prep.run(settings)).set_index("image_id")
     assert frame["mask_path"]["north_P1_L"] == "data/folder/masks/north_P1_L_mask.png"
     assert frame["mask_path"].notna().sum() == 2
@@ -181,7 +181,7 @@ def test_names_of_masks(tmp_path: Path, source: Path, name: str) -> None:
     (masks / "north").mkdir(parents=True)
     downloads.field(120, 100).save(masks / "north" / f"{name.format('P1_L')}.png")
     (masks / "notes.txt").write_text("not a mask")
-    download = folder.read(source, masks=masks)
+    download = folder.read(source, masks=[masks])
     assert [row.image_id for row in download.photographs if row.mask] == ["north_P1_L"]
     told = {(problem.source_path, problem.problem) for problem in download.problems}
     assert told >= {("notes.txt", "image without label"), ("P3_OD.tif", "no mask")} and len(told) == 4
@@ -192,7 +192,7 @@ def test_two_masks_of_one_photograph_stop(tmp_path: Path, source: Path) -> None:
     masks.mkdir()
     for name in ("P3_OD.png", "P3_OD_mask.png"):
         downloads.field(120, 100).save(masks / name)
-    assert folder.read(source, masks=masks).stops == ["P3_OD.tif has two masks, P3_OD.png and P3_OD_mask.png"]
+    assert folder.read(source, masks=[masks]).stops == ["P3_OD.tif has two masks, P3_OD.png and P3_OD_mask.png"]
 
 
 def test_a_mask_that_has_the_photographs_own_name_comes_first(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_mask_that_has_the_photographs_own_name_comes_first(tmp_path: Path) ->
         downloads.write_photograph(tmp_path / "source/x" / name, item)
         (tmp_path / "masks/x").mkdir(parents=True, exist_ok=True)
         downloads.field(120, 100).save(tmp_path / "masks/x" / name)
-    download = folder.read(tmp_path / "source", masks=tmp_path / "masks")
+    download = folder.read(tmp_path / "source", masks=[tmp_path / "masks"])
     masks = {row.path: Path(str(row.mask)).name for row in download.photographs}
     assert masks == {"x/a.png": "a.png", "x/a_mask.png": "a_mask.png"}
 
@@ -210,13 +210,13 @@ def test_no_mask_that_fits_is_an_error(tmp_path: Path, source: Path) -> None:
     (tmp_path / "masks").mkdir()
     downloads.field(120, 100).save(tmp_path / "masks" / "other.png")
     with pytest.raises(SwclError, match="None of the files in .*masks is the mask of a photograph"):
-        folder.read(source, masks=tmp_path / "masks")
+        folder.read(source, masks=[tmp_path / "masks"])
 
 
 def test_masks_within_the_source_are_no_photographs(source: Path) -> None:
     (source / "masks/north").mkdir(parents=True)
     downloads.field(120, 100).save(source / "masks/north/P1_L.png")
-    download = folder.read(source, masks=source / "masks")
+    download = folder.read(source, masks=[source / "masks"])
     assert len(download.photographs) == 4 and sum(bool(row.mask) for row in download.photographs) == 1
     with pytest.raises(SwclError, match="P1_L.png seems to be a mask: take --masks .*source/masks, or move"):
         folder.read(source)
@@ -226,7 +226,7 @@ def test_masks_beside_their_photographs(source: Path) -> None:
     downloads.field(120, 100).save(source / "north/P1_L_mask.png")
     with pytest.raises(SwclError, match="seems to be the mask of north/P1_L.jpg: take --masks .*source, or move"):
         folder.read(source)
-    download = folder.read(source, masks=source)
+    download = folder.read(source, masks=[source])
     assert {row.path: bool(row.mask) for row in download.photographs} == {
         "P3_OD.tif": False, "north/P1_L.jpg": True, "north/P1_R.png": False, "south/deep/P2_L.jpg": False,
     }  # fmt: skip
@@ -273,7 +273,7 @@ def test_folders_that_contradict_each_other_stop(tmp_path: Path) -> None:
 
 def test_a_missing_folder_of_masks_is_named(tmp_path: Path, source: Path) -> None:
     with pytest.raises(UsageError, match="masks: .*nowhere is not a folder"):
-        folder.read(source, masks=tmp_path / "nowhere")
+        folder.read(source, masks=[tmp_path / "nowhere"])
 
 
 def test_names_that_would_collide_stop(source: Path) -> None:

@@ -160,7 +160,8 @@ def test_masks_that_are_none_are_told(tmp_path: Path, capsys: pytest.CaptureFixt
     assert frame.set_index("image_id")["mask_path"].notna().to_dict() == {"a": True, "c": True}
     assert not images.read_mask(tmp_path / "data/folder/masks/c_mask.png").any()
     told = "folder: 1 photographs set aside for their masks, such as b.png: 11,760 of the mask's pixels (98.0 %) are "
-    assert f"warning: {told}neither black nor white, most of them grey 90." in capsys.readouterr().err
+    told += "neither black nor white, most of them grey 90: --mask-edges nearest takes the nearer, --mask-classes names"
+    assert f"warning: {told} structures." in capsys.readouterr().err
 
 
 def test_duplicates_are_listed_and_grouped(tmp_path: Path, odir: Path) -> None:

@@ -22,12 +22,15 @@ SIDES = ("left", "right")
 class Eye:
     """Hold the photograph of a drawn eye, its masks and its labels.
 
-    image (H, W, 3) uint8 RGB; vessels, fov, disc, cup (H, W) 0/1; lesions (H, W) 0 or 1 + index into KINDS. fovea:
+    image (H, W, 3) uint8 RGB; vessels, fov, disc, cup (H, W) 0/1; arteries, veins: those of the vessels, both where
+    they cross; lesions (H, W) 0 or 1 + index into KINDS. fovea:
     (x, y) in pixels, disc_diameter in pixels. All masks lie within fov.
     """
 
     image: Bytes
     vessels: Bytes
+    arteries: Bytes
+    veins: Bytes
     fov: Bytes
     disc: Bytes
     cup: Bytes
@@ -66,6 +69,8 @@ def draw_eye(seed: int, patient: int, side: int, size: int, findings: EyeFinding
     return Eye(
         image=expose(image, fov, camera, own),
         vessels=vessels.mask * fov,
+        arteries=(vessels.arteries > 0) * vessels.mask * fov,
+        veins=(vessels.veins > 0) * vessels.mask * fov,
         fov=fov,
         disc=disc,
         cup=cup,
