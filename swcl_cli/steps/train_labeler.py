@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -162,9 +163,11 @@ def run(settings: TrainLabelerSettings) -> Path:
     one = torch.zeros(1, 3, settings.crop, settings.crop)
     foretell(fabric, settings, objective.network, one, (total - state.step) * views)
     batches = step_batches(LabelerViews(photographs, settings), plan, state.step, total, settings.workers)
-    rate = lambda step: settings.learning_rate * _share_of_rate(step, steps, settings)  # noqa: E731
     smaller = f"--chunk {max(settings.least_chunk, min(settings.chunk or forward, forward) // 2)}"
-    trained = training_steps(fabric, prepared, optimizer, batches, rate, settings.seed, state.step, smaller, settings.clip)
+    trained = training_steps(
+        fabric, prepared, optimizer, batches, _rate_of_step(settings, steps), settings.seed, state.step, smaller,
+        settings.clip,
+    )  # fmt: skip
     for step in job.follow(trained, total, views):
         if (step.index + 1) % steps == 0:
             epoch = step.index // steps
@@ -231,12 +234,14 @@ def judge(score: NDArray[np.float32], validated: pd.DataFrame) -> dict[str, floa
     }  # fmt: skip
 
 
-def _share_of_rate(step: int, steps: int, settings: TrainLabelerSettings) -> float:
-    """Compute the learning rate of a step as a share of the base rate; an epoch has `steps` steps."""
-    warming = settings.warmup_epochs * steps
+def _rate_of_step(settings: TrainLabelerSettings, steps: int) -> Callable[[int], float]:
+    """Return the learning rate as a function of the step, of epochs of `steps` steps."""
+    warming, total = settings.warmup_epochs * steps, settings.epochs * steps
     if settings.schedule == "cosine":
-        return warmup_cosine(step, warming, settings.epochs * steps)
-    return linear_warmup(step, warming) * step_decay(step // steps, settings.milestones)
+        return lambda step: settings.learning_rate * warmup_cosine(step, warming, total)
+    return lambda step: (
+        settings.learning_rate * linear_warmup(step, warming) * step_decay(step // steps, settings.milestones)
+    )
 
 
 def _note(notes: dict[str, float], epoch: int, measured: dict[str, float]) -> dict[str, float]:
