@@ -119,6 +119,14 @@ SWAP = _columns(  # a row a patch of swap.parquet
     key="path position",
 )
 
+JUDGED = SWAP.only(  # a row a patch of runs/make-swap/judged/DATASET.parquet
+    ["dataset", "patient_id", "image_id", "position", "path", "x", "y", "size", "mirrored", "score", "checksum"]
+) + _columns(
+    ("group_id", TEXT),
+    ("mask_path", TEXT),  # the mask of its lesions
+    ("lesions", pa.list_(TEXT)),  # the kinds of lesion that it holds
+)
+
 LABELER_SCORES = _columns(  # a row a validation photograph of the labeler's validation.parquet
     ("dataset", TEXT),
     ("image_id", TEXT),

@@ -33,4 +33,5 @@ DATASETS = {
         folder.SOURCE,
     )
 }
+KNOWN_LESIONS = [name for name, source in DATASETS.items() if source.lesions]  # that scores of patches are judged on
 OWN = folder.SOURCE.name  # photographs of people's own

@@ -38,7 +38,8 @@ class Source:
     title: its name in tables; about: its name in running text. size: of the download, in words; origin: a site or
     paper; layout: the files that SOURCE holds. published: images by split, as the publication counts them.
     prepared_size: pixels of the shorter side of prepared photographs, 0 keeps their own. options: settings of `prep`
-    that it alone has; read(source, **options) finds its photographs.
+    that it alone has; read(source, **options) finds its photographs. lesions: structures of its masks that are lesions.
+    shared: photographs that are another data set's too: by its name and split, the ids of both, own: other.
     """
 
     name: str
@@ -52,6 +53,8 @@ class Source:
     prepared_size: int
     read: Callable[..., Download]
     options: tuple[str, ...] = ()
+    lesions: tuple[str, ...] = ()
+    shared: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
 
 
 class LabelRow(Mapping[str, Value]):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from swcl_cli.datasets import KNOWN_LESIONS
 from swcl_cli.settings.path_parts import PathParts
 from swcl_cli.settings.rows import Precision
 from swcl_cli.settings.step import Rule, StepSettings, setting
@@ -30,6 +31,13 @@ class MakeSwapSettings(StepSettings):
     )
     unlabelled: PathParts | None = setting(
         None, "Data sets scored without labels; by default the labeler's own (else eyepacs).", panel="Data"
+    )
+    judge_on: PathParts | None = setting(
+        None,
+        "Data sets with masks of lesions to judge the scores on, never to pretrain on; by default those of "
+        f"{', '.join(KNOWN_LESIONS)} that are prepared.",
+        panel="Data",
+        runtime=True,
     )
     materialize: Path | None = setting(
         None,

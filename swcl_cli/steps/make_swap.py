@@ -25,7 +25,8 @@ from swcl_cli.errors import SwclError
 from swcl_cli.models.initialisation import Labeler, read_labeler
 from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings, prep_command
 from swcl_cli.swap.crops import POSITIONS
-from swcl_cli.swap.judgement import judge
+from swcl_cli.swap.judged import judge_on, known_photographs
+from swcl_cli.swap.judgement import counted, judge
 from swcl_cli.swap.maps import Scorer, scored
 from swcl_cli.swap.released import TABLE, is_written, require_ours, write_released
 from swcl_cli.swap.rows import are_right, patch_rows
@@ -64,6 +65,7 @@ def run(settings: MakeSwapSettings) -> Path:
     path = settings.labeler or workspace.require(workspace.labeler, "swcl train-labeler, or name one: --labeler FILE")
     labeler = read_labeler(path)
     labelled, unlabelled = _data_sets(settings, labeler)
+    known = known_photographs(workspace, settings, [*labelled, *unlabelled])
     inputs = {"labeler": fingerprint(path)}
     inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in (*labelled, *unlabelled)}
     outside = path.resolve() != workspace.labeler.resolve()
@@ -93,6 +95,8 @@ def run(settings: MakeSwapSettings) -> Path:
             rows = patch_rows(table, scores, settings.threshold)
             _write(workspace, SWAP.table(rows), work)
             workspace.swap_run.resume.unlink(missing_ok=True)
+        for name, judgement in judge_on(workspace, settings, labeler, known, work).items():
+            _show_judgement(judgement, settings.threshold, name)
         if settings.materialize:
             _materialize(workspace, settings.materialize, settings.workers)
     return workspace.swap
@@ -235,24 +239,32 @@ def _show(counts: Mapping[str, int], judgement: Mapping[str, Any] | None, thresh
     if counts["abnormal"] in (0, counts["all"]):
         console.warn(f"At {threshold:g} all patches have one label, which teaches nothing: choose another --threshold.")
     if judgement is not None:
-        parts = {
-            "all patches": "auc",
-            "of photographs with lesions": "within_abnormal",
-            "in the same place": "in_place",
-        }
-        areas = [
-            f"{words} {judgement[name]:.3f} ({judgement[f'{name}_interval'][0]:.3f} to "
-            f"{judgement[f'{name}_interval'][1]:.3f})"
-            for words, name in parts.items()
-        ]
-        console.say(f"Against the lesion masks, AUC with 95 % interval: {', '.join(areas)}.")
-        for words, name in (("kind of lesion", "by_kind"), ("position", "by_position")):
-            known = [f"{part} {value:.3f}" for part, value in sorted(judgement[name].items()) if value == value]
-            console.say(f"By {words}: {', '.join(known) or 'none of both classes'}.")
-        console.say(
-            f"F1 of abnormal patches as lesion finders: {judgement['f1_chosen']:.3f} at the chosen t = {threshold:g}, "
-            f"at best {judgement['f1']:.3f} at t = {judgement['threshold']:.2f}."
-        )
+        _show_judgement(judgement, threshold)
+
+
+def _show_judgement(judgement: Mapping[str, Any], threshold: float, dataset: str = "") -> None:
+    """Show how well scores find lesions. dataset: of the patches, where those are not of retinal-SWAP."""
+    parts = {
+        "all patches": "auc",
+        "of photographs with lesions": "within_abnormal",
+        "in the same place": "in_place",
+    }
+    areas = [f"{words} {judgement[name]:.3f}{_around(*judgement[f'{name}_interval'])}" for words, name in parts.items()]
+    if dataset:
+        console.say(f"{dataset}, which nothing is pretrained on: {counted(judgement)}")
+    console.say(f"Against the lesion masks, AUC with 95 % interval: {', '.join(areas)}.")
+    for words, name in (("kind of lesion", "by_kind"), ("position", "by_position")):
+        known = [f"{part} {value:.3f}" for part, value in sorted(judgement[name].items()) if value == value]
+        console.say(f"By {words}: {', '.join(known) or 'none of both classes'}.")
+    console.say(
+        f"F1 of abnormal patches as lesion finders: {judgement['f1_chosen']:.3f} at the chosen t = {threshold:g}, "
+        f"at best {judgement['f1']:.3f} at t = {judgement['threshold']:.2f}."
+    )
+
+
+def _around(low: float, high: float) -> str:
+    """Write an interval in brackets; empty where there is none, as of a single patient."""
+    return f" ({low:.3f} to {high:.3f})" if np.isfinite(low) else ""
 
 
 def _materialize(workspace: Workspace, folder: Path, workers: int) -> None:

@@ -1,7 +1,7 @@
 """Judge how well lesion scores of patches find real lesions, where masks of the lesions are known."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,8 @@ class PatchScores:
     threshold: float
     f1: float
     f1_chosen: float
+    by_kind_interval: dict[str, Interval] = field(default_factory=dict)
+    by_position_interval: dict[str, Interval] = field(default_factory=dict)
 
 
 def judge(workspace: Workspace, patches: pa.Table, names: Sequence[str], threshold: float) -> dict[str, Any] | None:
@@ -56,18 +58,34 @@ def judge(workspace: Workspace, patches: pa.Table, names: Sequence[str], thresho
         return None
     columns = ["dataset", "position", "path", "x", "y", "size", "score"]
     frame = patches.select(columns).to_pandas(types_mapper=pd.ArrowDtype).merge(masks, on="path")
-    lesions = read_patch_lesions(workspace.root, frame)
+    return asdict(judge_rows(frame, read_patch_lesions(workspace.root, frame), threshold))
+
+
+def judge_rows(frame: pd.DataFrame, lesions: pd.DataFrame, threshold: float, parts: bool = False) -> PatchScores:
+    """Judge the scores of rows of patches: `lesions` says which kinds of lesion each holds.
+
+    frame: columns dataset, group_id, path, position, score. parts: kinds and positions have intervals, too.
+    """
     truth = lesions.any(axis=1).to_numpy()
-    judgement = judge_patch_scores(
+    return judge_patch_scores(
         truth,
         frame["score"].to_numpy(np.float32),
-        pd.Series(truth).groupby(frame["path"]).transform("any").to_numpy(dtype=bool),
+        pd.Series(truth).groupby(frame["path"].to_numpy()).transform("any").to_numpy(dtype=bool),
         {kind: lesions[kind].to_numpy() for kind in lesions},
         frame["position"].to_numpy(dtype=str),
         label_ids(frame, ["dataset", "group_id"]),
         threshold=threshold,
+        parts=parts,
     )
-    return asdict(judgement)
+
+
+def counted(judgement: Mapping[str, Any]) -> str:
+    """Say how many photographs and patches a judgement counts, and which photographs were left out."""
+    parts = ", ".join(f"{number:,} {reason}" for reason, number in judgement["left_out"].items())
+    return (
+        f"{judgement['photographs']:,} photographs, {judgement['patches']:,} patches, of which "
+        f"{judgement['with_lesions']:,} hold lesions{f'; left out: {parts}' if parts else ''}."
+    )
 
 
 def judge_patch_scores(
@@ -78,37 +96,42 @@ def judge_patch_scores(
     positions: ArrayLike,
     patients: ArrayLike,
     threshold: float,
+    parts: bool = False,
 ) -> PatchScores:
     """Compare scores of patches with the lesions in them. All arrays (N,), a value for each patch.
 
     truth: whether the patch holds a lesion; kinds: for each kind of lesion, whether it holds that kind; threshold: the
     threshold of the labels. `by_kind` sets patches with that kind against patches without any lesion, at any position.
-    NaN where a class is absent.
+    NaN where a class is absent. parts: kinds and positions have intervals, too.
     """
     lesion, score = np.asarray(truth, bool), np.asarray(scores, np.float64)
     inside = np.flatnonzero(np.asarray(image_abnormal, bool))
     patient, (places, place) = np.asarray(patients), np.unique(np.asarray(positions), return_inverse=True)
-    of_kind = {kind: np.asarray(present, bool) for kind, present in kinds.items()}
+    of_kind = {kind: np.flatnonzero(np.asarray(present, bool) | ~lesion) for kind, present in kinds.items()}
+    of_place = {str(name): np.flatnonzero(place == number) for number, name in enumerate(places)}
     best, f1 = best_threshold(lesion, score)
     anywhere = np.zeros(len(score), np.int64)
 
-    def around(rows: NDArray[np.int64], stratum: NDArray[np.int64]) -> Interval:
+    def around(rows: NDArray[np.int64], stratum: NDArray[np.int64] = anywhere) -> Interval:
         return interval(stratified_measure(lesion[rows], score[rows], stratum[rows]), patient[rows])
+
+    def aucs(rows_of: Mapping[str, NDArray[np.int64]]) -> dict[str, float]:
+        return {name: auc(lesion[rows], score[rows]) for name, rows in rows_of.items()}
 
     return PatchScores(
         auc=auc(lesion, score),
-        auc_interval=around(np.arange(len(score)), anywhere),
+        auc_interval=around(np.arange(len(score))),
         within_abnormal=auc(lesion[inside], score[inside]),
-        within_abnormal_interval=around(inside, anywhere),
+        within_abnormal_interval=around(inside),
         in_place=stratified_auc(lesion[inside], score[inside], place[inside]),
         in_place_interval=around(inside, place),
-        by_kind={kind: auc(rows[rows | ~lesion], score[rows | ~lesion]) for kind, rows in of_kind.items()},
-        by_position={
-            str(name): auc(lesion[place == number], score[place == number]) for number, name in enumerate(places)
-        },
+        by_kind=aucs(of_kind),
+        by_position=aucs(of_place),
         threshold=best,
         f1=f1,
         f1_chosen=f1_at(threshold, lesion, np.asarray(scores, np.float32)),
+        by_kind_interval={kind: around(rows) for kind, rows in of_kind.items()} if parts else {},
+        by_position_interval={name: around(rows) for name, rows in of_place.items()} if parts else {},
     )
 
 

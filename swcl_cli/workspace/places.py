@@ -22,6 +22,7 @@ from swcl_cli.workspace.run_folders import (
 )
 
 JOURNAL = ".journal.jsonl"  # of `prep`, in data/DATASET: a cache
+JUDGED = "judged"  # in the folder of `make-swap`'s run
 FORMER = ".former.parquet"  # of `prep`, in data/DATASET: the manifest, while photographs are prepared again
 MODEL = "model.safetensors"  # of a run of `finetune`
 DRAWING = "drawing.json"  # in the folder of phantom downloads: what was drawn
@@ -79,6 +80,14 @@ class Workspace:
         """Return the file of class activation maps of a few photographs, for the report."""
         return self.swap_run.folder / "cams.safetensors"
 
+    def judged(self, dataset: str) -> Path:
+        """Return the table of the patches of this data set that lesion scores were judged on, and that alone."""
+        return self.swap_run.folder / JUDGED / f"{dataset}.parquet"
+
+    def judged_on(self) -> list[str]:
+        """List the names of the data sets that have such a table, sorted."""
+        return sorted(path.stem for path in (self.swap_run.folder / JUDGED).glob("*.parquet"))
+
     def encoder(self, name: str) -> Path:
         return self.root / f"{name}.safetensors"
 
@@ -97,7 +106,8 @@ class Workspace:
         """List all parquet files that name photographs."""
         predictions = [*self.root.glob(f"{FINETUNE}/*/*/predictions.parquet")]
         single = [path for path in (self.swap, self.labeler_scores) if path.exists()]
-        return [*map(self.manifest, self.prepared()), *single, *sorted(predictions)]
+        judged = map(self.judged, self.judged_on())
+        return [*map(self.manifest, self.prepared()), *single, *judged, *sorted(predictions)]
 
     @property
     def report(self) -> Path:

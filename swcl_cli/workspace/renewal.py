@@ -9,7 +9,7 @@ from swcl_cli.errors import SwclError
 
 REMEDIES = {  # by the end of the file's path; {0} is what its first group holds
     r"labeler\.safetensors|runs/train-labeler/validation\.parquet": "Make it again with: swcl train-labeler --fresh",
-    r"swap\.parquet|runs/make-swap/\w+\.safetensors": "Make it again with: swcl make-swap --fresh",
+    r"swap\.parquet|runs/make-swap/(?:\w+\.safetensors|judged/.+)": "Make it again with: swcl make-swap --fresh",
     r"finetune/([^/]+)/[^/]+/\w+\.parquet": "The same swcl finetune {0} puts it together again from its runs.",
     r"finetune/([^/]+)/[^/]+/.*": "Make it again with: swcl finetune {0} --fresh",
     r"runs/.*/resume\.safetensors": "The same command with --fresh starts over.",

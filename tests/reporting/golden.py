@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from swcl_cli import chance
 from swcl_cli.data import manifest
-from swcl_cli.data.columns import SWAP
+from swcl_cli.data.columns import JUDGED, SWAP
 from swcl_cli.swap.crops import five_crops
+from swcl_cli.swap.lesion_masks import KINDS
 from swcl_cli.swap.weak_labels import are_single, is_abnormal
 from swcl_cli.workspace import Workspace, fingerprint, provenance, write_parquet, write_safetensors, write_text
 from tests import prepared
@@ -159,6 +160,46 @@ def _swap(workspace: Workspace, labeler: str) -> None:
     settings = prepared.made_swap(threshold=THRESHOLD, background="released")["settings"]
     write_parquet(workspace.swap, table, provenance("make-swap", settings, inputs, judgement=judgement))
     write_safetensors(workspace.maps, cams, provenance("make-swap", {}, {}))
+
+
+def add_judged(workspace: Workspace, dataset: str) -> pd.DataFrame:
+    """Two photographs of a data set, with masks of twice their size: drusen in tl and c of the first, haemorrhages in c
+    and br of the second. Scores fall from 0.9 to 0.0.
+    """
+    table = manifest.read(workspace.manifest(dataset)).iloc[:2]
+    crops = five_crops(SIDE, SIDE, SIDE // 2)
+    rows = []
+    left = round((WIDTH - SIDE) / 2)
+    for number, record in enumerate(table.to_dict("records")):
+        kind, places, corner = (("drusen", ("tl", "c"), 28), ("haemorrhage", ("c", "br"), 44))[number]
+        mask = np.zeros((2 * SIDE, 2 * WIDTH), np.uint8)
+        x, y = 2 * (left + corner), 2 * corner
+        mask[y : y + 6, x : x + 6] = 1 + KINDS.index(kind)
+        path = workspace.masks(dataset) / f"{record['image_id']}_lesions.png"
+        _save(path, mask)
+        for place, (position, (across, down)) in enumerate(crops.items()):
+            rows.append(
+                {
+                    **{name: record[name] for name in JUDGED.names if name in record},
+                    "position": position, "x": left + across, "y": down, "size": SIDE // 2, "mirrored": False,
+                    "score": (9 - 5 * number - place) / 10, "lesions": [kind] if position in places else [],
+                    "mask_path": workspace.relative(path),
+                }
+            )  # fmt: skip
+    judgement = {
+        "auc": 0.75, "auc_interval": [0.7, 0.8],
+        "by_kind": {"drusen": 0.65}, "by_kind_interval": {"drusen": [0.5, 0.78]},
+        "by_position": {"tl": 0.55}, "by_position_interval": {"tl": [float("nan")] * 2},
+        "threshold": 0.5, "f1": 0.6, "f1_chosen": 0.2,
+        "photographs": 2, "patches": 10, "with_lesions": 4, "left_out": {"of its test split": 3},
+    }  # fmt: skip
+    frame = pd.DataFrame(rows)
+    inputs = {"labeler": fingerprint(workspace.labeler), dataset: fingerprint(workspace.manifest(dataset))}
+    settings = prepared.made_swap(threshold=0.3, background="released")["settings"]
+    write_parquet(
+        workspace.judged(dataset), JUDGED.table(frame), provenance("make-swap", settings, inputs, judgement=judgement)
+    )
+    return frame
 
 
 def _encoder(workspace: Workspace, name: str, labels: list[str], threshold: float | None) -> str:

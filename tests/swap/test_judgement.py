@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from swcl_cli.evaluation.metrics import auc, stratified_auc
@@ -60,6 +61,27 @@ def test_intervals_are_over_patients() -> None:
     assert grouped.auc == alone.auc == auc(truth, score)
     assert grouped.auc_interval != alone.auc_interval
     assert grouped.within_abnormal_interval == grouped.auc_interval  # all images are abnormal here
+
+
+def test_intervals_of_kinds_and_positions_are_those_of_their_rows() -> None:
+    rng = np.random.default_rng(0)
+    truth, positions, patients = rng.random(300) < 0.4, np.tile(list("abc"), 100), np.repeat(np.arange(60), 5)
+    score = truth + rng.normal(size=300)
+    drusen = truth & (rng.random(300) < 0.5)
+    kinds = {"drusen": drusen}
+    found, without = (
+        judge_patch_scores(truth, score, np.ones(300), kinds, positions, patients, threshold=0.4, parts=parts)
+        for parts in (True, False)
+    )
+
+    def alone(rows: NDArray[np.bool_]) -> tuple[float, float]:
+        return judge_patch_scores(
+            truth[rows], score[rows], np.ones(rows.sum()), {}, positions[rows], patients[rows], threshold=0.4
+        ).auc_interval
+
+    assert found.by_kind_interval == {"drusen": alone(drusen | ~truth)}
+    assert found.by_position_interval == {name: alone(positions == name) for name in "abc"}
+    assert without.by_kind_interval == without.by_position_interval == {} and without.by_kind == found.by_kind
 
 
 @pytest.mark.parametrize("strata", [1, 3])

@@ -10,6 +10,7 @@ LABELER_SCORES = columns.LABELER_SCORES.only(["dataset", "image_id", "patient_id
 SWAP = columns.SWAP.only(
     ["dataset", "position", "path", "x", "y", "size", "mirrored", "score", "abnormal", "image_abnormal"]
 )
+JUDGED = columns.JUDGED
 RESULTS = columns.RESULTS.only(
     ["task", "name", "run", "split", "measure", "seed", "fold", "value", "primary", "low", "high"]
 )

@@ -48,6 +48,14 @@ class DataSet:
     problems: Counter[str]  # how often quarantine.csv lists each
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Hold the patches of a data set that lesion scores were judged on, and that alone."""
+
+    artefact: Artefact
+    patches: pd.DataFrame
+
+
 def _empty(names: tuple[str, ...] | list[str]) -> Callable[[], pd.DataFrame]:
     return lambda: pd.DataFrame(columns=list(names))
 
@@ -63,6 +71,7 @@ class Contents:
     labeler_scores: pd.DataFrame | None = None
     swap: Artefact | None = None
     patches: pd.DataFrame | None = None
+    judged: dict[str, Judged] = field(default_factory=dict)  # by data set
     cams: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     encoders: dict[str, Artefact] = field(default_factory=dict)
     finetuned: dict[tuple[str, str], Artefact] = field(default_factory=dict)  # by task and name
@@ -95,7 +104,8 @@ class Contents:
         """Return all artefacts in the order in which they were made."""
         single = [artefact for artefact in (self.labeler, self.swap) if artefact]
         prepared = [dataset.artefact for dataset in self.datasets.values()]
-        return [*prepared, *single, *self.encoders.values(), *self.finetuned.values()]
+        judged = [each.artefact for each in self.judged.values()]
+        return [*prepared, *single, *judged, *self.encoders.values(), *self.finetuned.values()]
 
     def attempt(self, read: Callable[[], T], words: str = "", file: str = "") -> T | None:
         """Return what `read` returns, or None with a line in `damaged`: damage to one file never hides the rest.

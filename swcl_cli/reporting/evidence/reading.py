@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence import columns
-from swcl_cli.reporting.evidence.contents import Artefact, Contents, DataSet
+from swcl_cli.reporting.evidence.contents import Artefact, Contents, DataSet, Judged
 from swcl_cli.reporting.evidence.finetuned import read_finetuned
 from swcl_cli.reporting.evidence.logs import read_log
 from swcl_cli.reporting.evidence.reader import Reader, read_artefact, read_frame
@@ -73,6 +73,11 @@ def _read_weak_labels(workspace: Workspace, reader: Reader, contents: Contents) 
     patches = reader.read(workspace.swap, partial(read_frame, columns.SWAP))
     contents.swap = None if patches is None else reader.artefact(workspace.swap, "make-swap", ["threshold"])
     contents.patches = patches if contents.swap else None
+    for name in workspace.judged_on():
+        rows = reader.read(workspace.judged(name), partial(read_frame, columns.JUDGED))
+        artefact = None if rows is None else reader.artefact(workspace.judged(name), "make-swap", ["threshold"])
+        if rows is not None and artefact:
+            contents.judged[name] = Judged(artefact, rows)
     contents.cams = reader.read(workspace.maps, _maps) or {}
 
 

@@ -92,7 +92,9 @@ def _stale(contents: Contents) -> Caution | None:
     """Inputs are named by data set, `labeler` or `swap`; `init` is the encoder of the same name, where there is one."""
     here = {name: dataset.artefact for name, dataset in contents.datasets.items()}
     here |= {name: artefact for name, artefact in (("labeler", contents.labeler), ("swap", contents.swap)) if artefact}
-    made = [(artefact, here) for artefact in (contents.labeler, contents.swap, *contents.encoders.values()) if artefact]
+    judged = (each.artefact for each in contents.judged.values())
+    several = (contents.labeler, contents.swap, *judged, *contents.encoders.values())
+    made = [(artefact, here) for artefact in several if artefact]
     for (_, name), artefact in contents.finetuned.items():
         encoder = contents.encoders.get(name)
         made.append((artefact, here | ({"init": encoder} if encoder else {})))

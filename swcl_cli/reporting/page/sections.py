@@ -12,6 +12,7 @@ from swcl_cli.reporting.figures.confusions import confusion_matrices
 from swcl_cli.reporting.figures.embeddings import embeddings_figure
 from swcl_cli.reporting.figures.finetuning import finetuning_learning
 from swcl_cli.reporting.figures.hard_and_easy import worst_and_best
+from swcl_cli.reporting.figures.hits_and_misses import hits_and_misses
 from swcl_cli.reporting.figures.labeler import labeler_figures
 from swcl_cli.reporting.figures.learning import labeler_learning, pretraining_learning
 from swcl_cli.reporting.figures.lesion_scores import lesion_scores
@@ -85,7 +86,7 @@ def sections(contents: Contents, photographs: bool = True) -> list[Section]:
             "The patches (retinal-SWAP)",
             tables=tables(swap_table, judgement_table, judged_thresholds_table),
             folded=tables(judgement_parts_table),
-            figures=figures(*patches, lesion_scores),
+            figures=figures(*patches, lesion_scores, *([hits_and_misses] if photographs else [])),
         ),
         Section("pretraining", "Pretraining", figures=figures(probe_figure, pretraining_learning, embeddings_figure)),
         Section(

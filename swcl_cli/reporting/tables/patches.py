@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from swcl_cli.catalogue.paper import ABNORMAL_PATCHES, PATCHES
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.names import title
-from swcl_cli.reporting.findings.patches import THRESHOLDS, abnormal_counts, judgement
+from swcl_cli.reporting.findings.patches import THRESHOLDS, Judgement, abnormal_counts, judgements
 from swcl_cli.reporting.findings.percentages import percent
 from swcl_cli.reporting.tables.table import Cell, Table, Value, count, score_cell
+from swcl_cli.swap.judgement import counted
 
 
 def swap_table(contents: Contents) -> Table | None:
@@ -44,8 +47,8 @@ def swap_table(contents: Contents) -> Table | None:
 
 
 def judgement_table(contents: Contents) -> Table | None:
-    """Show the lesion scores against lesion masks, where there are masks."""
-    judged = judgement(contents)
+    """Show the lesion scores against lesion masks, where there are masks: a column for each set of patches."""
+    judged = judgements(contents)
     if not judged:
         return None
     among = {
@@ -57,43 +60,58 @@ def judgement_table(contents: Contents) -> Table | None:
         name="patch-scores",
         title="Lesion scores against lesion masks",
         sentence="How well the lesion score finds the patches that really hold a lesion: AUC in percent, 50 is chance.",
-        columns=("among", "AUC, 95 % interval"),
-        rows=tuple(
-            (Cell(words), score_cell(judged.get(key), judged.get(f"{key}_interval"))) for words, key in among.items()
-        ),
+        columns=("among", *_aucs(judged)),
+        rows=tuple((Cell(words), *(_score(each, key) for each in judged)) for words, key in among.items()),
         notes=(
             "Within photographs that hold lesions, knowing which photograph is abnormal earns nothing: only finding "
             "the place does.",
+            *(f"{each.name}, on which nothing is pretrained: {counted(each.values)}" for each in judged if each.apart),
         ),
     )
 
 
+def _aucs(judged: Sequence[Judgement]) -> tuple[str, ...]:
+    return tuple(f"{each.name}: AUC, 95 % interval" for each in judged)
+
+
+def _score(judged: Judgement, *keys: str) -> Cell:
+    """Write a value of a judgement, and its interval where it has one."""
+    values = judged.values
+    if len(keys) == 1:
+        return score_cell(values.get(keys[0]), values.get(f"{keys[0]}_interval"))
+    (group, part) = keys
+    return score_cell((values.get(group) or {}).get(part), (values.get(f"{group}_interval") or {}).get(part))
+
+
 def judged_thresholds_table(contents: Contents) -> Table | None:
     """Show the chosen threshold beside the one that finds lesions best."""
-    judged = judgement(contents)
-    if contents.swap is None or not np.isfinite(judged.get("f1", np.nan)):
+    judged = [each for each in judgements(contents) if np.isfinite(each.values.get("f1", np.nan))]
+    rows = []
+    for each in judged:
+        best = float(each.values["threshold"])
+        rows += [
+            (Cell(each.name), Cell("chosen"), Cell(f"{each.threshold:g}", each.threshold), _score(each, "f1_chosen")),
+            (Cell(each.name), Cell("best by F1"), Cell(f"{best:.2f}", best), _score(each, "f1")),
+        ]
+    if not rows:
         return None
-    chosen, best = float(contents.swap.settings["threshold"]), float(judged["threshold"])
     return Table(
         name="patch-thresholds",
         title="The threshold, judged",
         sentence="How well the label `abnormal` finds the patches that really hold a lesion, at the threshold that was "
         "chosen and at the best one: F1 in percent.",
-        columns=("threshold", "t", "F1"),
-        rows=(
-            (Cell("chosen"), Cell(f"{chosen:g}", chosen), score_cell(judged.get("f1_chosen"))),
-            (Cell("best by F1"), Cell(f"{best:.2f}", best), score_cell(judged["f1"])),
-        ),
+        columns=("patches", "threshold", "t", "F1"),
+        rows=tuple(rows),
     )
 
 
 def judgement_parts_table(contents: Contents) -> Table | None:
     """Show the same by kind of lesion and by position of the patch."""
-    judged = judgement(contents)
+    judged = judgements(contents)
     rows = [
-        (Cell(f"{words}: {part}"), score_cell(value))
+        (Cell(f"{words}: {part}"), *(_score(each, key, part) for each in judged))
         for words, key in (("lesion", "by_kind"), ("position", "by_position"))
-        for part, value in sorted((judged.get(key) or {}).items())
+        for part in sorted({part for each in judged for part in each.values.get(key) or {}})
     ]
     if not rows:
         return None
@@ -101,6 +119,6 @@ def judgement_parts_table(contents: Contents) -> Table | None:
         name="patch-scores-parts",
         title="Lesion scores, by kind of lesion and by position",
         sentence="The same for patches with one kind of lesion against patches without any, and for each position.",
-        columns=("among", "AUC"),
+        columns=("among", *_aucs(judged)),
         rows=tuple(rows),
     )

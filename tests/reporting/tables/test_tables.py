@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from swcl_cli.datasets import eyepacs, odir
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
+from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.reporting.tables.datasets import datasets_table
 from swcl_cli.reporting.tables.labeler import labeler_outcomes_table, labeler_table
 from swcl_cli.reporting.tables.patches import (
@@ -15,6 +16,8 @@ from swcl_cli.reporting.tables.patches import (
     swap_table,
 )
 from swcl_cli.reporting.tables.table import Table
+from swcl_cli.workspace import Workspace
+from tests.reporting import golden
 
 
 def _texts(table: Table | None) -> list[list[str]]:
@@ -128,7 +131,10 @@ def test_judgement_against_lesion_masks(contents: Contents) -> None:
 
 
 def test_the_chosen_threshold_stands_beside_the_best(contents: Contents) -> None:
-    assert _texts(judged_thresholds_table(contents)) == [["chosen", "0.4", "45.0"], ["best by F1", "0.37", "50.0"]]
+    assert _texts(judged_thresholds_table(contents)) == [
+        ["retinal-SWAP", "chosen", "0.4", "45.0"],
+        ["retinal-SWAP", "best by F1", "0.37", "50.0"],
+    ]
     assert contents.swap is not None
     for f1 in (float("nan"), None):
         judgement = {**contents.swap.provenance["judgement"], "f1": f1}
@@ -136,6 +142,30 @@ def test_the_chosen_threshold_stands_beside_the_best(contents: Contents) -> None
         if f1 is None:
             del judgement["f1"]
         assert judged_thresholds_table(replace(contents, swap=changed)) is None
+
+
+def test_patches_that_serve_the_judgement_alone_stand_beside_those_of_retinal_swap(workspace: Workspace) -> None:
+    golden.add_judged(workspace, "idrid")
+    contents = read_contents(workspace)
+    table, parts = judgement_table(contents), judgement_parts_table(contents)
+    assert table is not None and parts is not None
+    assert table.columns == parts.columns == (
+        "among", "retinal-SWAP: AUC, 95 % interval", "IDRiD: AUC, 95 % interval")  # fmt: skip
+    assert _texts(table)[0] == ["all patches", "81.0 [75.0, 86.0]", "75.0 [70.0, 80.0]"]
+    assert _texts(parts) == [
+        ["lesion: drusen", "-", "65.0 [50.0, 78.0]"],
+        ["lesion: exudates", "90.0", "-"],
+        ["position: c", "70.0", "-"],
+        ["position: tl", "60.0", "55.0"],
+    ]
+    assert table.notes[1] == (
+        "IDRiD, on which nothing is pretrained: 2 photographs, 10 patches, of which 4 hold lesions; left out: 3 of its "
+        "test split."
+    )
+    assert _texts(judged_thresholds_table(contents))[2:] == [
+        ["IDRiD", "chosen", "0.3", "20.0"],
+        ["IDRiD", "best by F1", "0.50", "60.0"],
+    ]
 
 
 def test_no_judgement_no_table(contents: Contents) -> None:
