@@ -113,6 +113,36 @@ def idrid(source: Path, train: int, test: int) -> Path:
     return source
 
 
+IDRID_LAYERS = (
+    ("1. Microaneurysms", "MA"), ("2. Haemorrhages", "HE"), ("3. Hard Exudates", "EX"), ("4. Soft Exudates", "SE"),
+    ("5. Optic Disc", "OD"),
+)  # fmt: skip
+
+
+def idrid_seg(source: Path, train: Sequence[int], test: Sequence[int]) -> Path:
+    """Photograph n has masks of the disc and of the first n % 5 lesions: each a square of its own, red by a palette."""
+    root = source / "A. Segmentation"
+    for part, numbers in (("a. Training Set", train), ("b. Testing Set", test)):
+        for folder, _ in IDRID_LAYERS:
+            (root / "2. All Segmentation Groundtruths" / part / folder).mkdir(parents=True)
+        for number in numbers:
+            stem = f"IDRiD_{number:02d}"
+            write_photograph(root / "1. Original Images" / part / f"{stem}.jpg", number)
+            for place, (folder, ending) in enumerate(IDRID_LAYERS):
+                if place < number % 5 or ending == "OD":
+                    path = root / "2. All Segmentation Groundtruths" / part / folder / f"{stem}_{ending}.tif"
+                    square(place).save(path, compression="tiff_lzw")
+    return source
+
+
+def square(place: int, width: int = 120, height: int = 100) -> Image.Image:
+    """Ten pixels across and down from (20 + 8 place, 40) on, so that neighbours overlap by two."""
+    image = Image.new("P", (width, height))
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    ImageDraw.Draw(image).rectangle((20 + 8 * place, 40, 29 + 8 * place, 49), fill=1)
+    return image
+
+
 def drive(source: Path, train: int, test: int, test_vessels: bool = True) -> Path:
     for part, first, count in (("training", 21, train), ("test", 1, test)):
         for number in range(first, first + count):

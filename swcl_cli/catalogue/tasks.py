@@ -80,10 +80,12 @@ VESSELS: Mapping[str, Any] = {
 DISC_AND_CUP = Structures(  # the cup, the rim, and the background (preparation/masks.py)
     ("disc", "cup"), (Shade(0, ("disc", "cup")), Shade(128, ("disc",)), Shade(255))
 )
+LESIONS = ("microaneurysm", "haemorrhage", "hard_exudate", "soft_exudate")  # structures that are signs of disease
+LESIONS_AND_DISC = Structures.layered((*LESIONS, "disc"))
 CROPS_OF_PHOTOGRAPHS = {"crop": 224, "batch": 64, "epochs": 120}  # FACTS 1, fine-tuning
 CROPS_OF_MASKS = {"crop": 384, "batch": 8, "epochs": 300}
 
-# In the paper's order (Table II).
+# In the paper's order (Table II), then others.
 TASKS = {
     task.name: task
     for task in (
@@ -113,6 +115,16 @@ TASKS = {
             structures=DISC_AND_CUP,
             ratio=("cup", "disc"),
             square=True,
+        ),
+        Task(
+            "idrid-seg",
+            "idrid-seg",
+            SEGMENTATION,
+            dict.fromkeys(LESIONS_AND_DISC.names, 2),
+            "f1",
+            "IDRiD-seg",
+            CROPS_OF_MASKS,
+            structures=LESIONS_AND_DISC,
         ),
         Task(
             OWN,

@@ -125,6 +125,7 @@ JUDGED = SWAP.only(  # a row a patch of runs/make-swap/judged/DATASET.parquet
     ("group_id", TEXT),
     ("mask_path", TEXT),  # the mask of its lesions
     ("lesions", pa.list_(TEXT)),  # the kinds of lesion that it holds
+    ("lesion_share", NUMBER),  # of its pixels
 )
 
 LABELER_SCORES = _columns(  # a row a validation photograph of the labeler's validation.parquet
@@ -239,7 +240,7 @@ LIMITS = {  # by name: a column has one meaning in whatever table it stands
     "position": Limits(allowed=("tl", "tr", "c", "bl", "br")),
     **dict.fromkeys(("width", "height", "size"), Limits(1, 2**20)),
     **dict.fromkeys(("x", "y"), PIXELS),
-    **dict.fromkeys(("score", "f1"), SHARE),
+    **dict.fromkeys(("score", "f1", "lesion_share"), SHARE),
     "checksum": Limits(0, 2**32 - 1),
     **dict.fromkeys(("truth", "prediction"), Limits(0, 1000)),
     **dict.fromkeys(("value", "low", "high"), Limits(-1, 1000)),  # shares but for kappa, and errors of a ratio

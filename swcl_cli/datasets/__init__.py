@@ -11,6 +11,7 @@ from swcl_cli.datasets import (
     eyepacs,
     folder,
     idrid,
+    idrid_seg,
     messidor,
     odir,
     refuge_cls,
@@ -30,6 +31,7 @@ DATASETS = {
         drive.SOURCE,
         stare.SOURCE,
         chase_db1.SOURCE,
+        idrid_seg.SOURCE,
         folder.SOURCE,
     )
 }

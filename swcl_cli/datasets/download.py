@@ -38,8 +38,8 @@ class Source:
     title: its name in tables; about: its name in running text. size: of the download, in words; origin: a site or
     paper; layout: the files that SOURCE holds. published: images by split, as the publication counts them.
     prepared_size: pixels of the shorter side of prepared photographs, 0 keeps their own. options: settings of `prep`
-    that it alone has; read(source, **options) finds its photographs. lesions: structures of its masks that are lesions.
-    shared: photographs that are another data set's too: by its name and split, the ids of both, own: other.
+    that it alone has; read(source, **options) finds its photographs. lesions: its masks show lesions. shared:
+    photographs that another data set holds, too: by its name and its split, pairs of ids, the own and the other's.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Source:
     prepared_size: int
     read: Callable[..., Download]
     options: tuple[str, ...] = ()
-    lesions: tuple[str, ...] = ()
+    lesions: bool = False
     shared: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
 
 

@@ -14,6 +14,7 @@ from swcl_cli.phantom.layouts.drive import lay_out_drive
 from swcl_cli.phantom.layouts.eyepacs import lay_out_eyepacs
 from swcl_cli.phantom.layouts.folder import TABLE, lay_out_folder
 from swcl_cli.phantom.layouts.idrid import lay_out_idrid
+from swcl_cli.phantom.layouts.idrid_seg import lay_out_idrid_seg
 from swcl_cli.phantom.layouts.messidor import lay_out_messidor
 from swcl_cli.phantom.layouts.odir import lay_out_odir
 from swcl_cli.phantom.layouts.refuge import lay_out_refuge
@@ -55,7 +56,7 @@ def source_of(dataset: str, folder: Path) -> dict[str, Path]:
 
 def download_of(dataset: str) -> str:
     """Return the name of this data set's download: `refuge-cls` and `refuge-seg` share `refuge`."""
-    return dataset.removesuffix("-cls").removesuffix("-seg")
+    return "refuge" if dataset in ("refuge-cls", "refuge-seg") else dataset
 
 
 def _drawn_already(folder: Path, description: dict[str, Any]) -> list[str]:
@@ -110,6 +111,12 @@ def _folder(settings: PrepSettings, folder: Path) -> Drawing:
     return patients, lay_out_folder(folder / "folder", folder, seed, patients, size, settings.workers)
 
 
+def _idrid_seg(settings: PrepSettings, folder: Path) -> Drawing:
+    train, test = max(8, settings.patients // 4), max(4, settings.patients // 8)
+    seed, size = settings.seed, settings.drawn_size
+    return train + test, lay_out_idrid_seg(folder / "idrid-seg", seed, train, test, size, settings.workers)
+
+
 def _drive(settings: PrepSettings, folder: Path) -> Drawing:
     part = max(5, settings.patients // 6)
     return 2 * part, lay_out_drive(folder / "drive", settings.seed, part, part, settings.workers)
@@ -134,5 +141,6 @@ LAYOUTS: dict[str, Callable[[PrepSettings, Path], Drawing]] = {
     "drive": _drive,
     "stare": _stare,
     "chase-db1": _chase_db1,
+    "idrid-seg": _idrid_seg,
     "folder": _folder,
 }

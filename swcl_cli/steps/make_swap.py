@@ -249,22 +249,29 @@ def _show_judgement(judgement: Mapping[str, Any], threshold: float, dataset: str
         "of photographs with lesions": "within_abnormal",
         "in the same place": "in_place",
     }
-    areas = [f"{words} {judgement[name]:.3f}{_around(*judgement[f'{name}_interval'])}" for words, name in parts.items()]
+    areas = [f"{words} {_measured(judgement, name)}" for words, name in parts.items()]
     if dataset:
         console.say(f"{dataset}, which nothing is pretrained on: {counted(judgement)}")
     console.say(f"Against the lesion masks, AUC with 95 % interval: {', '.join(areas)}.")
     for words, name in (("kind of lesion", "by_kind"), ("position", "by_position")):
         known = [f"{part} {value:.3f}" for part, value in sorted(judgement[name].items()) if value == value]
         console.say(f"By {words}: {', '.join(known) or 'none of both classes'}.")
+    if dataset:
+        console.say(
+            "The score orders two patches as the share of lesions in them does: of one photograph in "
+            f"{_measured(judgement, 'more_in_photograph')} of pairs, in the same place of two in "
+            f"{_measured(judgement, 'more_in_place')}."
+        )
     console.say(
         f"F1 of abnormal patches as lesion finders: {judgement['f1_chosen']:.3f} at the chosen t = {threshold:g}, "
         f"at best {judgement['f1']:.3f} at t = {judgement['threshold']:.2f}."
     )
 
 
-def _around(low: float, high: float) -> str:
-    """Write an interval in brackets; empty where there is none, as of a single patient."""
-    return f" ({low:.3f} to {high:.3f})" if np.isfinite(low) else ""
+def _measured(judgement: Mapping[str, Any], name: str) -> str:
+    """Write a score with its interval in brackets, where it has one: that of a single patient has none."""
+    low, high = judgement[f"{name}_interval"]
+    return f"{judgement[name]:.3f}" + (f" ({low:.3f} to {high:.3f})" if np.isfinite(low) else "")
 
 
 def _materialize(workspace: Workspace, folder: Path, workers: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from swcl_cli import console
-from swcl_cli.data import manifest
+from swcl_cli.data import manifest, shared
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.datasets import DATASETS
 from swcl_cli.datasets.download import Download, Problem
@@ -131,6 +131,8 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
     _warn_of_masks(dataset, result.problems)
     if leaks:
         console.warn(f"{dataset} has {leaks}")
+    for sentence in shared.sentences(workspace, dataset):
+        console.warn(sentence)
     return path
 
 

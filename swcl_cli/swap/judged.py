@@ -18,13 +18,23 @@ from swcl_cli.data.photographs import Photographs, Squares, manifest_of
 from swcl_cli.data.stored import read_columns
 from swcl_cli.datasets import DATASETS, KNOWN_LESIONS
 from swcl_cli.errors import SwclError
+from swcl_cli.evaluation.concordance import concordance_measure
+from swcl_cli.evaluation.intervals import interval
+from swcl_cli.evaluation.resampling import Measure
 from swcl_cli.models.initialisation import Labeler
 from swcl_cli.preparation.photograph import prepare_photograph
 from swcl_cli.settings import MakeSwapSettings
-from swcl_cli.swap.judgement import judge_rows
-from swcl_cli.swap.lesion_masks import LesionMasks, lesion_masks_of, read_patch_lesions
+from swcl_cli.swap.judgement import judge_rows, stratified_measure
+from swcl_cli.swap.lesion_masks import (
+    LESION_VALUES,
+    LesionMasks,
+    lesion_masks_of,
+    read_lesion_shares,
+    read_patch_lesions,
+)
 from swcl_cli.swap.maps import Scorer, scored
 from swcl_cli.swap.rows import are_right, patch_rows
+from swcl_cli.swap.weak_labels import label_ids
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace, differences, fingerprint, provenance, read_provenance, write_parquet
 
@@ -90,7 +100,7 @@ def _known(workspace: Workspace, name: str) -> Known:
     """Find the photographs of a data set with a lesion mask that no task is tested on: labeler and threshold are
     chosen by what is judged here.
     """
-    path, masks = manifest_of(workspace, name), lesion_masks_of(name)
+    path, masks = manifest_of(workspace, name), lesion_masks_of(workspace.manifest(name))
     table = manifest.read(path, columns=[*COLUMNS, masks.column])
     shared = DATASETS[name].shared if name in DATASETS else {}
     reasons = {
@@ -134,7 +144,8 @@ def judge_on(
             console.say(f"{known.name}: {len(known.table):,} photographs to judge the scores on.")
             frame = _scored(workspace, settings, labeler, known)
         judgement = _judgement(frame, settings.threshold, known.left_out)
-        write_parquet(path, JUDGED.table(frame), {**made, "judgement": judgement})
+        more = {"judgement": judgement, LESION_VALUES: known.masks.values.tolist()}
+        write_parquet(path, JUDGED.table(frame), {**made, **more})
         judgements[known.name] = judgement
     return judgements
 
@@ -153,16 +164,36 @@ def _scored(workspace: Workspace, settings: MakeSwapSettings, labeler: Labeler, 
     rows = rows.merge(masks, on="path", how="left", validate="many_to_one")
     lesions = read_patch_lesions(workspace.root, rows, known.masks)
     kinds = [lesions.columns[held].tolist() for held in lesions.to_numpy()]
-    return rows.assign(lesions=kinds, mask_path=rows[known.masks.column])[JUDGED.names]
+    shares = read_lesion_shares(workspace.root, rows, known.masks)
+    return rows.assign(lesions=kinds, lesion_share=shares, mask_path=rows[known.masks.column])[JUDGED.names]
 
 
 def _judgement(frame: pd.DataFrame, threshold: float, left_out: Mapping[str, int]) -> dict[str, Any]:
-    """Judge the rows of JUDGED; beside the scores stand the numbers of photographs and patches."""
+    """Judge the rows of JUDGED; beside the scores stand the numbers of photographs and patches.
+
+    Where nearly each patch holds some lesion, few are left to compare with. Hence also how often the score orders two
+    patches as the share of lesions in them does, of one photograph or in the same place of two; and, of each kind, the
+    AUC of patches with it against all without it, in the same place.
+    """
     kinds = sorted({kind for held in frame["lesions"] for kind in held})
     lesions = pd.DataFrame({kind: [kind in held for held in frame["lesions"]] for kind in kinds}, index=frame.index)
-    counts = {
+    patients = label_ids(frame, ["dataset", "group_id"])
+    score, place = frame["score"].to_numpy(np.float64), label_ids(frame, ["position"])
+    amounts = {"more_in_photograph": label_ids(frame, ["path"]), "more_in_place": place}
+    ordered = {name: concordance_measure(frame["lesion_share"], score, strata) for name, strata in amounts.items()}
+    of_kind = {kind: stratified_measure(lesions[kind].to_numpy(), score, place) for kind in kinds}
+    return {
+        **asdict(judge_rows(frame, lesions, threshold, parts=True)),
+        **{name: _value(measure, len(frame)) for name, measure in ordered.items()},
+        **{f"{name}_interval": interval(measure, patients) for name, measure in ordered.items()},
+        "kind_in_place": {kind: _value(measure, len(frame)) for kind, measure in of_kind.items()},
+        "kind_in_place_interval": {kind: interval(measure, patients) for kind, measure in of_kind.items()},
         "photographs": frame["path"].nunique(),
         "patches": len(frame),
         "with_lesions": int(lesions.any(axis=1).sum()),
+        "left_out": dict(left_out),
     }
-    return {**asdict(judge_rows(frame, lesions, threshold, parts=True)), **counts, "left_out": dict(left_out)}
+
+
+def _value(measure: Measure, rows: int) -> float:
+    return float(measure.of(np.ones((1, rows)))[0])

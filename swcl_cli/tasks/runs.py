@@ -11,6 +11,7 @@ import pandas as pd
 from lightning_fabric import Fabric
 
 from swcl_cli.catalogue.tasks import Task
+from swcl_cli.data import shared
 from swcl_cli.data.columns import RESULTS
 from swcl_cli.data.splits import divided
 from swcl_cli.models.encoders import in_its_memory_format, load_weights
@@ -139,7 +140,8 @@ class TaskRun:
     def cautions(self) -> list[str]:
         """Return warnings about the photographs that train, a sentence each."""
         rows = self._cohort().rows
-        return [*_leaks(self.task, rows), *KINDS[self.task.kind].cautions(self.task, rows["train"])]
+        overlapping = shared.sentences(self.workspace, self.task.dataset)
+        return [*overlapping, *_leaks(self.task, rows), *KINDS[self.task.kind].cautions(self.task, rows["train"])]
 
     def fit(self, rates: Rates, log_folder: Path) -> Fitted:
         """Train with these rates. Only the log and resume state in `log_folder` are written."""

@@ -183,12 +183,16 @@ def add_judged(workspace: Workspace, dataset: str) -> pd.DataFrame:
                     **{name: record[name] for name in JUDGED.names if name in record},
                     "position": position, "x": left + across, "y": down, "size": SIDE // 2, "mirrored": False,
                     "score": (9 - 5 * number - place) / 10, "lesions": [kind] if position in places else [],
+                    "lesion_share": 9 / 1024 if position in places else 0.0,
                     "mask_path": workspace.relative(path),
                 }
             )  # fmt: skip
     judgement = {
         "auc": 0.75, "auc_interval": [0.7, 0.8],
         "by_kind": {"drusen": 0.65}, "by_kind_interval": {"drusen": [0.5, 0.78]},
+        "more_in_photograph": 0.58, "more_in_photograph_interval": [0.5, 0.66], "more_in_place": 0.52,
+        "more_in_place_interval": [0.4, 0.63],
+        "kind_in_place": {"drusen": 0.61}, "kind_in_place_interval": {"drusen": [0.45, 0.7]},
         "by_position": {"tl": 0.55}, "by_position_interval": {"tl": [float("nan")] * 2},
         "threshold": 0.5, "f1": 0.6, "f1_chosen": 0.2,
         "photographs": 2, "patches": 10, "with_lesions": 4, "left_out": {"of its test split": 3},
@@ -196,9 +200,8 @@ def add_judged(workspace: Workspace, dataset: str) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     inputs = {"labeler": fingerprint(workspace.labeler), dataset: fingerprint(workspace.manifest(dataset))}
     settings = prepared.made_swap(threshold=0.3, background="released")["settings"]
-    write_parquet(
-        workspace.judged(dataset), JUDGED.table(frame), provenance("make-swap", settings, inputs, judgement=judgement)
-    )
+    made = provenance("make-swap", settings, inputs, judgement=judgement, lesion_values=list(range(1, 256)))
+    write_parquet(workspace.judged(dataset), JUDGED.table(frame), made)
     return frame
 
 

@@ -50,6 +50,17 @@ def eyes(root: Path, name: str = "clinic", **changed: Any) -> list[NDArray[np.ui
     return images
 
 
+def ordered(amount: NDArray[Any], score: NDArray[Any], stratum: NDArray[Any]) -> float:
+    """Of pairs in one stratum, the share of which the one with more scores higher: pair by pair."""
+    right = [
+        float(score[i] > score[j]) + float(score[i] == score[j]) / 2
+        for i in range(len(score))
+        for j in range(len(score))
+        if stratum[i] == stratum[j] and amount[i] > amount[j]
+    ]
+    return float(np.mean(right))
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     prepared.labelled_eyes(tmp_path, "odir", 2)
@@ -89,6 +100,12 @@ def test_the_judgement_by_another_way(workspace: Workspace, capsys: pytest.Captu
     assert told["within_abnormal"] == pytest.approx(roc_auc_score(lesion[:10], score[:10]))
     assert told["by_kind"]["drusen"] == pytest.approx(roc_auc_score(drusen[drusen | ~lesion], score[drusen | ~lesion]))
     assert told["by_kind"].keys() == told["by_kind_interval"].keys() == {"drusen", "hard exudate"}
+    positions, share = found["position"].to_numpy(dtype=str), np.array(list(map(len, held))) / 160**2
+    np.testing.assert_allclose(found["lesion_share"], share)
+    assert told["more_in_photograph"] == pytest.approx(ordered(share, score, found["image_id"].to_numpy(dtype=str)))
+    assert told["more_in_place"] == pytest.approx(ordered(share, score, positions))
+    exudate = np.array(["hard exudate" in kinds for kinds in held])
+    assert told["kind_in_place"]["hard exudate"] == pytest.approx(ordered(exudate, score, positions))
     counts = {name: told[name] for name in ("photographs", "patches", "with_lesions", "left_out")}
     assert counts == {
         "photographs": 4,

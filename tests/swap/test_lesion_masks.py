@@ -10,8 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from swcl_cli.catalogue.structures import Structures
+from swcl_cli.data import manifest
+from swcl_cli.data.columns import MANIFEST
 from swcl_cli.errors import SwclError
-from swcl_cli.swap.lesion_masks import KINDS, read_patch_lesions
+from swcl_cli.swap.lesion_masks import KINDS, lesion_masks_of, read_lesion_shares, read_patch_lesions
 
 CORNERS = {"tl": (0, 0), "tr": (32, 0), "c": (16, 16), "bl": (0, 32), "br": (32, 32)}
 
@@ -72,6 +75,42 @@ def test_against_counting_every_pixel(tmp_path: Path) -> None:
         if left <= x / 1.5 < left + 32 and top <= y / 1.5 < top + 32
     }
     assert {(position, kind) for kind in found for position in holding(found, table, kind)} == expected
+
+
+def test_shares_of_pixels_against_counting_them(tmp_path: Path) -> None:
+    """Of a mask of twice the photograph's size, whose patches are of 64 by 64 pixels there."""
+    mask = (np.random.default_rng(0).random((128, 128)) < 0.03) * np.uint8(7)
+    table = patches(only=save(tmp_path / "a.png", mask))
+    found = read_lesion_shares(tmp_path, table)
+    by_hand = [(mask[2 * y : 2 * y + 64, 2 * x : 2 * x + 64] > 0).mean() for x, y in CORNERS.values()]
+    assert found.tolist() == by_hand
+
+
+def test_structures_of_masks_that_are_lesions(tmp_path: Path) -> None:
+    """Bits of a mask: the first and the third are lesions and may overlap, the second is the disc."""
+    names = ("haemorrhage", "disc", "soft_exudate")
+    path = tmp_path / "data/mine/manifest.parquet"
+    row = dict.fromkeys(MANIFEST.required, "x") | {"split": "train", "eye": "left", "width": 1, "height": 1}
+    manifest.write(path, [row | {"checksum": 0}], {}, structures=Structures.layered(names))
+    masks = lesion_masks_of(path)
+    assert (masks.column, masks.kinds) == ("mask_path", ("haemorrhage", "soft exudate"))
+    assert masks.values.tolist() == [1, 3, 4, 5, 6, 7]
+    mask = np.zeros((64, 64), np.uint8)
+    mask[0, 0], mask[0, 63], mask[63, 0] = 0b101, 0b010, 0b110
+    table = patches(only=save(tmp_path / "a.png", mask)).rename(columns={"lesion_mask_path": "mask_path"})
+    found = read_patch_lesions(tmp_path, table, masks)
+    assert holding(found, table, "haemorrhage") == ["tl"] and holding(found, table, "soft exudate") == ["tl", "bl"]
+    assert (read_lesion_shares(tmp_path, table, masks) > 0).tolist() == [True, False, False, True, False]
+    save(tmp_path / "a.png", mask + np.uint8(2))
+    with pytest.raises(SwclError, match=r"a\.png holds the value 8, which means nothing in this data set"):
+        read_patch_lesions(tmp_path, table, masks)
+
+
+def test_structures_that_are_no_lesions_leave_the_masks_beside_them(tmp_path: Path) -> None:
+    path = tmp_path / "data/mine/manifest.parquet"
+    row = dict.fromkeys(MANIFEST.required, "x") | {"split": "train", "eye": "left", "width": 1, "height": 1}
+    manifest.write(path, [row | {"checksum": 0}], {}, structures=Structures.layered(("disc", "cup")))
+    assert lesion_masks_of(path).column == "lesion_mask_path"
 
 
 def test_no_lesion_at_all(tmp_path: Path) -> None:

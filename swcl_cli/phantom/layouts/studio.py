@@ -27,7 +27,7 @@ Drawn = TypeVar("Drawn")
 JPEG_QUALITY = 92
 LESION_MASKS = "lesion_masks"
 # Where each layout starts to number the persons it draws: with one seed, no eye is in two data sets.
-LAYOUTS = ("odir", "eyepacs", "drive", "idrid", "messidor", "stare", "chase-db1", "refuge", "folder")
+LAYOUTS = ("odir", "eyepacs", "drive", "idrid", "messidor", "stare", "chase-db1", "refuge", "folder", "idrid-seg")
 FIRST_PERSON = {layout: 1_000_000 * place for place, layout in enumerate(LAYOUTS)}
 
 

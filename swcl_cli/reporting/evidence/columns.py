@@ -5,7 +5,7 @@ from __future__ import annotations
 from swcl_cli.data import columns
 
 _PREDICTED = "task name run split image_id patient_id path"
-MANIFEST = columns.MANIFEST.only(["split", "patient_id", "group_id"])
+MANIFEST = columns.MANIFEST.only(["image_id", "split", "patient_id", "group_id"])
 LABELER_SCORES = columns.LABELER_SCORES.only(["dataset", "image_id", "patient_id", "truth", "score"])
 SWAP = columns.SWAP.only(
     ["dataset", "position", "path", "x", "y", "size", "mirrored", "score", "abnormal", "image_abnormal"]

@@ -20,20 +20,23 @@ from swcl_cli.reporting.figures.photographs import SHOWN_SIDE, show
 from swcl_cli.reporting.figures.style import HIT, Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.figures.texts import shortened as short
 from swcl_cli.reporting.findings.names import slug, title
-from swcl_cli.swap.lesion_masks import lesion_masks_of
+from swcl_cli.reporting.findings.percentages import percent
+from swcl_cli.swap.lesion_masks import LESION_VALUES
 
 SHOWN = 5  # patches a row, each of another photograph
 AROUND = 3  # pixels between a lesion and its outline
-LONGEST_LINE = 30  # letters below a patch
-ROWS = ("with lesions, highest score", "with lesions, lowest score", "without lesion, highest score")
+LONGEST_LINE, LONGEST_ID = 30, 14  # letters below a patch, and of the id above it
+QUARTER = 0.25  # of the patches: those with the most lesion, and as many with the least
+ROWS = ("much lesion, highest score", "much lesion, lowest score", "little or no lesion, highest score")
 
 
 @dataclass(frozen=True)
 class Patch:
-    """Hold a patch (S, S, 3) with its lesions outlined, where it lies, its score and its kinds of lesion."""
+    """Hold a patch (S, S, 3) with its lesions outlined, where it lies, its score, and what its lesions are."""
 
     name: str
     score: float
+    share: float
     kinds: tuple[str, ...]
     pixels: NDArray[np.uint8]
 
@@ -46,7 +49,8 @@ def hits_and_misses(contents: Contents) -> list[Figure]:
     """Make a figure for each data set that lesion scores are judged on alone. What can't be read is named."""
     figures = []
     for name, judged in contents.judged.items():
-        rows = [_read(contents, name, chosen) for chosen in chosen_patches(judged.patches)]
+        values = judged.artefact.provenance.get(LESION_VALUES) or []
+        rows = [_read(contents, values, chosen) for chosen in chosen_patches(judged.patches)]
         if not any(rows):
             continue
         shown = [(words, row) for words, row in zip(ROWS, rows, strict=True) if row]
@@ -55,9 +59,10 @@ def hits_and_misses(contents: Contents) -> list[Figure]:
             Figure(
                 f"hits-and-misses-{slug(name)}",
                 f"What the lesion scores find and miss in {title(name)}",
-                "Patches that hold lesions, with those that score highest and lowest; below them patches without a "
-                "lesion that score highest. Each row shows a photograph once. Lesions of the masks are outlined, "
-                "their kinds stand below.",
+                "The quarter of the patches of which lesions fill the largest share: those that score highest, and "
+                "those that score lowest; below them, of the quarter with the smallest share, those that score "
+                "highest. Each row shows a photograph once. Lesions of the masks are outlined; below stand their "
+                "share of the pixels and their kinds.",
                 shortened(f"Patches of {title(name)} with their lesion scores. {told}."),
                 partial(_draw, shown),
                 photographic=True,
@@ -68,36 +73,38 @@ def hits_and_misses(contents: Contents) -> list[Figure]:
 
 def chosen_patches(patches: pd.DataFrame) -> list[pd.DataFrame]:
     """Choose the rows of JUDGED to be shown, for each of ROWS: the best or worst of a photograph, SHOWN at most."""
-    holds = patches["lesions"].map(len) > 0
+    share = patches["lesion_share"]
+    much = patches[(share >= share.quantile(1 - QUARTER)) & (share > 0)]
+    little = patches[share <= share.quantile(QUARTER)]
     chosen = []
-    for rows, ascending in ((patches[holds], False), (patches[holds], True), (patches[~holds], False)):
+    for rows, ascending in ((much, False), (much, True), (little, False)):
         ranked = rows.sort_values(["score", "path", "position"], ascending=[ascending, True, True])
         chosen.append(ranked.drop_duplicates("path").head(SHOWN))
     return chosen
 
 
-def _read(contents: Contents, dataset: str, rows: pd.DataFrame) -> list[Patch]:
-    patches = [contents.attempt(partial(_patch, contents.root, dataset, row)) for row in rows.to_dict("records")]
+def _read(contents: Contents, values: Sequence[int], rows: pd.DataFrame) -> list[Patch]:
+    patches = [contents.attempt(partial(_patch, contents.root, values, row)) for row in rows.to_dict("records")]
     return [patch for patch in patches if patch is not None]
 
 
-def _patch(root: Path, dataset: str, row: dict[Any, Any]) -> Patch:
+def _patch(root: Path, values: Sequence[int], row: dict[Any, Any]) -> Patch:
+    """Read a patch. values: of pixels of its mask that hold a lesion."""
     image, mask = read_image(root / row["path"]), read_mask(root / row["mask_path"])
-    lesions = np.isin(mask, lesion_masks_of(dataset).values)
-    pixels = _cut(image, row, image.shape[:2])
+    pixels, held = _cut(image, row, image), _cut(np.isin(mask, values), row, image)
     side = min(SHOWN_SIDE, len(pixels))
-    small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
-    held = cv2.resize(
-        _cut(lesions, row, image.shape[:2]).astype(np.float32), (side, side), interpolation=cv2.INTER_AREA
+    small, lesions = (
+        cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA) for part in (pixels, held.astype(np.float32))
     )
-    drawn = outlined(small.astype(np.uint8), held > 0)
-    drawn = drawn[:, ::-1] if row["mirrored"] else drawn
-    return Patch(f"{short(row['image_id'], 14)} {row['position']}", row["score"], tuple(row["lesions"]), drawn)
+    drawn = outlined(np.asarray(small, np.uint8), np.asarray(lesions > 0))
+    name = f"{short(row['image_id'], LONGEST_ID)} {row['position']}"
+    kinds = tuple(row["lesions"])
+    return Patch(name, row["score"], row["lesion_share"], kinds, drawn[:, ::-1] if row["mirrored"] else drawn)
 
 
-def _cut(pixels: NDArray[Any], row: dict[Any, Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """Cut the patch's box out of a photograph, or of a mask of another size. shape: height, width of the photograph."""
-    down, across = pixels.shape[0] / shape[0], pixels.shape[1] / shape[1]
+def _cut(pixels: NDArray[Any], row: dict[Any, Any], photograph: NDArray[np.uint8]) -> NDArray[Any]:
+    """Cut the patch's box out of its photograph, or out of a mask of another size."""
+    down, across = pixels.shape[0] / photograph.shape[0], pixels.shape[1] / photograph.shape[1]
     x, y, size = row["x"], row["y"], row["size"]
     return pixels[round(y * down) : round((y + size) * down), round(x * across) : round((x + size) * across)]
 
@@ -118,16 +125,16 @@ def _draw(rows: Sequence[tuple[str, Sequence[Patch]]], theme: Theme) -> Drawing:
         panel.suptitle(words, fontsize=10, x=0.01, ha="left")
         for axes, patch in zip(panel.subplots(1, SHOWN, squeeze=False)[0], patches, strict=False):
             show(axes, patch.pixels, patch.words, size=8)
-            axes.set_xlabel(_lines(patch.kinds), fontsize=7)
+            axes.set_xlabel(_lines([f"{percent(patch.share)} %", *patch.kinds]), fontsize=7)
         for axes in panel.axes[len(patches) :]:
             axes.set_axis_off()
     return drawing
 
 
-def _lines(kinds: Sequence[str]) -> str:
-    """Write kinds of lesion below a patch, in as many lines as they need."""
+def _lines(words: Sequence[str]) -> str:
+    """Write words below a patch, in as many lines as they need."""
     lines = [""]
-    for kind in kinds:
-        added = f"{lines[-1]}, {kind}" if lines[-1] else kind
-        lines = [*lines[:-1], added] if len(added) <= LONGEST_LINE else [*lines, kind]
+    for word in words:
+        added = f"{lines[-1]}, {word}" if lines[-1] else word
+        lines = [*lines[:-1], added] if len(added) <= LONGEST_LINE else [*lines, word]
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from swcl_cli.data.shared import RULE, overlaps
 from swcl_cli.data.splits import divided
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.evidence.damage import grouped
@@ -35,7 +36,7 @@ class Caution:
 def cautions(contents: Contents) -> list[Caution]:
     """List all warnings that apply, the gravest first."""
     possible = [
-        *(_leaks(contents), _phantom(contents), _damaged(contents)),
+        *(_leaks(contents), _shared(contents), _phantom(contents), _damaged(contents)),
         *(Caution(text, details) for text, details in (*ailments(contents), *inconsistencies(contents))),
         *(_outgrown(contents), _stale(contents), _undefined(contents), _few_runs(contents), _wide(contents)),
         *(_unfinished(contents), _set_aside(contents)),
@@ -58,6 +59,12 @@ def _leaks(contents: Contents) -> Caution | None:
             details.append(f"{title(dataset.name)}: {count:,} photographs, in {splits}")
     text = "Photographs of one patient, or equal photographs, lie in several splits: what is tested there was learnt."
     return _if_any(text, details)
+
+
+def _shared(contents: Contents) -> Caution | None:
+    splits = {name: dataset.images.set_index("image_id")["split"] for name, dataset in contents.datasets.items()}
+    details = (overlap.words(title(overlap.dataset), title(overlap.other)) for overlap in overlaps(splits))
+    return _if_any(f"Two data sets share photographs: {RULE}.", details)
 
 
 def _phantom(contents: Contents) -> Caution | None:

@@ -56,6 +56,11 @@ def judgement_table(contents: Contents) -> Table | None:
         "patches of photographs with lesions": "within_abnormal",
         "of these, in the same place": "in_place",
     }
+    if any("more_in_photograph" in each.values for each in judged):
+        among |= {
+            "two patches of one photograph": "more_in_photograph",
+            "two patches in the same place": "more_in_place",
+        }
     return Table(
         name="patch-scores",
         title="Lesion scores against lesion masks",
@@ -65,6 +70,11 @@ def judgement_table(contents: Contents) -> Table | None:
         notes=(
             "Within photographs that hold lesions, knowing which photograph is abnormal earns nothing: only finding "
             "the place does.",
+            *(
+                ["Of two patches: how often the one of which lesions fill a larger share has the higher score."]
+                if "two patches of one photograph" in among
+                else []
+            ),
             *(f"{each.name}, on which nothing is pretrained: {counted(each.values)}" for each in judged if each.apart),
         ),
     )
@@ -108,9 +118,10 @@ def judged_thresholds_table(contents: Contents) -> Table | None:
 def judgement_parts_table(contents: Contents) -> Table | None:
     """Show the same by kind of lesion and by position of the patch."""
     judged = judgements(contents)
+    parts = {"lesion: {}": "by_kind", "lesion: {}, in the same place": "kind_in_place", "position: {}": "by_position"}
     rows = [
-        (Cell(f"{words}: {part}"), *(_score(each, key, part) for each in judged))
-        for words, key in (("lesion", "by_kind"), ("position", "by_position"))
+        (Cell(words.format(part)), *(_score(each, key, part) for each in judged))
+        for words, key in parts.items()
         for part in sorted({part for each in judged for part in each.values.get(key) or {}})
     ]
     if not rows:
@@ -118,7 +129,8 @@ def judgement_parts_table(contents: Contents) -> Table | None:
     return Table(
         name="patch-scores-parts",
         title="Lesion scores, by kind of lesion and by position",
-        sentence="The same for patches with one kind of lesion against patches without any, and for each position.",
+        sentence="The same for patches with one kind of lesion against patches without any, and for each position. In "
+        "the same place: against all patches there without this kind.",
         columns=("among", *_aucs(judged)),
         rows=tuple(rows),
     )

@@ -16,22 +16,28 @@ from swcl_cli.workspace import Workspace
 from tests.reporting import golden
 
 
-def rows(*patches: tuple[str, float, list[str]]) -> pd.DataFrame:
-    table = pd.DataFrame(patches, columns=["path", "score", "lesions"])
+def rows(*patches: tuple[str, float, float]) -> pd.DataFrame:
+    table = pd.DataFrame(patches, columns=["path", "score", "lesion_share"])
     return table.assign(position=[f"{number}" for number in range(len(table))])
 
 
 def test_the_best_and_the_worst_of_each_photograph() -> None:
+    """Of eight patches the two with the largest share, and the two with the smallest."""
     table = rows(
-        ("a", 0.9, ["x"]), ("a", 0.8, ["x"]), ("a", 0.1, []), ("b", 0.7, ["x"]), ("b", 0.2, ["x"]), ("c", 0.95, []),
-        ("c", 0.3, []),
+        ("a", 0.9, 0.5), ("a", 0.8, 0.6), ("b", 0.95, 0.3), ("b", 0.1, 0.4), ("c", 0.7, 0.0), ("c", 0.2, 0.01),
+        ("d", 0.3, 0.2), ("d", 0.4, 0.1),
     )  # fmt: skip
     hits, misses, alarms = shown.chosen_patches(table)
-    assert list(zip(hits["path"], hits["score"], strict=True)) == [("a", 0.9), ("b", 0.7)]
-    assert list(zip(misses["path"], misses["score"], strict=True)) == [("b", 0.2), ("a", 0.8)]
-    assert list(zip(alarms["path"], alarms["score"], strict=True)) == [("c", 0.95), ("a", 0.1)]
-    many = rows(*((f"{number:02d}", number / 20, ["x"]) for number in range(20)))
-    assert [len(part) for part in shown.chosen_patches(many)] == [shown.SHOWN, shown.SHOWN, 0]
+    assert list(zip(hits["path"], hits["score"], strict=True)) == [("a", 0.9)]
+    assert list(zip(misses["path"], misses["score"], strict=True)) == [("a", 0.8)]
+    assert list(zip(alarms["path"], alarms["score"], strict=True)) == [("c", 0.7)]
+    many = rows(*((f"{number:02d}", number / 40, number / 40) for number in range(40)))
+    hits, misses, alarms = shown.chosen_patches(many)
+    assert hits["path"].tolist() == ["39", "38", "37", "36", "35"]
+    assert misses["path"].tolist() == ["30", "31", "32", "33", "34"]
+    assert alarms["path"].tolist() == ["09", "08", "07", "06", "05"]
+    bare = shown.chosen_patches(many.assign(lesion_share=0.0))
+    assert [len(part) for part in bare] == [0, 0, shown.SHOWN]
 
 
 def test_lesions_are_outlined_in_the_patch_and_left_clear(workspace: Workspace) -> None:
@@ -39,7 +45,7 @@ def test_lesions_are_outlined_in_the_patch_and_left_clear(workspace: Workspace) 
     frame = golden.add_judged(workspace, "idrid")
     contents = read_contents(workspace)
     first = frame.iloc[0].to_dict()
-    patch = shown._patch(contents.root, "idrid", first)
+    patch = shown._patch(contents.root, [5], first)
     raw = read_image(workspace.root / first["path"])[0:32, 8:40]
     assert patch.pixels.shape == raw.shape and patch.kinds == ("drusen",) and patch.score == 0.9
     drawn = (patch.pixels != raw).any(axis=-1)
@@ -47,7 +53,7 @@ def test_lesions_are_outlined_in_the_patch_and_left_clear(workspace: Workspace) 
     across, down = np.flatnonzero(drawn.any(axis=0)), np.flatnonzero(drawn.any(axis=1))
     assert (across.min(), across.max()) == (down.min(), down.max()) == (28 - shown.AROUND, 31)
     assert not drawn[28:31, 28:31].any() and not drawn[:20].any()
-    flipped = shown._patch(contents.root, "idrid", {**first, "mirrored": True})
+    flipped = shown._patch(contents.root, [5], {**first, "mirrored": True})
     np.testing.assert_array_equal(flipped.pixels, patch.pixels[:, ::-1])
 
 
@@ -56,9 +62,10 @@ def test_the_figure_of_a_data_set(workspace: Workspace) -> None:
     contents = read_contents(workspace)
     (figure,) = shown.hits_and_misses(contents)
     assert figure.name == "hits-and-misses-idrid" and figure.photographic
-    assert "with lesions, highest score: " in figure.alt and " tl: 0.90" in figure.alt and " br: 0.00" in figure.alt
+    assert "much lesion, highest score: " in figure.alt and " tl: 0.90" in figure.alt and " br: 0.00" in figure.alt
     drawing = figure.draw(LIGHT)
-    assert {axes.get_xlabel() for axes in drawing.axes if axes.get_visible()} >= {"drusen", "haemorrhage"}
+    below = {axes.get_xlabel() for axes in drawing.axes if axes.get_visible()}
+    assert below >= {"0.9 %, drusen", "0.9 %, haemorrhage", "0.0 %"}
     by_name = {section.name: section for section in sections(contents)}
     assert figure.name in [each.name for each in by_name["swap"].figures]
     bare = {section.name: section for section in sections(contents, photographs=False)}

@@ -152,13 +152,18 @@ def test_patches_that_serve_the_judgement_alone_stand_beside_those_of_retinal_sw
     assert table.columns == parts.columns == (
         "among", "retinal-SWAP: AUC, 95 % interval", "IDRiD: AUC, 95 % interval")  # fmt: skip
     assert _texts(table)[0] == ["all patches", "81.0 [75.0, 86.0]", "75.0 [70.0, 80.0]"]
+    assert _texts(table)[3:] == [
+        ["two patches of one photograph", "-", "58.0 [50.0, 66.0]"],
+        ["two patches in the same place", "-", "52.0 [40.0, 63.0]"],
+    ]
     assert _texts(parts) == [
         ["lesion: drusen", "-", "65.0 [50.0, 78.0]"],
         ["lesion: exudates", "90.0", "-"],
+        ["lesion: drusen, in the same place", "-", "61.0 [45.0, 70.0]"],
         ["position: c", "70.0", "-"],
         ["position: tl", "60.0", "55.0"],
     ]
-    assert table.notes[1] == (
+    assert table.notes[2] == (
         "IDRiD, on which nothing is pretrained: 2 photographs, 10 patches, of which 4 hold lesions; left out: 3 of its "
         "test split."
     )
