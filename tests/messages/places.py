@@ -59,6 +59,8 @@ def eyepacs(root: Path) -> None:
 def idrid(root: Path) -> None:
     downloads.idrid(root / "source", train=2, test=1)
     downloads.messidor(root / "messidor", {"Base11": ["a1", "a2"]})
+    downloads.idrid_seg(root / "lesions", train=[1], test=[])
+    (root / "lesions/A. Segmentation/2. All Segmentation Groundtruths/a. Training Set/2. Haemorrhages").rmdir()
 
 
 def vessels(root: Path) -> None:
