@@ -110,14 +110,17 @@ def segmentation_view(
     rng: np.random.Generator,
     mean: Colour = MEAN,
     std: Colour = STD,
+    place: tuple[int, int] | None = None,
 ) -> tuple[View, NDArray[np.int64]]:
     """Crop and flip (p .5) image and mask alike, without resizing, then grey the image (p .2) (FACTS E5).
 
     mask: (H, W), out as int64 (size, size). A side shorter than `size` is put at a random place and
-    surrounded by black, as a photograph's own background is; the mask is IGNORED there.
+    surrounded by black, as a photograph's own background is; the mask is IGNORED there. place: row and column of a
+    pixel that the view is to hold.
     """
-    top, height, above = _random_span(image.shape[0], size, rng)
-    left, width, before = _random_span(image.shape[1], size, rng)
+    row, column = place or (None, None)
+    top, height, above = _random_span(image.shape[0], size, rng, row)
+    left, width, before = _random_span(image.shape[1], size, rng, column)
     inside = np.s_[above : above + height, before : before + width]
     view, labels = np.zeros((size, size, 3), np.uint8), np.full((size, size), IGNORED, np.int64)
     view[inside] = image[top : top + height, left : left + width]
@@ -198,7 +201,13 @@ def _randomly(probability: float, rng: np.random.Generator, operation: Callable[
     return operation(image) if rng.random() < probability else image
 
 
-def _random_span(length: int, size: int, rng: np.random.Generator) -> tuple[int, int, int]:
-    """Draw how image and view overlap along a side, at random: (start in the image, extent, start in the view)."""
+def _random_span(length: int, size: int, rng: np.random.Generator, held: int | None) -> tuple[int, int, int]:
+    """Draw how image and view overlap along a side, at random: (start in the image, extent, start in the view).
+
+    held: a place along the side that is within.
+    """
     extent = min(length, size)
-    return int(rng.integers(length - extent + 1)), extent, int(rng.integers(size - extent + 1))
+    first, last = 0, length - extent
+    if held is not None:
+        first, last = max(first, held - extent + 1), min(last, held)
+    return int(rng.integers(first, last + 1)), extent, int(rng.integers(size - extent + 1))

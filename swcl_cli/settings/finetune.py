@@ -91,6 +91,15 @@ class FinetuneSettings(TrainingSettings):
         panel="Training",
         neutral="cross-entropy",
     )
+    focus: float = setting(
+        0.0,
+        "Segmentation: share of the training views that hold a structure of their photograph, each by equal chance, so "
+        "that rare and small ones are seen more often; 0: views are drawn anywhere.",
+        panel="Training",
+        neutral=0.0,
+        ge=0,
+        le=1,
+    )
     crop: int = setting(224, "Side of a training view, or window, in pixels.", panel="Data", ge=32)
     fit: Literal["crop", "pad", "squash"] = setting(
         "crop",

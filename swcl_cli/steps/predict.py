@@ -16,11 +16,12 @@ from swcl_cli import console
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.decoding import Unusable
 from swcl_cli.preparation.unprepared import find_photographs, read_at_own_size
-from swcl_cli.reporting.figures.overlays import overlay
+from swcl_cli.reporting.figures.overlays import Colour, colours_of, hexadecimal, overlay
 from swcl_cli.settings import PredictSettings
 from swcl_cli.tasks import saved
 from swcl_cli.tasks.answer import Answer
 from swcl_cli.tasks.predictor import Predictor, load_model
+from swcl_cli.tasks.segmentation import structures_of
 from swcl_cli.training.processes import device_name
 from swcl_cli.workspace import (
     Workspace,
@@ -63,6 +64,9 @@ def run(settings: PredictSettings) -> Path:
                 unreadable.append(_set_aside(name, answer))
             else:
                 _require_finite(name, answer, path)
+                if not rows and len(colours := _colours(predictor, answer)) > 1:
+                    told = (f"{structure} {hexadecimal(colour)}" for structure, colour in colours.items())
+                    console.say(f"Colours of the overlays: {', '.join(told)}.")
                 rows.append(_written(predictor, answer, name, photograph, settings.out))
                 far += [name] if predictor.model.is_far(answer.width, answer.height) else []
             bar.advance()
@@ -132,16 +136,21 @@ def _recorded(path: Path) -> dict[str, Any]:
 
 def _written(predictor: Predictor, answer: Answer, name: str, photograph: Path, folder: Path) -> Row:
     """Write a photograph's masks, and an overlay of them all, at its own size; return its row of the table."""
-    record = predictor.kind.record(answer, name)
+    record = predictor.kind.record(answer, name, predictor.model)
     row: Row = {"image": name, "width": answer.width, "height": answer.height, **record.cells}
-    if not record.masks:
+    if not answer.masks:
         return row
-    for file, mask in record.masks.items():
-        _save(folder / file, Image.fromarray(mask.astype(np.uint8) * np.uint8(255)), "PNG")
+    for file, image in record.images.items():
+        _save(folder / file, image, "PNG")
     file = f"overlays/{name}.jpg"
-    drawn = overlay(read_at_own_size(photograph), sorted(record.masks.values(), key=np.count_nonzero, reverse=True))
+    drawn = overlay(read_at_own_size(photograph), answer.masks, _colours(predictor, answer))
     _save(folder / file, Image.fromarray(drawn), "JPEG", quality=OVERLAY_QUALITY)
     return {**row, "overlay": file}
+
+
+def _colours(predictor: Predictor, answer: Answer) -> dict[str, Colour]:
+    """Return the colour of each structure in overlays; none where the answer has no masks."""
+    return colours_of(list(answer.masks), structures_of(predictor.model.facts))
 
 
 def _save(path: Path, image: Image.Image, kind: str, **options: int) -> None:

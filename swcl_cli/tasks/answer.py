@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Record:
-    """Hold the output of `predict` for a photograph: cells of its row by column, and masks by file name."""
+    """Hold the output of `predict` for a photograph: cells of its row by column, and images by file name."""
 
     cells: dict[str, Any]
-    masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    images: Mapping[str, Image.Image] = field(default_factory=dict)

@@ -89,8 +89,9 @@ class Classification(Kind):
         for split in study.rows:
             labels_of(study, split)
 
-    def cautions(self, task: Task, train: pd.DataFrame) -> list[str]:
+    def cautions(self, study: Study) -> list[str]:
         """Name the classes that can't be learnt, since they have no training photograph."""
+        task, train = study.task, study.rows["train"]
         sentences = []
         for head, count in task.heads.items():
             absent = sorted(set(range(count)) - _classes(task, train, head))
@@ -102,7 +103,9 @@ class Classification(Kind):
         return sentences
 
     def require_settings(self, settings: FinetuneSettings) -> None:
-        """Raise UsageError where the loss is one of masks."""
+        """Raise UsageError where a setting is of masks."""
+        if settings.focus:
+            raise UsageError(f"--focus is for masks: {settings.task} learns labels of whole photographs.")
         if settings.loss != "cross-entropy":
             raise UsageError(f"--loss {settings.loss} is for masks: {settings.task} learns labels, by cross-entropy.")
 
@@ -169,7 +172,7 @@ class Classification(Kind):
             sentences.append(f"{head}: {', '.join(words)}.")
         return sentences
 
-    def record(self, answer: Answer, name: str) -> Record:
+    def record(self, answer: Answer, name: str, model: Description) -> Record:
         cells: dict[str, Any] = {}
         for head, probabilities in answer.probabilities.items():
             cells[head] = answer.classes[head]

@@ -66,8 +66,8 @@ class Kind(Protocol):
     def require(self, study: Study) -> None:
         """Raise SwclError where the rows can't be learnt or judged. No split is empty."""
 
-    def cautions(self, task: Task, train: pd.DataFrame) -> list[str]:
-        """Return warnings about the training rows, a sentence each."""
+    def cautions(self, study: Study) -> list[str]:
+        """Return warnings about the rows, a sentence each."""
         return []
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Kind(Protocol):
         """Explain answers whose names do not say what they mean, a sentence each."""
         return []
 
-    def record(self, answer: Answer, name: str) -> Record:
+    def record(self, answer: Answer, name: str, model: Description) -> Record:
         """Return what `predict` writes about a photograph of this name."""
         ...
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
+from torch import nn
 
 from swcl_cli.catalogue.structures import Structures
 from swcl_cli.catalogue.tasks import SEGMENTATION, TASKS, Task
@@ -36,11 +37,21 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     chosen = _chosen(table, [*([MASK] if named else []), *others], str(path), structures.names)
     if chosen == [MASK]:
         learnt = structures.only(named or structures.names)
+        _require_names(learnt.names, str(path))
         heads = dict.fromkeys(learnt.names, 2)
         return replace(own, kind=SEGMENTATION, heads=heads, measure="f1", structures=learnt)
     heads = {head: task.heads[head] for head in chosen}
     single = "auc" if list(heads.values()) == [2] else "accuracy"
     return replace(own, heads=heads, measure=task.measure if len(heads) > 1 else single)
+
+
+def _require_names(structures: Sequence[str], path: str) -> None:
+    """Raise SwclError where a structure has a name that torch keeps to itself for the parts of a network."""
+    if taken := [name for name in structures if hasattr(nn.ModuleDict, name)]:
+        raise SwclError(
+            f"{path}: no part of a network can be called '{taken[0]}': give the structure another name in "
+            "--mask-classes or --masks, and prepare it again."
+        )
 
 
 def _chosen(table: pd.DataFrame, wanted: Sequence[str], path: str, structures: Sequence[str]) -> list[str]:

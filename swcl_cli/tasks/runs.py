@@ -139,9 +139,9 @@ class TaskRun:
 
     def cautions(self) -> list[str]:
         """Return warnings about the photographs that train, a sentence each."""
-        rows = self._cohort().rows
+        study = self._cohort()
         overlapping = shared.sentences(self.workspace, self.task.dataset)
-        return [*overlapping, *_leaks(self.task, rows), *KINDS[self.task.kind].cautions(self.task, rows["train"])]
+        return [*overlapping, *_leaks(self.task, study.rows), *KINDS[self.task.kind].cautions(study)]
 
     def fit(self, rates: Rates, log_folder: Path) -> Fitted:
         """Train with these rates. Only the log and resume state in `log_folder` are written."""

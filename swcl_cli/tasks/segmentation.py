@@ -11,32 +11,29 @@ import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
+from PIL import Image
 from segmentation_models_pytorch.losses import BINARY_MODE, MULTICLASS_MODE, DiceLoss
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import Dataset
 
-from swcl_cli import chance
 from swcl_cli.catalogue.structures import Structures
-from swcl_cli.catalogue.tasks import NO_STRUCTURES, Task
-from swcl_cli.data.augment import IGNORED, View, normalise, segmentation_view
-from swcl_cli.data.colour import Colour
-from swcl_cli.data.images import read_image
-from swcl_cli.data.loaders import Key
+from swcl_cli.catalogue.tasks import NO_STRUCTURES, OWN, Task
+from swcl_cli.data.augment import IGNORED, View, normalise
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.evaluation.pixel_measures import diameter_ratio
 from swcl_cli.settings import FinetuneSettings, prep_command
 from swcl_cli.tasks.answer import Answer, Record
+from swcl_cli.tasks.crops import CroppedViews
 from swcl_cli.tasks.kind import Judgement, Kind
-from swcl_cli.tasks.masks import Truth, read_structures, resized
+from swcl_cli.tasks.masks import is_there, read_structures
 from swcl_cli.tasks.networks import segmenter, stride_for
 from swcl_cli.tasks.saved import Description, Study
 from swcl_cli.tasks.segmented import LogOdds, Segmented, against_others, at_size, predict_log_odds, shares
+from swcl_cli.tasks.written import as_given
 from swcl_cli.workspace import read_provenance
 
 STRUCTURES = "structures"  # among the facts of a model
 JOINT = "structures"  # the head of all of them, where they exclude each other
-KEPT_BYTES = 1 << 30  # of decoded photographs and masks; sets that are larger are decoded at each draw
 
 
 class Segmenter(nn.Module):
@@ -77,35 +74,6 @@ def _joint_dice(logits: Tensor, truth: Tensor) -> Tensor:
     return loss
 
 
-class CroppedViews(Dataset[dict[str, Any]]):
-    """Draw training views: (epoch, item) -> image float32 (3, S, S), and mask int64 (S, S) cropped and flipped alike.
-
-    Decoded photographs stay in memory, up to KEPT_BYTES: most sets are of tens of images, each drawn hundreds of times.
-    """
-
-    def __init__(
-        self, root: Path, rows: pd.DataFrame, task: Task, crop: int, seed: int, mean: Colour, std: Colour
-    ) -> None:
-        self.root, self.task, self.crop, self.seed, self.mean, self.std = root, task, crop, seed, mean, std
-        self.rows = rows[["path", "checksum", "mask_path"]].to_numpy(dtype=object)
-        small = 5 * int((rows["width"].astype("int64") * rows["height"].astype("int64")).sum()) <= KEPT_BYTES
-        self.decoded = [self._read(item) for item in range(len(rows))] if small else None
-
-    def __getitem__(self, key: Key) -> dict[str, Any]:
-        epoch, item = key
-        draw = chance.generator(self.seed, "segmentation view", epoch, item)
-        image, mask = self._read(item) if self.decoded is None else self.decoded[item]
-        view, labels = segmentation_view(image, mask, self.crop, draw, self.mean, self.std)
-        return {"image": view, "mask": labels}
-
-    def _read(self, item: int) -> tuple[NDArray[np.uint8], Truth]:
-        """Read a photograph (H, W, 3), and its structures (H, W) at the same size."""
-        path, checksum, mask_path = self.rows[item]
-        image = read_image(self.root / path, checksum)
-        shape = image.shape[:2]
-        return image, resized(read_structures(self.root / mask_path, self.task, shape), shape)
-
-
 class Segmentation(Kind):
     """Learn structures in photographs from masks: each head is one of the structures, and has two classes."""
 
@@ -115,7 +83,9 @@ class Segmentation(Kind):
         return ["mask_path"]
 
     def require(self, study: Study) -> None:
-        """Raise SwclError where a photograph has no mask, or was cropped, so that its mask does not fit."""
+        """Raise SwclError where a photograph has no mask, or was cropped, so that its mask does not fit, or where no
+        training photograph holds a structure.
+        """
         task = study.task
         for split, rows in sorted(study.rows.items()):
             _require_masks(rows, split, task)
@@ -123,6 +93,22 @@ class Segmentation(Kind):
             raise SwclError(
                 f"{task.dataset} was prepared with --crop-to-field, which crops photographs, not their masks."
             )
+        if absent := _absent(study, "train"):
+            raise SwclError(
+                f"{_none_of(task, 'train', absent)}: that can't be learnt. {_remedy(task)}, or take a larger "
+                "--fraction."
+            )
+
+    def cautions(self, study: Study) -> list[str]:
+        """Name the structures that a split lacks: it says nothing of how they are found."""
+        sentences = []
+        for split in study.rows:
+            if absent := _absent(study, split):
+                sentences.append(
+                    f"{_none_of(study.task, split, absent)}: its F1 counts what is found there as false alone. "
+                    f"{_remedy(study.task)}."
+                )
+        return sentences
 
     def require_settings(self, settings: FinetuneSettings) -> None:
         """Raise UsageError where a setting is of labels."""
@@ -149,7 +135,8 @@ class Segmentation(Kind):
 
     def training_views(self, study: Study, model: Description, seed: int) -> CroppedViews:
         root, rows = study.workspace.root, study.rows["train"]
-        return CroppedViews(root, rows, study.task, model.crop, seed, model.mean, model.std)
+        focus = study.settings.focus
+        return CroppedViews(root, rows, study.task, model.crop, seed, model.mean, model.std, focus)
 
     def view(self, photograph: NDArray[np.uint8], model: Description) -> View:
         """Normalise the whole photograph: float32 (3, H, W)."""
@@ -185,20 +172,50 @@ class Segmentation(Kind):
             numbers["_to_".join(ratio)] = diameter_ratio(*(masks[head] for head in ratio))
         return Answer(width, height, probabilities=probabilities, masks=masks, numbers=numbers)
 
-    def record(self, answer: Answer, name: str) -> Record:
+    def record(self, answer: Answer, name: str, model: Description) -> Record:
         cells: dict[str, Any] = {}
-        files = {}
+        images = {}
         numbers = dict(answer.numbers)
+        together = as_given(answer.masks, structures_of(model.facts))
         for head, mask in answer.masks.items():
-            file = f"masks/{name}{f'_{head}' if len(answer.masks) > 1 else ''}.png"
-            files[file] = mask
-            cells |= {f"{head}_share": f"{numbers.pop(f'{head}_share'):.6f}", f"{head}_mask": file}
-        return Record(cells | {number: f"{value:.4f}" for number, value in numbers.items()}, files)
+            cells[f"{head}_share"] = f"{numbers.pop(f'{head}_share'):.6f}"
+            if together is None:
+                file = f"masks/{name}{f'_{head}' if len(answer.masks) > 1 else ''}.png"
+                images[file] = Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
+                cells[f"{head}_mask"] = file
+        if together is not None:
+            cells["mask"] = f"masks/{name}.png"
+            images[cells["mask"]] = together
+        return Record(cells | {number: f"{value:.4f}" for number, value in numbers.items()}, images)
 
 
 def structures_of(facts: Mapping[str, Any]) -> Structures:
     """Return the structures that a model's facts describe; none, where each structure has a head of its own."""
     return Structures.read(facts[STRUCTURES]) if STRUCTURES in facts else NO_STRUCTURES
+
+
+def _absent(study: Study, split: str) -> list[str]:
+    """List the structures that no photograph of a split holds. Masks are read until all structures have been seen."""
+    task, rows = study.task, study.rows[split]
+    absent = dict(enumerate(task.structures.names))
+    if len(absent) < 2:  # the loss and the scores of a single structure say it
+        return []
+    for path, width, height in rows[["mask_path", "width", "height"]].itertuples(index=False):
+        truth = read_structures(study.workspace.root / path, task, (int(height), int(width)))
+        known = truth != IGNORED
+        absent = {number: name for number, name in absent.items() if not is_there(truth[known], number, task).any()}
+        if not absent:
+            break
+    return list(absent.values())
+
+
+def _none_of(task: Task, split: str, structures: list[str]) -> str:
+    return f"No {split} photograph of {task.dataset} holds any {' or '.join(structures)}"
+
+
+def _remedy(task: Task) -> str:
+    others = f"--heads without them leaves them out, or put some there by {prep_command(task.dataset)} --split-file"
+    return others if task.name.startswith(OWN) else f"Put some there by {prep_command(task.dataset)} --split-file"
 
 
 def _require_masks(rows: pd.DataFrame, split: str, task: Task) -> None:

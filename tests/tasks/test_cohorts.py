@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
-from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
 from swcl_cli.errors import SwclError
@@ -205,7 +204,9 @@ class TestBadInput:
         idrid(
             tmp_path, dr_grade=[item % 3 for item in range(200)] + [4] * 40, dme_grade=[item % 3 for item in range(240)]
         )
-        assert KINDS["classification"].cautions(TASKS["idrid"], split(settings(tmp_path, "idrid"))["train"]) == [
+        chosen, workspace = settings(tmp_path, "idrid"), Workspace(tmp_path)
+        study = cohort(task_of(chosen, workspace), chosen, workspace, 0, None)
+        assert KINDS["classification"].cautions(study) == [
             "dr_grade: no training photograph of idrid has class 3, 4, so none is predicted."
         ]
 

@@ -80,8 +80,8 @@ class Number(Kind):
             if rows["age"].isna().any():
                 raise SwclError(f"ages of {split} are missing")
 
-    def cautions(self, task: Task, train: pd.DataFrame) -> list[str]:
-        return [f"{len(train)} ages are few."]
+    def cautions(self, study: Study) -> list[str]:
+        return [f"{len(study.rows['train'])} ages are few."]
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
         return {"unit": "years"}
@@ -121,7 +121,7 @@ class Number(Kind):
     def legend(self, model: Description) -> list[str]:
         return [f"Ages are {model.facts['unit']}."]
 
-    def record(self, answer: Answer, name: str) -> Record:
+    def record(self, answer: Answer, name: str, model: Description) -> Record:
         return Record({head: f"{number:.4f}" for head, number in answer.numbers.items()})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from swcl_cli.catalogue.structures import Structures
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data import manifest
 from swcl_cli.data.augment import IGNORED
@@ -23,9 +25,10 @@ from swcl_cli.models.fpn import Fpn
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.models.unet import Unet
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks import KINDS, segmentation, trial
+from swcl_cli.tasks import KINDS, crops, trial
+from swcl_cli.tasks.crops import CroppedViews
 from swcl_cli.tasks.saved import Study
-from swcl_cli.tasks.segmentation import CroppedViews, Segmenter
+from swcl_cli.tasks.segmentation import Segmentation, Segmenter
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace, read_provenance
@@ -207,7 +210,7 @@ def test_views_are_functions_of_their_key(tmp_path: Path, monkeypatch: pytest.Mo
     """Also where the set is too large to stay in memory."""
     rows = write(tmp_path)
     views = views_of(tmp_path, rows, 24)
-    monkeypatch.setattr(segmentation, "KEPT_BYTES", 0)
+    monkeypatch.setattr(crops, "KEPT_BYTES", 0)
     again = views_of(tmp_path, rows, 24)
     assert views.decoded is not None and again.decoded is None
     views[(9, 0)]
@@ -241,3 +244,37 @@ def test_photographs_that_were_cropped_do_not_fit_their_masks(tmp_path: Path) ->
     manifest.write(path, prepared.manifest_rows(rows), work)
     with pytest.raises(SwclError, match="drive was prepared with --crop-to-field"):
         prepare(tmp_path)
+
+
+def lacking(root: Path, **splits: int) -> tuple[Study, Segmentation]:
+    """Masks of two structures by bits, a photograph a split."""
+    rows = [
+        {"image_id": split, "split": split, "image": prepared.photograph(1), "mask": np.full((64, 64), bits, np.uint8)}
+        for split, bits in splits.items()
+    ]
+    table = prepared.write(root, "folder", rows, size=0)
+    shown = Structures.layered(("disc", "cup"))
+    task = replace(
+        TASKS["drive"], name="folder", dataset="folder", heads=dict.fromkeys(shown.names, 2), structures=shown
+    )
+    by_split = {split: table[table["split"] == split] for split in splits}
+    return Study(task, FinetuneSettings(task="folder", workspace=root), Workspace(root), by_split), Segmentation()
+
+
+def test_a_structure_that_no_training_photograph_holds_stops(tmp_path: Path) -> None:
+    study, kind = lacking(tmp_path, train=1, val=3)
+    with pytest.raises(SwclError) as error:
+        kind.require(study)
+    assert str(error.value) == (
+        "No train photograph of folder holds any cup: that can't be learnt. --heads without them leaves them out, or "
+        "put some there by swcl prep folder SOURCE --split-file, or take a larger --fraction."
+    )
+
+
+def test_a_structure_that_another_split_lacks_is_told(tmp_path: Path) -> None:
+    study, kind = lacking(tmp_path, train=3, val=2, test=0)
+    kind.require(study)
+    assert [caution.split(":")[0] for caution in kind.cautions(study)] == [
+        "No val photograph of folder holds any disc",
+        "No test photograph of folder holds any disc or cup",
+    ]
