@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from swcl_cli.reporting.evidence.contents import Contents
+import torch
+
+from swcl_cli.reporting.evidence.contents import Contents, DataSet
 from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.reporting.findings.cautions import Caution, cautions
-from swcl_cli.workspace import Workspace, write_text
+from swcl_cli.workspace import Workspace, read_provenance, write_safetensors, write_text
+from tests.reporting import golden
 
 
 def _one(contents: Contents, words: str) -> Caution:
@@ -38,6 +41,27 @@ def test_leaks_come_before_all_else(contents: Contents) -> None:
     assert first.details == (f"IDRiD: {len(groups)} photographs, in {' and '.join(splits)}",)
 
 
+def test_photographs_that_two_data_sets_share_are_named(contents: Contents) -> None:
+    """By their ids in both: here IDRiD_09, which IDRiD tests on, and IDRiD_01, which it trains on."""
+    assert _none(contents, "share photographs")
+    idrid = contents.datasets["idrid"]
+
+    def renamed(ids: list[str], splits: list[str]) -> DataSet:
+        return replace(idrid, images=idrid.images.head(len(ids)).assign(image_id=ids, split=splits))
+
+    shared = {
+        "idrid": renamed(["test_IDRiD_091", "train_IDRiD_102", "train_IDRiD_001"], ["test", "val", "train"]),
+        "idrid-seg": renamed(["IDRiD_09", "IDRiD_01", "IDRiD_04"], ["train", "train", "val"]),
+    }
+    caution = _one(replace(contents, datasets={**contents.datasets, **shared}), "share photographs")
+    assert "must not be scored on these in the other" in caution.text
+    assert caution.details == (
+        "2 photographs of IDRiD-seg are photographs, or of eyes, of IDRiD: 1 in its val split, 1 in its test split "
+        "(IDRiD_09)",
+    )
+    assert _none(replace(contents, datasets={"idrid-seg": shared["idrid-seg"]}), "share photographs")
+
+
 def test_few_runs(contents: Contents) -> None:
     assert _one(contents, "Fewer than 3 runs").details == ("DRIVE: random (n = 1), swcl (n = 1)",)
     assert _none(replace(contents, results=contents.results[contents.results["task"] == "idrid"]), "Fewer than 3 runs")
@@ -54,6 +78,16 @@ def test_quarantined_files_are_counted(contents: Contents, workspace: Workspace)
     assert _one(contents, "quarantine.csv").details == ("OIA-ODIR: truncated (2)",)
     write_text(workspace.quarantine("odir"), "source_path,problem,detail\n")
     assert _none(read_contents(workspace), "quarantine.csv")
+
+
+def test_patches_that_were_judged_by_another_labeler_are_named(workspace: Workspace) -> None:
+    golden.add_judged(workspace, "idrid")
+    assert _none(read_contents(workspace), "changed since")
+    labeler = read_provenance(workspace.labeler)
+    write_safetensors(workspace.labeler, {"fc.weight": torch.ones(2, 3)}, labeler)
+    details = _one(read_contents(workspace), "changed since").details
+    place = "runs/make-swap/judged/idrid.parquet"
+    assert f"{place} was made from another labeler.safetensors than the one that is here" in details
 
 
 def test_changed_inputs_are_named(contents: Contents, workspace: Workspace) -> None:
