@@ -269,8 +269,10 @@ def _show_judgement(judgement: Mapping[str, Any], threshold: float, dataset: str
 
 
 def _measured(judgement: Mapping[str, Any], name: str) -> str:
-    """Write a score with its interval in brackets, where it has one: that of a single patient has none."""
+    """Write a score, or that it has none, with its interval in brackets: that of a single patient has none."""
     low, high = judgement[f"{name}_interval"]
+    if np.isnan(judgement[name]):
+        return "none (a class is absent)"
     return f"{judgement[name]:.3f}" + (f" ({low:.3f} to {high:.3f})" if np.isfinite(low) else "")
 
 

@@ -112,6 +112,16 @@ def judged_thresholds_table(contents: Contents) -> Table | None:
         "chosen and at the best one: F1 in percent.",
         columns=("patches", "threshold", "t", "F1"),
         rows=tuple(rows),
+        notes=tuple(_all_abnormal(each) for each in judged if each.apart),
+    )
+
+
+def _all_abnormal(judged: Judgement) -> str:
+    """Say what F1 it has to call all patches abnormal, which is hard to beat where nearly all hold lesions."""
+    share = judged.values["with_lesions"] / judged.values["patches"]
+    return (
+        f"{judged.name}: {percent(share)} % of the patches hold a lesion. Calling all of them abnormal has an F1 of "
+        f"{percent(2 * share / (1 + share))}."
     )
 
 

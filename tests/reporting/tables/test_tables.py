@@ -167,7 +167,11 @@ def test_patches_that_serve_the_judgement_alone_stand_beside_those_of_retinal_sw
         "IDRiD, on which nothing is pretrained: 2 photographs, 10 patches, of which 4 hold lesions; left out: 3 of its "
         "test split."
     )
-    assert _texts(judged_thresholds_table(contents))[2:] == [
+    thresholds = judged_thresholds_table(contents)
+    assert thresholds is not None and thresholds.notes == (
+        "IDRiD: 40.0 % of the patches hold a lesion. Calling all of them abnormal has an F1 of 57.1.",
+    )
+    assert _texts(thresholds)[2:] == [
         ["IDRiD", "chosen", "0.3", "20.0"],
         ["IDRiD", "best by F1", "0.50", "60.0"],
     ]
