@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from swcl_cli.datasets import drive, eyepacs, idrid, messidor, odir, packed, refuge_seg, sizes, stare
+from swcl_cli.datasets import drive, eyepacs, idrid, idrid_seg, messidor, odir, packed, refuge_seg, sizes, stare
 from swcl_cli.datasets.download import Download
 from swcl_cli.datasets.zipped import Member, archive_at, entries
 from swcl_cli.errors import SwclError
@@ -27,6 +27,7 @@ SHARED = Path(__file__).parents[3] / "shared/data"
 SETS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Download]]] = {
     "eyepacs": (lambda source: downloads.eyepacs(source, train=[10, 13], test=[1]), eyepacs.read),
     "idrid": (lambda source: downloads.idrid(source, train=5, test=2), idrid.read),
+    "idrid-seg": (lambda source: downloads.idrid_seg(source, train=[1, 2, 3], test=[55]), idrid_seg.read),
     "odir": (lambda source: downloads.odir_official(source, {"Training": [1, 2, 3, 4, 5]}), odir.read),
     "messidor": (lambda source: downloads.messidor(source, {"Base11": ["a", "b"]}), messidor.read),
     "drive": (lambda source: downloads.drive(source, train=3, test=1), drive.read),

@@ -18,6 +18,7 @@ from swcl_cli.steps import prep
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import downloads, prepared
 
+SHARED = Path(__file__).parents[3] / "shared/data"
 TRAINING = "A. Segmentation/1. Original Images/a. Training Set"
 MASKS = "A. Segmentation/2. All Segmentation Groundtruths"
 
@@ -142,12 +143,11 @@ def test_the_ids_are_those_that_the_readers_give(tmp_path: Path) -> None:
 
 def test_real_photographs_are_the_same_to_the_eye() -> None:
     """Thumbnails of the pairs, where the real photographs lie beside the project."""
-    data = Path(__file__).parents[3] / "shared/data"
-    if not (data / "IDRiD-seg").is_dir() or not (data / "IDRiD").is_dir():
-        pytest.skip(f"{data} holds no IDRiD-seg and IDRiD")
+    if not (SHARED / "IDRiD-seg").is_dir() or not (SHARED / "IDRiD").is_dir():
+        pytest.skip(f"{SHARED} holds no IDRiD-seg and IDRiD")
     masked, graded = (
         {photograph.image_id: source / photograph.path for photograph in read(source).photographs}
-        for read, source in ((idrid_seg.read, data / "IDRiD-seg"), (idrid.read, data / "IDRiD"))
+        for read, source in ((idrid_seg.read, SHARED / "IDRiD-seg"), (idrid.read, SHARED / "IDRiD"))
     )
     other_shots = {"IDRiD_11", "IDRiD_25", "IDRiD_26", "IDRiD_39"}
     for pairs in idrid_seg.SOURCE.shared["idrid"].values():

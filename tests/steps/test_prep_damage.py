@@ -36,6 +36,7 @@ SOURCES: dict[str, Callable[[Path], Path]] = {
     "drive": lambda source: downloads.drive(source, 8, 4),
     "stare": lambda source: downloads.stare(source, [*sorted(TRAIN), "im0162", "im0163"]),
     "chase-db1": lambda source: downloads.chase(source, range(1, 7)),
+    "idrid-seg": lambda source: downloads.idrid_seg(source, range(1, 9), range(55, 58)),
     "folder": own_photographs,
 }
 
@@ -71,7 +72,9 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 def test_damaged_photographs(tmp_path: Path, dataset: str) -> None:
     source = SOURCES[dataset](tmp_path / "source")
     shutil.copytree(source, tmp_path / "whole")
-    options = settings(tmp_path / "work", dataset, source, size=0 if dataset in {"drive", "stare", "chase-db1"} else 80)
+    options = settings(
+        tmp_path / "work", dataset, source, size=0 if dataset in {"drive", "stare", "chase-db1", "idrid-seg"} else 80
+    )
     photographs = sorted(DATASETS[dataset].read(source).photographs, key=lambda photograph: photograph.path)
     damaged = dict(zip([photograph.path for photograph in photographs], [*DAMAGES, "refused"], strict=False))
     for path, problem in damaged.items():
