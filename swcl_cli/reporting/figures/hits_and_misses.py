@@ -125,10 +125,15 @@ def _draw(rows: Sequence[tuple[str, Sequence[Patch]]], theme: Theme) -> Drawing:
         panel.suptitle(words, fontsize=10, x=0.01, ha="left")
         for axes, patch in zip(panel.subplots(1, SHOWN, squeeze=False)[0], patches, strict=False):
             show(axes, patch.pixels, patch.words, size=8)
-            axes.set_xlabel(_lines([f"{percent(patch.share)} %", *patch.kinds]), fontsize=7)
+            axes.set_xlabel(_lines([_percent(patch.share), *patch.kinds]), fontsize=7)
         for axes in panel.axes[len(patches) :]:
             axes.set_axis_off()
     return drawing
+
+
+def _percent(share: float) -> str:
+    """Write a share of pixels; one that is too small for a tenth of a percent is not called none."""
+    return "under 0.1 %" if 0 < share < 0.0005 else f"{percent(share)} %"
 
 
 def _lines(words: Sequence[str]) -> str:

@@ -81,6 +81,15 @@ def test_a_photograph_that_is_gone_is_named(workspace: Workspace) -> None:
     assert shown.hits_and_misses(replace(contents, judged={})) == []
 
 
+def test_a_small_share_is_not_called_none() -> None:
+    assert [shown._percent(share) for share in (0.0, 0.0001, 0.0005, 0.123)] == [
+        "0.0 %",
+        "under 0.1 %",
+        "0.1 %",
+        "12.3 %",
+    ]
+
+
 def test_kinds_take_as_many_lines_as_they_need() -> None:
     assert shown._lines(()) == "" and shown._lines(["drusen", "other"]) == "drusen, other"
     assert shown._lines(["microaneurysm", "haemorrhage", "hard exudate"]) == "microaneurysm, haemorrhage\nhard exudate"
