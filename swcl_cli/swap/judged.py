@@ -143,11 +143,17 @@ def judge_on(
         else:
             console.say(f"{known.name}: {len(known.table):,} photographs to judge the scores on.")
             frame = _scored(workspace, settings, labeler, known)
-        judgement = _judgement(frame, settings.threshold, known.left_out)
+        judgement = {**_judgement(frame, settings.threshold, known.left_out), "seen": _seen(labeler, known.name)}
         more = {"judgement": judgement, LESION_VALUES: known.masks.values.tolist()}
         write_parquet(path, JUDGED.table(frame), {**made, **more})
         judgements[known.name] = judgement
     return judgements
+
+
+def _seen(labeler: Labeler, name: str) -> list[str]:
+    """List the data sets that the labeler was trained on and that hold photographs of this one."""
+    holding = {name, *(DATASETS[name].shared if name in DATASETS else ())}
+    return sorted(holding & {*(labeler.labelled or ()), *(labeler.unlabelled or ())})
 
 
 def _scored(workspace: Workspace, settings: MakeSwapSettings, labeler: Labeler, known: Known) -> pd.DataFrame:

@@ -80,11 +80,13 @@ def judge_rows(frame: pd.DataFrame, lesions: pd.DataFrame, threshold: float, par
 
 
 def counted(judgement: Mapping[str, Any]) -> str:
-    """Say how many photographs and patches a judgement counts, and which photographs were left out."""
+    """Say how many photographs and patches a judgement counts, which were left out, and whether any trained."""
     parts = ", ".join(f"{number:,} {reason}" for reason, number in judgement["left_out"].items())
+    seen = ", ".join(judgement["seen"])
     return (
         f"{judgement['photographs']:,} photographs, {judgement['patches']:,} patches, of which "
         f"{judgement['with_lesions']:,} hold lesions{f'; left out: {parts}' if parts else ''}."
+        f"{f' The labeler was trained on photographs of {seen}, some of which are these.' if seen else ''}"
     )
 
 

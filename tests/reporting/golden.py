@@ -195,7 +195,7 @@ def add_judged(workspace: Workspace, dataset: str) -> pd.DataFrame:
         "kind_in_place": {"drusen": 0.61}, "kind_in_place_interval": {"drusen": [0.45, 0.7]},
         "by_position": {"tl": 0.55}, "by_position_interval": {"tl": [float("nan")] * 2},
         "threshold": 0.5, "f1": 0.6, "f1_chosen": 0.2,
-        "photographs": 2, "patches": 10, "with_lesions": 4, "left_out": {"of its test split": 3},
+        "photographs": 2, "patches": 10, "with_lesions": 4, "left_out": {"of its test split": 3}, "seen": [],
     }  # fmt: skip
     frame = pd.DataFrame(rows)
     inputs = {"labeler": fingerprint(workspace.labeler), dataset: fingerprint(workspace.manifest(dataset))}

@@ -164,6 +164,23 @@ def test_copies_of_photographs_that_are_tested_elsewhere_are_left_out(
     assert set(pd.read_parquet(workspace.judged("stare"))["image_id"]) == {"1", "2", "3"}
 
 
+def test_photographs_that_the_labeler_was_trained_on_are_told(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the set itself, or of one that shares some with it."""
+    for name in ("clinic", "idrid-seg"):
+        eyes(workspace.root, name)
+    for trained, told in (("clinic", {"clinic": ["clinic"]}), ("idrid", {"idrid-seg": ["idrid"]})):
+        prepared.labeler(workspace.root, ["odir"], [trained])
+        make_swap.run(options(workspace.root, unlabelled=[], judge_on=["clinic", "idrid-seg"], fresh=True))
+        for name in ("clinic", "idrid-seg"):
+            assert read_provenance(workspace.judged(name))["judgement"]["seen"] == told.get(name, [])
+        (names,) = told.values()
+        assert f"The labeler was trained on photographs of {names[0]}, some of which are these." in " ".join(
+            capsys.readouterr().out.split()
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
