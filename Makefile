@@ -1,11 +1,13 @@
 # make demo   the whole pipeline on phantom eyes, from nothing to a report, in minutes
 # make test   the fast tests
+# make study WORKSPACE=FOLDER HOURS=2   does SWCL help on the data there?
 # make ablation WORKSPACE=FOLDER   Table III
 PYTHON ?= python3
 BIN := .venv/bin
 SWCL := $(BIN)/swcl
 DEMO ?= demo
 WORKSPACE ?= .
+HOURS ?= 2
 PRESET ?= ablation
 ILSVRC ?= imagenet
 export OMP_WAIT_POLICY := PASSIVE
@@ -15,11 +17,13 @@ RUN_ABLATION = $(SWCL) --workspace $(WORKSPACE)
 PREPARED = $(wildcard $(WORKSPACE)/data/$(1)/manifest.parquet)
 ABLATED = $(or $(TASK),$(if $(call PREPARED,refuge-cls),refuge-cls))
 
-.PHONY: help setup demo ablation test test-all lint bench mutants clean
+.PHONY: help setup demo study ablation test test-all lint bench mutants clean
 
 help:
 	@echo "make demo      draw phantom eyes and run the whole pipeline on them; ends with a table and a page"
 	@echo "make test      the fast tests (make test-all: the slow ones too)"
+	@echo "make study     does SWCL help on the data in WORKSPACE=FOLDER? HOURS=2 at a time; the same call goes on"
+	@echo "               (OPTIONS='--tasks drive,idrid --seeds 5': of swcl study)"
 	@echo "make ablation  Table III in WORKSPACE=FOLDER: pretrain with fewer labels and other thresholds, fine-tune each"
 	@echo "               (on REFUGE-cls, or TASK=NAME; PRESET=NAME; ILSVRC=FILE, weights where there is no network)"
 	@echo "make setup     the environment in .venv; the other targets do it themselves"
@@ -52,6 +56,12 @@ demo: setup
 	$(RUN_DEMO) finetune idrid --preset demo --init swcl.safetensors
 	$(RUN_DEMO) finetune idrid --preset demo --init random
 	$(RUN_DEMO) report
+
+study: setup
+	$(SWCL) --workspace '$(WORKSPACE)' study --hours $(HOURS) $(OPTIONS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh '$(WORKSPACE)/study/plan.sh' || failed=$$?; \
+		[ "$${failed:-0}" -ne 130 ] || exit 130; \
+		$(SWCL) --workspace '$(WORKSPACE)' report && exit $${failed:-0}
 
 # Resumes by itself, since each command does. The weights that may need a network come last.
 define ABLATE

@@ -30,6 +30,7 @@ The steps, in order: prep, train-labeler, make-swap, pretrain, finetune, report.
 left in the workspace and names the command to run where something is missing. Start with: {START}
 
 A model of `finetune` is applied to other photographs by: predict
+Whether all this helps on your data is answered by: study
 """
 
 COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {  # by step: settings that are positional, and the help text
@@ -135,6 +136,24 @@ The model file alone is enough. Nothing of the photographs is modified; unreadab
 Example:
 
   swcl predict finetune/drive/swcl/seed0/model.safetensors photographs --out vessels
+""",
+    ),
+    "study": (
+        (),
+        """
+Plan an answer to "does SWCL help here?" on the workspace's own data. Prints it, and writes study/plan.sh.
+
+Its commands are those above: pretraining by each method from random and from ImageNet weights, at equal views, then on
+each task linear probes, few labels and all, in an order that can be cut anywhere. The plan stays the same when it is
+called again, less what is done; what is not in the workspace is named beforehand.
+
+Examples:
+
+  swcl study --hours 2
+
+  swcl study --hours 8 --tasks drive,idrid --initialisations random,swcl,simclr
+
+  swcl study --collect evidence
 """,
     ),
 }

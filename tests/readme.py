@@ -12,13 +12,16 @@ from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.datasets import DATASETS
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.settings import PretrainSettings
+from swcl_cli.study.summary import COUNTED, DETAILED, Summary
 
 README = Path(__file__).parents[1] / "README.md"
+EVIDENCE = README.with_name("evidence")
 
 
 def written(text: str) -> str:
     """The text with each table between `<!-- NAME -->` and `<!-- end -->` made anew."""
-    for name, lines in {"data sets": data_sets(), "tasks": tasks(), "methods": methods()}.items():
+    made = {"data sets": data_sets(), "tasks": tasks(), "methods": methods(), "study": study(Summary(EVIDENCE))}
+    for name, lines in made.items():
         block = f"<!-- {name} -->\n{lines}<!-- end -->"
         text, count = re.subn(rf"<!-- {name} -->\n.*?<!-- end -->", lambda _: block, text, flags=re.DOTALL)  # noqa: B023
         assert count == 1, f"README.md has no table of {name}"
@@ -61,6 +64,19 @@ def methods() -> str:
         for name, method in METHODS.items()
     ]
     return _table(("method", "trains on", "views a step", "rates", "what it is"), rows)
+
+
+def study(summary: Summary) -> str:
+    """Tell what was collected on real photographs, wins and losses alike."""
+    if not len(summary.runs):
+        return "Nothing was collected so far.\n"
+    reached = (
+        f"{len(summary.runs):,} runs so far, {summary.hours:.1f} hours of training. Of all tasks and protocols, how "
+        "often each pretraining is better than the weights that it began with, not told apart, or worse; and SWCL from "
+        "the same weights, with as many views, than it:\n\n"
+    )
+    beside = "\nSWCL beside the weights that it began with, percent and points:\n\n"
+    return reached + _table(COUNTED, summary.counts()) + beside + _table(DETAILED, summary.details())
 
 
 def _views(method: Method) -> int:

@@ -1,4 +1,4 @@
-"""`make ablation`, dry: which commands it would run."""
+"""`make ablation` and `make study`, dry: which commands they would run."""
 
 from __future__ import annotations
 
@@ -93,3 +93,36 @@ def test_without_data_one_line_says_what_to_do(tmp_path: Path, variables: tuple[
 def test_help_tells_of_it() -> None:
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "make ablation  Table III" in told and "TASK=NAME" in told
+
+
+def _study(*variables: str) -> str:
+    command = ["make", "--dry-run", "study", *variables]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.replace("\\\n", "")
+
+
+def test_a_study_is_planned_run_and_reported(tmp_path: Path) -> None:
+    told = _study(f"WORKSPACE={tmp_path}", "HOURS=3", "OPTIONS=--tasks drive --seeds 5")
+    planned = told.index(f".venv/bin/swcl --workspace '{tmp_path}' study --hours 3 --tasks drive --seeds 5")
+    run = told.index(f"sh '{tmp_path}/study/plan.sh'")
+    assert planned < run < told.index(f".venv/bin/swcl --workspace '{tmp_path}' report")
+    assert f'PATH="{ROOT}/.venv/bin:$PATH"' in told
+
+
+def test_a_study_takes_two_hours_unless_told(tmp_path: Path) -> None:
+    assert "study --hours 2" in _study(f"WORKSPACE={tmp_path}")
+
+
+@pytest.mark.parametrize(("status", "reported"), [(0, True), (1, True), (130, False)])
+def test_a_study_that_was_stopped_is_not_reported_and_what_failed_is(
+    status: int, reported: bool, tmp_path: Path
+) -> None:
+    """The recipe's own lines, with stand-ins for the plan and the command."""
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study/plan.sh").write_text(f"exit {status}\n")
+    stand_in = tmp_path / "swcl"
+    stand_in.write_text('#!/bin/sh\necho "$@"\n')
+    stand_in.chmod(0o755)
+    command = ["make", "--silent", "--old-file=setup", "study", f"WORKSPACE={tmp_path}", f"SWCL={stand_in}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == (status == 0), done.stderr
+    assert (f"--workspace {tmp_path} report" in done.stdout) == reported

@@ -13,6 +13,7 @@ from swcl_cli.settings.pretrain import PretrainSettings
 from swcl_cli.settings.report import ReportSettings
 from swcl_cli.settings.rows import ARTEFACTS, OPTIONS, ROW_KEY, ROWS, Precision, WeakLabel, prep_command
 from swcl_cli.settings.step import SeededSettings, StepSettings, TrainingSettings
+from swcl_cli.settings.study import StudySettings
 from swcl_cli.settings.train_labeler import TrainLabelerSettings
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "ReportSettings",
     "SeededSettings",
     "StepSettings",
+    "StudySettings",
     "TrainLabelerSettings",
     "TrainingSettings",
     "WeakLabel",
@@ -48,6 +50,7 @@ STEPS: dict[str, type[StepSettings]] = {
         FinetuneSettings,
         ReportSettings,
         PredictSettings,
+        StudySettings,
     )
 }
 

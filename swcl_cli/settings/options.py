@@ -28,7 +28,7 @@ def command_for(model: type[StepSettings], arguments: tuple[str, ...], act: Call
     parameters = [
         _parameter(model, name, model.model_fields[name], name in arguments) for name in _order(model, arguments)
     ]
-    parameters += [_keyword(name, *declared) for name, declared in SHARED.items()]
+    parameters += [_keyword(name, *declared) for name, declared in SHARED.items() if name not in model.model_fields]
 
     def command(ctx: typer.Context, **values: Any) -> None:
         typed = {name: value for name, value in values.items() if _was_typed(ctx, name)}

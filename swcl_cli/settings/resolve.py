@@ -93,6 +93,9 @@ def resolve(
 
     Raises UsageError, with a line for each wrong value.
     """
+    if "preset" in model.model_fields:  # the step passes it on to other commands
+        given = {**given, **({"preset": preset} if preset else {})}
+        preset = str(given.get("preset", model.model_fields["preset"].default))
     table = read_preset(preset).get(model.step, {}) if preset else {}
     layers = [("preset " + str(preset), {key: value for key, value in table.items() if not isinstance(value, dict)})]
     key = ROW_KEY.get(model.step)

@@ -14,13 +14,12 @@ from swcl_cli.data.photographs import manifest_of
 from swcl_cli.data.stored import read_columns, read_whole
 from swcl_cli.errors import Interrupted, SwclError, UsageError
 from swcl_cli.models.encoders import require_network
-from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings, plain_part
 from swcl_cli.tasks import KINDS, former, ledger
 from swcl_cli.tasks.grid import search
 from swcl_cli.tasks.own import task_of
 from swcl_cli.tasks.probing import Features
-from swcl_cli.tasks.runs import TaskRun, initialise_for
+from swcl_cli.tasks.runs import TaskRun, initialise_for, row_name
 from swcl_cli.training.grid import Rates
 from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, write_parquet
 
@@ -117,7 +116,7 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
     initial = initialise_for(task, settings, settings.seed)
     console.say(f"Encoder: {initial.summary}.")
     inputs = {task.dataset: fingerprint(manifest), **initial.inputs}
-    name = settings.name or _name(settings, initial)
+    name = settings.name or row_name(initial.source, settings)
     try:
         plain_part(name)
     except ValueError as error:
@@ -130,12 +129,6 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
         for seed in range(settings.seed, settings.seed + settings.seeds)
         for fold in (range(settings.folds) if settings.folds else (None,))
     ]
-
-
-def _name(settings: FinetuneSettings, initial: Initial) -> str:
-    """Name a fine-tuning after its initial weights, and --probe, --freeze and --fraction where they are set."""
-    frozen = "-probe" if settings.probe else "-frozen" if settings.freeze else ""
-    return f"{initial.source}{frozen}" + (f"-{settings.fraction:g}" if settings.fraction < 1 else "")
 
 
 def _show_trainings(runs: Sequence[TaskRun]) -> None:

@@ -238,6 +238,12 @@ def _leaks(task: Task, rows: Mapping[str, pd.DataFrame]) -> list[str]:
     ]
 
 
+def row_name(source: str, settings: FinetuneSettings) -> str:
+    """Name a fine-tuning after its initial weights, and --probe, --freeze and --fraction where they are set."""
+    frozen = "-probe" if settings.probe else "-frozen" if settings.freeze else ""
+    return f"{source}{frozen}" + (f"-{settings.fraction:g}" if settings.fraction < 1 else "")
+
+
 def initialise_for(task: Task, settings: FinetuneSettings, seed: int) -> Initial:
     """Load the initial encoder at the output stride that the task's network needs."""
     kind = KINDS[task.kind]

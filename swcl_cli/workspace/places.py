@@ -114,6 +114,11 @@ class Workspace:
         return self.root / "report"
 
     @property
+    def study(self) -> Path:
+        """Return the folder of a study's plan: a shell script, and what is kept so that it stays the same."""
+        return self.root / "study"
+
+    @property
     def _runs(self) -> Path:
         return self.root / "runs"
 

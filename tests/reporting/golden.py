@@ -225,7 +225,13 @@ def add_initialisation(workspace: Workspace, name: str) -> None:
     _idrid(workspace, name, (0.5, 0.5, 0.5), None)
 
 
-def _idrid(workspace: Workspace, name: str, accuracies: tuple[float, ...], init: str | None) -> None:
+def add_probes(workspace: Workspace) -> None:
+    """The rows `random` and `swcl` of idrid once more, as linear probes: both worse, and swcl the worse of them."""
+    _idrid(workspace, "random-probe", (0.5, 0.5, 0.5), None, probe=True)
+    _idrid(workspace, "swcl-probe", (0.25, 0.25, 0.25), fingerprint(workspace.encoder("swcl")), probe=True)
+
+
+def _idrid(workspace: Workspace, name: str, accuracies: tuple[float, ...], init: str | None, **settings: Any) -> None:
     """Of four test photographs, the first so many are right in both heads that the accuracy comes out."""
     results, predictions = [], []
     for seed, accuracy in enumerate(accuracies):
@@ -262,7 +268,13 @@ def _idrid(workspace: Workspace, name: str, accuracies: tuple[float, ...], init:
             {"step": 20 * epoch + 19, "epoch": epoch, "validation": accuracy * (epoch + 1) / 3} for epoch in range(3)
         ]
         write_log(workspace.finetuning("idrid", name, run).folder, records)
-    settings = {"task": "idrid", "architecture": "resnet18", "learning_rate": 0.03, "seed": 0, "seeds": len(accuracies)}
+    settings |= {
+        "task": "idrid",
+        "architecture": "resnet18",
+        "learning_rate": 0.03,
+        "seed": 0,
+        "seeds": len(accuracies),
+    }
     _write_finetuned(workspace, "idrid", name, settings, init, results, predictions)
 
 

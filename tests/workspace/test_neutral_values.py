@@ -29,6 +29,7 @@ FIRST = {  # the settings that artefacts of version 0.1.0 tell, and `fold`, `gri
     "grid_seed heads learning_rate output_stride precision seed seeds task validate_every weight_decay",
     "report": "no_images",
     "predict": "",
+    "study": "",
 }
 DECLARED = [pytest.param(step, name, id=f"{step} {name}") for step in STEPS for name in sorted(neutral_values(step))]
 

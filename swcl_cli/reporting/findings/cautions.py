@@ -16,6 +16,7 @@ from swcl_cli.reporting.findings.consistency import inconsistencies
 from swcl_cli.reporting.findings.health import ailments
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.percentages import percent
+from swcl_cli.reporting.findings.protocols import is_taught
 from swcl_cli.reporting.findings.recipes import in_words
 from swcl_cli.reporting.findings.scores import primary
 from swcl_cli.reporting.findings.splits import TEST
@@ -36,7 +37,7 @@ class Caution:
 def cautions(contents: Contents) -> list[Caution]:
     """List all warnings that apply, the gravest first."""
     possible = [
-        *(_leaks(contents), _shared(contents), _phantom(contents), _damaged(contents)),
+        *(_leaks(contents), _taught(contents), _shared(contents), _phantom(contents), _damaged(contents)),
         *(Caution(text, details) for text, details in (*ailments(contents), *inconsistencies(contents))),
         *(_outgrown(contents), _stale(contents), _undefined(contents), _few_runs(contents), _wide(contents)),
         *(_unfinished(contents), _set_aside(contents)),
@@ -65,6 +66,15 @@ def _shared(contents: Contents) -> Caution | None:
     splits = {name: dataset.images.set_index("image_id")["split"] for name, dataset in contents.datasets.items()}
     details = (overlap.words(title(overlap.dataset), title(overlap.other)) for overlap in overlaps(splits))
     return _if_any(f"Two data sets share photographs: {RULE}.", details)
+
+
+def _taught(contents: Contents) -> Caution | None:
+    names: dict[str, list[str]] = {}
+    for task, name in contents.finetuned:
+        if is_taught(contents, task, name):
+            names.setdefault(task, []).append(name)
+    text = "Pretrained on labels of photographs that are tested: these rows flatter themselves."
+    return _if_any(text, (f"{title(task)}: {', '.join(of_task)}" for task, of_task in names.items()))
 
 
 def _phantom(contents: Contents) -> Caution | None:

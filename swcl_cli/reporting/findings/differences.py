@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ from swcl_cli.reporting.findings.paired import (
     difference,
     sample,
 )
+from swcl_cli.reporting.findings.protocol import protocol_of
 from swcl_cli.reporting.findings.scores import primary_or_validation
 
 AGREEMENT = 1e-6  # between a stored score and that of the stored predictions
@@ -50,7 +51,8 @@ class Comparison:
 def comparisons(contents: Contents) -> tuple[list[Comparison], list[str]]:
     """List comparisons, and those left out: `task, name` without predictions that give their score.
 
-    Of a task that nobody was tested on, on validation photographs.
+    Of a task that nobody was tested on, on validation photographs. Rows that were fine-tuned by another protocol, under
+    a frozen encoder or on fewer labels, are compared among each other.
     """
     compared: list[Comparison] = []
     left_out: list[str] = []
@@ -60,7 +62,9 @@ def comparisons(contents: Contents) -> tuple[list[Comparison], list[str]]:
         sampled = _sampled(contents, runs, split)
         missing = ordered_initialisations(set(runs["name"]) - set(sampled))
         left_out += [f"{title(task)}, {name}" for name in missing]
-        compared += _of_task(contents, task, split, sampled)
+        for protocol in sorted({protocol_of(contents, task, name) for name in sampled}):
+            alike = {name: each for name, each in sampled.items() if protocol_of(contents, task, name) == protocol}
+            compared += _of_task(contents, task, split, alike)
     return compared, left_out
 
 
@@ -101,25 +105,33 @@ def _sampled(contents: Contents, runs: pd.DataFrame, split: str) -> dict[str, Sa
     rows = scores.merge(keys.drop(columns="value"), on=["name", "run"])
     if rows.empty:
         return {}
-    rows = rows.assign(dataset=_dataset(contents, str(runs["task"].iloc[0])))
+    rows = rows.assign(dataset=dataset_of(contents, str(runs["task"].iloc[0])))
     rows["patient_id"] = groups_of_patients(contents, rows["dataset"], rows["patient_id"])
     sampled = sample(rows, measure)
     return {name: each for name, each in sampled.items() if _agrees(each, keys[keys["name"] == name])}
 
 
-def over_patients(contents: Contents) -> dict[tuple[str, str, str], Interval]:
-    """Return the interval of the mean over seeds, by task, name and split, where the stored predictions give it."""
+def sampled_by_task(contents: Contents) -> dict[tuple[str, str], dict[str, Sampled]]:
+    """Resample what has predictions that give its scores, by task and split, then by name."""
     scored = contents.results[contents.results["primary"].astype(bool) & contents.results["value"].notna()]
     return {
-        (task, name, str(split)): sampled.interval
+        (task, str(split)): _sampled(contents, runs, str(split))
         for task, rows in by_task(scored)
         for split, runs in rows.groupby("split")
-        for name, sampled in _sampled(contents, runs, str(split)).items()
-        if (runs["name"] == name).sum() > 1
     }
 
 
-def _dataset(contents: Contents, task: str) -> str:
+def over_patients(sampled: Mapping[tuple[str, str], Mapping[str, Sampled]]) -> dict[tuple[str, str, str], Interval]:
+    """Return the interval of the mean over seeds, by task, name and split. sampled: as of `sampled_by_task`."""
+    return {
+        (task, name, split): each.interval
+        for (task, split), of_task in sampled.items()
+        for name, each in of_task.items()
+        if len(each.of_runs) > 1
+    }
+
+
+def dataset_of(contents: Contents, task: str) -> str:
     """Name the data set of a task: an input of its fine-tunings that is a data set here; empty where none is."""
     inputs = (artefact.inputs for (of, _), artefact in contents.finetuned.items() if of == task)
     return next((each for given in inputs for each in given if each in contents.datasets), "")

@@ -31,6 +31,7 @@ from swcl_cli.reporting.tables.patches import (
     judgement_table,
     swap_table,
 )
+from swcl_cli.reporting.tables.protocols import protocols_table
 from swcl_cli.reporting.tables.results import results_table, runs_table
 from swcl_cli.reporting.tables.table import Table
 
@@ -70,7 +71,7 @@ def sections(contents: Contents, photographs: bool = True) -> list[Section]:
         Section(
             "results",
             "Results",
-            tables=tables(results_table, differences_table, ablation_table),
+            tables=tables(results_table, differences_table, protocols_table, ablation_table),
             figures=figures(results_figures),
             folded=tables(runs_table),
         ),

@@ -19,6 +19,7 @@ BOOTSTRAP = (
     f"Where either has one seed alone, only patients are drawn ({PATIENTS_ALONE}): how much runs differ by chance is "
     "then not in the interval, which is far too narrow; that of two or three seeds is somewhat too narrow."
 )
+CHOSEN = "The best other one was chosen on these photographs too, which flatters it."
 
 
 def differences_table(contents: Contents) -> Table | None:
@@ -36,7 +37,7 @@ def differences_table(contents: Contents) -> Table | None:
         where = ", validation" if next(iter(kinds.values())).split == VALIDATION else ""
         rows.append((Cell(f"{title(task)}{where}", task), Cell(name), *_cells(random), other, *_cells(best)))
     pairs = {(each.task, *sorted((each.name, each.against))) for each in compared}
-    notes = [BOOTSTRAP, of_many(len(pairs))]
+    notes = [BOOTSTRAP, f"{of_many(len(pairs))} {CHOSEN}"]
     if left_out:
         notes.append(
             "Not compared, since the stored predictions are missing or do not give the score of the run: "
@@ -101,6 +102,5 @@ def of_many(count: int) -> str:
     by_chance = f"about {round(count / 20)} of them" if count >= 20 else "one in twenty"
     return (
         f"The table makes {count} comparisons, and no interval is widened for the others: if nothing differed, "
-        f"{by_chance} would be called better or worse by chance. The best other one was chosen on these "
-        "photographs too, which flatters it."
+        f"{by_chance} would be called better or worse by chance."
     )

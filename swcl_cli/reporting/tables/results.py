@@ -5,7 +5,7 @@ from __future__ import annotations
 from swcl_cli.catalogue import paper
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.configurations import families
-from swcl_cli.reporting.findings.differences import over_patients
+from swcl_cli.reporting.findings.differences import over_patients, sampled_by_task
 from swcl_cli.reporting.findings.initialisations import Initialisation, initialisation
 from swcl_cli.reporting.findings.names import ordered_initialisations, ordered_tasks, title
 from swcl_cli.reporting.findings.percentages import with_interval
@@ -32,9 +32,8 @@ def results_table(contents: Contents) -> Table | None:
 
     Rows of Table III that were scored on validation alone stand there, where the task has others that were tested.
     """
-    measured = {
-        (score.task, score.name): score for score in scores(contents.results, over_patients=over_patients(contents))
-    }
+    averages = scores(contents.results, over_patients=over_patients(sampled_by_task(contents)))
+    measured = {(score.task, score.name): score for score in averages}
     tested = {score.task for score in measured.values() if score.split == TEST}
     apart = {(family.task, name) for family in families(contents) for name in family.members if family.task in tested}
     shown = {key: score for key, score in measured.items() if score.split == TEST or key not in apart}
