@@ -43,9 +43,11 @@ def _planned(workspace: Workspace, settings: StudySettings) -> Path:
         settings.initialisations, available, workspace, architecture, settings.preset
     )
     tasks, missing = subjects.chosen(settings.tasks, workspace, settings.preset)
+    for line in (*missing, *lacking):
+        console.warn(f"left out: {line}.")
     if not tasks or not compared:
-        what = "no task" if not tasks else "no initialisation"
-        raise SwclError("\n".join([f"There is {what} to study in {workspace.root}:", *missing, *lacking]))
+        what = "no task" if not tasks else "none of these initialisations"
+        raise SwclError(f"There is {what} to study in {workspace.root}: the lines above say what each lacks.")
     size = prepared_size(workspace.manifest((*available.labelled, *available.unlabelled)[0])) if any(
         each.method for each in compared
     ) else 0  # fmt: skip
@@ -55,13 +57,13 @@ def _planned(workspace: Workspace, settings: StudySettings) -> Path:
     views = settings.views or kept.views or _fitting(study, settings.hours, costs)
     commands = study.commands(views, costs)
     memory.write(workspace, kept.model_copy(update={"views": views}))
-    left_out = [*missing, *lacking, *study.left_out()]
-    for line in left_out:
+    taught = study.left_out()
+    for line in taught:
         console.warn(f"left out: {line}.")
     notes = [
         f"Preset {preset}, encoder {architecture}"
         + (f", {views:,} views of each pretraining." if study.pretrained else "."),
-        *(f"Left out: {line}." for line in left_out),
+        *(f"Left out: {line}." for line in (*missing, *lacking, *taught)),
     ]
     _show(commands, settings.hours, notes[0])
     path = workspace.study / PLAN
