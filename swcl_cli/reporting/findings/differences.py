@@ -51,8 +51,7 @@ class Comparison:
 def comparisons(contents: Contents) -> tuple[list[Comparison], list[str]]:
     """List comparisons, and those left out: `task, name` without predictions that give their score.
 
-    Of a task that nobody was tested on, on validation photographs. Rows that were fine-tuned by another protocol, under
-    a frozen encoder or on fewer labels, are compared among each other.
+    Of a task that nobody was tested on, on validation photographs.
     """
     compared: list[Comparison] = []
     left_out: list[str] = []
@@ -62,9 +61,7 @@ def comparisons(contents: Contents) -> tuple[list[Comparison], list[str]]:
         sampled = _sampled(contents, runs, split)
         missing = ordered_initialisations(set(runs["name"]) - set(sampled))
         left_out += [f"{title(task)}, {name}" for name in missing]
-        for protocol in sorted({protocol_of(contents, task, name) for name in sampled}):
-            alike = {name: each for name, each in sampled.items() if protocol_of(contents, task, name) == protocol}
-            compared += _of_task(contents, task, split, alike)
+        compared += _of_task(contents, task, split, sampled)
     return compared, left_out
 
 
@@ -74,14 +71,26 @@ def _of_task(contents: Contents, task: str, split: str, sampled: dict[str, Sampl
     order = ordered_initialisations(sampled)
     untrained = [name for name in order if initialisation(contents, task, name).domain == "none"]
     for name in order:
-        random = None if name in untrained else _reference(contents, task, sampled, name, untrained)
-        for kind, against in ((RANDOM, random), (BEST_OTHER, best_other(sampled, name, order))):
+        rivals = _rivals(contents, task, name, order)
+        starts = [other for other in untrained if other in rivals]
+        random = None if name in untrained else _reference(contents, task, sampled, name, starts)
+        for kind, against in ((RANDOM, random), (BEST_OTHER, best_other(sampled, name, rivals))):
             if against is not None:
                 gap = difference(sampled[name], sampled[against])
                 runs = (len(sampled[name].seeds), len(sampled[against].seeds))
                 compared.append(Comparison(task, split, name, against, kind, gap, runs))
     pairs = {(each.against, each.name) for each in compared if each.kind == RANDOM}
     return [each for each in compared if each.name not in untrained or (each.name, each.against) not in pairs]
+
+
+def _rivals(contents: Contents, task: str, name: str, order: Sequence[str]) -> list[str]:
+    """List the rows that one is compared with: those of its own protocol, of how much trains and on how many labels.
+
+    Where there are none, all others.
+    """
+    protocol = protocol_of(contents, task, name)
+    others = [other for other in order if other != name]
+    return [other for other in others if protocol_of(contents, task, other) == protocol] or others
 
 
 def _reference(
