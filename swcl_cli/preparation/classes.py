@@ -208,7 +208,7 @@ def counted(
         if absent := [split for split in SPLITS if split in splits and not held[split]]:
             lacking.append(
                 f"no photograph of {' and '.join(absent)} holds any {name}: put some there by --split-file, or leave "
-                "it out by finetune --heads"
+                "it out by finetune folder --heads"
             )
     return rows, lacking
 

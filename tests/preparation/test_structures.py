@@ -223,5 +223,5 @@ def test_structures_are_counted_by_split() -> None:
     )
     assert rows == [("a", "3", "6.00%", "1", "0", "1"), ("b", "200", "12.00%", "1", "0", "0")]
     assert lacking == [
-        "no photograph of test holds any b: put some there by --split-file, or leave it out by finetune --heads"
+        "no photograph of test holds any b: put some there by --split-file, or leave it out by finetune folder --heads"
     ]
