@@ -107,6 +107,7 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         write_quarantine(workspace.quarantine(dataset), result.problems)
         leaks = check_leaks(settings, download, result)
         if not result.good:
+            _warn_of_masks(dataset, result.problems)
             raise SwclError(f"None of {len(outcomes):,} photographs can be used: see {workspace.quarantine(dataset)}.")
         for orphan in _orphans(workspace, dataset, (job_of(settings, source, download, good) for good in result.good)):
             path.unlink(missing_ok=True)  # it may describe this image

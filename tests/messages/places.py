@@ -77,6 +77,25 @@ def folder(root: Path) -> None:
     downloads.field(120, 100).save(root / "masks/north/P1_L.png")
 
 
+def structures(root: Path) -> None:
+    """Photographs, and masks of arteries (red) and veins (blue) of several forms."""
+    for item in range(3):
+        downloads.write_photograph(root / f"photographs/{item}.jpg", item)
+    drawn = np.zeros((100, 120, 3), np.uint8)
+    drawn[20:40, 20:100], drawn[60:70, 20:100] = (255, 0, 0), (0, 0, 255)
+    odd = drawn.copy()
+    odd[50:52, 10:16] = (0, 255, 0)
+    smooth = (
+        Image.fromarray(drawn).resize((60, 50), Image.Resampling.BICUBIC).resize((120, 100), Image.Resampling.BICUBIC)
+    )
+    masks = {"colours": drawn, "odd": odd, "smooth": np.asarray(smooth), "small": drawn[1:], "veins": drawn[..., 2]}
+    for name, pixels in masks.items():
+        (root / name).mkdir()
+        for item in range(3):
+            Image.fromarray(pixels).save(root / name / f"{item}.png")
+    (root / "classes.csv").write_text("colour,name\n#ff0000,artery\n#0000ff,vein\n")
+
+
 def trained(root: Path) -> None:
     """Prepared data sets, a labeler, patches, and what else the steps between may be given."""
     prepared.labelled_eyes(root, "odir", 6)
@@ -134,7 +153,8 @@ def finished(root: Path) -> None:
 
 
 PLACES: dict[str, Callable[[Path], None]] = {
-    place.__name__: place for place in (empty, odir, eyepacs, idrid, vessels, folder, trained, tasks, finished)
+    place.__name__: place
+    for place in (empty, odir, eyepacs, idrid, vessels, folder, structures, trained, tasks, finished)
 }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from swcl_cli.catalogue.encoders import UNTRAINED
+from swcl_cli.catalogue.tasks import NO_STRUCTURES
 from swcl_cli.data.images import read_image, read_mask
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import shortened
+from swcl_cli.reporting.figures.overlays import Colour, colours_of, hexadecimal, overlay
 from swcl_cli.reporting.figures.photographs import show
 from swcl_cli.reporting.figures.strokes import label
 from swcl_cli.reporting.figures.style import FALSE_ALARM, HIT, MISS, Drawing, Figure, Theme, new_drawing
@@ -26,7 +28,9 @@ from swcl_cli.reporting.findings.names import SWCL, ordered_initialisations, slu
 from swcl_cli.reporting.findings.splits import shown_rows, split_word
 
 MOST_INITIALISATIONS = 4  # more would make a figure too tall to look at
+MOST_PANELS = 2  # structures whose outcomes are shown apart
 AROUND = 0.5  # of the structures' own size: shown on each side of them
+MASK, FOUND = "mask", "found"  # titles of the panels that show all structures
 Mask = NDArray[np.bool_]
 Pixels = NDArray[np.uint8]
 
@@ -35,12 +39,16 @@ Pixels = NDArray[np.uint8]
 class Segmented:
     """A photograph, or the part of it around its structures, with its title and, for each structure, the colours of
     its outcomes and its F1. Pixels are (H, W, 3).
+
+    colours: of the structures, where there are too many to show the outcomes of each: `outcomes` then holds what the
+    mask shows and what was found, each in all colours.
     """
 
     words: str
     photograph: Pixels
     outcomes: dict[str, Pixels]
     f1: dict[str, float]
+    colours: dict[str, Colour] = field(default_factory=dict)
 
 
 def segmentations(contents: Contents) -> list[Figure]:
@@ -65,8 +73,7 @@ def segmentations(contents: Contents) -> list[Figure]:
                     f"segmentation-{slug(task)}",
                     f"Segmentations of {title(task)}",
                     f"The {split_word(of_task)} photographs that each initialisation segments worst and best in its "
-                    "first run, by F1: yellow is right, orange is false, light blue is missed."
-                    + (others if left_out else ""),
+                    f"first run, by F1: {_colouring(pairs)}.{others if left_out else ''}",
                     shortened(f"Segmentations of {title(task)} with their F1 in percent: {scores}."),
                     partial(_draw, pairs),
                     photographic=True,
@@ -101,10 +108,16 @@ def _read(root: Path, words: str, rows: list[dict[Any, Any]]) -> Segmented:
     part = part_around(np.logical_or.reduce([either for both in drawn.values() for either in both]))
     if photograph.shape[:2] != shape:
         photograph = np.asarray(cv2.resize(photograph, shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+    photograph, f1 = photograph[part], {row["structure"]: float(row["f1"]) for row in rows}
+    if len(drawn) > MOST_PANELS:
+        colours = colours_of(list(drawn), NO_STRUCTURES)
+        both = ({name: masks[which][part] for name, masks in drawn.items()} for which in (0, 1))
+        shown = {title: overlay(photograph, masks, colours) for title, masks in zip((MASK, FOUND), both, strict=True)}
+        return Segmented(words, photograph, shown, f1, colours)
     outcomes = {
         structure: outcome_colours(truth[part], predicted[part]) for structure, (truth, predicted) in drawn.items()
     }
-    return Segmented(words, photograph[part], outcomes, {row["structure"]: float(row["f1"]) for row in rows})
+    return Segmented(words, photograph, outcomes, f1)
 
 
 def part_around(structures: Mask) -> tuple[slice, slice]:
@@ -130,6 +143,12 @@ def outcome_colours(truth: Mask, predicted: Mask) -> Pixels:
     return coloured
 
 
+def _colouring(pairs: Sequence[tuple[Segmented, Segmented]]) -> str:
+    if pairs[0][0].colours:
+        return "each structure has a colour, in the mask and in what was found"
+    return "yellow is right, orange is false, light blue is missed"
+
+
 def _f1(segmented: Segmented) -> str:
     several = len(segmented.f1) > 1
     return ", ".join(
@@ -149,10 +168,9 @@ def _draw(pairs: list[tuple[Segmented, Segmented]], theme: Theme) -> Drawing:
             show(axes[0], each.photograph, each.words)
             for place, (structure, outcomes) in enumerate(each.outcomes.items(), 1):
                 of = f"{structure}: " if len(each.outcomes) > 1 else ""
-                show(axes[place], outcomes, f"{of}F1 {100 * each.f1[structure]:.1f}")
-    words: Mapping[str, tuple[int, int, int]] = {"right": HIT, "false": FALSE_ALARM, "missed": MISS}
-    marks = [
-        Patch(facecolor=f"#{bytes(colour).hex()}", edgecolor=theme.ink, label=word) for word, colour in words.items()
-    ]
-    drawing.legend(handles=marks, loc="outside lower center", ncols=3)
+                score = np.mean(list(each.f1.values())) if structure == FOUND else each.f1.get(structure)
+                show(axes[place], outcomes, structure if score is None else f"{of}F1 {100 * score:.1f}")
+    words: Mapping[str, Colour] = pairs[0][0].colours or {"right": HIT, "false": FALSE_ALARM, "missed": MISS}
+    marks = [Patch(facecolor=hexadecimal(colour), edgecolor=theme.ink, label=word) for word, colour in words.items()]
+    drawing.legend(handles=marks, loc="outside lower center", ncols=min(len(marks), 6))
     return drawing

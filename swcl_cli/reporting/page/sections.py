@@ -33,6 +33,7 @@ from swcl_cli.reporting.tables.patches import (
 )
 from swcl_cli.reporting.tables.protocols import protocols_table
 from swcl_cli.reporting.tables.results import results_table, runs_table
+from swcl_cli.reporting.tables.structures import structures_table
 from swcl_cli.reporting.tables.table import Table
 
 LEFT_OUT = "A table or figure is left out: "
@@ -71,7 +72,7 @@ def sections(contents: Contents, photographs: bool = True) -> list[Section]:
         Section(
             "results",
             "Results",
-            tables=tables(results_table, differences_table, protocols_table, ablation_table),
+            tables=tables(results_table, structures_table, differences_table, protocols_table, ablation_table),
             figures=figures(results_figures),
             folded=tables(runs_table),
         ),

@@ -7,6 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.figures.overlays import COLOURS
 from swcl_cli.reporting.figures.segmentations import chosen, outcome_colours, part_around, segmentations
 from swcl_cli.reporting.figures.style import FALSE_ALARM, HIT, LIGHT, MISS
 from tests.reporting.predictions import contents_of
@@ -95,3 +96,38 @@ def test_a_photograph_whose_f1_is_unknown_is_no_case(tmp_path: Path) -> None:
     contents.segmented.loc[contents.segmented["image_id"] == "1", "f1"] = np.nan
     (picture,) = segmentations(contents)
     assert "swcl, worst disc 100.0, cup 40.0; swcl, best disc 100.0, cup 40.0" in picture.alt
+
+
+def test_many_structures_are_drawn_together_in_their_colours(tmp_path: Path) -> None:
+    """The mask and what was found, with a legend; the second structure was missed."""
+    codes = np.zeros((96, 96), np.uint8)
+    for number in range(3):
+        codes[10:80, 10 + 25 * number : 30 + 25 * number] = number + 1
+    Image.fromarray(np.full((96, 96, 3), 60, np.uint8)).save(tmp_path / "image.png")
+    Image.fromarray(codes).save(tmp_path / "mask.png")
+    rows = []
+    for number, structure in enumerate("abc"):
+        found = (codes == number + 1) & (number != 1)
+        Image.fromarray(found * np.uint8(255)).save(tmp_path / f"{structure}.png")
+        rows.append(
+            {
+                "task": "folder", "name": "swcl", "run": "seed0", "split": "test", "image_id": "0", "patient_id": "0",
+                "path": "image.png", "structure": structure, "mask_path": "mask.png", "shades": [number + 1],
+                "map_path": f"{structure}.png", "f1": float(number != 1),
+            }
+        )  # fmt: skip
+    contents = contents_of(tmp_path, [])
+    contents.segmented = pd.DataFrame(rows)
+    (picture,) = segmentations(contents)
+    assert "each structure has a colour" in picture.sentence
+    assert "swcl, worst a 100.0, b 0.0, c 100.0" in picture.alt
+    drawing = picture.draw(LIGHT)
+    (legend,) = drawing.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "c"]
+    panels = [axes for axes in drawing.get_axes() if axes.images]
+    titles = [axes.get_title("left") or axes.get_title() for axes in panels[:3]]
+    assert titles == ["swcl, worst", "mask", "found: F1 66.7"]
+    for panel, seen in ((panels[1], (True, True, True)), (panels[2], (True, False, True))):
+        pixels = np.asarray(panel.images[0].get_array())
+        outlines = [tuple(pixels[10, 20 + 25 * number]) == COLOURS[number] for number in range(3)]
+        assert tuple(outlines) == seen
