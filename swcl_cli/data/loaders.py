@@ -18,6 +18,8 @@ from swcl_cli.workers import in_want, start_worker
 Key: TypeAlias = tuple[int, int]
 Plan: TypeAlias = Callable[[int], list[list[Key]]]
 
+FEW = 64  # prepared photographs: they are read here in the time that a worker takes to start
+
 
 def remembered_order(seed: int, purpose: str, count: int) -> Callable[[int], NDArray[np.int64]]:
     """Return a function that gives the order of each epoch: a permutation of range(count), drawn by the epoch's key.
@@ -76,6 +78,11 @@ def step_batches(
     batches = make_loader(dataset, _MicroBatches(plan, first, total), workers, collate)
     for step in range(first, total):
         yield [next(batches) for _ in plan(step)]
+
+
+def workers_for(items: int, workers: int) -> int:
+    """Return how many of the workers so many photographs are worth: none for a few, such as a small validation's."""
+    return workers if items >= FEW else 0
 
 
 def make_loader(

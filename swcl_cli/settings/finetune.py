@@ -115,6 +115,9 @@ class FinetuneSettings(TrainingSettings):
         panel="Training",
         ge=1,
     )
+    least_steps: int = setting(
+        0, "Steps before training may stop early; 0: as soon as its patience ends.", panel="Training", neutral=0, ge=0
+    )
     validate_every: int = setting(1, "Epochs between two validations.", panel="Training", ge=1)
     precise_bn: int = setting(
         20,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -124,11 +125,12 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
     if settings.probe and settings.seeds > 1 and settings.fraction == 1 and initial.inputs:
         console.say("A probe of all training photographs is the same with each seed: --seeds 1 is enough.")
     features = Features()
-    return [
+    runs = [
         TaskRun(settings, workspace, task, name, initial.architecture, inputs, seed, fold, features)
         for seed in range(settings.seed, settings.seed + settings.seeds)
         for fold in (range(settings.folds) if settings.folds else (None,))
     ]
+    return [replace(runs[0], trainings=len(ledger.trainings(runs))), *runs[1:]]
 
 
 def _show_trainings(runs: Sequence[TaskRun]) -> None:

@@ -20,7 +20,7 @@ from swcl_cli.data import colour
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.columns import LABELER_SCORES
 from swcl_cli.data.labeler_views import UNLABELLED, LabelerData, LabelerViews, labeler_plan, read_photographs
-from swcl_cli.data.loaders import make_loader, step_batches
+from swcl_cli.data.loaders import make_loader, step_batches, workers_for
 from swcl_cli.data.photographs import Squares
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.intervals import interval
@@ -210,7 +210,8 @@ def validate(
     objective.eval()
     squares = Squares(photographs.validation, photographs.mean, photographs.std)
     scores = []
-    for images in make_loader(squares, squares.batches(VALIDATION_BATCH), settings.workers):
+    workers = workers_for(len(squares.photographs), settings.workers)
+    for images in make_loader(squares, squares.batches(VALIDATION_BATCH), workers):
         with fabric.autocast():
             _, logits = pool_and_classify(objective.network, fabric.to_device(images))
         scores.append(logits.float().softmax(dim=1)[:, 1].cpu().numpy())

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from swcl_cli import console
-from swcl_cli.data.loaders import step_batches
+from swcl_cli.data.loaders import step_batches, workers_for
 from swcl_cli.errors import Interrupted, SwclError
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks.optimising import make_optimizer, rate_of_step
@@ -57,26 +57,30 @@ def freeze_encoder(encoder: nn.Module, objective: nn.Module) -> None:
 
 def fit(
     trial: Trial, fabric: Fabric, settings: FinetuneSettings, measure: str, rates: Rates, seed: int, folder: Path,
-    work: Mapping[str, Any],
+    work: Mapping[str, Any], trainings: int = 1,
 ) -> Fitted:  # fmt: skip
-    """Train until the validation measure has fallen short of its best for a fifth of the epochs, and two validations.
+    """Train until the validation measure has fallen short of its best for a fifth of the epochs, and two validations;
+    not before `least_steps`.
 
     The epoch with the best measure is kept; of several, the one with the lowest loss on validation. An epoch that
     equals the best measure is no setback: patience counts from the last epoch that reached it. An epoch whose measure
-    is NaN ranks below all others. Each validation takes BatchNorm's statistics from the views of the last training
-    steps, and the weights that are kept hold them. A training that was interrupted resumes from `folder`. Raises
-    SwclError where the measure of every epoch is NaN.
+    is NaN ranks below all others. trainings: as many as this one are to be done, whose time is told. Each validation
+    takes BatchNorm's statistics from the views of the last training steps, and the weights that are kept hold them. A
+    training that was interrupted resumes from `folder`. Raises SwclError where the measure of every epoch is NaN.
     """
     objective = fabric.setup_module(trial.objective)
     optimizer = make_optimizer(trial.objective, trial.encoder, settings, rates)
     total = trial.steps_per_epoch * settings.epochs
     patience = max(math.ceil(PATIENCE * settings.epochs), LEAST_CHANCES * settings.validate_every)
     counts = ", ".join(f"{count:,} {split}" for split, count in trial.images.items())
-    console.say(f"{counts} photographs; at most {total:,} steps ({settings.epochs} epochs), on {device_name(fabric)}.")
+    least = f", at least {min(settings.least_steps, total):,}" if settings.least_steps else ""
+    planned = f"at most {total:,} steps ({settings.epochs} epochs){least}"
+    console.say(f"{counts} photographs; {planned}, on {device_name(fabric)}.")
     state = TrainState(trial.objective, optimizer)
     job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
     one = default_collate([trial.dataset[trial.plan(0)[0][0]]])
-    foretell(fabric, settings, trial.objective, one, (total - state.step) * settings.batch)
+    views = settings.epochs * trial.images["train"] * (total - state.step) // total
+    foretell(fabric, settings, trial.objective, one, views, trainings)
     batches = step_batches(trial.dataset, trial.plan, state.step, total, settings.workers)
     rate = rate_of_step(settings, rates.learning_rate, trial.steps_per_epoch)
     steps = training_steps(fabric, objective, optimizer, batches, rate, seed, state.step, clip=settings.clip)
@@ -98,7 +102,7 @@ def fit(
                 state.kept = {key: tensor.clone() for key, tensor in trial.network.state_dict().items()}
         seconds = time.perf_counter() - started
         job.log(epoch=epoch - 1, validation=value, validation_loss=judgement.loss, seconds=seconds)
-        if epoch - 1 - state.notes["last_best_epoch"] >= patience:
+        if epoch - 1 - state.notes["last_best_epoch"] >= patience and step.index + 1 >= settings.least_steps:
             break
     if math.isnan(state.notes["best"]):
         raise SwclError(f"No epoch can be chosen: {measure} on validation is not a number{reason and f' ({reason})'}.")
@@ -130,7 +134,8 @@ def _statistics(
 
     def batches() -> Iterator[Any]:
         again = steps[-settings.precise_bn :]
-        for micro_batches in step_batches(trial.dataset, trial.plan, again.start, again.stop, settings.workers):
+        workers = workers_for(len(again) * min(settings.batch, trial.images["train"]), settings.workers)
+        for micro_batches in step_batches(trial.dataset, trial.plan, again.start, again.stop, workers):
             yield from map(fabric.to_device, micro_batches)
 
     return precise_statistics(objective, batches())

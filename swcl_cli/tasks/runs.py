@@ -58,7 +58,7 @@ class TaskRun:
 
     Predictions are written first and the model last, so that the model marks the run as complete. While a grid is
     searched, the weights of its points are in the folder too. `inputs`: fingerprints. `features`: of a probe, which the
-    runs of a command share.
+    runs of a command share. `trainings`: as many of the command are foretold when this one begins.
     """
 
     settings: FinetuneSettings
@@ -70,6 +70,7 @@ class TaskRun:
     seed: int
     fold: int | None
     features: Features = field(default_factory=Features, compare=False)
+    trainings: int = field(default=1, compare=False)
 
     def __str__(self) -> str:
         return f"{self.task.name} from {self.name}, {self.run_name}"
@@ -186,7 +187,9 @@ class TaskRun:
         measure, work = self.task.measure, self.work(rates)
         if opened.probe:
             return opened.probe.fit(measure)
-        return fit(opened.trial, opened.fabric, self.settings, measure, rates, self.seed, log_folder, work)
+        return fit(
+            opened.trial, opened.fabric, self.settings, measure, rates, self.seed, log_folder, work, self.trainings
+        )
 
     def _write(self, opened: Opened, work: dict[str, Any], fitted: Fitted) -> None:
         """Judge the trained network, and write predictions, results and model, in this order."""

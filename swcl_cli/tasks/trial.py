@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.utils.data import Dataset
 
-from swcl_cli.data.loaders import Plan, epoch_plan
+from swcl_cli.data.loaders import Plan, epoch_plan, workers_for
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.models.initialisation import Initial
@@ -54,7 +54,8 @@ def prepare(study: Study, initial: Initial, seed: int) -> Trial:
         predictor = Predictor(model, network, fabric)
 
         def scores_of(split: str) -> Iterator[Any]:
-            return predictor.scores(Photographs.of(study.workspace, rows[split]), workers)
+            photographs = Photographs.of(study.workspace, rows[split])
+            return predictor.scores(photographs, workers_for(len(photographs), workers))
 
         return kind.judge(study, split, scores_of, folder)
 

@@ -14,13 +14,15 @@ from swcl_cli.settings import ROW_KEY, TrainingSettings
 from swcl_cli.settings.resolve import resolve
 
 PASSES = 3  # a step takes about as long as three forward passes: one there, and two for the gradients
-TOLD_FROM = 3600  # seconds
-UNITS = ((86400, "days"), (3600, "hours"))
+TOLD_FROM = 600  # seconds
+UNITS = ((86400, "days"), (3600, "hours"), (60, "minutes"))
 SMALL = "small"  # the preset for CPUs
 
 
-def foretell(fabric: Fabric, settings: TrainingSettings, module: nn.Module, one: Any, views: int) -> None:
-    """Say where training `module` on so many views takes this CPU more than an hour.
+def foretell(
+    fabric: Fabric, settings: TrainingSettings, module: nn.Module, one: Any, views: int, trainings: int = 1
+) -> None:
+    """Say where training `module` on so many views, so many times, takes this CPU more than ten minutes.
 
     The time is that of `module(one)`, one of a view, in evaluation mode and without any random draw, so that the
     training that follows is the same.
@@ -29,12 +31,13 @@ def foretell(fabric: Fabric, settings: TrainingSettings, module: nn.Module, one:
         return
     passes = PASSES + bool(getattr(settings, "chunk", 0))  # views in chunks are encoded twice
     seconds = passes * _forward_pass(fabric, module, one) * views / fabric.world_size
-    if seconds < TOLD_FROM:
+    if seconds * trainings < TOLD_FROM:
         return
-    size, unit = next((size, unit) for size, unit in UNITS if seconds >= 2 * size or unit == "hours")
-    console.say(
-        f"On this CPU the training may take about {seconds / size:,.0f} {unit}, for {views:,} views.{_hint(settings)}"
-    )
+    work, whole = "the training", ""
+    if trainings > 1:
+        work, whole = f"each of {trainings} trainings", f"; all of them {_duration(trainings * seconds)}"
+    took = f"may take about {_duration(seconds)}, for {views:,} views"
+    console.say(f"On this CPU {work} {took}{whole}.{_hint(settings)}")
 
 
 @torch.inference_mode()
@@ -51,6 +54,12 @@ def _forward_pass(fabric: Fabric, module: nn.Module, one: Any) -> float:
     for part, training in modes.items():
         part.training = training
     return min(seconds)
+
+
+def _duration(seconds: float) -> str:
+    """Say a duration in the largest unit of which it has two, or in minutes."""
+    size, unit = next((size, unit) for size, unit in UNITS if seconds >= 2 * size or unit == "minutes")
+    return f"{max(seconds / size, 1):,.0f} {unit if round(seconds / size) > 1 else unit[:-1]}"
 
 
 def _hint(settings: TrainingSettings) -> str:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
 from swcl_cli import chance
-from swcl_cli.data.loaders import Key, epoch_plan, make_loader, remembered_order, step_batches
+from swcl_cli.data.loaders import Key, epoch_plan, make_loader, remembered_order, step_batches, workers_for
 from swcl_cli.errors import SwclError
 from swcl_cli.workers import STOPPING
 
@@ -129,6 +129,11 @@ class Numbers(Dataset):
 loader = make_loader(Numbers(), [[(0, item)] for item in range(50)], workers=1)
 print(next(loader))
 """
+
+
+def test_few_photographs_are_worth_no_worker() -> None:
+    assert [workers_for(items, 2) for items in (0, 63, 64, 65)] == [0, 0, 2, 2]
+    assert workers_for(1_000, 0) == 0
 
 
 def test_the_program_ends_though_a_loader_is_open() -> None:

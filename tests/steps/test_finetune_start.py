@@ -16,10 +16,11 @@ from torch import Tensor
 
 from swcl_cli.data import colour
 from swcl_cli.data.columns import RESULTS
+from swcl_cli.data.loaders import step_batches
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.steps import finetune
-from swcl_cli.tasks import fitting, runs
+from swcl_cli.tasks import fitting, predictor, runs
 from swcl_cli.tasks.kind import Judgement
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.tasks.trial import prepare as prepare_trial
@@ -185,6 +186,48 @@ def test_early_stopping_keeps_the_best_epoch(
     kept = load_file(path)
     matching = [all(torch.equal(kept[key], one[key]) for key in kept) for one in weights[: len(validated)]]
     assert matching == [epoch == best for epoch in validated]
+
+
+def test_it_does_not_stop_before_the_least_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience ends with the third epoch of two steps; the first validation from then on that is late enough stops."""
+    write_idrid(tmp_path, 10)
+    for least, epochs in ((6, 3), (7, 4), (1000, 6)):
+        name = f"least{least}"
+        with_curve(monkeypatch, [0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
+        finetune.run(options(tmp_path, IDRID, epochs=6, batch=4, least_steps=least, name=name))
+        log = read_log(Workspace(tmp_path).finetuning("idrid", name, "seed0").folder)
+        assert [line["step"] for line in log if "validation" in line] == [2 * epoch + 1 for epoch in range(epochs)]
+
+
+def test_what_all_trainings_cost_is_told_before_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of few photographs a step has fewer views than a batch; a grid has six trainings in place of the first seed's."""
+    write_idrid(tmp_path, 10)
+    foretold: list[tuple[int, int]] = []
+
+    def note(*_: Any) -> None:
+        foretold.append(_[4:])
+
+    monkeypatch.setattr(fitting, "foretell", note)
+    finetune.run(options(tmp_path, IDRID, epochs=2, seeds=3, batch=64, name="seeds"))
+    assert foretold == [(2 * 6, 3), (2 * 6, 1), (2 * 6, 1)]
+    foretold.clear()
+    finetune.run(options(tmp_path, IDRID, epochs=2, seeds=2, batch=4, grid=True, name="grid"))
+    assert foretold == [(2 * 6, 7)] * 6 + [(2 * 6, 1)]
+
+
+def test_few_photographs_are_validated_without_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They train with one; starting one for each validation takes longer than reading 2 or 6 photographs."""
+    write_idrid(tmp_path, 10)
+    workers: list[int] = []
+
+    def note(*given: Any) -> Any:
+        workers.append(given[4])
+        return step_batches(*given)
+
+    monkeypatch.setattr(fitting, "step_batches", note)
+    monkeypatch.setattr(predictor, "make_loader", None)
+    finetune.run(options(tmp_path, IDRID, epochs=2, workers=1, name="few"))
+    assert workers == [1, 0, 0]  # training, and BatchNorm's statistics of two validations
 
 
 def test_of_epochs_with_equal_measures_the_lowest_loss_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

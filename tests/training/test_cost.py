@@ -46,19 +46,25 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def said(
-    capsys: pytest.CaptureFixture[str], settings: TrainingSettings, network: nn.Module, views: int, **device: Any
+    capsys: pytest.CaptureFixture[str],
+    settings: TrainingSettings,
+    network: nn.Module,
+    views: int,
+    trainings: int = 1,
+    **device: Any,
 ) -> str:
     fabric: Any = SimpleNamespace(device=torch.device("cpu"), world_size=1, autocast=FABRIC.autocast)
     vars(fabric).update(device)
-    cost.foretell(fabric, settings, network, torch.ones(1, 3, 32, 32), views)
+    cost.foretell(fabric, settings, network, torch.ones(1, 3, 32, 32), views, trainings)
     return capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("views", "words"),
     [
-        (2_399, ""),  # 3 passes of 0.5 s: an hour less 1.5 s
-        (2_400, "about 1 hours, for 2,400 views."),
+        (399, ""),  # 3 passes of 0.5 s: ten minutes less 1.5 s
+        (400, "about 10 minutes, for 400 views."),
+        (2_400, "about 60 minutes, for 2,400 views."),
         (96_000, "about 40 hours"),
         (1_000_000, "about 17 days, for 1,000,000 views."),
     ],
@@ -68,6 +74,22 @@ def test_three_forward_passes_a_view(capsys: pytest.CaptureFixture[str], views: 
     warning = said(capsys, TrainLabelerSettings(), network, views)
     assert words in warning if words else warning == ""
     assert network.seen[1:] == [(1, 32), (1, 32)]
+
+
+@pytest.mark.parametrize(
+    ("views", "trainings", "words"),
+    [
+        (79, 5, ""),
+        (80, 5, "each of 5 trainings may take about 2 minutes, for 80 views; all of them 10 minutes."),
+        (20, 60, "each of 60 trainings may take about 1 minute, for 20 views; all of them 30 minutes."),
+        (96_000, 5, "each of 5 trainings may take about 40 hours, for 96,000 views; all of them 8 days."),
+    ],
+)
+def test_all_trainings_of_a_command_count(
+    capsys: pytest.CaptureFixture[str], views: int, trainings: int, words: str
+) -> None:
+    warning = said(capsys, TrainLabelerSettings(), Slow(0.5, 0.5), views, trainings)
+    assert words in warning if words else warning == ""
 
 
 def test_it_leaves_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
