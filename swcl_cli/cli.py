@@ -261,6 +261,8 @@ def _act(
     from swcl_cli.settings.resolve import resolve_each
 
     several = resolve_each(model, given, preset, environment)
+    for sentence in dict.fromkeys(sentence for resolved in several for sentence in resolved.overruled()):
+        console.warn(sentence)
     if dry_run:
         for resolved in several:
             settings, foreign = resolved.settings, resolved.settings.foreign()

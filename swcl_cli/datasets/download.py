@@ -12,7 +12,7 @@ from swcl_cli.catalogue.structures import Structures
 from swcl_cli.datasets.links import LEADS_OUT, why_not_followed
 from swcl_cli.datasets.names import MACOS, is_hidden
 from swcl_cli.datasets.packed import advice
-from swcl_cli.datasets.zipped import entries
+from swcl_cli.datasets.zipped import Member, entries
 from swcl_cli.errors import SwclError
 
 NO_IMAGE = "label without image"
@@ -246,4 +246,6 @@ def wrong_layout(source: Path, name: str, expected: str) -> SwclError:
 
 def packed_in(source: Path) -> str:
     """Say what to do with archives that the source holds; '' where it holds none."""
-    return advice(source / entry.name for entry in entries(source) if entry.is_file())
+    archives = advice(source / entry.name for entry in entries(source) if entry.is_file())
+    inside = archives and isinstance(source, Member)
+    return f"It holds archives itself: unpack {source}, and them." if inside else archives

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from swcl_cli.catalogue.labels import TABLED
 from swcl_cli.catalogue.structures import Structures
 from swcl_cli.datasets.download import (
+    NO_IMAGE,
     NO_LABEL,
     NO_MASK,
     SPLIT_WORDS,
@@ -21,15 +22,15 @@ from swcl_cli.datasets.download import (
     Source,
     check_source,
 )
+from swcl_cli.datasets.folder_words import mask_folder, plain_stems, split_of, unclear
 from swcl_cli.datasets.mask_classes import read_classes
 from swcl_cli.datasets.mask_folders import MaskFolders, images_in, mask_folders, match_masks, meant
 from swcl_cli.datasets.names import Names, composed, photograph_of, shortened, stem_of
-from swcl_cli.datasets.tables import MISSING, WHOLE_AS_TEXT, Row, Table, read_table, require_unique
+from swcl_cli.datasets.tables import WHOLE_AS_TEXT, Row, Table, read_table, require_unique, says_nothing
 from swcl_cli.errors import SwclError, UsageError
 
 PUBLISHED: dict[str, int] = {}
 IMAGE = "image"
-MASK_FOLDERS = {"mask", "masks"}
 EYE_WORDS = {
     "left": "left",
     "l": "left",
@@ -39,6 +40,7 @@ EYE_WORDS = {
     "od": "right",
     "unknown": "unknown",
 }
+MOST_NAMED = 6  # folders in a remark
 NEAR = 0.8  # likeness from which a column counts as misspelt: patient_id for patient
 COLUMNS = ("patient", "eye", "split", *(label.name for label in TABLED))
 EXPECTED = (
@@ -70,12 +72,11 @@ def read(
     paths = images_in(download, source, {labels.name} if labels else set(), folders.all)
     found = match_masks(download, folders, paths, without_mask == "empty")
     if masks:
-        paths = _without_masks(paths, found.files, source)
-    else:
-        _require_no_masks(source, paths)
+        paths = _without_masks(download, paths, found.files)
+    _require_no_masks(source, paths, found.photographs)
     names = Names(paths)
     rows = _rows(download, labels, names)
-    splits = {path: split for path in paths if (split := _split_of(path))}
+    splits = {path: split for path in paths if (split := split_of(path))}
     stems = Counter(map(stem_of, paths))
     for path in paths:
         row = rows.get(path)
@@ -83,17 +84,27 @@ def read(
             download.problem(path, NO_LABEL, f"{labels.name} does not name it")
             continue
         alone = stems[stem_of(path)] == 1
-        download.add(_photograph(path, alone, row, pattern, found.of(path), splits.get(path, "train")))
+        download.add(_photograph(path, alone, row, pattern, found.of(path), splits.get(path, ("train", ""))[0]))
         if missing := found.missing(path):
             download.problem(path, NO_MASK, missing)
     _require_unique(download)
     download.own_splits = bool(splits) or any(row.optional("split") for row in rows.values())
     download.draw_validation = not any(photograph.split == "val" for photograph in download.photographs)
-    if splits:
-        counts = Counter(photograph.split for photograph in download.photographs if photograph.path in splits)
-        told = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if counts[split])
-        download.remark(f"folders of SOURCE are splits by their names: {told} (--split-file names others).")
+    _tell_of_splits(download, splits, rows)
     return download
+
+
+def _tell_of_splits(download: Download, folders: Mapping[str, tuple[str, str]], rows: Mapping[str, Row]) -> None:
+    """Remark which folders are splits by their names, and which may be, but are not taken so."""
+    if folders:
+        counts = Counter(photograph.split for photograph in download.photographs if photograph.path in folders)
+        told = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if counts[split])
+        names = ", ".join(sorted({folder for _, folder in folders.values()})[:MOST_NAMED])
+        download.remark(f"folders of SOURCE are splits by their names ({names}): {told}; --split-file names others.")
+    told_by = folders.keys() | {path for path, row in rows.items() if row.optional("split")}
+    untold = (photograph.path for photograph in download.photographs if photograph.path not in told_by)
+    if names := ", ".join(unclear(untold)[:MOST_NAMED]):
+        download.remark(f"folders that may be a split, but are taken as train: {names}; --split-file names others.")
 
 
 def _structures(
@@ -128,14 +139,6 @@ def _compiled(name_pattern: str | None) -> re.Pattern[str] | None:
     return pattern
 
 
-def _split_of(path: str) -> str | None:
-    """Return the split that a folder of the path names. Raises SwclError where folders name several."""
-    splits = {SPLIT_WORDS[part.lower()] for part in path.split("/")[:-1] if part.lower() in SPLIT_WORDS}
-    if len(splits) > 1:
-        raise SwclError(f"{path}: its folders name several splits, {' and '.join(sorted(splits))}: rename one.")
-    return next(iter(splits), None)
-
-
 def _rows(download: Download, labels: Path | None, names: Names) -> dict[str, Row]:
     """Read the table's rows, by the paths of their images."""
     if labels is None:
@@ -158,20 +161,23 @@ def _rows(download: Download, labels: Path | None, names: Names) -> dict[str, Ro
     return rows_by_path
 
 
-def _without_masks(images: list[str], masks: set[str], source: Path) -> list[str]:
-    """Return the images that are no masks."""
-    return [path for path in images if str((source / path).absolute()) not in masks]
+def _without_masks(download: Download, images: list[str], masks: set[str]) -> list[str]:
+    """Return the images that are no masks, neither of a photograph nor listed as masks of none."""
+    listed = {problem.source_path for problem in download.problems if problem.problem == NO_IMAGE}
+    return [path for path in images if path not in listed and str((download.source / path).absolute()) not in masks]
 
 
-def _require_no_masks(source: Path, images: list[str]) -> None:
-    """Raise SwclError where images seem to be masks, which would become photographs."""
-    names = Names(images)
+def _require_no_masks(source: Path, images: list[str], masked: Collection[str]) -> None:
+    """Raise SwclError where images seem to be masks, which would become photographs. masked: those that have one."""
+    names, photographs = Names(images), plain_stems(images)
     for path in images:
-        folder = next((part for part in path.split("/")[:-1] if part.lower() in MASK_FOLDERS), None)
-        plain = photograph_of(path)
+        if path in masked:
+            continue
+        folder, plain = mask_folder(path, photographs), photograph_of(path)
         if folder:
-            inside = source / path.split(f"{folder}/")[0] / folder
-            raise SwclError(f"{source / path} seems to be a mask: take --masks {inside}, or move that folder away.")
+            raise SwclError(
+                f"{source / path} seems to be a mask: take --masks {source / folder}, or move that folder away."
+            )
         if plain and names.fitting(plain):
             raise SwclError(
                 f"{source / path} seems to be the mask of {names.fitting(plain)[0]}: take --masks {source}, or move "
@@ -206,11 +212,16 @@ def _photograph(
         for column, words in (("split", SPLIT_WORDS), ("eye", EYE_WORDS)):
             if row.optional(column):
                 values[column] = row.choice(column, words)
-        if row.optional("patient"):
+        if _is_known(row.cells.get("patient", "")):
             values["patient_id"] = row.identifier("patient")
         known = [label.name for label in TABLED if row.optional(label.name)]
         values["labels"] = {name: row.label(name, name) for name in known}
     return Photograph(image_id=image_id, path=path, **values)
+
+
+def _is_known(patient: str) -> bool:
+    """Return whether a text names a patient. One of marks alone, such as `?`, would make one patient of many."""
+    return any(map(str.isalnum, patient)) and not says_nothing(patient)
 
 
 def _from_name(path: str, pattern: re.Pattern[str] | None) -> dict[str, str]:
@@ -220,8 +231,7 @@ def _from_name(path: str, pattern: re.Pattern[str] | None) -> dict[str, str]:
     groups = {name: text for name, text in match.groupdict().items() if text} if match else {}
     if not groups:
         raise SwclError(f"{path}: --name-pattern '{pattern.pattern}' finds neither a patient nor an eye in it.")
-    known = "patient" in groups and groups["patient"].casefold() not in MISSING
-    values = {"patient_id": groups["patient"]} if known else {}
+    values = {"patient_id": groups["patient"]} if _is_known(groups.get("patient", "")) else {}
     if "eye" in groups:
         if groups["eye"].lower() not in EYE_WORDS:
             raise SwclError(f"{path}: --name-pattern finds the eye '{groups['eye']}': none of {', '.join(EYE_WORDS)}.")

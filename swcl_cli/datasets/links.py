@@ -6,6 +6,7 @@ from pathlib import Path, PosixPath
 
 LEADS_OUT = "a link that leads out of the source"
 OTHER_VOLUME = "a link to another volume, or to nothing"
+LOOP = "a loop of links"
 
 
 class Followed(PosixPath):
@@ -17,7 +18,10 @@ def why_not_followed(source: Path, path: Path) -> str:
 
     Return '' where it is read.
     """
-    target = path.resolve()
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError):  # which of them is up to the version of Python
+        return LOOP
     if target.is_relative_to(source.resolve()):
         return ""
     if not isinstance(source, Followed):

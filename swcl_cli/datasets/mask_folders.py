@@ -111,6 +111,11 @@ class Masks:
         """List all masks."""
         return {file for files in (self.plain, self.fields, *self.named.values()) for file in files.values()}
 
+    @property
+    def photographs(self) -> set[str]:
+        """List all photographs that have a mask."""
+        return {path for files in (self.plain, self.fields, *self.named.values()) for path in files}
+
     def of(self, path: str) -> dict[str, Any]:
         """Return the values of a photograph's fields `mask`, `layers` and `fov`."""
         layers = tuple(files.get(path) for files in self.named.values())
@@ -153,7 +158,7 @@ def _masks_in(
     paths: dict[str, str] = {}
     for mask in images if beside else images_in(folder, masks):
         plain = _without(structure, mask) or photograph_of(mask)
-        if any(_without(other, mask) for other in others) or (beside and not (plain and names.fitting(plain))):
+        if any(_without(other, mask) for other in others) or (beside and not plain):
             continue
         name = plain if plain and (beside or not names.fitting(mask)) else mask
         path = meant(download, names, name, f"a mask of {masks}", mask)

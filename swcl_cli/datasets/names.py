@@ -8,13 +8,17 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import combinations
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".webp"}
-)
+JPEG2000 = {".jp2", ".j2k", ".jpf"}
+IMAGE_SUFFIXES = JPEG2000 | {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"),
+    ".webp",
+}
 # Suffixes that a table may still name where the photographs were converted since.
 DICOM = {".dcm", ".dicom"}
 DICOM_REASON = "a DICOM file: convert it first, as `dcmj2pnm --write-png` of DCMTK does"
-CONVERTED = {".jp2", ".heic", ".heif"} | DICOM
+HEIC = {".heic", ".heif"}
+HEIC_REASON = "a HEIC file: convert it first, as `heif-convert` of libheif does"
+CONVERTED = HEIC | DICOM
 SUFFIXES = IMAGE_SUFFIXES | CONVERTED
 PACKED = ".gz"
 MACOS = "__MACOSX"  # folder of notes that macOS adds to its archives
@@ -68,7 +72,8 @@ def photograph_of(mask: str) -> str | None:
 
 def why_unread(name: str) -> str:
     """Say why a file is not read as an image, by its suffix."""
-    return DICOM_REASON if split_name(name)[1].lower() in DICOM else "not an image by its name"
+    suffix = split_name(name)[1].lower()
+    return DICOM_REASON if suffix in DICOM else HEIC_REASON if suffix in HEIC else "not an image by its name"
 
 
 class Names:

@@ -60,7 +60,8 @@ def read(source: Path, keywords: str = "released") -> Download:
         download = Download(source, PUBLISHED, draw_validation="val" not in folders)
         for split, folder in folders.items():
             table = download.labels(folder / "Annotation" / PARTS[split][1])
-            _add(download, split, _patients(table), photographs_in(download, folder / "Images"), keywords == "clean")
+            inside = photographs_in(download, folder / "Images")
+            _add(download, split, _patients(download, table), inside, keywords == "clean")
     else:
         labels = find(source, KAGGLE_LABELS, KAGGLE_DEPTH)
         images = find(source, KAGGLE_IMAGES, KAGGLE_DEPTH)
@@ -68,7 +69,7 @@ def read(source: Path, keywords: str = "released") -> Download:
             raise wrong_layout(source, "OIA-ODIR", EXPECTED)
         download = Download(source, {"train": PUBLISHED["train"]}, draw_validation=True)
         images = photographs_in(download, images)
-        _add(download, "train", _patients(download.labels(labels)), images, keywords == "clean")
+        _add(download, "train", _patients(download, download.labels(labels)), images, keywords == "clean")
     return download
 
 
@@ -82,8 +83,9 @@ def is_abnormal(keywords: Sequence[str]) -> bool:
     return not any(NORMAL.search(keyword) for keyword in keywords) and set(keywords) != {LENS_DUST}
 
 
-def _patients(table: Path) -> Iterable[Row]:
+def _patients(download: Download, table: Path) -> Iterable[Row]:
     rows = read_table(table, COLUMNS)
+    rows.remark(download.remarks, published=True)
     if table.name != "full_df.csv":
         require_unique(rows, "ID")
         return rows

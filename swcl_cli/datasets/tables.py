@@ -17,17 +17,7 @@ WHOLE_NUMBER = re.compile(r"([+-]?\d+)(\.0*|,(?!000$)0+)?")  # 1, 1.0 and 1,0; 1
 WHOLE_AS_TEXT = re.compile(r"(\d+)\.0+")  # a column of numbers as pandas and R write it
 LONGEST_NUMBER = 18  # digits
 MOST_NAMED = 40  # columns in a message
-MISSING = {
-    "",
-    "na",
-    "n/a",
-    "#n/a",
-    "nan",
-    "null",
-    "none",
-    "unknown",
-    "-",
-}  # cells that say nothing, in columns that may be empty
+SAYS_NOTHING = {"na", "nan", "null", "nil", "none", "unknown", "missing", "unbekannt", "inconnu", "desconocido"}
 TRUTH = {  # as spreadsheets of several languages write it
     **dict.fromkeys(("true", "wahr", "vrai", "verdadero", "verdadeiro", "vero"), True),
     **dict.fromkeys(("false", "falsch", "faux", "falso"), False),
@@ -52,7 +42,7 @@ class Row:
     def optional(self, column: str) -> str | None:
         """Return the cell, or None where it is empty or a word for it (NA), or the table has no such column."""
         text = self.cells.get(column, "")
-        return None if text.casefold() in MISSING else text
+        return None if says_nothing(text) else text
 
     def text(self, column: str) -> str:
         """Return the cell. Raises SwclError where it is empty."""
@@ -130,15 +120,27 @@ class Table:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def remark(self, remarks: list[str]) -> None:
-        """Add to the remarks what the user is to know of this table: how it was read, and columns without use."""
+    def remark(self, remarks: list[str], published: bool = False) -> None:
+        """Add to the remarks what the user is to know of this table: how it was read, and columns without use.
+
+        published: it is a public data set's, of which the columns are known.
+        """
         remarks += [f"{self.file.name}: {remark}." for remark in self.remarks]
-        if self.unused:
+        if self.unused and not published:
             remarks.append(f"{self.file.name}: columns that are not used: {', '.join(self.unused)}.")
 
     def __iter__(self) -> Iterator[Row]:
         for number, *cells in zip(self.numbers, *self.columns.values(), strict=True):
             yield Row(self.file, number, dict(zip(self.columns, cells, strict=True)))
+
+
+def says_nothing(text: str) -> bool:
+    """Return whether a cell says that nothing is known, as an empty one, NA, n/a, #N/A, N.A., unknown or a dash do.
+
+    A question mark is no word for it: where a value is expected, people may have meant anything by it.
+    """
+    letters = re.sub(r"[\W_]+", "", text).casefold()
+    return letters in SAYS_NOTHING or not (letters or "?" in text)
 
 
 def _is_plain(part: str) -> bool:
@@ -165,6 +167,7 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
     table = Table(path, array("q"), {column: [] for column in wanted}, names, sheet.header_row, remarks=sheet.remarks)
     used = {*places.values()}
     filled = {place for place, name in enumerate(names) if name}
+    last, short = max(filled, default=0), array("q")
     for number, cells in sheet.rows:
         if any(cells[len(names) :]):
             raise SwclError(f"{path}, row {number}: has {len(cells)} cells, but the header has {len(names)}.")
@@ -177,9 +180,15 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
                 raise SwclError(f"{path}, row {number}, column '{column}': {told}")
             table.columns[column].append(cell)
         table.numbers.append(number)
+        if len(cells) <= last:
+            short.append(number)
         filled.update(place for place, cell in enumerate(cells) if cell)
     if not len(table):
         raise SwclError(f"{path} has no rows below its header.")
+    if short:
+        table.remarks.append(
+            f"rows with fewer cells than the header: {len(short):,}, such as row {short[0]}; the rest counts as empty"
+        )
     table.unused.extend(_shown(sheet, place) for place in sorted(filled - used))
     return table
 

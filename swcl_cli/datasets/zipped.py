@@ -196,6 +196,31 @@ class Listed:
         return False
 
 
+@dataclass(frozen=True)
+class Unfollowed:
+    """Describe a link in a loop of links: neither a file nor a folder can be said to be there."""
+
+    name: str
+
+    def is_dir(self) -> bool:
+        return False
+
+    def is_file(self) -> bool:
+        return False
+
+    def is_symlink(self) -> bool:
+        return True
+
+
+def _is_loop(entry: os.DirEntry[str]) -> bool:
+    try:
+        if entry.is_symlink():
+            entry.is_dir()
+    except OSError:
+        return True
+    return False
+
+
 def entries(folder: Path) -> list[Entry]:
     """List what a folder holds, on the disk or in a .zip, sorted by name. Raises OSError where it can't be read."""
     found = folder._found() if isinstance(folder, Member) else None
@@ -204,5 +229,5 @@ def entries(folder: Path) -> list[Entry]:
         listed = [Listed(name, folder / name) for name in found[0].folders.get(found[1], ())]
     else:
         with os.scandir(folder) as scanned:
-            listed = list(scanned)
+            listed = [Unfollowed(entry.name) if _is_loop(entry) else entry for entry in scanned]
     return sorted(listed, key=lambda entry: entry.name)

@@ -20,7 +20,7 @@ from PIL import Image, ImageCms
 from swcl_cli.datasets.names import DICOM_REASON
 from swcl_cli.workers import lack
 
-FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP", "WEBP")
+FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP", "WEBP", "JPEG2000")
 SMALLEST_SIDE = 64
 LARGEST_PIXELS = 100_000_000
 ORIENTATION = 0x0112
@@ -33,6 +33,7 @@ DICOM_START = slice(128, 132), b"DICM"
 WHITES = (255, 1023, 4095, 16383, 65535)  # of 8, 10, 12, 14 and 16 bits
 WITH_DEPTH = {"PNG", "TIFF"}  # formats that store colours of 16 bits, of which Pillow keeps the upper eight
 SCALED = "scaled"  # in the info of an image: by which range its levels became 0 to 255, where it was not the usual one
+PAGES = "further pages"  # in the info of an image: how many pictures its file holds, where that is not one
 LARGEST_UNPACKED = 4 * LARGEST_PIXELS  # bytes
 LARGEST_FILE = 8 * LARGEST_PIXELS  # bytes: four channels of 16 bits
 
@@ -146,6 +147,14 @@ def _ends(data: bytes) -> bool:
         if marker[1] == JPEG_SCAN:
             return data.find(b"\xff" + JPEG_END, position) >= 0  # pixels hold no such bytes: their ff is followed by 00
     return False
+
+
+def pages_of(image: Image.Image) -> int:
+    """Return how many pictures the file of an image holds that is not loaded yet; 1 where that can't be told."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # a damaged further page says nothing about the first
+        return 1
 
 
 def orientation_of(image: Image.Image) -> int:

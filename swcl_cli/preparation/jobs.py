@@ -13,13 +13,13 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 from swcl_cli.catalogue.structures import Structures
-from swcl_cli.preparation.decoding import SCALED, Unusable, read_content
+from swcl_cli.preparation.decoding import PAGES, SCALED, Unusable, read_content
 from swcl_cli.preparation.masks import MASKS, MOST_COVERED, covered
 from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
 from swcl_cli.preparation.structures import STRUCTURES, pixels_of, prepare_structures
 from swcl_cli.workspace import atomic
 
-RECIPE = 4  # raise it when the same bytes and settings are prepared into other bytes, or outcomes get new fields
+RECIPE = 5  # raise it when the same bytes and settings are prepared into other bytes, or outcomes get new fields
 OVER_THE_FIELD = "mask over most of the field"
 Stamp = tuple[int, int]  # bytes, modification time in ns
 
@@ -95,7 +95,7 @@ def prepare(job: Job, earlier: Outcome | None = None) -> Outcome:
         photograph, own = prepare_photograph(contents["photograph"], job.size, job.square, job.crop)
         sums = colour_sums(photograph)
         files = {"photograph": encode(photograph, lossless=job.outputs["photograph"].suffix == ".png")}
-        notes: dict[str, str] = {}
+        notes = {PAGES: photograph.info[PAGES]} if PAGES in photograph.info else {}
         for kind, prepare_kind in MASKS.items():
             if kind in contents:
                 mask = prepare_kind(contents[kind], own)

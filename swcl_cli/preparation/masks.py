@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from swcl_cli.preparation.decoding import Unusable, load, open_image, orientation_of, to_rgb
+from swcl_cli.preparation.decoding import Unusable, load, open_image, orientation_of, pages_of, to_rgb
 from swcl_cli.preparation.photograph import DARK, UPRIGHT
 
 BAD_MASK = "bad mask"
@@ -90,12 +90,7 @@ def prepare_lesions(data: bytes, own: tuple[int, int]) -> Image.Image:
 
     Raises Unusable where it can't be decoded, or has another size than its photograph (`own`).
     """
-    image = open_image(data)
-    load(image, data)
-    if image.size != own:
-        sizes = f"{image.width} x {image.height}, its photograph {own[0]} x {own[1]}"
-        raise Unusable(BAD_MASK, f"the lesion mask is {sizes}")
-    return Image.fromarray(np.asarray(image.convert("L")))
+    return Image.fromarray(np.asarray(upright_mask(data, own, "lesion mask").convert("L")))
 
 
 def covered(mask: Image.Image, photograph: Image.Image) -> float:
@@ -105,14 +100,13 @@ def covered(mask: Image.Image, photograph: Image.Image) -> float:
     return float(small[field].astype(bool).mean()) if field.any() else 0.0
 
 
-def upright_mask(data: bytes, own: tuple[int, int] | None) -> Image.Image:
+def upright_mask(data: bytes, own: tuple[int, int] | None, name: str = "mask") -> Image.Image:
     """Decode a mask as its photograph: upright by EXIF, alpha over black. RGB; raises Unusable.
 
-    own: the size of its photograph, which it must have; None: any.
+    own: the size of its photograph, which it must have; None: any. name: what a message calls it.
     """
-    image = open_image(data)
-    load(image, data)
-    rgb = _turned(to_rgb(image, data), orientation_of(image), own)
+    image = _decoded(data, name)
+    rgb = _turned(to_rgb(image, data), orientation_of(image), own, name)
     if rgb.getbbox() is None and image.has_transparency_data and _is_drawn(image):
         raise Unusable(BAD_MASK, "it is drawn in black on nothing (transparent): save it as white on black")
     return rgb
@@ -120,16 +114,25 @@ def upright_mask(data: bytes, own: tuple[int, int] | None) -> Image.Image:
 
 def laid_out(data: bytes, own: tuple[int, int] | None) -> Image.Image:
     """Decode a mask as `upright_mask` does, its values as they are stored."""
+    image = _decoded(data, "mask")
+    return _turned(image, orientation_of(image), own, "mask")
+
+
+def _decoded(data: bytes, name: str) -> Image.Image:
+    """Decode the only picture in a file. Raises Unusable where there are more, since which is meant is not known."""
     image = open_image(data)
+    if (pages := pages_of(image)) > 1:
+        raise Unusable(BAD_MASK, f"the {name}'s file holds {pages:,} pictures: save the one that is meant alone")
     load(image, data)
-    return _turned(image, orientation_of(image), own)
+    return image
 
 
-def _turned(image: Image.Image, orientation: int, own: tuple[int, int] | None) -> Image.Image:
+def _turned(image: Image.Image, orientation: int, own: tuple[int, int] | None, name: str) -> Image.Image:
     """Turn a mask upright. Raises Unusable where it has not the size `own`."""
     turned = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
     if own and turned.size != own:
-        raise Unusable(BAD_MASK, f"the mask is {turned.width} x {turned.height}, its photograph {own[0]} x {own[1]}")
+        sizes = f"{turned.width} x {turned.height}, its photograph {own[0]} x {own[1]}"
+        raise Unusable(BAD_MASK, f"the {name} is {sizes}")
     return turned
 
 

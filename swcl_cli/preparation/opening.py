@@ -19,6 +19,11 @@ from swcl_cli.workspace import Workspace, locked, remove_tree
 SPARE_BYTES = 1_000_000_000  # that stay free for the prepared images
 
 
+def is_archive(path: Path) -> bool:
+    """Return whether a path names an archive, or a part of one, that `open_source` opens or tells how to."""
+    return path.is_file() and (packed.is_named(path, packed.ZIP + packed.TAR) or bool(packed.PART.fullmatch(path.name)))
+
+
 def open_source(source: Path, workspace: Workspace, follow_links: bool) -> Path:
     """Return the folder of a download. A .zip is read where it lies, a .tar is unpacked once into the workspace.
 
@@ -48,6 +53,7 @@ def _unpacked(path: Path, workspace: Workspace) -> Path:
         try:
             _require_space(path, _unpacked_size(path), workspace.unpacked)
             console.say(f"{path} is unpacked to {folder}, once; remove that folder when you don't need it any more.")
+            partial.mkdir()
             with tarfile.open(path) as archive:
                 archive.extractall(partial, filter="data")
             partial.rename(folder)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops
 
-from swcl_cli.preparation.decoding import Unusable, load, open_image, orientation_of, to_rgb
+from swcl_cli.preparation.decoding import PAGES, Unusable, load, open_image, orientation_of, pages_of, to_rgb
 
 JPEG_QUALITY = 95
 DARK = 15  # the field of view is where the brightest channel is above; the released code's grey of its background
 EMPTY_SHARE = 0.05
 EMPTY, CUT_OFF = "empty", "cut off"  # problems of frames that are nearly empty
+NO_PHOTOGRAPH = "no photograph"
 LONGEST_VIEW = 2.0  # longer : shorter side; a field of view is nearly round, but the rest of EyePACS 492_right is 3 : 1
 FIELD_SIDE = 256  # pixels: enough to find the field of view in
 UPRIGHT = {
@@ -39,10 +40,10 @@ def prepare_photograph(
     shape; crop: to its field of view first. A JPEG is decoded at the smallest scale of libjpeg's that is no smaller
     than the result, then resized bilinearly with antialiasing. Alpha is laid over black, 16 bits become 8, EXIF
     orientation is applied, colour profiles are not. The result is pixels alone, but that its `info` tells how levels
-    were scaled, under SCALED (decoding.py). Raises Unusable.
+    were scaled, under SCALED (decoding.py), and of further pictures in the file, under PAGES. Raises Unusable.
     """
     image = open_image(data)
-    own = image.size
+    own, pages = image.size, pages_of(image)
     part = _field_box(data) if crop else (0, 0, *own)
     shape = (part[2] - part[0], part[3] - part[1])
     target = _target(shape, size, square)
@@ -54,11 +55,15 @@ def prepare_photograph(
     load(image, data)
     orientation = orientation_of(image)  # read after loading, which turns a TIFF, and only that, upright
     rgb = to_rgb(image, data)
+    if len(rgb.getcolors(2) or ()) == 2:
+        raise Unusable(NO_PHOTOGRAPH, "its pixels have two colours alone, as those of a mask")
     if rgb.size != target or crop:
         rgb = rgb.resize(target, Image.Resampling.BILINEAR, box=box)
     if orientation in UPRIGHT:
         rgb = rgb.transpose(UPRIGHT[orientation])
         own = own if orientation < 5 else (own[1], own[0])
+    if pages > 1:
+        rgb.info[PAGES] = f"its file holds {pages:,} pictures, of which the first was read"
     return rgb, own
 
 

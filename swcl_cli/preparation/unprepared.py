@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from swcl_cli.datasets.names import IMAGE_SUFFIXES
+from swcl_cli.datasets.zipped import Member, entries
 from swcl_cli.errors import SwclError
-from swcl_cli.preparation.decoding import Unusable, read_content
+from swcl_cli.preparation.decoding import PAGES, SCALED, Unusable, read_content
 from swcl_cli.preparation.photograph import colour_sums, encode, prepare_photograph
 
 SUFFIXES = tuple(sorted(IMAGE_SUFFIXES))
@@ -36,16 +37,19 @@ class Form:
     lossless: bool
 
 
-def read_unprepared(photograph: Photograph, form: Form) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """Prepare a photograph as `prep` would have, its JPEG loss included; return also its own width and height.
+def read_unprepared(photograph: Photograph, form: Form) -> tuple[NDArray[np.uint8], tuple[int, int], tuple[str, ...]]:
+    """Prepare a photograph as `prep` would have, its JPEG loss included.
+
+    Return also its own width and height, and how it was read, where that is to be told.
 
     Raises Unusable where it can't be read, or is empty.
     """
     prepared, own = prepare_photograph(_content(photograph), form.size, form.square, form.crop_to_field)
     colour_sums(prepared)
+    notes = tuple(str(prepared.info[name]) for name in (SCALED, PAGES) if name in prepared.info)
     if not form.lossless:
         prepared = Image.open(BytesIO(encode(prepared, lossless=False))).convert("RGB")
-    return np.asarray(prepared), own
+    return np.asarray(prepared), own, notes
 
 
 def read_at_own_size(photograph: Photograph) -> NDArray[np.uint8]:
@@ -69,8 +73,8 @@ def find_photographs(given: Iterable[Path], besides: Path) -> Found:
     enough. Hidden files and folders, linked folders, and what is no regular file are set aside. Raises SwclError where
     a given path does not exist, or no file is found.
     """
-    places = [Path(os.path.abspath(path)) for path in given]
-    missing = next((str(path) for path in places if not os.path.lexists(path)), None)
+    places = [path if isinstance(path, Member) else Path(os.path.abspath(path)) for path in given]
+    missing = next((str(path) for path in places if not (path.exists() or path.is_symlink())), None)
     if missing:
         raise SwclError(f"{missing} does not exist: IMAGES are files or folders of photographs.")
     several = len({place for place in places if not set(place.parents) & set(places)}) > 1
@@ -111,15 +115,21 @@ def _below(place: Path, besides: Path) -> Iterator[tuple[Path, Unusable | None]]
     if not place.is_dir():
         yield place, _not_regular(place)
         return
-    for folder, folders, files in os.walk(place):
-        inside = [Path(folder) / name for name in sorted(folders) if Path(folder) / name != besides]
-        folders[:] = [path.name for path in inside if not path.name.startswith(".") and not path.is_symlink()]
-        for path in inside:
-            if path.name not in folders:
-                yield path, Unusable("left out", "a link to a folder" if path.is_symlink() else "a hidden folder")
-        for name in sorted(files):
-            path = Path(folder) / name
-            yield path, Unusable("left out", "a hidden file") if name.startswith(".") else _not_regular(path)
+    try:
+        listed = [(entry, place / entry.name) for entry in entries(place)]
+    except OSError as error:
+        yield place, Unusable("left out", f"a folder that can't be read: {error.strerror}")
+        return
+    folders = [(entry, path) for entry, path in listed if entry.is_dir() and path != besides]
+    left_out = [path for entry, path in folders if path.name.startswith(".") or entry.is_symlink()]
+    for path in left_out:
+        yield path, Unusable("left out", "a hidden folder" if path.name.startswith(".") else "a link to a folder")
+    for entry, path in listed:
+        if not entry.is_dir():
+            yield path, Unusable("left out", "a hidden file") if path.name.startswith(".") else _not_regular(path)
+    for _, path in folders:
+        if path not in left_out:
+            yield from _below(path, besides)
 
 
 def _not_regular(path: Path) -> Unusable | None:
@@ -137,4 +147,4 @@ def _content(photograph: Photograph) -> bytes | Image.Image:
         if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3:
             raise Unusable("not an image", f"an array is uint8 (H, W, 3), not {photograph.dtype} {photograph.shape}")
         return Image.fromarray(photograph)
-    return read_content(Path(photograph))
+    return read_content(photograph if isinstance(photograph, Path) else Path(photograph))

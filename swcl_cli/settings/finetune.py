@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
@@ -18,6 +19,7 @@ class FinetuneSettings(TrainingSettings):
 
     step: ClassVar[str] = "finetune"
     derived: ClassVar[frozenset[str]] = frozenset({"fold", "grid_seed"})
+    decides: ClassVar[Mapping[str, tuple[str, ...]]] = {"grid": ("learning_rate", "weight_decay")}
 
     task: Task = setting(..., f"Which public task; {OWN}: photographs of your own.", panel="Data")
     data: PathPart = setting(OWN, "Prepared data set that is learnt.", panel="Data")

@@ -22,7 +22,8 @@ class MakeSwapSettings(StepSettings):
 
     labeler: Path | None = setting(
         None,
-        "Labeler file, ours or the authors' pytorch_model.bin; by default the workspace's labeler.safetensors.",
+        "Labeler file, ours or the authors' pytorch_model.bin, or FILE#KEY; by default the workspace's "
+        "labeler.safetensors.",
         panel="Model",
         runtime=True,
     )

@@ -15,6 +15,7 @@ from swcl_cli.settings import ROW_KEY, ROWS, StepSettings
 from swcl_cli.settings.resolve import preset_names
 from swcl_cli.settings.rows import owners
 
+NO = "no-"
 PANELS = ("Data", "Phantom eyes", "Model", "Labels", "Training", "Chance", "Probe", "Machine", "Settings")
 
 
@@ -68,12 +69,18 @@ def _parameter(model: type[StepSettings], name: str, field: FieldInfo, positiona
         shown = _shown_default(model, name, field)
         extras = field.json_schema_extra
         short = extras["short"] if isinstance(extras, dict) else None
-        flags = [f"--{name.replace('_', '-')}", *([str(short)] if short else [])]
+        flags = [_flag(name, field), *([str(short)] if short else [])]
         declared = typer.Option(*flags, help=help_text, rich_help_panel=_panel(field), show_default=shown, **extra)
     if field.is_required():
         return _keyword(name, kind, inspect.Parameter.empty, declared)
     several = isinstance(field.default, list) and kind is str
     return _keyword(name, kind, ",".join(map(str, field.default)) if several else field.default, declared)
+
+
+def _flag(name: str, field: FieldInfo) -> str:
+    """Return an option's name; that of a switch has its opposite too, which undoes what a preset says."""
+    plain = name.replace("_", "-")
+    return f"--{plain}/--{NO}{plain}".replace(f"{NO}{NO}", "") if field.annotation is bool else f"--{plain}"
 
 
 def _help(model: type[StepSettings], name: str, field: FieldInfo) -> str:

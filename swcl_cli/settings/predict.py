@@ -17,7 +17,11 @@ class PredictSettings(StepSettings):
         ..., "Model that `finetune` wrote: finetune/TASK/NAME/RUN/model.safetensors.", panel="Data", runtime=True
     )
     images: list[Path] = setting(
-        ..., "Photographs, or folders that are searched for them.", panel="Data", runtime=True, min_length=1
+        ...,
+        "Photographs, or folders and archives that hold some.",
+        panel="Data",
+        runtime=True,
+        min_length=1,
     )
     out: Path = setting(..., "Folder for what is written; a new one, or an empty one.", panel="Data", runtime=True)
     workers: int = setting(1, "Processes that decode photographs.", panel="Machine", runtime=True, ge=0, le=256)

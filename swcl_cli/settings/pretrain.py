@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -19,6 +20,7 @@ class PretrainSettings(TrainingSettings):
 
     step: ClassVar[str] = "pretrain"
     derived: ClassVar[frozenset[str]] = frozenset({"grid_probe"})  # the data set by which a grid chose
+    decides: ClassVar[Mapping[str, tuple[str, ...]]] = {"grid": ("learning_rate", "weight_decay")}
 
     method: Method = setting("swcl", "Pretraining method.", panel="Model")
     name: PathPart | None = setting(None, "Name of the artefact; by default the method's.", panel="Data", runtime=True)

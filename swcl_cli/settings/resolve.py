@@ -21,6 +21,7 @@ from swcl_cli.settings import OPTIONS, ROW_KEY, ROWS, STEPS, StepSettings
 
 S = TypeVar("S", bound=StepSettings)
 LARGEST_PRESET = 1_000_000  # bytes
+TYPED = "command line"  # an origin
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -30,6 +31,20 @@ class Resolved(Generic[S]):
 
     settings: S
     origins: dict[str, str]
+
+    def overruled(self) -> list[str]:
+        """Say of values that were typed, but have no say, since another setting decides on them."""
+        sentences = []
+        for switch, names in self.settings.decides.items():
+            typed = [name for name in names if self.origins[name] == TYPED]
+            if getattr(self.settings, switch) and typed:
+                origin = self.origins[switch]
+                instead = "without it" if origin == TYPED else f"with --no-{switch}"
+                sentences.append(
+                    f"{' and '.join(typed)} ({TYPED}): no say, since {switch} ({origin}) chooses among its own; "
+                    f"{instead} they have."
+                )
+        return sentences
 
 
 def preset_folder() -> Path:
@@ -104,7 +119,7 @@ def resolve(
         if isinstance(chosen, str) and chosen in ROWS[model.step]:
             layers.insert(0, (f"{key} {chosen}", ROWS[model.step][chosen]))
             layers.append((f"preset {preset} [{model.step}.{chosen}]", table.get(chosen, {})))
-    layers += [("SWCL_WORKSPACE", dict(environment or {})), ("command line", dict(given))]
+    layers += [("SWCL_WORKSPACE", dict(environment or {})), (TYPED, dict(given))]
 
     merged: dict[str, Any] = {}
     origins = dict.fromkeys(model.model_fields, "default")

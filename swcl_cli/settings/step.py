@@ -64,6 +64,7 @@ class StepSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
     step: ClassVar[str]
     derived: ClassVar[frozenset[str]] = frozenset()  # what artefacts tell among the settings, and is none
+    decides: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by a switch: the settings of which it chooses the values
     rules: ClassVar[Mapping[str, Rule]] = {}  # by the name under which artefacts tell them among the settings
 
     workspace: Path = setting(Path("."), "Folder that holds all artefacts.", panel="Machine", runtime=True)

@@ -22,7 +22,7 @@ from swcl_cli.data.manifest import prepared_size
 from swcl_cli.data.photographs import Photographs, Squares, manifest_of
 from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
-from swcl_cli.models.initialisation import Labeler, read_labeler
+from swcl_cli.models.initialisation import Labeler, located, read_labeler
 from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings, prep_command
 from swcl_cli.swap.crops import POSITIONS
 from swcl_cli.swap.judged import judge_on, known_photographs
@@ -62,11 +62,14 @@ def run(settings: MakeSwapSettings) -> Path:
     require_own(workspace.swap, "make-swap")
     if settings.materialize:
         require_ours(settings.materialize)
-    path = settings.labeler or workspace.require(workspace.labeler, "swcl train-labeler, or name one: --labeler FILE")
-    labeler = read_labeler(path)
+    if settings.labeler:
+        path, key = located(str(settings.labeler), workspace.root) or (settings.labeler, None)
+    else:
+        path, key = workspace.require(workspace.labeler, "swcl train-labeler, or name one: --labeler FILE"), None
+    labeler = read_labeler(path, key)
     labelled, unlabelled = _data_sets(settings, labeler)
     known = known_photographs(workspace, settings, [*labelled, *unlabelled])
-    inputs = {"labeler": fingerprint(path)}
+    inputs = {"labeler": fingerprint(path) + (f"#{key}" if key else "")}
     inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in (*labelled, *unlabelled)}
     outside = path.resolve() != workspace.labeler.resolve()
     if not outside and (changed := workspace.changed_since(path)):

@@ -15,7 +15,8 @@ from PIL import Image
 from swcl_cli import console
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.decoding import Unusable
-from swcl_cli.preparation.unprepared import find_photographs, read_at_own_size
+from swcl_cli.preparation.opening import is_archive, open_source
+from swcl_cli.preparation.unprepared import Found, find_photographs, read_at_own_size
 from swcl_cli.reporting.figures.overlays import Colour, colours_of, hexadecimal, overlay
 from swcl_cli.settings import PredictSettings
 from swcl_cli.tasks import saved
@@ -24,10 +25,12 @@ from swcl_cli.tasks.predictor import Predictor, load_model
 from swcl_cli.tasks.segmentation import structures_of
 from swcl_cli.training.processes import device_name
 from swcl_cli.workspace import (
+    LOCK,
     Workspace,
     atomic,
     differences,
     fingerprint,
+    locked,
     provenance,
     read_provenance,
     require_record,
@@ -35,7 +38,7 @@ from swcl_cli.workspace import (
 )
 
 RECORD = "predict.json"  # what the folder holds, and whose it is
-TABLE, ASIDE = "predictions.csv", "unreadable.csv"
+TABLE, ASIDE, REMARKS = "predictions.csv", "unreadable.csv", "remarks.csv"
 OVERLAY_QUALITY = 90
 
 Row: TypeAlias = dict[str, Any]
@@ -45,11 +48,22 @@ def run(settings: PredictSettings) -> Path:
     """Predict photographs into the folder `--out`; return it. Raises SwclError where no photograph could be read."""
     path = _existing(settings)
     predictor = load_model(path, settings.accelerator)
-    found = find_photographs(settings.images, besides=settings.out)
-    photographs, count = found.files, len(found.files) + len(found.aside)
-    names = hashlib.sha256("\n".join(photographs).encode(errors="surrogateescape")).hexdigest()[:16]
+    workspace = Workspace(settings.workspace)
+    images = [open_source(path, workspace, False) if is_archive(path) else path for path in settings.images]
+    found = find_photographs(images, besides=settings.out)
+    names = hashlib.sha256("\n".join(found.files).encode(errors="surrogateescape")).hexdigest()[:16]
     inputs = {"model": fingerprint(path), "photographs": names}
-    _claim(settings.out, provenance("predict", {}, inputs, model=read_provenance(path)[saved.KEY]))
+    work = provenance("predict", {}, inputs, model=read_provenance(path)[saved.KEY])
+    if settings.out.exists() and not settings.out.is_dir():
+        raise SwclError(f"{settings.out} is a file: --out names a folder.")
+    with locked(settings.out, "predict"):
+        _claim(settings.out, work)
+        return _predict(settings, path, predictor, found)
+
+
+def _predict(settings: PredictSettings, path: Path, predictor: Predictor, found: Found) -> Path:
+    """Predict the photographs that were found, and write what is told of them; see `run`."""
+    photographs, count = found.files, len(found.files) + len(found.aside)
     for sentence in predictor.kind.legend(predictor.model):
         console.say(sentence)
 
@@ -58,6 +72,7 @@ def run(settings: PredictSettings) -> Path:
     rows: list[Row] = []
     unreadable = [_set_aside(name, problem) for name, problem in found.aside.items()]
     far: list[str] = []
+    remarks: list[Row] = []
     with console.progress("predicting", len(photographs)) as bar:
         for (name, photograph), answer in zip(photographs.items(), answers, strict=True):
             if isinstance(answer, Unusable):
@@ -68,16 +83,23 @@ def run(settings: PredictSettings) -> Path:
                     told = (f"{structure} {hexadecimal(colour)}" for structure, colour in colours.items())
                     console.say(f"Colours of the overlays: {', '.join(told)}.")
                 rows.append(_written(predictor, answer, name, photograph, settings.out))
+                remarks += [{"image": name, "remark": note} for note in answer.notes]
                 far += [name] if predictor.model.is_far(answer.width, answer.height) else []
             bar.advance()
     _write_table(settings.out / TABLE, rows)
     _write_table(settings.out / ASIDE, unreadable)
+    _write_table(settings.out / REMARKS, remarks)
     if not rows:
         raise SwclError(f"None of the {count:,} files could be read as photographs; see {settings.out / ASIDE}.")
     if far:
         console.warn(
             f"{len(far):,} of {len(rows):,} photographs, such as {far[0]}, have a shorter side less than half or more "
             f"than twice that of those that trained ({' to '.join(map(str, sorted({*predictor.model.sizes})))} pixels)."
+        )
+    if remarks:
+        console.warn(
+            f"{len({row['image'] for row in remarks}):,} of {len(rows):,} photographs were not read as they lie, such "
+            f"as {remarks[0]['image']}: {remarks[0]['remark']}. All of them: {settings.out / REMARKS}"
         )
     set_aside = f", {len(unreadable):,} set aside: see {settings.out / ASIDE}" if unreadable else ""
     console.say(f"{len(rows):,} of {count:,} files predicted{set_aside}.")
@@ -114,12 +136,10 @@ def _claim(folder: Path, work: Mapping[str, Any]) -> None:
     Raises SwclError where it holds anything but earlier predictions by this model of these photographs.
     """
     record = folder / RECORD
-    if folder.exists() and not folder.is_dir():
-        raise SwclError(f"{folder} is a file: --out names a folder.")
     if record.is_file():
         if changed := differences(_recorded(record), work):
             raise SwclError(f"{folder} holds other predictions ({'; '.join(changed)}): name another folder with --out.")
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif any(path.name != LOCK for path in folder.iterdir()):
         raise SwclError(f"{folder} is not empty: name a new folder with --out.")
     write_text(record, json.dumps(work, sort_keys=True, indent=1) + "\n")
 
@@ -128,7 +148,7 @@ def _recorded(path: Path) -> dict[str, Any]:
     """Read whose predictions a folder holds. Raises SwclError where the record is damaged."""
     try:
         return require_record(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SwclError(
             f"{path} is damaged, or of another version: {error}. Remove its folder, or name another one with --out."
         ) from error

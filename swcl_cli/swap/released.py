@@ -29,9 +29,10 @@ from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.photograph import encode
 from swcl_cli.settings import MakeSwapSettings
+from swcl_cli.swap.crops import POSITIONS
 from swcl_cli.swap.views import patch_of, read_file
 from swcl_cli.swap.weak_labels import ABSENT, COLUMN_OF, UNKNOWN, Patches, is_abnormal, label_ids, read_patches
-from swcl_cli.workspace import fingerprint, read_provenance, remove_tree, write_text
+from swcl_cli.workspace import Damaged, fingerprint, read_provenance, require_file, write_text
 
 TABLE, SINGLES, PATCHES = "labels.csv", "singles.csv", "patches"
 MARK = ".swcl.json"  # in folders that make-swap wrote: which swap.parquet they hold, how it was made, and the form
@@ -40,6 +41,7 @@ ID_STEP = 2  # their loader labels the right patch of a pair id + 1 where its ab
 COLUMNS = ("id", "left-patch", "left-score", "right-patch", "right-score")
 NAME = r"^(?P<patient_id>.+?)(?:~\d+)?_(?P<eye>left|right)(?:~\d+)?_(?P<position>[^_.]+)\.[A-Za-z]+$"
 WITHOUT_SUFFIX = r"(._(?:left|right)(?:~\d+)?_[^_.]+)$"
+WRITTEN = re.compile(rf".+_(?:left|right)(?:~\d+)?_(?:{'|'.join(POSITIONS)})\.jpg")  # what a patch's file is called
 UNSAFE = re.compile(r"[^\w.\-]")
 THRESHOLD = 0.4  # the paper's, for the authors' table, which holds scores alone
 TURN = 8  # photographs that a worker writes at a time
@@ -47,13 +49,13 @@ TURN = 8  # photographs that a worker writes at a time
 
 def require_ours(folder: Path) -> None:
     """Check that the folder is empty, or was written by `write_released`. Raises SwclError."""
-    if folder.exists() and not (folder.is_dir() and ((folder / MARK).exists() or not any(folder.iterdir()))):
+    if folder.exists() and not (folder.is_dir() and ((folder / MARK).is_file() or not any(folder.iterdir()))):
         raise SwclError(f"{folder} is not empty, and make-swap did not write it: name another folder for the patches.")
 
 
 def is_written(swap: Path, folder: Path) -> bool:
     """Return whether the folder holds all patches of exactly this swap.parquet."""
-    return (folder / TABLE).exists() and (folder / MARK).read_text(encoding="utf-8") == _mark(swap)
+    return (folder / TABLE).exists() and (folder / MARK).read_bytes() == _mark(swap).encode()
 
 
 def table_fingerprint(folder: Path) -> str:
@@ -79,9 +81,11 @@ def write_released(root: Path, swap: Path, folder: Path, workers: int, advance: 
     require_ours(folder)
     for name in (TABLE, SINGLES):
         (folder / name).unlink(missing_ok=True)
-    remove_tree(folder / PATCHES)
+    (folder / PATCHES).mkdir(parents=True, exist_ok=True)
+    for path in (folder / PATCHES).iterdir():
+        if WRITTEN.fullmatch(path.name):  # others are not ours to remove
+            path.unlink()
     write_text(folder / MARK, _mark(swap))
-    (folder / PATCHES).mkdir()
     patches = read_patches(swap, ["position"], None)
     table = _rows(read_columns(swap, SWAP.only(["dataset", "patient_id", "position", "score"])).to_pandas(), patches)
     names = np.full(len(patches), "", object)
@@ -104,9 +108,23 @@ def _mark(swap: Path) -> str:
 
 
 def read_mark(folder: Path) -> dict[str, Any] | None:
-    """Return what the mark of a folder tells that make-swap wrote; None of others, as the authors' download."""
+    """Return what the mark of a folder tells that make-swap wrote; None of others, as the authors' download.
+
+    Raises SwclError where it was edited or damaged.
+    """
     mark = folder / MARK
-    told: dict[str, Any] | None = json.loads(mark.read_text(encoding="utf-8")) if mark.exists() else None
+    if not os.path.lexists(mark):
+        return None
+    require_file(mark)
+    try:
+        told = json.loads(mark.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Damaged(mark, f"it can't be read ({type(error).__name__})") from error
+    if not isinstance(told, dict):
+        raise Damaged(mark, "it is no table of names and values")
+    threshold = told.get("threshold", THRESHOLD)
+    if not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
+        raise Damaged(mark, f"its threshold is {threshold!r}")
     return told
 
 

@@ -17,7 +17,8 @@ class Answer:
 
     Classification gives `classes`, the most probable class of each head, and `probabilities`, (K,) of its K classes.
     Segmentation gives `masks`, (H, W) of each structure, their `probabilities`, (H, W), and in `numbers` the share of
-    the pixels that each covers. Fields that a kind of task does not give are empty.
+    the pixels that each covers. Fields that a kind of task does not give are empty. `notes`: sentences on how the
+    file was read, where that says more than that it was.
     """
 
     width: int
@@ -26,6 +27,7 @@ class Answer:
     probabilities: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

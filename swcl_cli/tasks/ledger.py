@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from swcl_cli.tasks.grid import GRID
 from swcl_cli.tasks.runs import TaskRun
-from swcl_cli.workspace import LOG, RESUME
+from swcl_cli.workspace import LOG, RESUME, log_lines
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,8 @@ def trainings(runs: Sequence[TaskRun]) -> list[Training]:
 
 def spent(folder: Path, batch: int) -> float:
     """Sum the seconds of all steps and validations in the log of a training, which may have been resumed."""
-    path = folder / LOG
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    records = [json.loads(line) for line in lines if line.endswith("}")]  # the last may be cut off
-    steps = (batch / record["views_a_second"] for record in records if "views_a_second" in record)
+    records = [record for _, record in log_lines(folder / LOG).records]
+    steps = (batch / record["views_a_second"] for record in records if record.get("views_a_second", 0) > 0)
     return float(sum(steps) + sum(record.get("seconds", 0.0) for record in records))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -31,10 +31,18 @@ Size: TypeAlias = tuple[int, int]  # width and height in pixels
 
 @dataclass(frozen=True)
 class Sized:
-    """Hold the network's input for a photograph, and the photograph's own width and height."""
+    """Hold the network's input for a photograph, the photograph's own width and height, and how it was read."""
 
     view: View
     size: Size
+    notes: tuple[str, ...] = ()
+
+
+class Taken(NamedTuple):
+    """Hold a photograph's own width and height, and how it was read, for those that have only its scores."""
+
+    size: Size
+    notes: tuple[str, ...]
 
 
 class RawViews(Dataset["Sized | Unusable"]):
@@ -45,10 +53,10 @@ class RawViews(Dataset["Sized | Unusable"]):
 
     def __getitem__(self, key: Key) -> Sized | Unusable:
         try:
-            pixels, size = read_unprepared(self.photographs[key[1]], self.model.form)
+            pixels, size, notes = read_unprepared(self.photographs[key[1]], self.model.form)
         except Unusable as unusable:
             return unusable
-        return Sized(self.kind.view(pixels, self.model), size)
+        return Sized(self.kind.view(pixels, self.model), size, notes)
 
 
 class PreparedViews(Dataset[Sized]):
@@ -100,23 +108,26 @@ class Predictor:
         Photographs are scored in batches, which is faster. In fp32 their probabilities are those of a batch of one
         within 1e-5: the kernels for larger batches add up in another order.
         """
-        for size, scores in self._sizes_and_scores(RawViews(photographs, self.model), len(photographs), workers):
-            yield size if isinstance(size, Unusable) else self.kind.answer(scores, size, self.model)
+        for photograph, scores in self._scored(RawViews(photographs, self.model), len(photographs), workers):
+            if isinstance(photograph, Unusable):
+                yield photograph
+            else:
+                yield replace(self.kind.answer(scores, photograph.size, self.model), notes=photograph.notes)
 
     def scores(self, photographs: Photographs, workers: int = 0) -> Iterator[Any]:
         """Score each photograph of a prepared data set; see `Kind.scores`."""
         views = PreparedViews(photographs, self.model)
-        return (scores for _, scores in self._sizes_and_scores(views, len(photographs), workers))
+        return (scores for _, scores in self._scored(views, len(photographs), workers))
 
     def features(self, photographs: Photographs, workers: int = 0) -> Iterator[Tensor]:
         """Encode each photograph of a prepared data set: float32 (C,) on the CPU, which a classifier's heads get."""
         views = PreparedViews(photographs, self.model)
-        return (features for _, features in self._sizes_and_scores(views, len(photographs), workers, self._features))
+        return (features for _, features in self._scored(views, len(photographs), workers, self._features))
 
-    def _sizes_and_scores(
+    def _scored(
         self, views: Dataset[Any], count: int, workers: int, score: Callable[[Tensor], Iterable[Any]] | None = None
-    ) -> Iterator[tuple[Size | Unusable, Any]]:
-        """Yield the size and the scores of each photograph; for one that can't be used, the reason and None.
+    ) -> Iterator[tuple[Taken | Unusable, Any]]:
+        """Yield what each photograph is and its scores; for one that can't be used, the reason and None.
 
         score: (N, 3, h, w) -> something of each view, in place of the scores.
         """
@@ -127,10 +138,10 @@ class Predictor:
             loaded = make_loader(views, batches, workers, collate=_stacked)
         else:
             loaded = (_stacked([views[key] for key in batch]) for batch in batches)
-        for sizes, stacked in loaded:
+        for photographs, stacked in loaded:
             scores = iter(() if stacked is None else score(stacked))
-            for image_size in sizes:
-                yield image_size, None if isinstance(image_size, Unusable) else next(scores)
+            for photograph in photographs:
+                yield photograph, None if isinstance(photograph, Unusable) else next(scores)
 
     @torch.inference_mode()
     def _scores(self, views: Tensor) -> list[Any]:
@@ -147,11 +158,11 @@ class Predictor:
         return features.float().cpu()
 
 
-def _stacked(photographs: list[Sized | Unusable]) -> tuple[list[Size | Unusable], Tensor | None]:
-    """Collate a batch: the size of each photograph, or why it can't be used, and the other views (N, 3, h, w)."""
-    sizes = [item if isinstance(item, Unusable) else item.size for item in photographs]
+def _stacked(photographs: list[Sized | Unusable]) -> tuple[list[Taken | Unusable], Tensor | None]:
+    """Collate a batch: what each photograph is, or why it can't be used, and the other views (N, 3, h, w)."""
+    taken = [item if isinstance(item, Unusable) else Taken(item.size, item.notes) for item in photographs]
     views = [item.view for item in photographs if isinstance(item, Sized)]
-    return sizes, torch.from_numpy(np.stack(views)) if views else None
+    return taken, torch.from_numpy(np.stack(views)) if views else None
 
 
 def load_model(path: str | Path, accelerator: Literal["auto", "cpu", "gpu"] = "auto") -> Predictor:

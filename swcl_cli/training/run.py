@@ -20,7 +20,7 @@ from swcl_cli.errors import Interrupted
 from swcl_cli.training.checkpoints import TrainState, load_state, save_state
 from swcl_cli.training.loop import Step
 from swcl_cli.workers import STOPPING
-from swcl_cli.workspace import LOG, RESUME, Lock, differences, read_provenance
+from swcl_cli.workspace import LOG, RESUME, Damaged, Lock, differences, log_lines, read_provenance
 
 FORECAST_AFTER = 3  # steps: the first ones are slower
 
@@ -60,8 +60,10 @@ class Run:
 
     def _cut_log(self) -> None:
         """Remove the lines of steps after the resume state: those are done again."""
-        lines = self.log_path.read_text(encoding="utf-8").splitlines() if self.log_path.exists() else []
-        earlier = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < self.state.step]
+        lines = log_lines(self.log_path)
+        if lines.lost:
+            console.warn(str(Damaged(self.log_path, f"{lines.lost:,} of its lines are no records; they are left out")))
+        earlier = [line for line, record in lines.records if record["step"] < self.state.step]
         self.log_path.write_text("".join(f"{line}\n" for line in earlier), encoding="utf-8")
 
     def log(self, **record: Any) -> None:

@@ -20,6 +20,7 @@ from swcl_cli.workspace.artefacts import (
     write_text,
 )
 from swcl_cli.workspace.locks import LOCK, Lock, locked
+from swcl_cli.workspace.logs import log_lines, read_lines
 from swcl_cli.workspace.places import DRAWING, FORMER, JOURNAL, MODEL, Workspace
 from swcl_cli.workspace.provenance import as_before, differences, is_done, outgrown, provenance, require_own, versions
 from swcl_cli.workspace.renewal import Damaged, remedy
@@ -62,10 +63,12 @@ __all__ = [
     "grid_points",
     "is_done",
     "locked",
+    "log_lines",
     "not_finite",
     "outgrown",
     "part_of",
     "provenance",
+    "read_lines",
     "read_provenance",
     "read_safetensors",
     "remedy",

@@ -14,6 +14,7 @@ REMEDIES = {  # by the end of the file's path; {0} is what its first group holds
     r"finetune/([^/]+)/[^/]+/.*": "Make it again with: swcl finetune {0} --fresh",
     r"runs/.*/resume\.safetensors": "The same command with --fresh starts over.",
     r"runs/.*/log\.jsonl": "Curves lack what it held; no table does.",
+    r"\.swcl\.json": "Write its folder again with: swcl make-swap --materialize FOLDER",
     r"model\.safetensors": "Make it again with: swcl finetune TASK --fresh",
     r"[^/]+\.safetensors": "Make it again with: swcl pretrain --fresh",
 }

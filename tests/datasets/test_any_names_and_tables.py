@@ -104,6 +104,57 @@ def test_each_photograph_and_label_is_used_once_or_listed(download: tuple[list[s
     assert len({photograph.image_id for photograph in read.photographs}) == len(used)
 
 
+@st.composite
+def masked(draw: st.DrawFn) -> tuple[list[str], list[str]]:
+    """Photographs, and files of a folder of masks: called as a photograph is, with or without `mask`, or otherwise."""
+    files = draw(st.lists(paths, min_size=1, max_size=5, unique=True))
+    changes = (
+        str,
+        lambda name: without_suffix(name) + ".png",
+        lambda name: without_suffix(name) + "_mask.png",
+        lambda name: without_suffix(name) + "-MASK.tif",
+        lambda name: name.rpartition("/")[0] + "/mask_" + without_suffix(name.rpartition("/")[2]) + ".gif",
+        lambda name: unicodedata.normalize("NFD", name),
+        str.swapcase,
+    )
+    known = st.builds(lambda name, change: change(name).lstrip("/"), st.sampled_from(files), st.sampled_from(changes))
+    return files, draw(st.lists(st.one_of(known, paths), min_size=1, max_size=6, unique=True))
+
+
+def bare(mask: str) -> str:
+    """The path of a mask without suffix and without `mask`."""
+    place, slash, name = without_suffix(mask).rpartition("/")
+    return place + slash + (re.sub(r"[_-]masks?$|^masks?[_-]", "", name, count=1, flags=re.IGNORECASE) or name)
+
+
+@BOUNDED
+@given(masked())
+def test_each_mask_and_each_photograph_without_one_is_used_or_listed(files: tuple[list[str], list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        root, aside = Path(place, "photographs"), Path(place, "masked")
+        root.mkdir()
+        aside.mkdir()
+        photographs, masks = write_files(root, files[0]), write_files(aside, files[1])
+        try:
+            read = folder.read(root, masks=aside)
+        except SwclError as error:
+            assert re.search("is the mask of a photograph|would both be called|seems to be", str(error))
+            return
+    used = {row.path: str(Path(row.mask).relative_to(aside.absolute())) for row in read.photographs if row.mask}
+    of_masks = [row.source_path for row in read.problems if row.detail.startswith("a mask of")]
+    kinds = {row.source_path for row in read.problems if row.problem in ("image without label", "ignored", "refused")}
+    assert len(set(used.values())) == len(used)
+    for mask in masks:
+        twice = any(f"two masks, {first} and {mask}" in stop for stop in read.stops for first in used.values())
+        assert (mask in used.values()) + (mask in of_masks) + (mask in kinds) + twice == 1 or (
+            mask in kinds and mask in photographs
+        )
+    for path, mask in used.items():
+        assert fits(mask, path) or fits(bare(mask), path)
+    without = [row.source_path for row in read.problems if row.problem == "no mask"]
+    assert Counter([*used, *without]) == Counter(row.path for row in read.photographs)
+
+
 cells = st.one_of(st.none(), st.integers(0, 4))
 # Three accents in a row are no word of a Western language: such bytes are not taken for Windows-1252.
 texts = st.text("ab ,;\t\"'.\u00e4\u00df", max_size=6).filter(lambda text: not re.search("[\u00e4\u00df]{3}", text))

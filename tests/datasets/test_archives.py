@@ -271,3 +271,15 @@ def test_other_archives_are_named(tmp_path: Path) -> None:
         opened(tmp_path / "source/eyes.rar", tmp_path)
     with pytest.raises(SwclError, match=r"holds no photograph that a label names;.*eyes\.rar is an archive"):
         prep.run(settings(tmp_path / "work", "folder", tmp_path / "source"))
+
+
+def test_an_empty_tar_holds_no_photograph(tmp_path: Path) -> None:
+    tarfile.open(tmp_path / "none.tar", "w").close()
+    with pytest.raises(SwclError, match="holds no photograph that a label names"):
+        prep.run(settings(tmp_path / "work", "folder", tmp_path / "none.tar"))
+
+
+def test_archives_within_a_zip_are_to_be_unpacked(tmp_path: Path) -> None:
+    path = with_members(tmp_path / "outer.zip", {"inner.zip": b"x"})
+    with pytest.raises(SwclError, match=r"It holds archives itself: unpack .*outer.zip, and them\."):
+        prep.run(settings(tmp_path / "work", "folder", path))

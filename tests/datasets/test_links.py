@@ -82,3 +82,11 @@ def test_masks_and_parts_may_be_links(source: Path, tmp_path: Path) -> None:
     with pytest.raises(SwclError, match="is a link that leads out of the source, .*--follow-links reads it"):
         eyepacs.read(eyes)
     assert len(eyepacs.read(Followed(eyes)).photographs) == 2
+
+
+def test_loops_of_links_are_listed(source: Path, tmp_path: Path) -> None:
+    for link, target in (("x.jpg", "x.jpg"), ("y", "z"), ("z", "y"), ("within/w.jpg", "w.jpg")):
+        (source / link).symlink_to(target)
+    for place in (source, Followed(source)):
+        listed = {problem.source_path: problem.detail for problem in folder.read(place).problems}
+        assert {listed[name] for name in ("x.jpg", "y", "z", "within/w.jpg")} == {"a loop of links"}

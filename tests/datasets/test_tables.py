@@ -264,3 +264,11 @@ def test_only_regular_files_of_a_size_are_read(tmp_path: Path, monkeypatch: pyte
         handle.truncate(2**40)
     with pytest.raises(SwclError, match=r"huge\.csv has 1,099,511,627,776 bytes: a table has 100,000,000 at most"):
         read_table(tmp_path / "huge.csv", COLUMNS)
+
+
+def test_rows_that_end_early_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("image,age,note,\na,1,x\nb,2\nc;3;y\nd,4,\n")
+    table = read_table(path, ("image", "age"))
+    assert table.columns["age"] == ["1", "2", "", "4"]
+    assert table.remarks == ["rows with fewer cells than the header: 2, such as row 3; the rest counts as empty"]

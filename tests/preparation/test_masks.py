@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from swcl_cli.preparation.decoding import Unusable
+from swcl_cli.preparation.decoding import ORIENTATION, Unusable
 from swcl_cli.preparation.masks import (
     covered,
     prepare_disc_and_cup,
@@ -92,6 +93,26 @@ def test_lesion_masks_are_held_to_the_size() -> None:
     assert prepare_lesions(encoded(Image.new("L", (120, 100), 3), "PNG"), (120, 100)).getcolors() == [(12000, 3)]
     with pytest.raises(Unusable, match="the lesion mask is 96 x 80, its photograph 120 x 100"):
         prepare_lesions(encoded(Image.new("L", (96, 80), 3), "PNG"), (120, 100))
+
+
+def test_lesion_masks_are_upright_and_what_is_transparent_is_none() -> None:
+    kinds = np.zeros((100, 120), np.uint8)
+    kinds[10:20, 30:60], kinds[50:60, 5:9] = 1, 5
+    turned = Image.Exif()
+    turned[ORIENTATION] = 6
+    data = encoded(Image.fromarray(kinds).transpose(Image.Transpose.ROTATE_90), "PNG", exif=turned)
+    np.testing.assert_array_equal(prepare_lesions(data, (120, 100)), kinds)
+    drawn = np.dstack([np.full((100, 120, 3), 255, np.uint8), np.where(kinds, 255, 0)]).astype(np.uint8)
+    np.testing.assert_array_equal(
+        np.asarray(prepare_lesions(encoded(Image.fromarray(drawn), "PNG"), (120, 100))) > 0, kinds > 0
+    )
+
+
+@pytest.mark.parametrize("prepare", [prepare_mask, prepare_lesions, prepare_disc_and_cup])
+def test_a_mask_of_several_pages_is_not_guessed(prepare: Any) -> None:
+    pages = encoded(field(113, 117), "TIFF", save_all=True, append_images=[Image.new("L", (113, 117))])
+    with pytest.raises(Unusable, match="mask's file holds 2 pictures: save the one that is meant alone"):
+        prepare(pages, (113, 117))
 
 
 @pytest.mark.parametrize("colour", [(255, 255, 255), (1, 1, 1), (255, 0, 0), (0, 0, 40)])

@@ -16,7 +16,7 @@ from swcl_cli.chance import generator
 from swcl_cli.data import images
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation import decoding
-from swcl_cli.preparation.decoding import SCALED, Unusable
+from swcl_cli.preparation.decoding import PAGES, SCALED, Unusable
 from swcl_cli.preparation.photograph import colour_statistics, colour_sums, encode, prepare_photograph
 from tests.downloads import encoded, field, photograph, vessels
 
@@ -289,3 +289,25 @@ def test_hardly_anything_lit_is_found_before_cropping() -> None:
     with pytest.raises(Unusable) as caught:
         prepare_photograph(encoded(image, "PNG"), 96, crop=True)
     assert caught.value.problem == "empty"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_jpeg_2000(mode: str) -> None:
+    image = Image.fromarray(np.asarray(photograph(1)))  # without what an earlier encoder has left in it
+    prepared, own = prepare_photograph(encoded(image.convert(mode), "JPEG2000"), 0)
+    np.testing.assert_array_equal(prepared, image.convert(mode).convert("RGB"))
+    assert own == image.size
+    with pytest.raises(Unusable):
+        prepare_photograph(encoded(image.convert(mode), "JPEG2000")[:2000], 0)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF", "WEBP", "PNG", "MPO"])
+def test_the_first_picture_is_read_and_the_others_told(kind: str) -> None:
+    pictures = [photograph(item) for item in range(3)]
+    alone, _ = prepare_photograph(encoded(pictures[0], "JPEG" if kind == "MPO" else kind), 80)
+    first, _ = prepare_photograph(encoded(pictures[0], kind, save_all=True, append_images=pictures[1:]), 80)
+    assert first.info[PAGES] == "its file holds 3 pictures, of which the first was read"
+    assert PAGES not in alone.info
+    np.testing.assert_allclose(
+        np.asarray(first, float), np.asarray(alone, float), atol=16 if kind in ("GIF", "WEBP") else 0
+    )

@@ -116,11 +116,11 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 def test_prepared_as_prep_does(tmp_path: Path, lossless: bool) -> None:
     downloads.write_photograph(tmp_path / "x.png", 1, width=240, height=200)
     form = Form(size=80, square=False, crop_to_field=False, lossless=lossless)
-    image, own = read_unprepared(tmp_path / "x.png", form)
+    image, own, notes = read_unprepared(tmp_path / "x.png", form)
     made = prepare_photograph((tmp_path / "x.png").read_bytes(), 80)[0]
     (tmp_path / "prepared").write_bytes(encode(made, lossless))
     np.testing.assert_array_equal(image, np.asarray(Image.open(tmp_path / "prepared")))
-    assert own == (240, 200) and image.shape == (80, 96, 3) and image.dtype == np.uint8
+    assert own == (240, 200) and not notes and image.shape == (80, 96, 3) and image.dtype == np.uint8
 
 
 def test_squares_and_fields(tmp_path: Path) -> None:

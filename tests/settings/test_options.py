@@ -161,3 +161,14 @@ def test_a_dry_run_prints_values_and_origins_and_does_nothing(
     assert rows["batch"] == ["8", "task drive"]
     assert rows["weight_decay"] == ["0.0005", "default"]
     assert rows.keys() == FinetuneSettings.model_fields.keys() - {"data", "heads"}
+
+
+def test_a_switch_of_a_preset_can_be_undone(taken: dict[str, StepSettings], tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[finetune]\ngrid = true\nfreeze = true\n[report]\nno_images = true\n")
+    given = ("finetune", "idrid", "--init", "random", "--preset", tmp_path / "mine.toml")
+    told = swcl(*given, "--no-grid", "--learning-rate", 0.1)
+    assert isinstance(chosen := taken["finetune"], FinetuneSettings) and not chosen.grid and chosen.freeze
+    assert "no say" not in told.err
+    assert "warning: learning_rate (command line): no say, since grid (preset" in swcl(*given, "--lr", 0.1).err
+    swcl("report", "--preset", tmp_path / "mine.toml", "--images")
+    assert not taken["report"].model_dump()["no_images"]

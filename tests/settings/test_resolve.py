@@ -240,3 +240,18 @@ def test_a_preset_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         handle.truncate(2**40)
     with pytest.raises(UsageError, match=r"huge.toml: 1,099,511,627,776 bytes are too many for a preset"):
         read_preset(str(tmp_path / "huge.toml"))
+
+
+@pytest.mark.parametrize("model", [FinetuneSettings, PretrainSettings])
+@pytest.mark.parametrize("name", ["learning_rate", "weight_decay"])
+def test_a_typed_rate_that_a_grid_overrules_is_told(model: Any, name: str, preset: Any) -> None:
+    row = {"task": "idrid", "init": "random"} if model is FinetuneSettings else {}
+    typed = f"{name} (command line): no say, since grid"
+    (told,) = resolve(model, {**row, "grid": True, name: 0.1}).overruled()
+    assert told == f"{typed} (command line) chooses among its own; without it they have."
+    path = preset(f"[{model.step}]\ngrid = true\n{name} = 0.2\n")
+    assert not resolve(model, row, path).overruled()  # nothing was typed
+    (told,) = resolve(model, {**row, name: 0.1}, path).overruled()
+    assert told == f"{typed} (preset {path}) chooses among its own; with --no-grid they have."
+    resolved = resolve(model, {**row, name: 0.1, "grid": False}, path)
+    assert not resolved.overruled() and not resolved.settings.grid and getattr(resolved.settings, name) == 0.1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -222,6 +224,45 @@ def test_none_that_can_be_read_is_an_error(idrid: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out/unreadable.csv").is_file() and not (tmp_path / "out/predictions.csv").exists()
 
 
+def test_an_archive_gives_the_answers_of_its_folder(idrid: Path, drive: Path, tmp_path: Path) -> None:
+    for item, name in enumerate(("a.png", "more/b.jpg")):
+        downloads.write_photograph(tmp_path / "source" / name, item)
+    (tmp_path / "source/notes.txt").write_text("no photograph")
+    archives = [
+        Path(shutil.make_archive(str(tmp_path / "packed"), kind, tmp_path / "source")) for kind in ("zip", "tar")
+    ]
+    for workers, model in enumerate((idrid, drive)):
+        expected = contents(run(model, tmp_path / f"{workers}/folder", tmp_path / "source"))
+        for archive in archives:
+            out = tmp_path / f"{workers}/{archive.suffix}"
+            work = tmp_path / "work"
+            predict.run(
+                PredictSettings(
+                    model=model, images=[archive], out=out, workspace=work, workers=workers, accelerator="cpu"
+                )
+            )
+            assert contents(out) == expected and table(out / "unreadable.csv")["image"].tolist() == ["notes"]
+
+
+def test_how_photographs_were_read_is_told(idrid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "source"
+    for item, name in enumerate(("plain.png", "pages.tif", "bits.png")):
+        downloads.write_photograph(source / name, item)
+    pages = [Image.open(source / name) for name in ("pages.tif", "plain.png")]
+    pages[0].save(source / "pages.tif", save_all=True, append_images=pages[1:])
+    grey = np.asarray(Image.open(source / "bits.png").convert("L")).astype(np.uint16)
+    Image.fromarray(grey * 16).save(source / "bits.png")
+    out = run(idrid, tmp_path / "out", source)
+    remarks = table(out / "remarks.csv").set_index("image")["remark"]
+    assert sorted(remarks.index) == ["bits", "pages"] and len(table(out / "predictions.csv")) == 3
+    assert remarks["pages"] == "its file holds 2 pictures, of which the first was read"
+    assert remarks["bits"].endswith("in 16 bits: 4,095 became 255")
+    assert "2 of 3 photographs were not read as they lie, such as bits" in capsys.readouterr().err
+    (source / "pages.tif").unlink()
+    (source / "bits.png").unlink()
+    assert not (run(idrid, tmp_path / "other", source) / "remarks.csv").exists()
+
+
 class TestOut:
     @pytest.fixture(autouse=True)
     def _photographs(self, tmp_path: Path) -> None:
@@ -231,6 +272,23 @@ class TestOut:
     def test_the_same_again_gives_the_same(self, idrid: Path, tmp_path: Path) -> None:
         before = contents(run(idrid, tmp_path / "out", tmp_path / "in"))
         assert contents(run(idrid, tmp_path / "out", tmp_path / "in")) == before
+
+    def test_one_at_a_time(self, idrid: Path, tmp_path: Path) -> None:
+        downloads.write_photograph(tmp_path / "source/a.png", 1)
+        held = (
+            "import sys, time; from pathlib import Path; from swcl_cli.workspace import Lock;"
+            "lock = Lock(Path(sys.argv[1]), 'predict'); print('held', flush=True); time.sleep(60)"
+        )
+        other = subprocess.Popen([sys.executable, "-c", held, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True)
+        try:
+            assert other.stdout is not None and other.stdout.readline() == "held\n"
+            with pytest.raises(SwclError, match=f"Another `swcl predict` is at work on .* \\(process {other.pid} "):
+                run(idrid, tmp_path / "out", tmp_path / "source")
+        finally:
+            other.kill()
+            other.communicate()
+        run(idrid, tmp_path / "out", tmp_path / "source")
+        assert sorted(contents(tmp_path / "out")) == ["predict.json", "predictions.csv"]
 
     def test_what_others_wrote_stays(self, idrid: Path, tmp_path: Path) -> None:
         (tmp_path / "out").mkdir()

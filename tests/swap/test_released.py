@@ -184,9 +184,27 @@ def test_processes_write_the_same(swap: Path, folder: Path) -> None:
 class TestWhereItMayWrite:
     def test_its_own_folder_is_written_anew(self, swap: Path, folder: Path) -> None:
         assert is_written(swap, folder)
-        (folder / "patches/stale.jpg").touch()
+        (folder / "patches/odir_9_left_tl.jpg").touch()
         write_released(swap.parent, swap, folder, 0, lambda _: None)
-        assert is_written(swap, folder) and not (folder / "patches/stale.jpg").exists()
+        assert is_written(swap, folder) and not (folder / "patches/odir_9_left_tl.jpg").exists()
+
+    def test_what_people_put_among_the_patches_stays(self, swap: Path, folder: Path) -> None:
+        others = ("thesis.jpg", "odir_1_left_tl.png", "odir_1_left_xx.jpg", "notes_left.txt")
+        for name in others:
+            (folder / "patches" / name).write_text("mine")
+        (folder / "patches/more").mkdir()
+        write_released(swap.parent, swap, folder, 0, lambda _: None)
+        assert is_written(swap, folder) and (folder / "patches/more").is_dir()
+        assert all((folder / "patches" / name).read_text() == "mine" for name in others)
+
+    @pytest.mark.parametrize(
+        "text", ["", "x", "[]", "null", "3", '{"threshold": "x"}', '{"threshold": 7}', '{"threshold": NaN}', "\udcff"]
+    )
+    def test_an_edited_mark_is_damaged(self, swap: Path, folder: Path, text: str) -> None:
+        (folder / ".swcl.json").write_bytes(text.encode(errors="surrogateescape"))
+        with pytest.raises(SwclError, match=r"\.swcl\.json is damaged, or of another version.*--materialize FOLDER"):
+            read_released(folder, ["position"], None)
+        assert not is_written(swap, folder)
 
     def test_another_swap_is_not_written_yet(self, swap: Path, folder: Path) -> None:
         prepared.swap(swap.parent, pd.read_parquet(swap).iloc[:3])

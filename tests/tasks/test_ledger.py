@@ -10,6 +10,7 @@ import pytest
 
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.tasks import ledger
+from swcl_cli.tasks.ledger import spent
 from swcl_cli.tasks.runs import TaskRun
 from swcl_cli.training.grid import Rates
 from swcl_cli.workspace import Workspace
@@ -84,3 +85,10 @@ def test_what_is_chosen_needs_no_training(tmp_path: Path, name: str) -> None:
     first, *_ = runs(tmp_path, grid=True)
     touch(getattr(first, name))
     assert [one.state for one in ledger.trainings(runs(tmp_path, grid=True))] == [*["done"] * 6, *["to do"] * 2]
+
+
+def test_lines_that_are_no_records_take_no_time(tmp_path: Path) -> None:
+    whole = '{"step": 0, "views_a_second": 2.0}\n{"step": 1, "epoch": 0, "seconds": 3.0}\n'
+    damaged = 'x\n[1]\nnull\n{"step": "1"}\n{"step": 1, "seconds": "x"}\n{"step": 2, "views_a_second": 0}\n'
+    (tmp_path / "log.jsonl").write_text(damaged + whole + '{"step": 3, "sec')
+    assert spent(tmp_path, batch=8) == 7.0

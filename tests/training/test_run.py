@@ -114,6 +114,21 @@ def test_a_log_without_a_state_is_begun_anew(tmp_path: Path) -> None:
     assert read_log(tmp_path) == []
 
 
+def test_lines_of_the_log_that_are_no_records_are_left_out_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = fresh_state()
+    job = Run(FABRIC, tmp_path, WORK, state, 0, fresh=False)
+    for step in job.follow(steps(state), 5, 1):
+        if step.index == 3:
+            break
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b'nonsense}\n[1]\n{"loss": 2}\n\xff\n{"step": "1"}\n' + log.read_bytes())
+    Run(FABRIC, tmp_path, WORK, fresh_state(), NEVER, fresh=False)
+    assert [record["step"] for record in read_log(tmp_path)] == [0, 1, 2]
+    assert "log.jsonl is damaged, or of another version: 5 of its lines are no records" in capsys.readouterr().err
+
+
 def test_it_saves_when_it_is_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock:
         now = 100.0

@@ -14,8 +14,9 @@ from swcl_cli.data.colour import Colour
 from swcl_cli.models.encoders import create_encoder, listed, load_weights
 from swcl_cli.models.initialisation import layouts, origins
 from swcl_cli.models.initialisation.labelers import Labeler, read_labeler
+from swcl_cli.models.initialisation.origins import located
 
-__all__ = ["Initial", "Labeler", "initialise", "read_labeler"]
+__all__ = ["Initial", "Labeler", "initialise", "located", "read_labeler"]
 
 
 @dataclass(frozen=True)

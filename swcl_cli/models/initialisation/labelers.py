@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from swcl_cli.catalogue.encoders import WIDE_MAPS
 from swcl_cli.data import colour
 from swcl_cli.data.colour import Colour
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.models.encoders import Network, create_labeler, load_weights
 from swcl_cli.models.initialisation import layouts
+from swcl_cli.models.initialisation.checkpoints import MARK
 from swcl_cli.models.initialisation.weight_files import our_provenance, read_tensors
 from swcl_cli.workspace import part_of
 
@@ -43,12 +44,16 @@ class Described:
     std: Colour
 
 
-def read_labeler(path: Path) -> Labeler:
+def read_labeler(path: Path, key: str | None = None) -> Labeler:
     """Read labeler.safetensors, or the authors' pytorch_model.bin (FACTS 4), with constants in the released order.
 
-    Raises SwclError where the file holds no labeler, or a labeler of another architecture or with other classes.
+    key: which of several networks in others' file. Raises SwclError where the file holds no labeler, or a labeler of
+    another architecture or with other classes.
     """
-    provenance, tensors = our_provenance(path), read_tensors(path)
+    provenance = our_provenance(path)
+    if provenance and key is not None:
+        raise UsageError(f"{path} holds one labeler of swcl's own: name it without {MARK}{key}.")
+    tensors = read_tensors(path, key)
     if provenance is None:
         return _released(path, tensors)
     if "labeler" not in provenance:

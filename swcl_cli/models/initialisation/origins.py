@@ -61,16 +61,23 @@ def of_tag(source: str, wanted: str | None) -> SourceWeights:
     return SourceWeights(layout.encoder, layout.heads, architecture, origin, source, mark, colours)
 
 
-def find(source: str, workspace: Path) -> tuple[Path, str | None]:
-    """Find a file by its path, here or in the workspace; return also the key behind `#`, which names a part of it.
-
-    Raises UsageError, with similar names, where there is no such file.
-    """
+def located(source: str, workspace: Path) -> tuple[Path, str | None] | None:
+    """Return the path of a file, here or in the workspace, and the key behind `#`; None where there is no such file."""
     named, mark, key = source.rpartition(MARK)
     for name, part in ((source, None), *([(named, key)] if mark else [])):
         for place in (Path(name), workspace / name):
             if name and place.exists():
                 return place, part
+    return None
+
+
+def find(source: str, workspace: Path) -> tuple[Path, str | None]:
+    """Find a file by its path, here or in the workspace; return also the key behind `#`, which names a part of it.
+
+    Raises UsageError, with similar names, where there is no such file.
+    """
+    if there := located(source, workspace):
+        return there
     if source == "bit-s":
         raise UsageError(
             "--init bit-s has nothing to download: pass BiT-S-R50x1.npz, of Google's Big Transfer release, as "

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.json as arrow_json
+
+from swcl_cli.workspace import read_lines
 
 EMPTY = pd.DataFrame({"step": pd.Series(dtype="int64")})
 
@@ -41,21 +41,6 @@ def read_log(path: Path) -> Log:
 
 
 def _line_by_line(data: bytes) -> Log:
-    lines = data.decode("utf-8", errors="replace").split("\n")
-    parsed = [_record(line) for line in lines]
-    records = [record for record in parsed if record]
-    whole = [bool(line.strip()) for line in lines]
-    whole[-1] = False  # nothing, or cut off
-    lost = sum(whole) - len(records) + bool(parsed[-1])
-    return Log(pd.DataFrame(records), lost) if records else Log(EMPTY, max(lost, 1))
-
-
-def _record(line: str) -> dict[str, Any]:
-    """Return the numbers by name; empty where the line is no record."""
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return {}
-    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
-        return {}
-    return record if all(isinstance(value, int | float) for value in record.values()) else {}
+    lines = read_lines(data)
+    records = [record for _, record in lines.records]
+    return Log(pd.DataFrame(records), lines.lost) if records else Log(EMPTY, max(lines.lost, 1))

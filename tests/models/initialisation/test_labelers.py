@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from swcl_cli.data import colour
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.models.initialisation import read_labeler
 from swcl_cli.workspace import Workspace, read_provenance, write_safetensors
 from tests import prepared
@@ -85,3 +85,19 @@ def test_ours_of_another_architecture_or_other_classes(tmp_path: Path) -> None:
     write_safetensors(path, tensors, work)
     with pytest.raises(SwclError, match=r"does not fit the resnet50\. Keys missing: encoder\.bn1\.bias"):
         read_labeler(path)
+
+
+def test_one_of_several_networks_is_named(tmp_path: Path) -> None:
+    state = network("resnet18", classes=2).state_dict()
+    states = {"teacher": state, "student": {key: tensor + 1 for key, tensor in state.items()}}
+    released = {name: released_resnet(network("resnet18", classes=2)) for name in states}
+    released["student"] = {key: tensor + 1 for key, tensor in released["teacher"].items()}
+    torch.save(released, tmp_path / "w.bin")
+    with pytest.raises(SwclError, match="w.bin holds several networks: teacher, student. Name one"):
+        read_labeler(tmp_path / "w.bin")
+    for name, expected in states.items():
+        arrived = read_labeler(tmp_path / "w.bin", name).network.state_dict()
+        assert all(torch.equal(arrived[key], expected[key]) for key in expected)
+    prepared.labeler(tmp_path, ["odir"], [])
+    with pytest.raises(UsageError, match="labeler.safetensors holds one labeler of swcl's own: name it without #x"):
+        read_labeler(tmp_path / "labeler.safetensors", "x")
