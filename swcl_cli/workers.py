@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from swcl_cli.errors import SwclError
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a scheduler, a closed terminal
+ADDRESSES = 5_000_000_000  # bytes: what a training maps before its first step, and some room
 SCARCE = {  # by the code of an OSError
     errno.EMFILE: "too few file descriptors (ulimit -n)",
     errno.ENFILE: "too few file descriptors in the system",
@@ -71,6 +73,20 @@ def in_want(workers: int) -> Iterator[None]:
         if not (workers and reason):
             raise
         raise SwclError(f"The {workers} worker processes can't work here: {reason}. Use --workers 0.") from error
+
+
+def scarce_addresses() -> str:
+    """Say that the address space is limited (ulimit -v) to less than PyTorch maps, which ends without a word then.
+
+    Empty where it is not.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY or limit >= ADDRESSES:
+        return ""
+    return (
+        f"ulimit -v leaves {limit / 1e9:.1f} GB of addresses, and PyTorch maps some {ADDRESSES / 1e9:.0f}: if the "
+        "command aborts, raise it (ulimit -v unlimited)."
+    )
 
 
 def lack(error: BaseException) -> str:

@@ -143,3 +143,13 @@ def test_an_error_of_another_kind_or_without_workers_stays_what_it_is() -> None:
     ):
         raise MemoryError
     assert active_children() == before
+
+
+@pytest.mark.parametrize(("kilobytes", "told"), [(4_000_000, True), (8_000_000, False)])
+def test_few_addresses_are_told_before_anything_maps_them(kilobytes: int, told: bool, tmp_path: Path) -> None:
+    command = f'ulimit -v {kilobytes}; exec "$0" -c "from swcl_cli.cli import app; app()" make-swap --workspace "$1"'
+    done = subprocess.run(
+        ["bash", "-c", command, sys.executable, tmp_path], env=environment(), capture_output=True, text=True
+    )
+    assert ("warning: ulimit -v leaves 4.1 GB of addresses" in done.stderr) == told
+    assert "labeler.safetensors is missing" in done.stderr or told
