@@ -136,7 +136,7 @@ def test_each_mask_and_each_photograph_without_one_is_used_or_listed(files: tupl
         aside.mkdir()
         photographs, masks = write_files(root, files[0]), write_files(aside, files[1])
         try:
-            read = folder.read(root, masks=aside)
+            read = folder.read(root, masks=[aside])
         except SwclError as error:
             assert re.search("is the mask of a photograph|would both be called|seems to be", str(error))
             return

@@ -91,14 +91,14 @@ def test_other_masks_are_found_beside_those_that_are_named(tmp_path: Path) -> No
         (tmp_path / "source" / name).mkdir()
         downloads.field(120, 100).save(tmp_path / "source" / name / "a.png")
     with pytest.raises(SwclError, match="disc masks/a.png seems to be a mask"):
-        folder.read(tmp_path / "source", masks=tmp_path / "source/vessel masks")
+        folder.read(tmp_path / "source", masks=[tmp_path / "source/vessel masks"])
 
 
 def test_a_mask_beside_photographs_whose_own_is_missing_is_listed(tmp_path: Path) -> None:
     downloads.write_photograph(tmp_path / "a.png", 1)
     for name in ("a_mask.png", "b_mask.png"):
         downloads.field(120, 100).save(tmp_path / name)
-    read = folder.read(tmp_path, masks=tmp_path)
+    read = folder.read(tmp_path, masks=[tmp_path])
     assert [row.path for row in read.photographs] == ["a.png"]
     assert [(row.source_path, row.problem) for row in read.problems] == [("b_mask.png", "label without image")]
 
