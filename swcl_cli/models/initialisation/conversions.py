@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from swcl_cli.data.colour import HALF, IMAGENET, Colour
 from swcl_cli.errors import SwclError
 from swcl_cli.models.encoders import POSITIONS, create_encoder, listed
+from swcl_cli.models.initialisation import torchvisions
 from swcl_cli.models.initialisation.checkpoints import MARK
 from swcl_cli.models.initialisation.layouts import DEEPEST_PART, Layout, counted
 
@@ -31,6 +32,8 @@ def fitted(tensors: Mapping[str, Tensor], architecture: str, source: str) -> Lay
     The conversion is timm's own; weights of other shapes stay as they are, so that they do not fit. Raises SwclError
     where no weight fits, and names the parts of the file that would.
     """
+    if torchvisions.family_of(tensors):
+        return torchvisions.fitted(tensors, architecture, source)
     found, aside = _converted(tensors, architecture)
     if not _any_fits(found, architecture):
         parts = _parts_that_fit(tensors, architecture)
@@ -49,7 +52,9 @@ def fitted(tensors: Mapping[str, Tensor], architecture: str, source: str) -> Lay
 
 
 def suggestion(tensors: Mapping[str, Tensor]) -> str:
-    """Say which transformer a file may hold, and how to name it; nothing where it is none."""
+    """Say which network of torchvision, or transformer, a file may hold, and how to name it; nothing for others."""
+    if name := torchvisions.identified(tensors):
+        return f" It is torchvision's {name}: name it, as --architecture {name}."
     patches = next((tensor for key, tensor in tensors.items() if key.endswith(PATCHES) and tensor.ndim == 4), None)
     if patches is None:
         return ""

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from swcl_cli.catalogue.encoders import ENCODERS, PACKAGED, TAGS
 from swcl_cli.data import colour
-from swcl_cli.data.colour import Colour
+from swcl_cli.data.colour import IMAGENET, Colour
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.models.encoders import PREFIX, Network, require_network
-from swcl_cli.models.initialisation import conversions, layouts, tags
+from swcl_cli.models.initialisation import conversions, layouts, tags, torchvisions
 from swcl_cli.models.initialisation.checkpoints import MARK
 from swcl_cli.models.initialisation.weight_files import KINDS, our_provenance, read_tensors
 from swcl_cli.workspace import fingerprint, part_of
@@ -146,7 +146,7 @@ def _foreign(path: Path, key: str | None, wanted: str | None) -> SourceWeights:
     mark, tensors = fingerprint(path) + part, read_tensors(path, key)
     if wanted is not None and wanted not in ENCODERS:
         layout = conversions.fitted(tensors, wanted, source)
-        colours = conversions.colours_of(layout.encoder, wanted)
+        colours = IMAGENET if torchvisions.family_of(tensors) else conversions.colours_of(layout.encoder, wanted)
         return SourceWeights(layout.encoder, layout.heads, wanted, source, name, mark, colours)
     layout = layouts.sort_out(tensors, source)
     try:
