@@ -168,6 +168,9 @@ GRID = SEEDED + _columns(  # a row a point of grid.parquet
     key="learning_rate weight_decay",
 )
 
+FEATURES = _columns(  # a row a photograph of features/DATASET
+    ("path", TEXT), ("checksum", INTEGER), ("features", pa.list_(pa.float32())), key="path"
+)
 PREDICTED = _columns(("image_id", TEXT), ("patient_id", TEXT), ("path", TEXT), key="path")
 OF_RUN = _columns(("split", LONG_TEXT), ("task", LONG_TEXT), ("name", LONG_TEXT), ("run", LONG_TEXT), key="run")
 CLASSIFIED = (  # a row a photograph and head of a classification's predictions.parquet

@@ -13,6 +13,11 @@ from swcl_cli.settings.path_parts import PathPart
 from swcl_cli.settings.rows import Task
 from swcl_cli.settings.step import Names, TrainingSettings, setting
 
+OF_TRAINING = frozenset(  # what a probe does without
+    {"freeze", "decoder", "output_stride", "loss", "batch", "epochs", "validate_every", "precise_bn", "optimizer"}
+    | {"learning_rate", "schedule", "warmup_epochs", "layer_decay", "weight_decay", "clip"}
+)
+
 
 class FinetuneSettings(TrainingSettings):
     """Set how `swcl finetune` turns an encoder into a model of a public task, and scores it (paper IV)."""
@@ -20,6 +25,7 @@ class FinetuneSettings(TrainingSettings):
     step: ClassVar[str] = "finetune"
     derived: ClassVar[frozenset[str]] = frozenset({"fold", "grid_seed"})
     decides: ClassVar[Mapping[str, tuple[str, ...]]] = {"grid": ("learning_rate", "weight_decay")}
+    idle_with: ClassVar[Mapping[str, frozenset[str]]] = {"probe": OF_TRAINING}
 
     task: Task = setting(..., f"Which public task; {OWN}: photographs of your own.", panel="Data")
     data: PathPart = setting(OWN, "Prepared data set that is learnt.", panel="Data")

@@ -127,9 +127,13 @@ def resolve(
         merged |= values
         origins |= dict.fromkeys(values, origin)
     try:
-        return Resolved(model.model_validate(merged), origins)
+        settings = model.model_validate(merged)
     except ValidationError as error:
         raise UsageError("\n".join(_explain(problem, origins) for problem in error.errors())) from None
+    if idle := sorted(model.idle(dict(settings)) & given.keys()):
+        switches = [switch for switch, names in model.idle_with.items() if names & set(idle)]
+        raise UsageError(f"{' and '.join(idle)}: no part of --{switches[0]}, which does without; leave it out.")
+    return Resolved(settings, origins)
 
 
 def resolve_each(

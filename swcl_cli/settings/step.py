@@ -66,6 +66,7 @@ class StepSettings(BaseModel):
     derived: ClassVar[frozenset[str]] = frozenset()  # what artefacts tell among the settings, and is none
     decides: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by a switch: the settings of which it chooses the values
     rules: ClassVar[Mapping[str, Rule]] = {}  # by the name under which artefacts tell them among the settings
+    idle_with: ClassVar[Mapping[str, frozenset[str]]] = {}  # by a setting: those that do nothing where it is on
 
     workspace: Path = setting(Path("."), "Folder that holds all artefacts.", panel="Machine", runtime=True)
 
@@ -89,6 +90,11 @@ class StepSettings(BaseModel):
         """List the names that can stand among the settings of an artefact of this version."""
         return frozenset(cls.model_fields) | cls.derived | cls.rules.keys()
 
+    @classmethod
+    def idle(cls, settings: Mapping[str, Any]) -> frozenset[str]:
+        """List the settings that do nothing beside these others: no artefact tells them."""
+        return frozenset().union(*(names for switch, names in cls.idle_with.items() if settings.get(switch)))
+
     def foreign(self) -> dict[str, list[str]]:
         """Return the settings that the chosen data set, method or task does not have, each with the choices that do."""
         options = OPTIONS.get(self.step, {})
@@ -110,7 +116,8 @@ class StepSettings(BaseModel):
 
     def defining(self) -> dict[str, Any]:
         """Return the settings that define the result, as JSON values, and the rules."""
-        chosen = self.model_dump(mode="json", exclude={*self.runtime_fields(), *self.foreign()})
+        without_say = {*self.runtime_fields(), *self.foreign(), *self.idle(dict(self))}
+        chosen = self.model_dump(mode="json", exclude=without_say)
         return chosen | {name: rule.now for name, rule in self.rules.items()}
 
 

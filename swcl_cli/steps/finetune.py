@@ -17,9 +17,9 @@ from swcl_cli.errors import Interrupted, SwclError, UsageError
 from swcl_cli.models.encoders import require_network
 from swcl_cli.settings import FinetuneSettings, plain_part
 from swcl_cli.tasks import KINDS, former, ledger
+from swcl_cli.tasks.features import Features
 from swcl_cli.tasks.grid import search
 from swcl_cli.tasks.own import task_of
-from swcl_cli.tasks.probing import Features
 from swcl_cli.tasks.runs import TaskRun, initialise_for, row_name
 from swcl_cli.training.grid import Rates
 from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, write_parquet
@@ -124,7 +124,7 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
         raise UsageError(f"--init gives the name {name!r}, but {error}. Choose one with --name.") from None
     if settings.probe and settings.seeds > 1 and settings.fraction == 1 and initial.inputs:
         console.say("A probe of all training photographs is the same with each seed: --seeds 1 is enough.")
-    features = Features()
+    features = Features(workspace, task.dataset, settings.save_seconds) if settings.probe else None
     runs = [
         TaskRun(settings, workspace, task, name, initial.architecture, inputs, seed, fold, features)
         for seed in range(settings.seed, settings.seed + settings.seeds)

@@ -11,6 +11,8 @@ from swcl_cli.tasks.grid import GRID
 from swcl_cli.tasks.runs import TaskRun
 from swcl_cli.workspace import LOG, RESUME, log_lines
 
+MINUTE = 60  # seconds
+
 
 @dataclass(frozen=True)
 class Training:
@@ -66,4 +68,4 @@ def forecast(trainings: Sequence[Training]) -> str:
     if not (durations and remaining):
         return counts
     seconds = sum(max(statistics.mean(durations) - training.seconds, 0) for training in remaining)
-    return f"{counts}, about {max(seconds / 60, 1):.0f} min to go"
+    return f"{counts}, {f'about {seconds / 60:.0f} min' if seconds >= MINUTE else 'less than a minute'} to go"

@@ -151,11 +151,16 @@ class Predictor:
 
     @torch.inference_mode()
     def _features(self, views: Tensor) -> Tensor:
-        """Encode views (N, 3, h, w) in evaluation mode, on the device: (N, C)."""
+        """Encode views (N, 3, h, w) in evaluation mode, on the device: (N, C).
+
+        Batches are filled up to one size: the kernels for other sizes add up in another order, and what a photograph's
+        features are should not depend on how many others are encoded with it.
+        """
         encoder: Any = self.network.eval().get_submodule("encoder")
+        whole = torch.cat([views, views.new_zeros(self.kind.batch - len(views), *views.shape[1:])])
         with self.fabric.autocast():
-            features: Tensor = encoder(self.fabric.to_device(views))
-        return features.float().cpu()
+            features: Tensor = encoder(self.fabric.to_device(whole))
+        return features[: len(views)].float().cpu()
 
 
 def _stacked(photographs: list[Sized | Unusable]) -> tuple[list[Taken | Unusable], Tensor | None]:

@@ -2,83 +2,66 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from swcl_cli import console
-from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.tasks import KINDS
 from swcl_cli.tasks.classification import JointClassifier, labels_of
+from swcl_cli.tasks.features import Features
 from swcl_cli.tasks.fitting import Fitted, better_notes
 from swcl_cli.tasks.kind import Judgement
 from swcl_cli.tasks.predictor import Predictor
 from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.trial import Trial
+from swcl_cli.workspace import write_text
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # scikit-learn's C, strongest regularisation first
 MOST_ITERATIONS = 5000
 NEVER = -1e4  # logit of a class without training photographs: its probability is 0 in all precisions
 
 
-class Features:
-    """Keep the features of photographs in memory, so that all runs of a command encode each of them once.
-
-    They are those of one encoder; where another one comes, they are dropped.
-    """
-
-    def __init__(self) -> None:
-        self._encoder = ""
-        self._kept: dict[str, Tensor] = {}  # by path
-
-    def of(self, encoder: str, predictor: Predictor, photographs: Photographs, workers: int) -> Tensor:
-        """Return the features (N, C) of photographs, on the CPU. encoder: the fingerprint of the predictor's."""
-        if encoder != self._encoder:
-            self._encoder, self._kept = encoder, {}
-        paths: list[str] = photographs.path.to_pylist()
-        if missing := [item for item, path in enumerate(paths) if path not in self._kept]:
-            self._encode(predictor, _those(photographs, missing), workers)
-        return torch.stack([self._kept[path] for path in paths])
-
-    def _encode(self, predictor: Predictor, photographs: Photographs, workers: int) -> None:
-        features_of_each = predictor.features(photographs, workers)
-        with console.progress("encoding", len(photographs)) as bar:
-            for path, features in zip(photographs.path.to_pylist(), features_of_each, strict=True):
-                self._kept[path] = features
-                bar.advance()
-
-
 class Probe:
     """Fit and judge the heads of a trial's network on features of the test view of each photograph."""
 
-    def __init__(self, study: Study, trial: Trial, fabric: Fabric, features: Features) -> None:
-        self.study, self.trial, self.fabric, self.features = study, trial, fabric, features
+    def __init__(self, study: Study, trial: Trial, fabric: Fabric, kept: Features) -> None:
+        """kept: the features that all runs of a command share."""
+        self.study, self.trial, self.fabric = study, trial, fabric
         self.kind = KINDS[study.task.kind]
-        self.encoder = fingerprint_of(trial.encoder)
+        rows, workers = pd.concat(study.rows.values()), study.settings.workers
+        features = kept.of(Predictor(trial.model, trial.network, fabric), rows, workers)
+        counts = [len(part) for part in study.rows.values()]
+        self.features = dict(zip(study.rows, features.split(counts), strict=True))  # (N, C) by split
         self.heads: JointHeads = trial.network.get_submodule("heads")  # type: ignore[assignment]
 
-    def fit(self, measure: str) -> Fitted:
-        """Fit the heads at each strength of regularisation, and keep the one that validates best.
+    def fit(self, measure: str, log: Path) -> Fitted:
+        """Fit the heads at each strength of regularisation, and keep the one that validates best; write a line of log
+        for each.
 
         Of several with an equal measure that with the lowest loss on validation is kept. Raises SwclError where the
         measure is NaN at all of them.
         """
-        features, labels = self._features("train").double().numpy(), labels_of(self.study, "train")
+        features, labels = self.features["train"].double().numpy(), labels_of(self.study, "train")
         counts = ", ".join(f"{count:,} {split}" for split, count in self.trial.images.items())
         console.say(f"{counts} photographs; logistic regression on {features.shape[1]:,} features.")
         notes: dict[str, float] = {}
         kept: dict[str, Tensor] = {}
+        lines: list[str] = []
         for number, strength in enumerate(STRENGTHS):
+            started = time.perf_counter()
             for head, truth in labels.items():
                 weight, bias = logistic_regression(features, truth, self.study.task.heads[head], strength)
                 self._set(head, weight, bias)
@@ -86,6 +69,10 @@ class Probe:
             before, notes = notes, better_notes(notes, number, judgement.measures[measure], judgement.loss)
             if notes["best_epoch"] != before.get("best_epoch"):
                 kept = {key: tensor.clone() for key, tensor in self.heads.state_dict().items()}
+            told = {"regularisation": strength, "validation": judgement.measures[measure]}
+            told |= {"validation_loss": judgement.loss, "seconds": time.perf_counter() - started}
+            lines.append(json.dumps({"step": number, **told}))
+        write_text(log, "\n".join([*lines, ""]))
         if math.isnan(notes["best"]):
             raise SwclError(f"No regularisation can be chosen: {measure} on validation is not a number.")
         self.heads.load_state_dict(kept)
@@ -102,13 +89,8 @@ class Probe:
         """Score the photographs of a split, in the order of its rows."""
         on_features = JointClassifier(nn.Identity(), self.heads).eval()
         with torch.inference_mode():
-            features = self.fabric.to_device(self._features(split))
+            features = self.fabric.to_device(self.features[split])
             yield from self.kind.scores(self.fabric, on_features, features, self.trial.model)
-
-    def _features(self, split: str) -> Tensor:
-        photographs = Photographs.of(self.study.workspace, self.study.rows[split])
-        predictor = Predictor(self.trial.model, self.trial.network, self.fabric)
-        return self.features.of(self.encoder, predictor, photographs, self.study.settings.workers)
 
     @torch.no_grad()
     def _set(self, head: str, weight: NDArray[np.float64], bias: NDArray[np.float64]) -> None:
@@ -138,17 +120,3 @@ def logistic_regression(
     weight[known] = rows / scaler.scale_
     bias[known] = offsets - weight[known] @ scaler.mean_
     return weight, bias
-
-
-def _those(photographs: Photographs, items: list[int]) -> Photographs:
-    """Return some of the photographs."""
-    checksum = None if photographs.checksum is None else photographs.checksum[items]
-    return Photographs(photographs.root, photographs.path.take(items), checksum)
-
-
-def fingerprint_of(module: nn.Module) -> str:
-    """Return a hash of all weights and buffers."""
-    digest = hashlib.sha256()
-    for key, tensor in module.state_dict().items():
-        digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

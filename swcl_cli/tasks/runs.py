@@ -19,14 +19,16 @@ from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS, saved
 from swcl_cli.tasks.cohorts import cohort
+from swcl_cli.tasks.features import Features
 from swcl_cli.tasks.fitting import Fitted, fit, freeze_encoder
 from swcl_cli.tasks.kind import Judgement
-from swcl_cli.tasks.probing import Features, Probe
+from swcl_cli.tasks.probing import Probe
 from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.trial import Trial, prepare
 from swcl_cli.training.grid import Rates
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import (
+    LOG,
     MODEL,
     RESUME,
     RunFolder,
@@ -57,8 +59,8 @@ class TaskRun:
     """Describe a run, train it, and write the files of its folder.
 
     Predictions are written first and the model last, so that the model marks the run as complete. While a grid is
-    searched, the weights of its points are in the folder too. `inputs`: fingerprints. `features`: of a probe, which the
-    runs of a command share. `trainings`: as many of the command are foretold when this one begins.
+    searched, the weights of its points are in the folder too. `inputs`: fingerprints. `features`: what the runs of a
+    probe share. `trainings`: as many of the command are foretold when this one begins.
     """
 
     settings: FinetuneSettings
@@ -69,7 +71,7 @@ class TaskRun:
     inputs: dict[str, str]
     seed: int
     fold: int | None
-    features: Features = field(default_factory=Features, compare=False)
+    features: Features | None = field(default=None, compare=False)
     trainings: int = field(default=1, compare=False)
 
     def __str__(self) -> str:
@@ -129,7 +131,8 @@ class TaskRun:
 
     def work(self, rates: Rates | None) -> dict[str, Any]:
         """Return the provenance of the run; without `rates`, the provenance of its grid."""
-        settings = {**self.shared(), "seed": self.seed, **(asdict(rates) if rates else {})}
+        chosen = asdict(rates) if rates and not self.settings.probe else {}
+        settings = {**self.shared(), "seed": self.seed, **chosen}
         settings |= {} if self.fold is None else {"fold": self.fold}
         settings |= {"grid_seed": self.settings.seed} if self.settings.grid else {}
         return provenance("finetune", settings, self.inputs)
@@ -178,7 +181,7 @@ class TaskRun:
         in_its_memory_format(trial.objective, initial.encoder)
         fabric = make_fabric(self.settings.accelerator, self.settings.precision)
         trial.objective.to(fabric.device)
-        if not self.settings.probe:
+        if self.features is None:
             return Opened(trial, fabric)
         probe = Probe(study, trial, fabric, self.features)
         return Opened(replace(trial, judge=probe.judge), fabric, probe)
@@ -186,7 +189,7 @@ class TaskRun:
     def _fit(self, opened: Opened, rates: Rates, log_folder: Path) -> Fitted:
         measure, work = self.task.measure, self.work(rates)
         if opened.probe:
-            return opened.probe.fit(measure)
+            return opened.probe.fit(measure, log_folder / LOG)
         return fit(
             opened.trial, opened.fabric, self.settings, measure, rates, self.seed, log_folder, work, self.trainings
         )

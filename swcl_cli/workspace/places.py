@@ -49,6 +49,10 @@ class Workspace:
     def quarantine(self, dataset: str) -> Path:
         return self.data(dataset) / "quarantine.csv"
 
+    def features(self, dataset: str) -> Path:
+        """Return the folder of features of the data set's photographs, by frozen encoders: a cache."""
+        return self.root / "features" / dataset
+
     def prepared(self) -> list[str]:
         """List the names of the data sets that have a manifest, sorted."""
         return sorted(path.parent.name for path in self.root.glob("data/*/manifest.parquet"))

@@ -38,6 +38,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     changed = [] if old.get("step") == step else [f"step: {old.get('step')} -> {step}"]
     neutral = neutral_values(str(step))
     before, after = neutral | old.get("settings", {}), neutral | new.get("settings", {})
+    if idle := _idle(str(step), before) & _idle(str(step), after):
+        before, after = ({name: told[name] for name in told.keys() - idle} for told in (before, after))
     changed += _unlike(before, after, [] if changed else _unknown(str(step), before))
     return changed + _unlike(old.get("inputs", {}), new.get("inputs", {}))
 
@@ -85,6 +87,13 @@ def _unknown(step: str, settings: Mapping[str, Any]) -> list[str]:
     from swcl_cli.settings import STEPS
 
     return sorted(settings.keys() - STEPS[step].stored()) if step in STEPS else []
+
+
+def _idle(step: str, settings: Mapping[str, Any]) -> frozenset[str]:
+    """List the settings that do nothing beside the others: older artefacts tell them."""
+    from swcl_cli.settings import STEPS
+
+    return STEPS[step].idle(settings) if step in STEPS else frozenset()
 
 
 def is_done(path: Path, provenance: Mapping[str, Any], fresh: bool) -> bool:

@@ -92,3 +92,10 @@ def test_lines_that_are_no_records_take_no_time(tmp_path: Path) -> None:
     damaged = 'x\n[1]\nnull\n{"step": "1"}\n{"step": 1, "seconds": "x"}\n{"step": 2, "views_a_second": 0}\n'
     (tmp_path / "log.jsonl").write_text(damaged + whole + '{"step": 3, "sec')
     assert spent(tmp_path, batch=8) == 7.0
+
+
+def test_less_than_a_minute(tmp_path: Path) -> None:
+    first, *_ = runs(tmp_path)
+    touch(first.model)
+    write_log(first.log_folder, 14, 0)
+    assert ledger.forecast(ledger.trainings(runs(tmp_path))) == "1 of 3 done, less than a minute to go"

@@ -16,15 +16,18 @@ from sklearn.preprocessing import StandardScaler
 from swcl_cli.data.augment import center_view
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.images import read_image
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.models.encoders import keyed_weights
-from swcl_cli.settings import ReportSettings
+from swcl_cli.reporting.findings.recipes import differing, recipe
+from swcl_cli.settings import FinetuneSettings, ReportSettings
+from swcl_cli.settings.finetune import OF_TRAINING
+from swcl_cli.settings.resolve import resolve
 from swcl_cli.steps import finetune, report
-from swcl_cli.tasks import predictor, probing
+from swcl_cli.tasks import probing
 from swcl_cli.tasks.probing import STRENGTHS, logistic_regression
-from swcl_cli.workspace import read_provenance
+from swcl_cli.workspace import read_provenance, write_safetensors
 from tests import prepared
-from tests.folders import contents
+from tests.folders import contents, read_log
 from tests.light import LightEncoder, light, state
 from tests.planted import IDRID, SPLITS, options, write_idrid
 
@@ -115,26 +118,70 @@ def test_the_regularisation_that_validates_best_predicts(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("light")
-def test_each_photograph_is_encoded_once_for_all_folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_run_of_random_weights_has_its_own(tmp_path: Path) -> None:
     write_idrid(tmp_path, 60)
-    read: list[str] = []
-    original = predictor.PreparedViews.__getitem__
+    finetune.run(options(tmp_path, IDRID, probe=True, seeds=2))
+    made = [state(tmp_path / f"finetune/idrid/random-probe/seed{seed}/model.safetensors") for seed in range(2)]
+    assert not torch.equal(made[0]["encoder.linear.weight"], made[1]["encoder.linear.weight"])
+    assert not torch.equal(made[0]["heads.heads.dr_grade.weight"], made[1]["heads.heads.dr_grade.weight"])
 
-    def counted(self: Any, key: Any) -> Any:
-        read.append(self.photographs.path[key[1]].as_py())
-        return original(self, key)
 
-    monkeypatch.setattr(predictor.PreparedViews, "__getitem__", counted)
-    path = finetune.run(options(tmp_path, IDRID, probe=True, folds=3))
-    assert len(read) == len(set(read)) == 60
-    assert len(pd.read_parquet(path)["run"].unique()) == 3
-    finetune.run(options(tmp_path, IDRID, probe=True, folds=3, name="again"))  # a command of its own
-    assert len(read) == 120
-    random = options(tmp_path, IDRID, probe=True, seeds=2, name="seeds")  # each seed has other random weights
-    finetune.run(random)
-    assert len(read) == 240
-    encoders = [state(tmp_path / f"finetune/idrid/seeds/seed{seed}/model.safetensors") for seed in range(2)]
-    assert not torch.equal(encoders[0]["encoder.linear.weight"], encoders[1]["encoder.linear.weight"])
+@pytest.mark.usefixtures("light")
+def test_the_log_has_a_line_for_each_regularisation(tmp_path: Path) -> None:
+    write_idrid(tmp_path, 40)
+    finetune.run(options(tmp_path, IDRID, probe=True))
+    log = pd.DataFrame(read_log(tmp_path / "runs/finetune/idrid/random-probe/seed0"))
+    assert list(log.columns) == ["step", "regularisation", "validation", "validation_loss", "seconds"]
+    assert log["step"].tolist() == list(range(6)) and tuple(log["regularisation"]) == STRENGTHS
+    chosen = read_provenance(tmp_path / "finetune/idrid/random-probe/seed0/model.safetensors")["validation"]
+    best = log[log["regularisation"] == chosen["regularisation"]].iloc[0]
+    assert (best["validation"], best["validation_loss"]) == (chosen["best"], chosen["best_loss"])
+
+
+class TestWhatATrainingHasAndAProbeDoesWithout:
+    """Rates, epochs and losses."""
+
+    @pytest.mark.usefixtures("light")
+    def test_no_artefact_tells_it(self, tmp_path: Path) -> None:
+        write_idrid(tmp_path, 40)
+        path = finetune.run(options(tmp_path, IDRID, probe=True))
+        for file in (path, path.parent / "seed0/model.safetensors"):
+            told = read_provenance(file)["settings"]
+            assert not OF_TRAINING & told.keys() and told["probe"] and told["crop"] == 32 and told["fit"] == "crop"
+        finetune.run(options(tmp_path, IDRID, probe=True, epochs=3, learning_rate=1.0))  # as it is done already
+
+    @pytest.mark.usefixtures("light")
+    def test_an_older_probe_that_tells_it_stays_finished(self, tmp_path: Path) -> None:
+        write_idrid(tmp_path, 40)
+        settings = options(tmp_path, IDRID, probe=True)
+        path = finetune.run(settings).parent / "seed0/model.safetensors"
+        made = read_provenance(path)
+        idle = {name: value for name, value in settings.model_dump(mode="json").items() if name in OF_TRAINING}
+        write_safetensors(path, state(path), {**made, "settings": {**made["settings"], **idle}})
+        before = path.read_bytes()
+        finetune.run(settings)
+        assert path.read_bytes() == before
+
+    @pytest.mark.usefixtures("light")
+    def test_a_training_is_no_probe(self, tmp_path: Path) -> None:
+        write_idrid(tmp_path, 40)
+        finetune.run(options(tmp_path, IDRID, probe=True, name="one"))
+        with pytest.raises(SwclError, match=r"was made differently \(.*epochs: None -> 8;.* probe: True -> False;"):
+            finetune.run(options(tmp_path, IDRID, name="one"))
+
+    def test_it_is_refused_on_the_command_line_and_stays_unused_in_a_preset(self) -> None:
+        given = {"task": "idrid", "probe": True}
+        settings = resolve(FinetuneSettings, given, "modern").settings
+        assert settings.layer_decay == 0.65 and "layer_decay" not in settings.defining()
+        with pytest.raises(UsageError, match="^epochs and learning_rate: no part of --probe, which does without; l"):
+            resolve(FinetuneSettings, {**given, "epochs": 3, "learning_rate": 0.1})
+
+    def test_the_report_compares_a_probe_with_a_training_by_that_alone(self) -> None:
+        probe, training = (
+            recipe({"step": "finetune", "settings": FinetuneSettings(task="idrid", **given).defining()})
+            for given in ({"probe": True}, {"epochs": 7, "learning_rate": 1.0})
+        )
+        assert differing([probe, training]) == ["probe"] and not OF_TRAINING & probe.keys()
 
 
 @pytest.mark.usefixtures("light")

@@ -10,11 +10,12 @@ from typing import Any
 from swcl_cli.catalogue import encoders
 from swcl_cli.errors import UsageError
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
-from swcl_cli.settings import OPTIONS, ROW_KEY, ROWS, STEPS
+from swcl_cli.settings import OPTIONS, ROW_KEY, ROWS, STEPS, FinetuneSettings
 from swcl_cli.settings.resolve import resolve
 
 SEEDS = frozenset({"seed", "seeds", "grid_seed", "fold"})  # what tells runs of one kind apart
 RATES = ("learning_rate", "weight_decay")
+IMPLIED = {"grid": RATES, **FinetuneSettings.idle_with}  # by a setting: those that differ with it
 ABSENT = "nothing"
 FILLED_IN = ("labelled", "unlabelled")  # by the step, where the preset leaves them open
 
@@ -39,18 +40,19 @@ def recipe(provenance: Mapping[str, Any]) -> Recipe:
         settings = {name: value for name, value in usual.items() if name in known and name not in foreign} | settings
     if settings.get("grid"):
         settings |= dict.fromkeys(RATES)
-    others = SEEDS if step is None else SEEDS | step.derived
+    others = SEEDS if step is None else SEEDS | step.derived | step.idle(settings)
     return {name: value for name, value in sorted(settings.items()) if name not in others}
 
 
 def differing(recipes: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The names of the settings in which they are not all alike. Where one searched a grid and another did not, that
-    is the difference, not the rates.
+    """The names of the settings in which they are not all alike. Where one searched a grid, or is a probe, and another
+    did or is not, that is the difference, not the rates, or what a probe does without.
     """
     recipes = list(recipes)
     names = sorted({name for recipe in recipes for name in recipe})
     unlike = [name for name in names if len({text(recipe.get(name)) for recipe in recipes}) > 1]
-    return [name for name in unlike if "grid" not in unlike or name not in RATES]
+    implied = {name for switch, names in IMPLIED.items() if switch in unlike for name in names}
+    return [name for name in unlike if name not in implied]
 
 
 def unlike_preset(

@@ -43,11 +43,13 @@ def narrow() -> Iterator[None]:
 
 
 def narrow_vit() -> nn.Module:
-    return models.VisionTransformer(224, 16, num_layers=12, num_heads=2, hidden_dim=24, mlp_dim=96, num_classes=5)
+    network: nn.Module = models.VisionTransformer(224, 16, num_layers=12, num_heads=2, hidden_dim=24, mlp_dim=96, num_classes=5)
+    return network
 
 
 def narrow_swin() -> nn.Module:
-    return models.SwinTransformer([4, 4], 8, [2, 2, 6, 2], [1, 1, 2, 2], [7, 7], num_classes=5)
+    network: nn.Module = models.SwinTransformer([4, 4], 8, [2, 2, 6, 2], [1, 1, 2, 2], [7, 7], num_classes=5)
+    return network
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], str]] = {  # torchvision's, and what follows the features in it
