@@ -88,9 +88,10 @@ def test_windows_beside_monai(height: int, width: int, row: Row) -> None:
     assert ours_s <= 1.05 * theirs_s or os.getloadavg()[0] > 1.5
 
 
+@pytest.mark.parametrize("architecture", ["resnet18", "tf_efficientnet_lite0"])
 @pytest.mark.parametrize("task", ["drive", "idrid"])
-def test_training_step_with_and_without_loader(task: str, tmp_path: Path, row: Row) -> None:
-    """ResNet-18 at a crop of 192 px, one worker process."""
+def test_training_step_with_and_without_loader(task: str, architecture: str, tmp_path: Path, row: Row) -> None:
+    """A crop of 192 px, one worker process."""
     rows = []
     for item in range(16):
         image = prepared.photograph(item, 565, 584) if task == "drive" else prepared.photograph(item, 420, 350)
@@ -101,7 +102,7 @@ def test_training_step_with_and_without_loader(task: str, tmp_path: Path, row: R
             rows.append({**row_of, "mask": ((image[..., 0] > 150) * 255).astype(np.uint8)})
     prepared.write(tmp_path, task, rows, size=350 if task == "idrid" else 0)
     settings = FinetuneSettings(workspace=tmp_path, task=task, crop=192, batch=8, output_stride=16)
-    encoder = create_encoder("resnet18", 0, 32 if task == "idrid" else 16)
+    encoder = create_encoder(architecture, 0, 32 if task == "idrid" else 16)
     table = manifest.read(Workspace(tmp_path).manifest(task))
     study = Study(
         TASKS[task],
@@ -109,7 +110,7 @@ def test_training_step_with_and_without_loader(task: str, tmp_path: Path, row: R
         Workspace(tmp_path),
         {split: table[table["split"] == split] for split in ("train", "val")},
     )
-    trial = prepare(study, Initial(encoder, "resnet18", MEAN, STD, None, "random", {}, ""), 0)
+    trial = prepare(study, Initial(encoder, architecture, MEAN, STD, None, "random", {}, ""), 0)
     trial.objective.to(memory_format=torch.channels_last)
     memory = next(step_batches(trial.dataset, trial.plan, 0, 1, 0))
     loaded = step_batches(trial.dataset, trial.plan, 0, 1000, 1)
@@ -117,7 +118,7 @@ def test_training_step_with_and_without_loader(task: str, tmp_path: Path, row: R
         *(sgd_steps(trial.objective, batches) for batches in (loaded, itertools.repeat(memory))), steps=3
     )
     share = without / with_loader
-    row(f"{task} training step, ResNet-18, 192 px", images_a_second=8 / with_loader, of_tensors_in_memory=share)
+    row(f"{task} training step, {architecture}, 192 px", images_a_second=8 / with_loader, of_tensors_in_memory=share)
     assert share >= 0.92 or os.getloadavg()[0] > 1.5, "the loader costs more than 8 % of the step"
 
 

@@ -43,7 +43,9 @@ def narrow() -> Iterator[None]:
 
 
 def narrow_vit() -> nn.Module:
-    network: nn.Module = models.VisionTransformer(224, 16, num_layers=12, num_heads=2, hidden_dim=24, mlp_dim=96, num_classes=5)
+    network: nn.Module = models.VisionTransformer(
+        224, 16, num_layers=12, num_heads=2, hidden_dim=24, mlp_dim=96, num_classes=5
+    )
     return network
 
 
