@@ -13,20 +13,22 @@ import pytest
 import timm
 from safetensors.torch import load_file
 
+from swcl_cli.data.images import read_image
 from swcl_cli.settings import FinetuneSettings, MakeSwapSettings, PretrainSettings, TrainLabelerSettings
 from swcl_cli.steps import finetune, make_swap, pretrain, train_labeler
 from swcl_cli.tasks.predictor import load_model
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prepared
 
+SWIN, DINOV2 = "swin_tiny_patch4_window7_224", "vit_small_patch14_reg4_dinov2"
 # Networks that take long have a block or two a stage, by timm's own arguments. Sides in pixels: of prepared
 # photographs, of which views are half, and of windows, which need not be whole patches.
 SHALLOW: dict[str, dict[str, Any]] = {
-    "swin_tiny_patch4_window7_224": {"depths": (1, 1, 1, 1)},
-    "vit_small_patch14_reg4_dinov2": {"depth": 4, "img_size": 56},
+    SWIN: {"depths": (1, 1, 1, 1)},
+    DINOV2: {"depth": 4, "img_size": 56},
     "vit_tiny_patch16_224": {"depth": 4},
 }
-SIDES = {"vit_small_patch14_reg4_dinov2": 112}
+SIDES = {DINOV2: 112}
 DECODERS: dict[str, Any] = {
     "resnet18": "deeplabv3plus",
     "convnext_atto": "deeplabv3plus",
@@ -35,10 +37,7 @@ DECODERS: dict[str, Any] = {
 ENCODERS = [
     "tf_efficientnet_lite0",
     "vit_tiny_patch16_224",
-    *(
-        pytest.param(name, marks=pytest.mark.slow)
-        for name in ("resnet18", "convnext_atto", "swin_tiny_patch4_window7_224", "vit_small_patch14_reg4_dinov2")
-    ),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet18", "convnext_atto", SWIN, DINOV2)),
 ]
 RUN: dict[str, Any] = {"workers": 0, "accelerator": "cpu"}
 
@@ -116,3 +115,32 @@ def test_from_the_labeler_to_answers(architecture: str, tmp_path: Path) -> None:
         answer = load_model(workspace.finetune(task, "swcl") / "seed0/model.safetensors", accelerator="cpu")(image)
         assert all(np.isfinite(part).all() for part in answer.probabilities.values())
     assert answer.masks["vessel"].shape == (side, side)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "crop"),
+    [pytest.param(DINOV2, 392, marks=pytest.mark.slow), pytest.param(SWIN, 224, marks=pytest.mark.slow), (SWIN, 96)],
+)
+def test_whole_photographs(architecture: str, crop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 3:2; each --fit has its own features, and the model answers as it was tested."""
+    monkeypatch.setitem(SHALLOW, DINOV2, {"depth": 1, "img_size": 56})
+    rows = [
+        {"image_id": f"{item}", "patient_id": f"{item}", "dr_grade": item % 2, "dme_grade": item % 3,
+         "split": ("train", "train", "train", "val", "test", "test")[item % 6],
+         "image": prepared.photograph(item, 96, 64)}
+        for item in range(12)
+    ]  # fmt: skip
+    table = prepared.write(tmp_path, "idrid", rows, size=0)
+    tested = table[table["split"] == "test"]
+    answers = {}
+    for fit in ("crop", "pad", "squash"):
+        given: dict[str, Any] = {"architecture": architecture, "crop": crop, "fit": fit, "probe": True, "seeds": 1}
+        path = finetune.run(FinetuneSettings(workspace=tmp_path, task="idrid", name=fit, **given, **RUN))
+        predictions = pd.read_parquet(path.with_name("predictions.parquet")).query("head == 'dr_grade'")
+        assert predictions["path"].tolist() == tested["path"].tolist()
+        answers[fit] = np.stack(predictions["probabilities"].to_list())
+        model = load_model(path.parent / "seed0/model.safetensors", accelerator="cpu")
+        alone = [model(read_image(tmp_path / each)).probabilities["dr_grade"] for each in tested["path"]]
+        np.testing.assert_allclose(np.stack(alone), answers[fit], atol=1e-5)
+    assert len(list((tmp_path / "features/idrid").iterdir())) == 3
+    assert not np.allclose(answers["crop"], answers["pad"]) and not np.allclose(answers["pad"], answers["squash"])

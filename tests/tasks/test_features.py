@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from swcl_cli.data.loaders import make_loader
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.steps import finetune
@@ -139,13 +140,12 @@ def test_they_do_not_depend_on_what_is_encoded_with_them(tmp_path: Path) -> None
 @pytest.mark.usefixtures("light")
 def test_workers_start_once_and_only_for_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
-    original = predictor.make_loader
 
     def counted(dataset: Any, batches: Any, workers: int, **given: Any) -> Any:
         started.append(workers)
-        return original(dataset, batches, workers, **given)
+        return make_loader(dataset, batches, workers, **given)
 
-    monkeypatch.setattr(predictor, "make_loader", counted)
+    monkeypatch.setattr(f"{predictor.__name__}.make_loader", counted)
     for root in (tmp_path / "few", tmp_path / "many"):
         write_idrid(root, 40)
     finetune.run(probe(tmp_path / "few", workers=1))
