@@ -186,8 +186,8 @@ def _about(workspace: Workspace, contents: Contents, row: Row) -> dict[str, Any]
 
 
 def _seconds(workspace: Workspace, contents: Contents, row: Row, run: str) -> float | None:
-    """Return what the training of a run took, by its log; None where it kept none, as a probe."""
-    batch = recipe(contents.finetuned[row.task, row.name].provenance)["batch"]
+    """Return what the training of a run took, by its log; None where it kept none."""
+    batch = recipe(contents.finetuned[row.task, row.name].provenance).get("batch", 1)  # a probe has none
     return round(spent(workspace.finetuning(row.task, row.name, run).folder, int(batch)), 1) or None
 
 
