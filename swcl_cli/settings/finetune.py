@@ -14,8 +14,8 @@ from swcl_cli.settings.rows import Task
 from swcl_cli.settings.step import Names, TrainingSettings, setting
 
 OF_TRAINING = frozenset(  # what a probe does without
-    {"freeze", "decoder", "output_stride", "loss", "batch", "epochs", "focus", "validate_every", "precise_bn"}
-    | {"optimizer", "learning_rate", "schedule", "warmup_epochs", "layer_decay", "weight_decay", "clip"}
+    {"freeze", "decoder", "output_stride", "loss", "batch", "epochs", "least_steps", "focus", "validate_every"}
+    | {"precise_bn", "optimizer", "learning_rate", "schedule", "warmup_epochs", "layer_decay", "weight_decay", "clip"}
 )
 
 

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from swcl_cli.data.loaders import make_loader
+from swcl_cli.data import loaders
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.steps import finetune
-from swcl_cli.tasks import features, predictor
+from swcl_cli.tasks import predictor
 from swcl_cli.workspace import write_parquet
 from tests import prepared
 from tests.folders import contents
@@ -143,14 +143,14 @@ def test_workers_start_once_and_only_for_many(tmp_path: Path, monkeypatch: pytes
 
     def counted(dataset: Any, batches: Any, workers: int, **given: Any) -> Any:
         started.append(workers)
-        return make_loader(dataset, batches, workers, **given)
+        return loaders.make_loader(dataset, batches, workers, **given)
 
     monkeypatch.setattr(f"{predictor.__name__}.make_loader", counted)
     for root in (tmp_path / "few", tmp_path / "many"):
         write_idrid(root, 40)
     finetune.run(probe(tmp_path / "few", workers=1))
     assert not started
-    monkeypatch.setattr(features, "FEW", 39)
+    monkeypatch.setattr(loaders, "FEW", 40)
     finetune.run(probe(tmp_path / "many", workers=1))
     assert started == [1]
     assert contents(tmp_path / "few/features") == contents(tmp_path / "many/features")
