@@ -16,8 +16,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from swcl_cli.catalogue.structures import Shade, Structures
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data import manifest
+from swcl_cli.data.augment import segmentation_view
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.loaders import step_batches
 from swcl_cli.evaluation.class_measures import class_measures
@@ -30,6 +32,7 @@ from swcl_cli.models.encoders import create_encoder
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks.saved import Study
+from swcl_cli.tasks.segmentation import Segmentation, Segmenter
 from swcl_cli.tasks.trial import prepare
 from swcl_cli.workspace import Workspace
 from tests import prepared
@@ -120,6 +123,36 @@ def test_training_step_with_and_without_loader(task: str, architecture: str, tmp
     share = without / with_loader
     row(f"{task} training step, {architecture}, 192 px", images_a_second=8 / with_loader, of_tensors_in_memory=share)
     assert share >= 0.92 or os.getloadavg()[0] > 1.5, "the loader costs more than 8 % of the step"
+
+
+@pytest.mark.parametrize("kind", ["overlapping", "exclusive"])
+def test_ten_structures_beside_one(kind: str, row: Row) -> None:
+    """Views and steps of photographs of 1072 x 712, of a light network: a heavier one hides what structures cost."""
+    names = tuple(f"s{number}" for number in range(10))
+    shades = (Shade(0), *(Shade(number, (name,)) for number, name in enumerate(names, 1)))
+    ten = Structures.layered(names) if kind == "overlapping" else Structures(names, shades)
+    image = prepared.photograph(0, 1072, 712)
+
+    def steps(structures: Structures) -> Iterator[object]:
+        heads = dict.fromkeys(structures.names, 2)
+        facts = {"decoder": "smp-unet"} | ({"structures": structures.described()} if structures.exclusive else {})
+        network = Segmentation().network(create_encoder("resnet18"), heads, facts)
+        rng = np.random.default_rng(0)
+        values = len(heads) + 1 if structures.exclusive else 1 << len(heads)
+        mask = rng.integers(0, values, (712, 1072)).astype(np.uint16)
+
+        def batches() -> Iterator[list[dict[str, Tensor]]]:
+            while True:
+                views = [segmentation_view(image, mask, 192, rng) for _ in range(2)]
+                parts = (torch.from_numpy(np.stack(part)) for part in zip(*views, strict=True))
+                yield [dict(zip(("image", "mask"), parts, strict=True))]
+
+        objective = Segmenter(network).to(memory_format=torch.channels_last)
+        return sgd_steps(objective, batches())
+
+    one, several = in_turn(steps(Structures.two_valued("s0")), steps(ten), steps=3)
+    row(f"ten {kind} structures, U-Net on ResNet-18", of_the_pace_of_one=one / several)
+    assert one / several >= 0.8 or os.getloadavg()[0] > 1.5
 
 
 @pytest.mark.parametrize("stride", [8, 16])
