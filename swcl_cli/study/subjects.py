@@ -16,6 +16,7 @@ from swcl_cli.settings.resolve import nearest, resolve
 from swcl_cli.study.initialisations import LABELLED
 from swcl_cli.workspace import Workspace
 
+FOLDS = "5"  # of eyes that come without splits, as those of ODIR's Kaggle packaging
 PUBLIC = tuple(name for name, task in TASKS.items() if not task.open)
 
 
@@ -72,6 +73,8 @@ def chosen(wanted: Sequence[str], workspace: Workspace, preset: str) -> tuple[li
             left_out.append(f"{name}: its data are not prepared: {prep_command(subject.dataset)} --preset {preset}")
             continue
         subject = _counted(subject, workspace)
+        if subject.photographs and subject.given["task"] == OWN and _lacking(subject):
+            subject = replace(subject, given={**subject.given, "folds": FOLDS})
         if why := _unfit(subject, preset):
             left_out.append(f"{name}: {why}")
         else:
@@ -83,13 +86,18 @@ def _unfit(subject: Subject, preset: str) -> str:
     """Say why a prepared set can't be learnt and tested; empty where it can."""
     if not subject.photographs:
         return f"no photograph of data/{subject.dataset} has the label {ABNORMAL}"
-    lacking = [split for split in manifest.SPLITS if not subject.photographs.get(split)]
+    lacking = _lacking(subject)
     if not lacking or subject.settings(preset).folds:
         return ""
     return (
         f"data/{subject.dataset} has no photographs in {' and '.join(lacking)}: say which they are by "
         f"{prep_command(subject.dataset)} --split-file TABLE"
     )
+
+
+def _lacking(subject: Subject) -> list[str]:
+    """List the splits without a photograph."""
+    return [split for split in manifest.SPLITS if not subject.photographs.get(split)]
 
 
 def _counted(subject: Subject, workspace: Workspace) -> Subject:

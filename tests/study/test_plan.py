@@ -136,7 +136,7 @@ def test_what_is_done_is_in_the_plan_no_more(whole: Path) -> None:
     every = commands(whole)
     first = next(command for command in every if command[0] == "pretrain")
     prepared.encoder(Workspace(whole).encoder(option(first, "name")))
-    _finetuned(whole, "idrid", "random-0.25", [0, 1])
+    _finetuned(whole, "idrid", "random-0.25", ["seed0", "seed1"])
     study(whole)
     gone = [command for command in every if command not in commands(whole)]
     assert first in gone and len(gone) == 3
@@ -148,20 +148,20 @@ def test_what_is_done_is_in_the_plan_no_more(whole: Path) -> None:
 def test_a_run_that_its_table_lacks_is_done_again(whole: Path) -> None:
     study(whole)
     every = commands(whole)
-    _finetuned(whole, "idrid", "random-0.25", [0])
+    _finetuned(whole, "idrid", "random-0.25", ["seed0"])
     (Workspace(whole).finetune("idrid", "random-0.25") / "results.parquet").unlink()
     study(whole)
     assert commands(whole) == every
 
 
-def _finetuned(root: Path, task: str, name: str, seeds: list[int]) -> None:
+def _finetuned(root: Path, task: str, name: str, runs: list[str]) -> None:
     folder = Workspace(root).finetune(task, name)
-    for seed in seeds:
-        (folder / f"seed{seed}").mkdir(parents=True)
-        (folder / f"seed{seed}" / MODEL).touch()
+    for run in runs:
+        (folder / run).mkdir(parents=True)
+        (folder / run / MODEL).touch()
     columns = RESULTS.only(["task", "name", "run", "split", "measure", "seed", "primary"])
     base = {"task": task, "name": name, "split": "test", "measure": "joint_accuracy", "primary": True}
-    rows = [{**base, "run": f"seed{seed}", "seed": seed} for seed in seeds]
+    rows = [{**base, "run": run, "seed": int(run[-1])} for run in runs]
     write_parquet(folder / "results.parquet", pa.Table.from_pylist(rows, columns.schema), {"step": "finetune"})
 
 
@@ -230,13 +230,25 @@ def test_wrong_names(whole: Path, words: tuple[object, ...], message: str) -> No
     assert done.code == 2 and message in done.err
 
 
-def test_a_set_without_the_label_or_a_split_is_left_out_in_words(whole: Path) -> None:
-    prepared.write(whole, "clinic", [{"image": prepared.photograph(0), "abnormal": True}])
-    told = " ".join(study(whole, "--tasks", "idrid,eyepacs,clinic").err.split())
-    assert "left out: clinic: data/clinic has no photographs in val and test: say which they are by swcl prep" in told
+def test_a_task_without_a_split_or_a_label_is_left_out_in_words(whole: Path) -> None:
+    prepared.change(whole, "idrid", split="train")
     prepared.change(whole, "eyepacs", abnormal=None)
-    told = " ".join(study(whole, "--tasks", "idrid,eyepacs").err.split())
+    told = " ".join(study(whole, "--tasks", "drive,idrid,eyepacs").err.split())
+    assert "left out: idrid: data/idrid has no photographs in val and test: say which they are by swcl prep" in told
     assert "left out: eyepacs: no photograph of data/eyepacs has the label abnormal." in told
+    assert {command[1] for command in commands(whole) if command[0] == "finetune"} == {"drive"}
+
+
+def test_eyes_without_splits_are_tested_by_folds(whole: Path) -> None:
+    eyes(whole, "clinic")
+    prepared.change(whole, "clinic", split="train")
+    assert study(whole, "--tasks", "clinic,odir", "--initialisations", "random", "--seeds", 2).code == 0
+    folds = {(option(command, "data"), option(command, "folds")) for command in commands(whole)}
+    assert folds == {("clinic", "5"), ("odir", "")}
+    _finetuned(whole, "folder-clinic", "random", ["fold0-seed0", "fold4-seed0"])
+    every = commands(whole)
+    study(whole, "--tasks", "clinic,odir", "--initialisations", "random", "--seeds", 2)
+    assert commands(whole) == every  # three folds are left
 
 
 def test_the_forecast_ends_where_the_hours_do(whole: Path, paces: dict[str, float]) -> None:
