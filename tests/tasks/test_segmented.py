@@ -22,7 +22,7 @@ from swcl_cli.data.images import read_mask
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
 from swcl_cli.tasks.kind import Judgement
-from swcl_cli.tasks.segmented import Segmented, at_size, grey_levels, predict_log_odds
+from swcl_cli.tasks.segmented import Segmented, against_others, at_size, grey_levels, predict_log_odds, shares
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace
 from tests import prepared
@@ -246,3 +246,18 @@ def test_a_replaced_photograph_is_named(tmp_path: Path) -> None:
     Image.fromarray(prepared.photograph(9, 90, 70)).save(tmp_path / table["path"][0])
     with pytest.raises(SwclError, match="0.png is not the image that was prepared"):
         judged(tmp_path, table)
+
+
+def test_structures_that_exclude_each_other_are_held_against_the_likeliest_other_class() -> None:
+    """Against a plain loop over pixels; at a tie nothing is found."""
+    odds = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
+    odds[:, 0, 0], odds[:, 0, 1] = (1, 1, -1), (-1, -2, -3)
+    margins, probabilities = against_others(odds), shares(odds)
+    for y, x in np.ndindex(4, 5):
+        classes = [0.0, *odds[:, y, x].tolist()]
+        whole = sum(np.exp(classes))
+        for number in range(3):
+            others = classes[: number + 1] + classes[number + 2 :]
+            assert margins[number, y, x] == pytest.approx(classes[number + 1] - max(others), abs=1e-6)
+            assert probabilities[number, y, x] == pytest.approx(np.exp(classes[number + 1]) / whole, abs=1e-6)
+    assert not (margins[:, 0, :2] > 0).any() and ((margins > 0).sum(axis=0) <= 1).all()
