@@ -265,10 +265,13 @@ def _show_judgement(judgement: Mapping[str, Any], threshold: float, dataset: str
             f"{_measured(judgement, 'more_in_photograph')} of pairs, in the same place of two in "
             f"{_measured(judgement, 'more_in_place')}."
         )
-    console.say(
-        f"F1 of abnormal patches as lesion finders: {judgement['f1_chosen']:.3f} at the chosen t = {threshold:g}, "
-        f"at best {judgement['f1']:.3f} at t = {judgement['threshold']:.2f}."
-    )
+    if np.isnan(judgement["f1"]):
+        console.say("F1 of abnormal patches as lesion finders: none (no patch holds a lesion).")
+    else:
+        console.say(
+            f"F1 of abnormal patches as lesion finders: {judgement['f1_chosen']:.3f} at the chosen t = {threshold:g}, "
+            f"at best {judgement['f1']:.3f} at t = {judgement['threshold']:.2f}."
+        )
 
 
 def _measured(judgement: Mapping[str, Any], name: str) -> str:

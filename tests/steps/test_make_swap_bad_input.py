@@ -136,7 +136,11 @@ def test_labels_of_one_class_are_told(
     told = capsys.readouterr()
     assert f"At {threshold:g} all patches have one label" in told.err and "choose another --threshold" in told.err
     assert np.isnan([judgement[name] for name in ("auc", "within_abnormal", "f1", "f1_chosen")]).all()
-    assert "AUC with 95 % interval: all patches nan" in told.out
+    assert "AUC with 95 % interval: all patches none (a class is absent), of" in told.out
+    assert (
+        "F1 of abnormal patches as lesion finders: none (no patch holds a lesion)." in told.out
+        and "nan" not in told.out
+    )
 
 
 def test_data_sets_that_are_named_twice_or_not_at_all(workspace: Workspace) -> None:

@@ -191,7 +191,7 @@ def test_nothing_that_is_read_lies_among_the_prepared_images(tmp_path: Path, fir
         (tmp_path / "link").symlink_to(inside)
         inside = tmp_path / "link"
     before = contents(tmp_path / "work")
-    for values in ({"source": inside}, {"masks": inside, "size": 0}, {"lesion_masks": inside}):
+    for values in ({"source": inside}, {"masks": [inside], "size": 0}, {"lesion_masks": inside}):
         options = settings(tmp_path / "work", "folder", first, name="b").model_copy(update=values)
         with pytest.raises(SwclError, match=r"lies in .*data, where prepared images go: move it elsewhere"):
             prep.run(options)
