@@ -67,7 +67,7 @@ def test_all_takes_rows_and_sub_tables_of_each_task(tmp_path: Path) -> None:
     assert done.code == 0 and done.out.count("swcl finetune") == len(TASKS) - 1
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines() if "│" in line]
     batches = [row[1:] for row in rows if row[0] == "batch"]
-    assert [batch[0] for batch in batches] == ["64", "9", "64", "8", "8", "8", "8"]
+    assert [batch[0] for batch in batches] == ["64", "9", "64", "8", "8", "8", "8", "8"]
     assert batches[1][1].startswith("preset") and batches[3][1] == "task drive"
 
 
