@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from swcl_cli import chance
 from swcl_cli.errors import SwclError
@@ -97,7 +99,7 @@ def make_loader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=_Sharing(collate or default_collate) if workers else collate,
         worker_init_fn=_start_worker,
         pin_memory=torch.cuda.is_available(),
     )
@@ -113,6 +115,31 @@ def make_loader(
     finally:
         end_workers()
         atexit.unregister(end_workers)
+
+
+@dataclass(frozen=True)
+class _Sharing:
+    """Collate in a worker, and move the batch to shared memory here, where too little of it is an error.
+
+    Left to the queue to the parent, it would be printed there, the batch lost, and the parent would wait for ever.
+    """
+
+    collate: Callable[[list[Any]], Any]
+
+    def __call__(self, items: list[Any]) -> Any:
+        batch = self.collate(items)
+        _share(batch)
+        return batch
+
+
+def _share(batch: Any) -> None:
+    if isinstance(batch, Tensor):
+        batch.share_memory_()
+    elif isinstance(batch, Mapping):
+        _share(list(batch.values()))
+    elif isinstance(batch, list | tuple):
+        for part in batch:
+            _share(part)
 
 
 def _start_worker(_: int) -> None:
