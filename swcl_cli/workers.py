@@ -33,7 +33,7 @@ SCARCE_WORDS = {  # in a RuntimeError of torch
     "unable to mmap": SCARCE[errno.ENOMEM],
     "failed to map segment": SCARCE[errno.ENOMEM],
     "bad_alloc": SCARCE[errno.ENOMEM],
-    "exited unexpectedly": "a worker process died, perhaps for want of memory",
+    "exited unexpectedly": "a worker process died, perhaps for want of memory or files",
     "killed by signal": "a worker process was killed, perhaps for want of memory",
 }
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.queues import Queue
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from swcl_cli import chance
 from swcl_cli.errors import SwclError
@@ -99,7 +99,7 @@ def make_loader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=_Sharing(collate or default_collate) if workers else collate,
+        collate_fn=collate,
         worker_init_fn=_start_worker,
         pin_memory=torch.cuda.is_available(),
     )
@@ -117,31 +117,14 @@ def make_loader(
         atexit.unregister(end_workers)
 
 
-@dataclass(frozen=True)
-class _Sharing:
-    """Collate in a worker, and move the batch to shared memory here, where too little of it is an error.
-
-    Left to the queue to the parent, it would be printed there, the batch lost, and the parent would wait for ever.
-    """
-
-    collate: Callable[[list[Any]], Any]
-
-    def __call__(self, items: list[Any]) -> Any:
-        batch = self.collate(items)
-        _share(batch)
-        return batch
-
-
-def _share(batch: Any) -> None:
-    if isinstance(batch, Tensor):
-        batch.share_memory_()
-    elif isinstance(batch, Mapping):
-        _share(list(batch.values()))
-    elif isinstance(batch, list | tuple):
-        for part in batch:
-            _share(part)
-
-
 def _start_worker(_: int) -> None:
     start_worker()
     torch.set_num_threads(1)
+    hooked: Any = Queue
+    hooked._on_queue_feeder_error = staticmethod(_end_worker)
+
+
+def _end_worker(error: Exception, _: object) -> None:
+    """End a worker whose batch can't be sent: a queue would print that and go on, and the parent wait for ever."""
+    os.write(2, f"A batch can't be sent: {error}\n".encode())
+    os._exit(1)
