@@ -195,6 +195,21 @@ def split_fingerprint(photographs: Sequence[Photograph]) -> str:
     return digest.hexdigest()[:16]
 
 
+def mask_fingerprint(download: Download, outcomes: Mapping[str, Outcome]) -> str:
+    """Return 16 hexadecimal digits, equal where the same files of masks were prepared alike; '' where there are none.
+
+    A manifest holds it, so that what was made of other masks under the same names is not taken for finished.
+    """
+    digest, masks = hashlib.sha256(f"{download.nearest}\n".encode()), 0
+    for photograph in sorted(download.photographs, key=lambda photograph: photograph.image_id):
+        outcome = outcomes.get(photograph.image_id)
+        for kind, of_file in sorted(outcome.hashes.items()) if outcome else ():
+            if kind != "photograph":
+                digest.update(f"{photograph.image_id},{kind},{of_file}\n".encode())
+                masks += 1
+    return digest.hexdigest()[:16] if masks else ""
+
+
 def write_quarantine(path: Path, problems: Sequence[Problem]) -> None:
     """Write the list of problems, quarantine.csv."""
     with atomic(path) as partial, open(partial, "w", encoding="utf-8", newline="") as handle:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from swcl_cli.preparation import journal, listing
 from swcl_cli.preparation.assembly import (
     check_leaks,
     job_of,
+    mask_fingerprint,
     rows_of,
     sort_out,
     split_fingerprint,
@@ -36,7 +38,9 @@ from swcl_cli.preparation.photograph import colour_statistics
 from swcl_cli.preparation.pool import Prepare, preparing
 from swcl_cli.settings import OPTIONS, PrepSettings
 from swcl_cli.settings.rows import LIST, PHANTOM
-from swcl_cli.workspace import FORMER, Workspace, fingerprint, locked, provenance
+from swcl_cli.workspace import FORMER, Workspace, fingerprint, locked, provenance, read_provenance
+
+MASKS = "masks"  # in the manifest's metadata
 
 
 def run(settings: PrepSettings) -> Path:
@@ -100,9 +104,12 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
     """Bring images and masks up to date, remove files of no photograph, and write quarantine and manifest."""
     dataset, path = settings.prepared, workspace.manifest(settings.prepared)
     before = fingerprint(path) if path.exists() else None
+    untold = path.exists() and not _tells_of_masks(path)
     image_ids = (photograph.image_id for photograph in download.photographs)
     with journal.opened(workspace.data(dataset), image_ids) as outcomes:
+        masks_before = mask_fingerprint(download, outcomes)
         _bring_up_to_date(settings, source, path, download, prepare, outcomes)
+        masks = mask_fingerprint(download, outcomes)
         result = sort_out(settings, download, outcomes)
         write_quarantine(workspace.quarantine(dataset), result.problems)
         leaks = check_leaks(settings, download, result)
@@ -117,7 +124,9 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         colour = _colour(outcomes[photograph.image_id].sums for photograph in result.good)
         inputs = {name: fingerprint(source / name) for name in download.label_files}
         inputs |= {name: fingerprint(table) for name in ("labels", "split_file") if (table := getattr(settings, name))}
-        facts = {"colour": colour, "counts": counts, "splits": split_fingerprint(result.good)}
+        facts: dict[str, Any] = {"colour": colour, "counts": counts, "splits": split_fingerprint(result.good)}
+        if masks and not (untold and masks == masks_before):
+            facts[MASKS] = masks
         rows = rows_of(settings, source, download, result, outcomes)
         labels = {name for names in download.label_names for name in names}
         made = provenance("prep", settings.defining(), inputs, **facts)
@@ -135,6 +144,13 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
     for sentence in shared.sentences(workspace, dataset):
         console.warn(sentence)
     return path
+
+
+def _tells_of_masks(path: Path) -> bool:
+    """Return whether a manifest tells its masks' fingerprint, as versions before did not, or is damaged."""
+    with suppress(SwclError):
+        return MASKS in read_provenance(path)
+    return True
 
 
 def _bring_up_to_date(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -104,6 +105,80 @@ def test_another_size_replaces_everything(tmp_path: Path, odir: Path) -> None:
     prep.run(settings(tmp_path / "work", "odir", odir, size=0))
     prep.run(settings(tmp_path / "fresh", "odir", odir, size=0))
     assert contents(tmp_path / "work") == contents(tmp_path / "fresh")
+
+
+def masked(folder: Path, places: Sequence[int]) -> Path:
+    """Photographs, and masks of which each shows a square at its own place."""
+    for item, place in enumerate(places):
+        downloads.write_photograph(folder / f"photos/v{item}.jpg", item)
+        (folder / "masks").mkdir(exist_ok=True)
+        downloads.square(place).save(folder / f"masks/v{item}.png")
+    return folder / "photos"
+
+
+def test_masks_under_the_same_names_are_another_manifest(tmp_path: Path, prepared_anew: list[str]) -> None:
+    """Else what was trained on the former ones would count as finished."""
+    source = masked(tmp_path / "source", range(8))
+    options = settings(tmp_path / "work", "folder", source, masks=[tmp_path / "source/masks"], size=0)
+    path = prep.run(options)
+    before = contents(tmp_path / "work")
+    downloads.square(7).save(tmp_path / "source/masks/v3.png")
+    prepared_anew.clear()
+    prep.run(options)
+    after = contents(tmp_path / "work")
+    assert prepared_anew == ["v3"] and pq.read_table(path).num_rows == 8
+    assert {name for name in after if after[name] != before[name]} == {
+        "data/folder/masks/v3_mask.png",
+        "data/folder/manifest.parquet",
+    }
+    downloads.square(3).save(tmp_path / "source/masks/v3.png")
+    prep.run(options)
+    assert contents(tmp_path / "work") == before
+
+
+def test_a_manifest_of_before_masks_were_told_stays_until_they_change(tmp_path: Path) -> None:
+    source = masked(tmp_path / "source", range(8))
+    options = settings(tmp_path / "work", "folder", source, masks=[tmp_path / "source/masks"], size=0)
+    path = prep.run(options)
+    told = read_provenance(path)
+    write_parquet(path, pq.read_table(path), {name: told[name] for name in told if name != "masks"})
+    older = path.read_bytes()
+    prep.run(options)
+    assert path.read_bytes() == older
+    downloads.square(7).save(tmp_path / "source/masks/v3.png")
+    prep.run(options)
+    assert read_provenance(path)["masks"] not in (None, told["masks"])
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"mask_edges": "nearest"}, {}),
+        ({"mask_classes": "a.csv"}, {"mask_classes": "b.csv"}),
+        ({"mask_classes": "a.csv"}, {"mask_classes": "a.csv", "mask_edges": "nearest"}),
+        ({"masks": "cup", "without_mask": "empty"}, {"masks": "cup"}),
+    ],
+)
+def test_masks_are_made_anew_by_other_settings(tmp_path: Path, first: dict[str, str], then: dict[str, str]) -> None:
+    """In the same workspace, to the bytes of a new one."""
+    source = masked(tmp_path / "source", range(8))
+    (tmp_path / "a.csv").write_text("name,value\nbackground,0\ncup,1\n")
+    (tmp_path / "b.csv").write_text("name,value\nbackground,1\ncup,0\n")
+    (tmp_path / "cup").mkdir()
+    downloads.square(2).save(tmp_path / "cup/v2.png")
+
+    def run(workspace: str, given: dict[str, str]) -> dict[str, bytes]:
+        masks = [Path(f"{given['masks']}={tmp_path / 'cup'}")] if "masks" in given else [tmp_path / "source/masks"]
+        values = {**given, "masks": masks, "size": 0}
+        if "mask_classes" in given:
+            values["mask_classes"] = tmp_path / given["mask_classes"]
+        prep.run(settings(tmp_path / workspace, "folder", source, **values))
+        return contents(tmp_path / workspace)
+
+    before = run("work", first)
+    after = run("work", then)
+    assert after == run("fresh", then)
+    assert after["data/folder/manifest.parquet"] != before["data/folder/manifest.parquet"]
 
 
 RUN = """
