@@ -119,12 +119,21 @@ def made_swap(**settings: Any) -> dict[str, Any]:
 def swap(root: Path, rows: pd.DataFrame) -> Path:
     """swap.parquet of these rows; columns that do not matter to a test may be left out."""
     defaults: dict[str, Any] = {
-        "dataset": "odir", "image_id": "", "path": "none.png", "x": 0, "y": 0, "size": 8, "mirrored": False,
+        "dataset": "odir", "image_id": "", "path": "none.png", "size": 8,
         "score": 0.0, "abnormal": False, "image_abnormal": None,
     }  # fmt: skip
+    if "abnormal" in rows and "score" not in rows:
+        rows = rows.assign(score=rows["abnormal"] * 0.9)
     if "path" not in rows and {"patient_id", "eye"} <= {*rows}:  # each eye has a photograph of its own
         rows = rows.assign(path=rows["patient_id"] + "_" + rows["eye"] + ".png")
     rows = rows.assign(**{k: v for k, v in defaults.items() if k not in rows})
+    if "mirrored" not in rows:
+        rows = rows.assign(mirrored=rows["eye"] == "right")
+    if "x" not in rows:
+        x = rows["position"].map({"tl": 0, "tr": 1, "c": 0.5, "bl": 0, "br": 1}).fillna(0)
+        y = rows["position"].map({"tl": 0, "tr": 0, "c": 0.5, "bl": 1, "br": 1}).fillna(0)
+        rows = rows.assign(x=rows["size"] * x.where(~rows["mirrored"], 1 - x), y=rows["size"] * y)
+        rows = rows.astype({"x": "int32", "y": "int32"})
     checksums = {path: zlib.crc32((root / path).read_bytes()) for path in set(rows["path"]) if (root / path).exists()}
     rows = rows.assign(checksum=rows["path"].map(checksums).fillna(0), single=are_single(rows))
     table = pa.Table.from_pandas(rows.astype({"checksum": "int64"}), SWAP.schema)

@@ -1,5 +1,8 @@
 """Say where the five patches of an image lie (paper III-B)."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from swcl_cli.data.pixels import center_crop_box
 
 POSITIONS = ("tl", "tr", "c", "bl", "br")
@@ -13,3 +16,16 @@ def five_crops(height: int, width: int, size: int) -> dict[str, tuple[int, int]]
     center = center_crop_box(height, width, size)
     right, bottom = width - size, height - size
     return {"tl": (0, 0), "tr": (right, 0), "c": center, "bl": (0, bottom), "br": (right, bottom)}
+
+
+def stored_corners(side: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the top left corners (N, 5, 2) of the five patches, (x, y) in the stored central square of this side (N,).
+
+    A patch has half the side. The tl of a mirrored photograph lies at its stored tr.
+    """
+    sides, which = np.unique(side, return_inverse=True)
+    corners = np.array([list(five_crops(value, value, value // 2).values()) for value in sides.tolist()], np.int64)
+    corners = corners.reshape(-1, len(POSITIONS), 2)[which]
+    right = (side - side // 2)[:, None]
+    corners[:, :, 0] = np.where(mirrored[:, None], right - corners[:, :, 0], corners[:, :, 0])
+    return corners

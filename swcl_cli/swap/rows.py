@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from swcl_cli.swap.crops import POSITIONS, five_crops
+from swcl_cli.swap.crops import POSITIONS, stored_corners
 from swcl_cli.swap.weak_labels import are_single, is_abnormal
 
 
@@ -29,11 +29,8 @@ def patch_rows(table: pd.DataFrame, scores: NDArray[np.float32], threshold: floa
     left, top = (np.rint((length - side) / 2).astype(np.int64) for length in (width, height))
     mirrored = are_right(table)
     size = side // 2
-    sides, which = np.unique(side, return_inverse=True)
-    crops = [list(five_crops(value, value, value // 2).values()) for value in sides.tolist()]
-    offsets = np.array(crops)[which]  # (N, 5, 2), (x, y) in the mirrored square
-    x = np.where(mirrored[:, None], side[:, None] - size[:, None] - offsets[:, :, 0], offsets[:, :, 0]) + left[:, None]
-    y = offsets[:, :, 1] + top[:, None]
+    corners = stored_corners(side, mirrored)
+    x, y = corners[:, :, 0] + left[:, None], corners[:, :, 1] + top[:, None]
     normal = (table["image_abnormal"] == False).fillna(False).to_numpy(dtype=bool)  # noqa: E712
     score = np.where(normal[:, None], np.float32(0), scores).ravel()
 

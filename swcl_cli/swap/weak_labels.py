@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from swcl_cli.data.columns import SWAP
 from swcl_cli.data.stored import each_column
 from swcl_cli.errors import SwclError
-from swcl_cli.swap.crops import POSITIONS
-from swcl_cli.workspace import Damaged
+from swcl_cli.swap.crops import POSITIONS, stored_corners
+from swcl_cli.workspace import Damaged, part_of, read_provenance
 
 UNREAD = ("image_id", "image_abnormal", "single")
 REPEATED = ("dataset", "patient_id", "eye", "position", "path")
@@ -77,6 +77,7 @@ def read_patches(
     place = len(POSITIONS) * paths.indices.to_numpy() + frame["position"].cat.codes.to_numpy(dtype=np.int64)
     if doubled := len(place) - len(np.unique(place)):
         raise Damaged(path, f"{doubled:,} of its rows stand there twice, by path and position")
+    _require_consistent(path, frame, paths.indices.to_numpy(), sizes[0])
     if threshold is not None:
         frame["abnormal"] = is_abnormal(frame["score"].to_numpy(), threshold)
     if abnormal is not None:
@@ -95,6 +96,36 @@ def read_patches(
         left_right_pairs(frame),
         sizes[0],
     )
+
+
+def _require_consistent(path: Path, frame: pd.DataFrame, photograph: NDArray[np.int32], size: int) -> None:
+    """Check that the columns agree as make-swap writes them. photograph: (N,), which one each row is of.
+
+    Abnormality follows from score and threshold, mirroring from the eye, the five boxes of a photograph from each
+    other. Raises SwclError where a value was edited.
+    """
+    record = read_provenance(path)
+    if "threshold" in record.get("settings", {}):
+        threshold = part_of(path, record, ("settings", "threshold"), float)
+        disagreeing = is_abnormal(frame["score"].to_numpy(), threshold) != frame["abnormal"].to_numpy()
+        if disagreeing.any():
+            raise Damaged(path, f"abnormal is not what score and threshold say in {disagreeing.sum():,} of its rows")
+    mirrored = frame["mirrored"].to_numpy()
+    turned = mirrored != (frame["eye"] == "right").to_numpy()
+    if turned.any():
+        raise Damaged(path, f"mirrored is not what eye says in {turned.sum():,} of its rows")
+    order = np.lexsort((frame["position"].cat.set_categories(POSITIONS).cat.codes.to_numpy(), photograph))
+    five = np.bincount(photograph)[photograph[order]] == len(POSITIONS)
+    corners, sides = (
+        columns.to_numpy()[order][five].reshape(-1, len(POSITIONS), columns.shape[1])
+        for columns in (frame[["x", "y"]], frame[["mirrored"]])
+    )
+    first = corners.min(axis=1, keepdims=True)
+    ranges = (corners.max(axis=1) - first[:, 0]) + size  # (photographs, 2): the side, by x and by y
+    amiss = (ranges // 2 != size).any(axis=1) | (ranges[:, 0] != ranges[:, 1])
+    amiss |= (corners - first != stored_corners(ranges.min(axis=1), sides[:, 0, 0])).any(axis=(1, 2))
+    if amiss.any():
+        raise Damaged(path, f"the boxes of {amiss.sum():,} photographs are not five of one square")
 
 
 def label_ids(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:

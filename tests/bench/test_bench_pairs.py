@@ -44,6 +44,7 @@ def write_swap(root: Path, rows: int, size: int = 224) -> None:
     eye, position = row // 5 % 2, row % 5
     names = pa.array([f"{image // 2}_{('left', 'right')[image % 2]}" for image in range(-(-rows // 5))])
     paths = pa.compute.binary_join_element_wise("data/eyepacs/images/", names, ".jpg", "")
+    across, down = np.array([(0, 0), (2, 0), (1, 1), (0, 2), (2, 2)]).T[:, position] * size // 2
     score = np.random.default_rng(0).random(rows, np.float32)
     columns = {
         "dataset": pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), ["eyepacs"]),
@@ -52,7 +53,7 @@ def write_swap(root: Path, rows: int, size: int = 224) -> None:
         "eye": pa.DictionaryArray.from_arrays(eye.astype(np.int32), ["left", "right"]),
         "position": pa.DictionaryArray.from_arrays(position.astype(np.int32), list(POSITIONS)),
         "path": paths.take(pa.array(row // 5)),
-        "x": np.where(position % 2, size, 0), "y": np.where(position > 2, size, 0), "size": np.full(rows, size),
+        "x": np.where(eye, size - across, across), "y": down, "size": np.full(rows, size),
         "mirrored": eye == 1, "score": score, "abnormal": score >= 0.4,
         "image_abnormal": pa.nulls(rows, pa.bool_()), "checksum": np.full(rows, zlib.crc32(data)),
         "single": np.zeros(rows, bool),

@@ -19,7 +19,7 @@ from swcl_cli.settings import PretrainSettings
 from swcl_cli.steps import make_swap
 from swcl_cli.swap.maps import scored
 from swcl_cli.swap.released import write_released
-from swcl_cli.swap.weak_labels import read_patches
+from swcl_cli.swap.weak_labels import is_abnormal, read_patches
 from swcl_cli.workspace import RESUME, Workspace, read_provenance, write_parquet, write_safetensors
 from tests import prepared
 from tests.folders import contents
@@ -37,8 +37,9 @@ def made(tmp_path: Path) -> tuple[Workspace, dict[str, bytes]]:
     make_swap.run(options(tmp_path))
     new = contents(tmp_path)
     table = pq.read_table(workspace.swap)
-    score = pa.array(1 - table["score"].to_numpy())
-    table = table.set_column(table.column_names.index("score"), "score", score)
+    score = 1 - table["score"].to_numpy()
+    for name, values in (("score", score), ("abnormal", is_abnormal(score, 0.4))):
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
     table = table.append_column("rotated", pa.array(np.zeros(len(table), bool)))  # which version 0.1 wrote
     write_parquet(workspace.swap, table, older(read_provenance(workspace.swap)))
     return workspace, new

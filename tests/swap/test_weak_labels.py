@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import combinations, zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swcl_cli.data.columns import SWAP
 from swcl_cli.errors import SwclError
+from swcl_cli.swap.rows import patch_rows
 from swcl_cli.swap.weak_labels import (
     ABSENT,
     COLUMN_OF,
@@ -25,6 +28,7 @@ from swcl_cli.swap.weak_labels import (
     left_right_pairs,
     read_patches,
 )
+from swcl_cli.workspace import read_provenance, write_parquet
 from tests import prepared
 
 NAMES = ("position", "abnormality", "patient")
@@ -134,7 +138,7 @@ def patches_of_two_sets(root: Path) -> Path:
         for eye, path in (("left", f"{dataset}/l.png"), ("right", f"{dataset}/r.png"))
         for position, score in (("tl", 0.4), ("c", 0.3))
     ]
-    return prepared.swap(root, pd.DataFrame(rows).assign(abnormal=False, mirrored=lambda t: t["eye"] == "right"))
+    return prepared.swap(root, pd.DataFrame(rows).assign(abnormal=lambda table: table["score"] >= 0.4))
 
 
 def test_read_patches(tmp_path: Path) -> None:
@@ -148,8 +152,8 @@ def test_read_patches(tmp_path: Path) -> None:
 
 def test_threshold_overrides_the_stored_label(tmp_path: Path) -> None:
     path = patches_of_two_sets(tmp_path)
-    assert not read_patches(path, ["abnormality"], None).abnormal.any()
-    assert read_patches(path, ["abnormality"], 0.4).abnormal.tolist() == [True, False] * 4
+    assert read_patches(path, ["abnormality"], None).abnormal.tolist() == [True, False] * 4
+    assert not read_patches(path, ["abnormality"], 0.9).abnormal.any()
     assert read_patches(path, ["abnormality"], 0.3).abnormal.all()
     assert len(set(read_patches(path, ["abnormality"], 0.4).label.tolist())) == 2
 
@@ -192,3 +196,55 @@ def test_a_file_of_an_earlier_version_is_an_error(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(path).drop_columns(["mirrored", "checksum"]), path)
     with pytest.raises(SwclError, match="it has no column checksum, mirrored|it has no column mirrored, checksum"):
         read_patches(path, ["position"], None)
+
+
+def swap_of(root: Path, sides: list[tuple[int, int]]) -> Path:
+    """As make-swap writes it, of photographs of these widths and heights, by turns of left and right eyes."""
+    table = pd.DataFrame({"width": [width for width, _ in sides], "height": [height for _, height in sides]}).assign(
+        dataset="odir", image_id=lambda t: t.index.astype(str), patient_id=lambda t: (t.index // 2).astype(str),
+        eye=lambda t: np.where(t.index % 2, "right", "left"), path=lambda t: t["image_id"] + ".png", checksum=1,
+        image_abnormal=None,
+    )  # fmt: skip
+    scores = np.random.default_rng(0).random((len(table), 5), np.float32)
+    return prepared.swap(root, patch_rows(table, scores, 0.4).drop(columns=["checksum", "single"]))
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from((40, 41)), st.integers(0, 30), st.booleans()), min_size=1, max_size=5),
+    st.integers(0, 10**6),
+)
+def test_every_value_that_patches_rest_on_is_held(
+    tmp_path_factory: pytest.TempPathFactory, photographs: list[tuple[int, int, bool]], chosen: int
+) -> None:
+    """Photographs of any shape pass as make-swap writes them; a single value that is edited does not."""
+    sides = [(side, side + more) if upright else (side + more, side) for side, more, upright in photographs]
+    path = swap_of(tmp_path_factory.mktemp("swap"), sides)
+    read_patches(path, ["position"])
+    made, whole = made_of(path), pq.read_table(path).to_pandas()
+    row = chosen % len(whole)
+    for name, edited, told in (
+        ("x", whole["x"][row] + 1, "the boxes of 1 photographs"),
+        ("y", whole["y"][row] + 500, "the boxes of 1 photographs"),
+        ("abnormal", not whole["abnormal"][row], "abnormal is not what score and threshold say in 1 of its rows"),
+        ("mirrored", not whole["mirrored"][row], "mirrored is not what eye says in 1 of its rows"),
+        ("eye", "unknown" if whole["eye"][row] == "right" else "right", "mirrored is not what eye says in 1 of"),
+    ):
+        frame = whole.copy()
+        frame.loc[row, name] = edited
+        write_parquet(path, pa.Table.from_pandas(frame, SWAP.schema, preserve_index=False), made)
+        with pytest.raises(SwclError, match=rf"damaged, or of another version: {told}.*swcl make-swap --fresh"):
+            read_patches(path, ["position"])
+
+
+def test_all_boxes_of_a_right_eye_as_if_it_were_a_left_one(tmp_path: Path) -> None:
+    path = swap_of(tmp_path, [(40, 40)] * 2)
+    frame = pq.read_table(path).to_pandas()
+    frame.loc[5:, "x"] = frame.loc[:4, "x"].to_numpy()
+    write_parquet(path, pa.Table.from_pandas(frame, SWAP.schema, preserve_index=False), made_of(path))
+    with pytest.raises(SwclError, match="the boxes of 1 photographs are not five of one square"):
+        read_patches(path, ["position"])
+
+
+def made_of(path: Path) -> dict[str, Any]:
+    return {name: value for name, value in read_provenance(path).items() if name != "rows"}
