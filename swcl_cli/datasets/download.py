@@ -123,7 +123,7 @@ class Download:
     `square`: photographs are resized to squares.
     `drop_disagreeing`: photographs with equal pixels and different labels are left out. `stops`: why the photographs
     can't be prepared, a sentence each; they are collected, so that quarantine.csv is written all the same. `remarks`:
-    what is told on the terminal.
+    what is told on the terminal. `unused`: columns of a public data set's tables that nothing reads, as they are shown.
     """
 
     source: Path
@@ -141,6 +141,7 @@ class Download:
     problems: list[Problem] = field(default_factory=list)
     stops: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    unused: dict[str, None] = field(default_factory=dict)
     label_names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)  # each once, in memory
 
     def relative(self, path: Path) -> str:

@@ -39,7 +39,7 @@ def read(source: Path) -> Download:
             continue
         earlier = {photograph.image_id for photograph in download.photographs}
         rows = read_table(download.labels(table or source / labels), ("image", "level"))
-        rows.remark(download.remarks, published=True)
+        rows.remark(download.remarks, download.unused)
         require_unique(rows, "image")
         for row in rows:
             name = row.name("image")

@@ -68,7 +68,7 @@ def read(
     folders = mask_folders(masks)
     pattern = _compiled(name_pattern)
     download = Download(source, PUBLISHED, draw_validation=True, mask_kind="mask", nearest=mask_edges == "nearest")
-    download.structures = _structures(folders, mask_classes, mask_edges, without_mask)
+    download.structures = _structures(download, folders, mask_classes, mask_edges, without_mask)
     paths = images_in(download, source, {labels.name} if labels else set(), folders.all)
     found = match_masks(download, folders, paths, without_mask == "empty")
     if masks:
@@ -108,7 +108,7 @@ def _tell_of_splits(download: Download, folders: Mapping[str, tuple[str, str]], 
 
 
 def _structures(
-    folders: MaskFolders, mask_classes: Path | None, mask_edges: str, without_mask: str
+    download: Download, folders: MaskFolders, mask_classes: Path | None, mask_edges: str, without_mask: str
 ) -> Structures | None:
     """Return what masks of several structures show; None where masks have to tell it, or there are none.
 
@@ -123,7 +123,7 @@ def _structures(
         if chosen and not fitting:
             raise UsageError(f"{name}: it is about {needs}.")
     if mask_classes:
-        return read_classes(mask_classes)
+        return read_classes(mask_classes, download.remarks)
     return Structures.layered(tuple(folders.named)) if folders.named else None
 
 

@@ -42,7 +42,7 @@ def read(source: Path) -> Download:
 
 def _add(download: Download, split: str, folder: Path, labels: Path) -> None:
     rows = read_table(download.labels(labels), (IMAGE, *GRADES.values()))
-    rows.remark(download.remarks, published=True)
+    rows.remark(download.remarks, download.unused)
     require_unique(rows, IMAGE)
     images = Images(download, folder)
     for row in rows:

@@ -18,12 +18,12 @@ HEX = re.compile(r"#?([0-9a-f]{6})", re.IGNORECASE)
 THREE = re.compile(r"\(?\s*(\d{1,3})\s*[,; ]\s*(\d{1,3})\s*[,; ]\s*(\d{1,3})\s*\)?")
 
 
-def read_classes(path: Path) -> Structures:
+def read_classes(path: Path, remarks: list[str]) -> Structures:
     """Read the columns `name` and `value`, or `colour`: a grey value or palette index, `#rrggbb`, or `r,g,b`.
 
     The names `background` and `ignore` are of no structure. A name may have several values; a value in several rows is
-    part of several structures, which then may overlap. Without a row of its own 0, or black, is the background. Raises
-    SwclError, with file, row and column.
+    part of several structures, which then may overlap. Without a row of its own 0, or black, is the background.
+    remarks: takes what the user is to know of the table. Raises SwclError, with file, row and column.
     """
     header = read_header(path)
     columns = [column for column in VALUES if column in header]
@@ -31,7 +31,9 @@ def read_classes(path: Path) -> Structures:
         told = "has several of the columns" if columns else "has none of the columns"
         raise SwclError(f"{path} {told} {', '.join(VALUES)}: a table of classes has one of them, and `{NAME}`.")
     named: dict[int | str, list[str]] = {}
-    for row in read_table(path, (columns[0], NAME)):
+    rows = read_table(path, (columns[0], NAME))
+    rows.remark(remarks)
+    for row in rows:
         value = _value(row, columns[0])
         names = named.setdefault(value, [])
         name = _name(row)

@@ -50,7 +50,7 @@ def _add(download: Download, base: str, folder: Path) -> None:
         raise SwclError(f"The label file {folder.parent / names[0]} is missing; it may lie in {base} as well.")
     labels = download.labels(tables[0])
     rows = read_table(labels, (IMAGE, GRADES, OEDEMA))
-    rows.remark(download.remarks, published=True)
+    rows.remark(download.remarks, download.unused)
     require_unique(rows, IMAGE)
     images = Images(download, inside, ignored={table.name for table in tables})
     for row in rows:

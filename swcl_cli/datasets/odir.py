@@ -85,7 +85,7 @@ def is_abnormal(keywords: Sequence[str]) -> bool:
 
 def _patients(download: Download, table: Path) -> Iterable[Row]:
     rows = read_table(table, COLUMNS)
-    rows.remark(download.remarks, published=True)
+    rows.remark(download.remarks, download.unused)
     if table.name != "full_df.csv":
         require_unique(rows, "ID")
         return rows

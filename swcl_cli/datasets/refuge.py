@@ -114,7 +114,7 @@ def _read_labels(download: Download, contents: Contents, path: Path) -> None:
         if column is None or IMAGE_COLUMN.casefold() not in header:
             return
         rows = read_table(download.labels(path), (IMAGE_COLUMN, column))
-        rows.remark(download.remarks, published=True)
+        rows.remark(download.remarks, download.unused)
         require_unique(rows, IMAGE_COLUMN)
         labels = dict(_label(row, column) for row in rows)
     for stem, (value, where) in labels.items():

@@ -120,13 +120,15 @@ class Table:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def remark(self, remarks: list[str], published: bool = False) -> None:
+    def remark(self, remarks: list[str], unused: dict[str, None] | None = None) -> None:
         """Add to the remarks what the user is to know of this table: how it was read, and columns without use.
 
-        published: it is a public data set's, of which the columns are known.
+        unused: takes these columns where they are expected, since the table is a public data set's.
         """
         remarks += [f"{self.file.name}: {remark}." for remark in self.remarks]
-        if self.unused and not published:
+        if unused is not None:
+            unused.update(dict.fromkeys(self.unused))
+        elif self.unused:
             remarks.append(f"{self.file.name}: columns that are not used: {', '.join(self.unused)}.")
 
     def __iter__(self) -> Iterator[Row]:

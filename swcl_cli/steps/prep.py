@@ -85,6 +85,8 @@ def _run(
                 check(settings, download)
         for remark in download.remarks:
             console.warn(f"{settings.prepared}: {remark}")
+        if download.unused:
+            console.say(f"{settings.prepared}: columns of its tables that are not used: {', '.join(download.unused)}.")
         with locked(workspace.data(settings.prepared), "prep"):
             if make_way(settings, download):
                 console.say(f"{settings.prepared}: what was prepared of other photographs is removed.")

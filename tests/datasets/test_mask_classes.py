@@ -16,7 +16,7 @@ from tests import downloads
 
 def classes(tmp_path: Path, text: str) -> Structures:
     (tmp_path / "classes.csv").write_text(text, encoding="utf-8")
-    return read_classes(tmp_path / "classes.csv")
+    return read_classes(tmp_path / "classes.csv", [])
 
 
 def told(structures: Structures) -> dict[int | str | None, tuple[int, tuple[str, ...], bool]]:
@@ -35,6 +35,13 @@ def test_values_stand_for_themselves(tmp_path: Path) -> None:
         255: (255, (), False),
         7: (7, (), True),
     }
+
+
+def test_columns_without_use_are_named(tmp_path: Path) -> None:
+    (tmp_path / "classes.csv").write_text("value,name,opacity\n128,rim,0.5\n")
+    remarks: list[str] = []
+    assert read_classes(tmp_path / "classes.csv", remarks).names == ("rim",)
+    assert remarks == ["classes.csv: columns that are not used: 'opacity'."]
 
 
 @pytest.mark.parametrize("red", ["#ff0000", "FF0000", '"255,0,0"', '"(255, 0, 0)"', "255 0 0"])

@@ -15,7 +15,7 @@ from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.steps import prep
 from swcl_cli.workspace import Workspace, fingerprint, read_provenance
 from tests import downloads
-from tests.prep_runs import contents, odir_source, quarantine, rows_of, settings
+from tests.prep_runs import NORMAL, contents, odir_source, quarantine, rows_of, settings
 
 SHARED = Path(__file__).parents[3] / "shared/data"
 
@@ -199,3 +199,19 @@ def test_real_photographs(tmp_path: Path, dataset: str) -> None:
     folder, size, splits, problems = REAL[dataset]
     path = prep.run(settings(tmp_path, dataset, SHARED / folder, size=size, workers=2))
     assert read_provenance(path)["counts"] == {**splits, **problems}
+
+
+def test_columns_of_public_tables_without_use_are_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are known, hence no warning; those of several tables are one line."""
+    prep.run(settings(tmp_path, "odir", downloads.odir_kaggle(tmp_path / "odir", {1: (NORMAL, NORMAL)})))
+    official = downloads.odir_official(tmp_path / "official", {"Training": [1], "Off-site Test": [2]})
+    prep.run(settings(tmp_path / "other", "odir", official))
+    prep.run(settings(tmp_path, "eyepacs", downloads.eyepacs(tmp_path / "eyepacs", [1], [2])))
+    prep.run(settings(tmp_path, "idrid", downloads.idrid(tmp_path / "idrid", 2, 1)))
+    told = capsys.readouterr()
+    unused = ", ".join(f"'{column}'" for column in "NDGCAHMO")
+    assert [line for line in told.out.splitlines() if "not used" in line] == [
+        *[f"odir: columns of its tables that are not used: {unused}."] * 2,
+        "eyepacs: columns of its tables that are not used: 'Usage'.",
+    ]
+    assert "not used" not in told.err
