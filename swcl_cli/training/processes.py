@@ -17,6 +17,7 @@ from torch import Tensor, distributed, nn
 from swcl_cli import console
 from swcl_cli.errors import SwclError
 from swcl_cli.models.encoders import batch_norms
+from swcl_cli.training.allocation import keep_freed_memory
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 NVIDIA = Path("/proc/driver/nvidia/gpus")  # where the driver lists its GPUs, on Linux
@@ -46,6 +47,8 @@ def make_fabric(accelerator: str, precision: str, several: bool = False) -> Fabr
         plugins=TorchElasticEnvironment() if started > 1 else LightningEnvironment(),
     )
     fabric.launch()
+    if fabric.device.type == "cpu":
+        keep_freed_memory()
     return fabric
 
 
