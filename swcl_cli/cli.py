@@ -153,7 +153,7 @@ Examples:
 
   swcl study --hours 8 --tasks drive,idrid --initialisations random,swcl,simclr
 
-  swcl study --collect evidence
+  swcl study --collect tests/evidence
 """,
     ),
 }

@@ -15,7 +15,7 @@ from swcl_cli.settings import PretrainSettings
 from swcl_cli.study.summary import COUNTED, DETAILED, Summary
 
 README = Path(__file__).parents[1] / "README.md"
-EVIDENCE = README.with_name("evidence")
+EVIDENCE = Path(__file__).with_name("evidence")
 
 
 def written(text: str) -> str:

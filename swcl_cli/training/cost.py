@@ -63,8 +63,9 @@ def _duration(seconds: float) -> str:
 
 
 def _hint(settings: TrainingSettings) -> str:
-    """Name the preset for CPUs, unless its training is as long as this one."""
+    """Name the preset for CPUs, unless this training is of its network and no longer."""
     key = ROW_KEY.get(settings.step, "")
     row = {key: getattr(settings, key)} if key else {}
-    shorter = resolve(type(settings), row, SMALL).settings.epochs < settings.epochs
-    return f" --preset {SMALL} is made for CPUs." if shorter else ""
+    small = resolve(type(settings), row, SMALL).settings
+    is_small = small.architecture == settings.architecture and small.epochs >= settings.epochs
+    return "" if is_small else f" --preset {SMALL} is made for CPUs."
