@@ -66,6 +66,6 @@ def _hint(settings: TrainingSettings) -> str:
     """Name the preset for CPUs, unless this training is of its network and no longer."""
     key = ROW_KEY.get(settings.step, "")
     row = {key: getattr(settings, key)} if key else {}
-    small = resolve(type(settings), row, SMALL).settings
-    is_small = small.architecture == settings.architecture and small.epochs >= settings.epochs
+    small, this = (vars(each) for each in (resolve(type(settings), row, SMALL).settings, settings))
+    is_small = small["architecture"] == this["architecture"] and small["epochs"] >= this["epochs"]
     return "" if is_small else f" --preset {SMALL} is made for CPUs."
