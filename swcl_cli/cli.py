@@ -273,12 +273,13 @@ def _act(
     if int(os.environ.get("RANK", "0")):  # torchrun's
         console.only_errors()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads are four times slower on a busy machine
+    module = f"swcl_cli.steps.{model.step.replace('-', '_')}"
     if "accelerator" in model.model_fields:
         from swcl_cli.workers import scarce_addresses
 
-        if sentence := scarce_addresses():
+        if sentence := scarce_addresses(module):
             console.warn(sentence)
-    step = importlib.import_module(f"swcl_cli.steps.{model.step.replace('-', '_')}")
+    step = importlib.import_module(module)
     if len(several) == 1:
         artefacts = [step.run(several[0].settings)]
     else:

@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from swcl_cli.errors import SwclError
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a scheduler, a closed terminal
 ADDRESSES = 5_000_000_000  # bytes: what a training maps before its first step, and some room
+ROOM = 400_000_000  # bytes that work needs beside what is loaded: with less pyarrow waits for its threads for ever
+LOADING = 120  # seconds
 SCARCE = {  # by the code of an OSError
     errno.EMFILE: "too few file descriptors (ulimit -n)",
     errno.ENFILE: "too few file descriptors in the system",
@@ -75,18 +79,32 @@ def in_want(workers: int) -> Iterator[None]:
         raise SwclError(f"The {workers} worker processes can't work here: {reason}. Use --workers 0.") from error
 
 
-def scarce_addresses() -> str:
-    """Say that the address space is limited (ulimit -v) to less than PyTorch maps, which ends without a word then.
+def scarce_addresses(module: str) -> str:
+    """Say that the address space is limited (ulimit -v) to less than a training maps, which may end without a word.
 
-    Empty where it is not.
+    Empty where it is not. module: what is going to be loaded. Raises SwclError where PyTorch can't be loaded: a process
+    of its own tries it first, since loading may abort.
     """
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY or limit >= ADDRESSES:
         return ""
-    return (
-        f"ulimit -v leaves {limit / 1e9:.1f} GB of addresses, and PyTorch maps some {ADDRESSES / 1e9:.0f}: if the "
-        "command aborts, raise it (ulimit -v unlimited)."
-    )
+    told = f"ulimit -v leaves {limit / 1e9:.1f} GB of addresses"
+    if not _loads(module, limit - ROOM):
+        raise SwclError(f"{told}, too few to load PyTorch and to work: raise it (ulimit -v unlimited).")
+    most = f"{ADDRESSES / 1e9:.0f}"
+    return f"{told}, and PyTorch may map some {most}: if the command aborts, raise it (ulimit -v unlimited)."
+
+
+def _loads(module: str, addresses: int) -> bool:
+    """Return whether a process that has so many bytes of addresses can load a module."""
+    limits = f"setrlimit(RLIMIT_AS, ({addresses}, {addresses})); setrlimit(RLIMIT_CORE, (0, 0))"
+    command = [sys.executable, "-c", f"from resource import *; {limits}; import {module}"]
+    nothing = subprocess.DEVNULL
+    try:
+        done = subprocess.run(command, stdin=nothing, stdout=nothing, stderr=nothing, timeout=LOADING, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return addresses > 0 and done.returncode == 0
 
 
 def lack(error: BaseException) -> str:

@@ -145,11 +145,30 @@ def test_an_error_of_another_kind_or_without_workers_stays_what_it_is() -> None:
     assert active_children() == before
 
 
-@pytest.mark.parametrize(("kilobytes", "told"), [(4_000_000, True), (8_000_000, False)])
-def test_few_addresses_are_told_before_anything_maps_them(kilobytes: int, told: bool, tmp_path: Path) -> None:
-    command = f'ulimit -v {kilobytes}; exec "$0" -c "from swcl_cli.cli import app; app()" make-swap --workspace "$1"'
-    done = subprocess.run(
-        ["bash", "-c", command, sys.executable, tmp_path], env=environment(), capture_output=True, text=True
+def under_limit(kilobytes: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command of which the addresses are limited."""
+    command = f'ulimit -v {kilobytes}; exec "$0" -c "from swcl_cli.cli import app; app()" "$@"'
+    return subprocess.run(
+        ["bash", "-c", command, sys.executable, *map(str, arguments)],
+        env=environment(),
+        capture_output=True,
+        text=True,
     )
-    assert ("warning: ulimit -v leaves 4.1 GB of addresses" in done.stderr) == told
-    assert "labeler.safetensors is missing" in done.stderr or told
+
+
+@pytest.mark.parametrize("kilobytes", [500_000, 1_000_000])
+def test_too_few_addresses_to_load_pytorch_stop_in_one_line(kilobytes: int, tmp_path: Path) -> None:
+    """Loading it would end in a traceback, an abort or a hang, by what could not be mapped."""
+    done = under_limit(kilobytes, "make-swap", "--workspace", tmp_path)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == (
+        f"error: ulimit -v leaves {kilobytes * 1024 / 1e9:.1f} GB of addresses, too few to load PyTorch and to work: "
+        "raise it (ulimit -v unlimited).\n"
+    )
+
+
+@pytest.mark.parametrize(("kilobytes", "told"), [(4_800_000, True), (8_000_000, False)])
+def test_few_addresses_are_told_before_anything_maps_them(kilobytes: int, told: bool, tmp_path: Path) -> None:
+    done = under_limit(kilobytes, "make-swap", "--workspace", tmp_path)
+    assert ("warning: ulimit -v leaves 4.9 GB of addresses" in done.stderr) == told
+    assert done.returncode == 1 and "labeler.safetensors is missing" in done.stderr
