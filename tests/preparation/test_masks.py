@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -150,14 +149,14 @@ def test_what_is_transparent_is_black() -> None:
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_masks_are_turned_as_photographs_are(orientation: int) -> None:
-    photograph = np.zeros((100, 80, 3), np.uint8)
-    photograph[5:30, 10:50] = 255
+    drawn = np.zeros((100, 80, 3), np.uint8)
+    drawn[5:30, 10:50] = 255
+    photograph = drawn.copy()
+    photograph[40:90] = 60
     exif = Image.Exif()
     exif[0x0112] = orientation
-    buffer = io.BytesIO()
-    Image.fromarray(photograph).save(buffer, "JPEG", exif=exif, quality=100)
-    upright, own = prepare_photograph(buffer.getvalue(), 0)
-    mask = prepare_mask(buffer.getvalue(), own)
+    upright, own = prepare_photograph(encoded(Image.fromarray(photograph), "JPEG", exif=exif, quality=100), 0)
+    mask = prepare_mask(encoded(Image.fromarray(drawn), "JPEG", exif=exif, quality=100), own)
     assert mask.size == own == ((100, 80) if orientation in (6, 8) else (80, 100))
     np.testing.assert_array_equal(np.asarray(mask) > 0, np.asarray(upright)[..., 0] > 127)
 

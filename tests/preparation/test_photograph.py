@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -224,6 +225,32 @@ def test_frames_with_hardly_anything_in_them(box: tuple[int, int, int, int], pro
     with pytest.raises(Unusable) as caught:
         colour_sums(image)
     assert caught.value.problem == problem
+
+
+@pytest.mark.parametrize("quality", [None, 40, 75, 90])
+@pytest.mark.parametrize("size", [0, 100])
+@pytest.mark.parametrize("drawn", [vessels, field])
+def test_masks_are_no_photographs_however_they_were_saved(
+    drawn: Callable[[int, int], Image.Image], size: int, quality: int | None
+) -> None:
+    """Without loss, as JPEG, and as one that is decoded at a quarter."""
+    mask = drawn(500, 440)
+    assert len(mask.getcolors() or ()) == 2
+    data = encoded(mask, "PNG") if quality is None else encoded(mask, quality=quality)
+    with pytest.raises(Unusable, match="as those of a mask") as caught:
+        prepare_photograph(data, size)
+    assert caught.value.problem == "no photograph"
+
+
+@pytest.mark.parametrize("changed", ["grey", "dark", "bright", "dark and grey"])
+def test_photographs_without_colour_or_light_are_photographs(changed: str) -> None:
+    pixels = np.asarray(photograph(3, 500, 440)).astype(float)
+    pixels = np.where(np.asarray(field(500, 440))[..., None] > 0, pixels, 0)
+    pixels *= 0.15 if "dark" in changed else 2.5 if changed == "bright" else 1
+    pixels[200:220, 200:220] = 255  # a reflex
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    for size in (0, 100):
+        prepare_photograph(encoded(image.convert("L" if "grey" in changed else "RGB")), size)
 
 
 def test_reading_prepared_images(tmp_path: Path) -> None:
