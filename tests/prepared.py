@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from swcl_cli.catalogue.labels import Label
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
 from swcl_cli.data.columns import SWAP
@@ -36,7 +37,9 @@ def photograph(item: int, width: int = 64, height: int = 64) -> NDArray[np.uint8
     return image
 
 
-def write(root: Path, dataset: str, rows: Iterable[Mapping[str, Any]], size: int = 64) -> pd.DataFrame:
+def write(
+    root: Path, dataset: str, rows: Iterable[Mapping[str, Any]], size: int = 64, own: Sequence[Label] = ()
+) -> pd.DataFrame:
     """A row: manifest values; `image` holds pixels, so do `mask`, `fov` and `lesions` where there are any."""
     workspace = Workspace(root)
     listed = []
@@ -54,9 +57,8 @@ def write(root: Path, dataset: str, rows: Iterable[Mapping[str, Any]], size: int
         seen = {"width": width, "height": height, "checksum": zlib.crc32(file.read_bytes())}
         listed.append({**row, **unseen, **seen, "dataset": dataset})
     path = workspace.manifest(dataset)
-    manifest.write(
-        path, manifest_rows(pd.DataFrame(listed)), {"step": "prep", "settings": {"dataset": dataset, "size": size}}
-    )
+    made = {"step": "prep", "settings": {"dataset": dataset, "size": size}}
+    manifest.write(path, manifest_rows(pd.DataFrame(listed)), made, own=own)
     return manifest.read(path)
 
 

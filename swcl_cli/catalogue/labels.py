@@ -1,12 +1,14 @@
-"""List the label columns that public data sets come with. To add one: a row in LABELS."""
+"""Describe labels, and list those that public data sets come with. To add one: a row in LABELS."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-LabelKind = Literal["text", "binary", "grade", "number"]
-KINDS: tuple[LabelKind, ...] = ("text", "binary", "grade", "number")
+LabelKind = Literal["text", "binary", "grade", "number", "classes", "grades"]
+KINDS: tuple[LabelKind, ...] = ("text", "binary", "grade", "number")  # of the labels of public data sets
+OWN_KINDS: tuple[LabelKind, ...] = ("classes", "grades")  # of people's own labels
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class Label:
     least and the largest value that a label file may hold, of all but text. words: a word that a cell of a text column
     may hold, lower case -> the word that is stored; empty where any text is right. of: `patient` where both eyes share
     the label. question: what a classifier answers about a photograph, any value above 0 against 0.
+
+    People's own labels are of the kinds `classes` and, where these are ordered, `grades`. Their columns hold the names
+    of classes; names: all of them, in the order in which a classifier numbers them.
     """
 
     name: str
@@ -39,11 +44,37 @@ class Label:
     words: tuple[tuple[str, str], ...] = ()
     of: Literal["photograph", "patient"] = "photograph"
     question: Question | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def is_own(self) -> bool:
+        """Return whether it is a label of people's own."""
+        return self.kind in OWN_KINDS
 
     @property
     def classes(self) -> int:
         """Return how many classes a classifier of this label has; 0 where it can't be learnt as classes."""
-        return self.high + 1 if self.kind in ("binary", "grade") else 0
+        return len(self.names) if self.is_own else self.high + 1 if self.kind in ("binary", "grade") else 0
+
+    def described(self) -> dict[str, Any]:
+        """Return what a manifest tells of it, as values of JSON."""
+        told = {"name": self.name, "kind": self.kind, "classes": self.classes, "of": self.of}
+        return {**told, "names": list(self.names)} if self.is_own else told
+
+
+def read_label(described: Mapping[str, Any]) -> Label:
+    """Return the label that a manifest describes.
+
+    Raises KeyError, TypeError or ValueError where it is none: neither one of LABELS nor one of people's own.
+    """
+    name = str(described["name"])
+    if name in LABELS:
+        return LABELS[name]
+    kind, of = str(described["kind"]), str(described["of"])
+    names = tuple(map(str, described["names"]))
+    if kind not in OWN_KINDS or len(set(names)) != len(names) or len(names) < 2 or of not in ("photograph", "patient"):
+        raise ValueError(f"the label {name} is of no known kind")
+    return Label(name, kind, name, of=of, names=names)  # type: ignore[arg-type]
 
 
 ABNORMAL, DR_GRADE, DME_GRADE, GLAUCOMA = "abnormal", "dr_grade", "dme_grade", "glaucoma"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE, GLAUCOMA, LABELS, TABLED, Question
+from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE, GLAUCOMA, LABELS, TABLED, Label, Question
 from swcl_cli.catalogue.structures import Shade, Structures
 
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"  # kinds, as tasks/ registers them
@@ -34,6 +34,7 @@ class Task:
 
     heads: the number of classes of each head, which is a label column of the manifest or a structure in the mask.
     measure: the primary measure (FACTS 1). groupings: of label columns whose classes are not the grades themselves.
+    own: by head, the labels of people's own, whose classes have names.
     structures: what the values of a mask mean. ratio: two structures whose vertical diameters are compared. square:
     photographs were resized to squares. open: the user chooses data set and heads (tasks/own.py). defaults: settings of
     `finetune` that differ from the step's. options: settings that this task alone has.
@@ -47,6 +48,7 @@ class Task:
     title: str
     defaults: Mapping[str, Any]
     groupings: Mapping[str, Grouping] = field(default_factory=dict)
+    own: Mapping[str, Label] = field(default_factory=dict)
     structures: Structures = NO_STRUCTURES
     ratio: tuple[str, str] | None = None
     square: bool = False

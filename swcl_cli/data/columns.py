@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow as pa
@@ -21,12 +21,14 @@ class Columns:
     """Hold names and types in the order of the file, the names of those that may be null in a row, and the key: those
     of which no two rows have the same values.
 
-    The schema itself calls all of them nullable: it is a part of the file's bytes.
+    The schema itself calls all of them nullable: it is a part of the file's bytes. own: those whose names people have
+    chosen, so that they have no LIMITS, whatever they are called.
     """
 
     schema: pa.Schema
     gaps: frozenset[str] = frozenset()
     key: tuple[str, ...] = ()
+    own: frozenset[str] = frozenset()
 
     @property
     def names(self) -> list[str]:
@@ -39,11 +41,12 @@ class Columns:
         return [name for name in self.names if name not in self.gaps]
 
     def __add__(self, other: Columns) -> Columns:
-        return Columns(pa.schema([*self.schema, *other.schema]), self.gaps | other.gaps, self.key + other.key)
+        schema = pa.schema([*self.schema, *other.schema])
+        return Columns(schema, self.gaps | other.gaps, self.key + other.key, self.own | other.own)
 
     def after(self, **types: pa.DataType) -> Columns:
         """Put others before these, of which any may be null."""
-        return Columns(pa.schema([*types.items(), *self.schema]), self.gaps | types.keys(), self.key)
+        return Columns(pa.schema([*types.items(), *self.schema]), self.gaps | types.keys(), self.key, self.own)
 
     def only(self, names: Sequence[str]) -> Columns:
         """Describe some of the columns, in this order; the key remains where they have it.
@@ -51,7 +54,8 @@ class Columns:
         Raises KeyError where one is not among them.
         """
         schema = pa.schema([self.schema.field(name) for name in names])
-        return Columns(schema, self.gaps & set(names), self.key if set(self.key) <= set(names) else ())
+        key = self.key if set(self.key) <= set(names) else ()
+        return Columns(schema, self.gaps & set(names), key, self.own & set(names))
 
     def table(self, frame: pd.DataFrame) -> pa.Table:
         """Make a table of the frame, with the order and the types of the file.
@@ -65,6 +69,9 @@ class Columns:
 
 def _columns(*fields: tuple[str, pa.DataType], gaps: str = "", key: str = "") -> Columns:
     return Columns(pa.schema(fields), frozenset(gaps.split()), tuple(key.split()))
+
+
+NOTHING = Columns(pa.schema([]))
 
 
 def _all_null(*fields: tuple[str, pa.DataType]) -> Columns:
@@ -84,12 +91,15 @@ PHOTOGRAPH = _columns(
     ("checksum", INTEGER),  # of the prepared image file's bytes, CRC-32
     key="split image_id",
 )
-ARROW = {"binary": FLAG, "grade": pa.int8(), "number": pa.int16(), "text": TEXT}  # by kind of label
+ARROW = {  # by kind of label
+    "binary": FLAG, "grade": pa.int8(), "number": pa.int16(), "text": TEXT, "classes": TEXT, "grades": TEXT,
+}  # fmt: skip
 
 
-def label_columns(labels: Iterable[Label]) -> Columns:
+def label_columns(labels: Collection[Label]) -> Columns:
     """The columns of these labels: null where one is not known."""
-    return _all_null(*((label.name, ARROW[label.kind]) for label in labels))
+    columns = _all_null(*((label.name, ARROW[label.kind]) for label in labels))
+    return replace(columns, own=frozenset(label.name for label in labels if label.is_own))
 
 
 MASKS = _all_null(("mask_path", TEXT), ("fov_path", TEXT), ("lesion_mask_path", TEXT))
@@ -97,7 +107,14 @@ SOURCE = _columns(
     ("source_path", TEXT),  # relative to the source
     ("source_hash", TEXT),  # SHA-256 of the source file's bytes
 )
-MANIFEST = PHOTOGRAPH + label_columns(LABELS.values()) + MASKS + SOURCE  # a row a photograph of manifest.parquet
+
+
+def manifest_columns(own: Collection[Label]) -> Columns:
+    """The columns of a manifest.parquet, which has a row a photograph. own: labels of people's own."""
+    return PHOTOGRAPH + label_columns([*LABELS.values(), *own]) + MASKS + SOURCE
+
+
+MANIFEST = manifest_columns(())  # what all manifests have
 
 SWAP = _columns(  # a row a patch of swap.parquet
     ("dataset", TEXT),
@@ -173,17 +190,25 @@ FEATURES = _columns(  # a row a photograph of features/DATASET
 )
 PREDICTED = _columns(("image_id", TEXT), ("patient_id", TEXT), ("path", TEXT), key="path")
 OF_RUN = _columns(("split", LONG_TEXT), ("task", LONG_TEXT), ("name", LONG_TEXT), ("run", LONG_TEXT), key="run")
-CLASSIFIED = (  # a row a photograph and head of a classification's predictions.parquet
-    PREDICTED
-    + _columns(
+
+
+def classified(named: bool = False) -> Columns:
+    """List the columns of a classification's predictions.parquet, which has a row a photograph and head.
+
+    named: classes have names, those of people's own labels.
+    """
+    names = _columns(("true_class", LONG_TEXT), ("predicted_class", LONG_TEXT)) if named else NOTHING
+    numbers = _columns(
         ("head", LONG_TEXT),
         ("truth", INTEGER),
         ("prediction", INTEGER),
         ("probabilities", pa.list_(pa.float32())),
         key="head",
     )
-    + OF_RUN
-)
+    return PREDICTED + numbers + names + OF_RUN
+
+
+CLASSIFIED = classified()  # what all classifications have
 
 
 def segmented(ratio: tuple[str, str] | None = None, in_field: bool = False) -> Columns:
@@ -208,7 +233,7 @@ def segmented(ratio: tuple[str, str] | None = None, in_field: bool = False) -> C
     )
     if ratio:
         columns += _all_null(*((name, NUMBER) for name in ("_to_".join(ratio) + "_truth", "_to_".join(ratio))))
-    return columns + _pixels("") + (_pixels("_fov") if in_field else Columns(pa.schema([]))) + OF_RUN
+    return columns + _pixels("") + (_pixels("_fov") if in_field else NOTHING) + OF_RUN
 
 
 def _pixels(suffix: str) -> Columns:

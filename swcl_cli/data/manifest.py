@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from swcl_cli.catalogue.labels import LABELS, Label
+from swcl_cli.catalogue.labels import LABELS, Label, read_label
 from swcl_cli.catalogue.structures import Structures
-from swcl_cli.data.columns import EYES, MANIFEST
+from swcl_cli.data.columns import EYES, Columns, manifest_columns
 from swcl_cli.data.columns import SPLITS as SPLITS
 from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
@@ -37,26 +37,23 @@ def write(
     labels: Iterable[str] = LABELS,
     former: Path | None = None,
     structures: Structures | None = None,
+    own: Sequence[Label] = (),
 ) -> None:
     """Write the rows, which come in the manifest's order; ROWS_AT_ONCE of them are in memory. Nullable columns may be
-    left out. labels: names of the label columns that the data set has, which the file's metadata describes. structures:
-    what the values of masks mean, where they are the data set's own.
+    left out. labels: names of those of LABELS that the data set has; own: labels of people's own; the file's metadata
+    describes both. structures: what the values of masks mean, where they are the data set's own.
 
     A file that says the same already stays as it is, whatever version wrote it: what was made from it remains so.
     former: where the file was put while photographs were prepared again; it comes back, or is removed.
-    Raises ValueError where a required value is missing, a name is none of the allowed ones, a column is none of
-    MANIFEST, the rows are not in `order`, or an image_id is doubled in its split.
+    Raises ValueError where a required value is missing, a name is none of the allowed ones, a column is none of the
+    manifest's, the rows are not in `order`, or an image_id is doubled in its split.
     """
-    columns = [name for name in LABELS if name in set(labels)]
-    described = {**provenance, DESCRIBED: [_described(LABELS[name]) for name in columns]}
+    columns, held = manifest_columns(own), [*(LABELS[name] for name in LABELS if name in set(labels)), *own]
+    described = {**provenance, DESCRIBED: [label.described() for label in held]}
     described |= {STRUCTURES: structures.described()} if structures else {}
-    write_row_groups(path, MANIFEST.schema, _tables(rows), described, alike=_says_the_same)
+    write_row_groups(path, columns.schema, _tables(rows, columns), described, alike=_says_the_same)
     if former and former.exists():
         former.replace(path) if _says_the_same(former, path) else former.unlink()
-
-
-def _described(label: Label) -> dict[str, Any]:
-    return {"name": label.name, "kind": label.kind, "classes": label.classes, "of": label.of}
 
 
 def _says_the_same(path: Path, other: Path) -> bool:
@@ -65,8 +62,8 @@ def _says_the_same(path: Path, other: Path) -> bool:
         if _defining(path) != _defining(other):
             return False
         with pq.ParquetFile(path) as before, pq.ParquetFile(other) as after:
-            names = [name for name in MANIFEST.names if name in before.schema_arrow.names]
-            added = set(MANIFEST.names) - set(names)
+            names = [name for name in after.schema_arrow.names if name in before.schema_arrow.names]
+            added = set(after.schema_arrow.names) - set(names)
             if not added <= LABELS.keys() or before.metadata.num_rows != after.metadata.num_rows:
                 return False
             batches = (file.iter_batches(ROWS_AT_ONCE) for file in (before, after))
@@ -80,8 +77,10 @@ def _says_the_same(path: Path, other: Path) -> bool:
 
 
 def _defining(path: Path) -> dict[str, Any]:
+    """Return what defines a manifest's values; of labels people's own, since all else is said of LABELS by LABELS."""
     provenance = json.loads(pq.read_schema(path).metadata[METADATA_KEY.encode()])
-    return {key: value for key, value in provenance.items() if key not in (DESCRIBED, ROWS, "versions")}
+    own = [label for label in provenance.get(DESCRIBED) or () if label["name"] not in LABELS]
+    return {**{key: value for key, value in provenance.items() if key not in (ROWS, "versions")}, DESCRIBED: own}
 
 
 def prepared_size(path: Path) -> int:
@@ -98,7 +97,7 @@ def read_labels(path: Path) -> list[Label]:
     if not path.exists():
         raise _missing(path)
     told = _told(path)
-    return list(LABELS.values()) if told is None else [LABELS[name] for name in told]
+    return list(LABELS.values()) if told is None else told
 
 
 def read_structures(path: Path) -> Structures | None:
@@ -117,15 +116,18 @@ def read_structures(path: Path) -> Structures | None:
         raise Damaged(path, "what it says of the structures in masks is of another version") from error
 
 
-def _told(path: Path) -> list[str] | None:
-    """List the label columns that the file describes; None of an older file, which describes none."""
+def _told(path: Path) -> list[Label] | None:
+    """List the labels that the file describes; None of an older file, which describes none."""
     made = read_provenance(path)
     if made.get(DESCRIBED) is None:
         return None
-    names = [str(entry.get("name")) for entry in part_of(path, made, (DESCRIBED,), list[dict[str, Any]])]
-    if foreign := [name for name in names if name not in LABELS]:
-        raise Damaged(path, f"it describes the label {foreign[0]}, which is not known here")
-    return names
+    entries = part_of(path, made, (DESCRIBED,), list[dict[str, Any]])
+    try:
+        return [read_label(entry) for entry in entries]
+    except (KeyError, TypeError, ValueError):
+        names = [str(entry.get("name")) for entry in entries]
+        foreign = next((name for name in names if name not in LABELS), names[0])
+        raise Damaged(path, f"it describes the label {foreign}, which is not known here") from None
 
 
 def read(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -141,9 +143,11 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame
     path = Path(path)
     if not path.exists():
         raise _missing(path)
-    wanted = list(columns or MANIFEST.names)
-    described = MANIFEST.only([*wanted, *(name for name in MANIFEST.key if name not in wanted)])
-    table = read_columns(path, described, later=LABELS.keys() - set(_told(path) or ())).select(wanted)
+    told = _told(path) or []
+    held = manifest_columns([label for label in told if label.is_own])
+    wanted = list(columns or held.names)
+    described = held.only([*wanted, *(name for name in held.key if name not in wanted)])
+    table = read_columns(path, described, later=LABELS.keys() - {label.name for label in told}).select(wanted)
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 
@@ -152,10 +156,10 @@ def _missing(path: Path) -> SwclError:
     return SwclError(f"{path} is missing. Make it with: {prep_command(path.parent.name)}")
 
 
-def _tables(rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
+def _tables(rows: Iterable[Mapping[str, Any]], columns: Columns) -> Iterator[pa.Table]:
     remaining, last = iter(rows), (-1, b"")
     while chunk := list(islice(remaining, ROWS_AT_ONCE)):
-        table = _table(chunk)
+        table = _table(chunk, columns)
         for row in chunk:
             if (key := order(row["split"], row["image_id"])) <= last:
                 raise ValueError(f"a manifest is sorted by split and image_id, which is unique: {row['image_id']}")
@@ -163,12 +167,12 @@ def _tables(rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
         yield table
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    foreign = {name for row in rows for name in row} - set(MANIFEST.names)
+def _table(rows: Sequence[Mapping[str, Any]], columns: Columns) -> pa.Table:
+    foreign = {name for row in rows for name in row} - set(columns.names)
     if foreign:
         raise ValueError(f"a manifest has no columns {sorted(foreign)}")
-    table = pa.Table.from_pylist(rows, MANIFEST.schema)
-    for name in MANIFEST.required:
+    table = pa.Table.from_pylist(rows, columns.schema)
+    for name in columns.required:
         if table[name].null_count:
             raise ValueError(f"a manifest's {name} is never null")
     for name, allowed in (("split", SPLITS), ("eye", EYES)):

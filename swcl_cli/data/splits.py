@@ -13,6 +13,7 @@ import numpy as np
 from swcl_cli import chance
 
 VALIDATION_SHARE = Fraction(1, 5)  # FACTS 1, protocol
+LEAST_ALIKE = 10  # images of a combination of labels, on average
 
 
 def joined(sharing: Iterable[Sequence[str]]) -> dict[str, str]:
@@ -40,6 +41,20 @@ def divided(groups: Sequence[str], splits: Sequence[str]) -> set[str]:
     values, counts = np.unique(np.concatenate([codes[:0], *parts]), return_counts=True)
     several = set(values[counts > 1].tolist())
     return {group for group in groups if hash(group) in several} if several else set()
+
+
+def stratifying(labels: Sequence[tuple[Hashable, ...]], always: int) -> list[tuple[Hashable, ...]]:
+    """Choose of many labels those that splits are stratified on: the first `always`, and others in turn as long as a
+    combination of values has LEAST_ALIKE images on average. Return them for each image, as labels has them.
+
+    Of combinations that stand alone the same ones would always validate.
+    """
+    chosen = [row[:always] for row in labels]
+    for place in range(always, len(labels[0]) if labels else 0):
+        finer = [(*row, of_image[place]) for row, of_image in zip(chosen, labels, strict=True)]
+        if len(set(finer)) * LEAST_ALIKE <= len(finer):
+            chosen = finer
+    return chosen
 
 
 def validation_groups(groups: Iterable[str], labels: Iterable[Hashable], seed: int, dataset: str) -> set[str]:

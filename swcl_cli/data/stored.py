@@ -71,7 +71,8 @@ def each_column(path: Path, columns: Columns, later: Container[str] = ()) -> Ite
             column = pq.read_table(path, columns=[field.name])[field.name]
         except (pa.ArrowException, OSError) as error:
             raise SwclError(f"{path} can't be read: {error}. {remedy(path.as_posix())}".rstrip()) from error
-        yield field.name, checked(path, column, field, field.name in columns.gaps)
+        limits = None if field.name in columns.own else LIMITS.get(field.name)
+        yield field.name, checked(path, column, field, field.name in columns.gaps, limits)
 
 
 def _require_rows(path: Path, rows: int) -> None:
@@ -95,9 +96,9 @@ def rows_written(path: Path) -> int | None:
     return every
 
 
-def checked(path: Path, column: pa.ChunkedArray, field: pa.Field, gaps: bool) -> pa.ChunkedArray:
+def checked(path: Path, column: pa.ChunkedArray, field: pa.Field, gaps: bool, limits: Limits | None) -> pa.ChunkedArray:
     """Return a column in the type of its field. Raises SwclError where it has gaps or values that it can't have."""
-    name, limits = field.name, LIMITS.get(field.name)
+    name = field.name
     if not gaps and column.null_count:
         raise Damaged(path, f"its column {name} has gaps")
     try:

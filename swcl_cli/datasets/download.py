@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from swcl_cli.catalogue.labels import CLASS_LABELS
+from swcl_cli.catalogue.labels import CLASS_LABELS, LABELS, Label
 from swcl_cli.catalogue.structures import Structures
 from swcl_cli.datasets.links import LEADS_OUT, why_not_followed
 from swcl_cli.datasets.names import MACOS, is_hidden
@@ -99,8 +99,9 @@ class Photograph:
 
     @property
     def classes(self) -> tuple[Value, ...]:
-        """Return the labels that a classifier can learn, None where a label is not known."""
-        return tuple(self.labels.get(name) for name in CLASS_LABELS)
+        """Return the labels that a classifier can learn, people's own last; None where a label is not known."""
+        own = (value for name, value in self.labels.items() if name not in LABELS)
+        return *(self.labels.get(name) for name in CLASS_LABELS), *own
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -124,6 +125,8 @@ class Download:
     `drop_disagreeing`: photographs with equal pixels and different labels are left out. `stops`: why the photographs
     can't be prepared, a sentence each; they are collected, so that quarantine.csv is written all the same. `remarks`:
     what is told on the terminal. `unused`: columns of a public data set's tables that nothing reads, as they are shown.
+    `own_labels`: labels of people's own, which all photographs have, if only as None; `overview`: of each label name,
+    kind, classes with their counts, and how many photographs lack it, for the terminal.
     """
 
     source: Path
@@ -142,7 +145,14 @@ class Download:
     stops: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     unused: dict[str, None] = field(default_factory=dict)
+    own_labels: tuple[Label, ...] = ()
+    overview: list[tuple[str, str, str, str]] = field(default_factory=list)
     label_names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)  # each once, in memory
+
+    @property
+    def held(self) -> set[str]:
+        """List the names of all labels of the photographs."""
+        return {name for names in self.label_names for name in names}
 
     def relative(self, path: Path) -> str:
         """Return a path relative to the source, in POSIX form."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,23 @@ from swcl_cli.datasets.download import (
     Source,
     check_source,
 )
+from swcl_cli.datasets.folder_labels import (
+    FOLDERS,
+    IMAGE,
+    PLACES,
+    Labelled,
+    read_labelled,
+    tell_of_folders,
+    tell_of_labels,
+)
 from swcl_cli.datasets.folder_words import mask_folder, plain_stems, split_of, unclear
 from swcl_cli.datasets.mask_classes import read_classes
-from swcl_cli.datasets.mask_folders import MaskFolders, images_in, mask_folders, match_masks, meant
-from swcl_cli.datasets.names import Names, composed, photograph_of, shortened, stem_of
-from swcl_cli.datasets.tables import WHOLE_AS_TEXT, Row, Table, read_table, require_unique, says_nothing
+from swcl_cli.datasets.mask_folders import MaskFolders, images_in, mask_folders, match_masks
+from swcl_cli.datasets.names import Names, composed, photograph_of, stem_of
+from swcl_cli.datasets.tables import says_nothing
 from swcl_cli.errors import SwclError, UsageError
 
 PUBLISHED: dict[str, int] = {}
-IMAGE = "image"
 EYE_WORDS = {
     "left": "left",
     "l": "left",
@@ -41,10 +48,9 @@ EYE_WORDS = {
     "unknown": "unknown",
 }
 MOST_NAMED = 6  # folders in a remark
-NEAR = 0.8  # likeness from which a column counts as misspelt: patient_id for patient
-COLUMNS = ("patient", "eye", "split", *(label.name for label in TABLED))
 EXPECTED = (
-    f"photographs in folders of any names; --labels TABLE with the columns {IMAGE} and any of {', '.join(COLUMNS)}"
+    f"photographs in folders of any names; --labels TABLE with the column {IMAGE}, any of {', '.join(PLACES)}, and "
+    "labels; or a folder for each class, with --labels folders"
 )
 
 
@@ -56,8 +62,12 @@ def read(
     mask_classes: Path | None = None,
     mask_edges: str = "exact",
     without_mask: str = "unknown",
+    image_column: str | None = None,
+    label: Sequence[str] = (),
 ) -> Download:
     """Find all images below SOURCE, or only those that the table `labels` names, by paths with or without suffix.
+
+    labels: a table, or `folders`, where each class has one; image_column, label: see `read_labelled`.
 
     masks: folders laid out as SOURCE, see `mask_folders`; mask_classes: a table, see `read_classes`; mask_edges,
     without_mask: see the settings of `prep`. name_pattern: a regular expression with the groups `patient` and `eye`,
@@ -69,39 +79,48 @@ def read(
     pattern = _compiled(name_pattern)
     download = Download(source, PUBLISHED, draw_validation=True, mask_kind="mask", nearest=mask_edges == "nearest")
     download.structures = _structures(download, folders, mask_classes, mask_edges, without_mask)
-    paths = images_in(download, source, {labels.name} if labels else set(), folders.all)
+    tabled = labels is not None and labels != Path(FOLDERS)
+    paths = images_in(download, source, {labels.name} if labels and tabled else set(), folders.all)
     found = match_masks(download, folders, paths, without_mask == "empty")
     if masks:
         paths = _without_masks(download, paths, found.files)
     _require_no_masks(source, paths, found.photographs)
-    names = Names(paths)
-    rows = _rows(download, labels, names)
+    labelled = read_labelled(download, paths, Names(paths), labels, image_column, label)
     splits = {path: split for path in paths if (split := split_of(path))}
     stems = Counter(map(stem_of, paths))
     for path in paths:
-        row = rows.get(path)
-        if labels and row is None:
-            download.problem(path, NO_LABEL, f"{labels.name} does not name it")
+        if labels and path not in labelled.places:
+            if tabled:
+                download.problem(path, NO_LABEL, f"{labels.name} does not name it")
             continue
         alone = stems[stem_of(path)] == 1
-        download.add(_photograph(path, alone, row, pattern, found.of(path), splits.get(path, ("train", ""))[0]))
+        of_folder = splits.get(path, ("train", ""))[0]
+        download.add(_photograph(path, alone, labelled, pattern, found.of(path), of_folder))
         if missing := found.missing(path):
             download.problem(path, NO_MASK, missing)
     _require_unique(download)
-    download.own_splits = bool(splits) or any(row.optional("split") for row in rows.values())
+    download.own_labels = labelled.labels
+    tell_of_labels(download, labelled)
+    split_rows = {path for path in labelled.rows if (row := labelled.row(path)) and row.optional("split")}
+    download.own_splits = bool(splits or split_rows)
     download.draw_validation = not any(photograph.split == "val" for photograph in download.photographs)
-    _tell_of_splits(download, splits, rows)
+    _tell_of_splits(download, splits, split_rows)
+    if not (labels or name_pattern):
+        tell_of_folders(download, [photograph.path for photograph in download.photographs])
     return download
 
 
-def _tell_of_splits(download: Download, folders: Mapping[str, tuple[str, str]], rows: Mapping[str, Row]) -> None:
-    """Remark which folders are splits by their names, and which may be, but are not taken so."""
+def _tell_of_splits(download: Download, folders: Mapping[str, tuple[str, str]], rows: Collection[str]) -> None:
+    """Remark which folders are splits by their names, and which may be, but are not taken so.
+
+    rows: the photographs of which a table tells the split.
+    """
     if folders:
         counts = Counter(photograph.split for photograph in download.photographs if photograph.path in folders)
         told = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if counts[split])
         names = ", ".join(sorted({folder for _, folder in folders.values()})[:MOST_NAMED])
         download.remark(f"folders of SOURCE are splits by their names ({names}): {told}; --split-file names others.")
-    told_by = folders.keys() | {path for path, row in rows.items() if row.optional("split")}
+    told_by = {*folders, *rows}
     untold = (photograph.path for photograph in download.photographs if photograph.path not in told_by)
     if names := ", ".join(unclear(untold)[:MOST_NAMED]):
         download.remark(f"folders that may be a split, but are taken as train: {names}; --split-file names others.")
@@ -139,28 +158,6 @@ def _compiled(name_pattern: str | None) -> re.Pattern[str] | None:
     return pattern
 
 
-def _rows(download: Download, labels: Path | None, names: Names) -> dict[str, Row]:
-    """Read the table's rows, by the paths of their images."""
-    if labels is None:
-        return {}
-    rows = read_table(labels, (IMAGE,), COLUMNS)
-    _check_columns(rows)
-    require_unique(rows, IMAGE)
-    rows.remark(download.remarks)
-    are_numbers = all(map(WHOLE_AS_TEXT.fullmatch, rows.columns[IMAGE]))  # and so 7.0 is 7
-    rows_by_path: dict[str, Row] = {}
-    for row in rows:
-        name = row.path(IMAGE)
-        path = meant(download, names, row.identifier(IMAGE) if are_numbers and not names.fitting(name) else name, row)
-        if path in rows_by_path:
-            raise row.wrong(
-                IMAGE, f"'{shortened(row.cells[IMAGE])}' names the image of row {rows_by_path[path].number} again"
-            )
-        if path:
-            rows_by_path[path] = row
-    return rows_by_path
-
-
 def _without_masks(download: Download, images: list[str], masks: set[str]) -> list[str]:
     """Return the images that are no masks, neither of a photograph nor listed as masks of none."""
     listed = {problem.source_path for problem in download.problems if problem.problem == NO_IMAGE}
@@ -185,20 +182,8 @@ def _require_no_masks(source: Path, images: list[str], masked: Collection[str]) 
             )
 
 
-def _check_columns(table: Table) -> None:
-    """Check that no column would be ignored because its name is misspelt. Raises SwclError."""
-    absent = [column for column in COLUMNS if column not in table.header]
-    for column in table.header:
-        similar = get_close_matches(column, absent, 1, NEAR) if column not in (IMAGE, *COLUMNS) else []
-        if similar:
-            raise SwclError(
-                f"{table.file}, row {table.header_row}: column '{column}' is not read: call it '{similar[0]}', "
-                "or quite differently."
-            )
-
-
 def _photograph(
-    path: str, alone: bool, row: Row | None, pattern: re.Pattern[str] | None, masks: Mapping[str, Any], split: str
+    path: str, alone: bool, labelled: Labelled, pattern: re.Pattern[str] | None, masks: Mapping[str, Any], split: str
 ) -> Photograph:
     """Describe a photograph. alone: no other one has its stem; otherwise its suffix belongs to its `image_id`. split:
     that of its folder, unless the table tells another. masks: fields of its masks.
@@ -208,7 +193,7 @@ def _photograph(
     stem = stem_of(path).replace("/", "_")
     image_id = stem if alone else composed(path).replace("/", "_")
     values: dict[str, Any] = {"patient_id": stem, "split": split, **masks, **_from_name(composed(path), pattern)}
-    if row is not None:
+    if row := labelled.row(path):
         for column, words in (("split", SPLIT_WORDS), ("eye", EYE_WORDS)):
             if row.optional(column):
                 values[column] = row.choice(column, words)
@@ -216,6 +201,7 @@ def _photograph(
             values["patient_id"] = row.identifier("patient")
         known = [label.name for label in TABLED if row.optional(label.name)]
         values["labels"] = {name: row.label(name, name) for name in known}
+    values["labels"] = {**values.get("labels", {}), **labelled.own(path)}
     return Photograph(image_id=image_id, path=path, **values)
 
 
@@ -258,5 +244,8 @@ SOURCE = Source(
     published=PUBLISHED,
     prepared_size=448,
     read=read,
-    options=("name", "labels", "masks", "mask_classes", "mask_edges", "without_mask", "name_pattern"),
+    options=(
+        *("name", "labels", "image_column", "label"),
+        *("masks", "mask_classes", "mask_edges", "without_mask", "name_pattern"),
+    ),
 )

@@ -131,9 +131,12 @@ class Table:
         elif self.unused:
             remarks.append(f"{self.file.name}: columns that are not used: {', '.join(self.unused)}.")
 
+    def row(self, place: int) -> Row:
+        """Return the row at a place of the columns, from 0."""
+        return Row(self.file, self.numbers[place], {column: cells[place] for column, cells in self.columns.items()})
+
     def __iter__(self) -> Iterator[Row]:
-        for number, *cells in zip(self.numbers, *self.columns.values(), strict=True):
-            yield Row(self.file, number, dict(zip(self.columns, cells, strict=True)))
+        return map(self.row, range(len(self)))
 
 
 def says_nothing(text: str) -> bool:
@@ -155,17 +158,27 @@ def read_header(path: Path) -> list[str]:
     return [normal(cell) for cell in read_sheet(path, ()).header]
 
 
-def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Table:
+def read_table(
+    path: Path, columns: Sequence[str], optional: Sequence[str] = (), every: bool = False, advice: str = ""
+) -> Table:
     """Read these columns of a label file as stripped text; those in `optional` where the table has them.
 
-    Columns may be shuffled, and differ in case and in spaces; further columns and empty rows are left out. Raises
-    SwclError naming file, row and column where a column is missing or stands twice, the header row is repeated, a row
-    has more cells than the header, or a cell has a line break in it.
+    Columns may be shuffled, and differ in case and in spaces; further columns and empty rows are left out. every: all
+    others that have a name of their own are read too, by the name that is written. advice: what to do where a column
+    is missing, as the end of a sentence. Raises SwclError naming file, row and column where a column is missing or
+    stands twice, the header row is repeated, a row has more cells than the header, or a cell of a column that was asked
+    for has a line break in it.
     """
     sheet = read_sheet(path, columns)
     names = [normal(cell) for cell in sheet.header]
-    wanted = [*columns, *(column for column in optional if normal(column) in names)]
-    places = {column: _place(sheet, path, column) for column in wanted}
+    asked = {column: normal(column) for column in (*columns, *(name for name in optional if normal(name) in names))}
+    further = [
+        " ".join(written.split())
+        for written, name in zip(sheet.header, names, strict=True)
+        if every and name and names.count(name) == 1 and name not in asked.values()
+    ]
+    wanted = [*asked, *further]
+    places = {column: _place(sheet, path, column, advice) for column in wanted}
     table = Table(path, array("q"), {column: [] for column in wanted}, names, sheet.header_row, remarks=sheet.remarks)
     used = {*places.values()}
     filled = {place for place, name in enumerate(names) if name}
@@ -177,7 +190,7 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
         if all(normal(cell) == normal(column) for column, cell in picked.items()):
             raise SwclError(f"{path}, row {number}: repeats the header of row {sheet.header_row}. Remove it.")
         for column, cell in picked.items():
-            if "\n" in cell or "\r" in cell:
+            if column in asked and ("\n" in cell or "\r" in cell):
                 told = f"'{shortened(cell)}' goes over several lines: is a quotation mark open?"
                 raise SwclError(f"{path}, row {number}, column '{column}': {told}")
             table.columns[column].append(cell)
@@ -210,11 +223,11 @@ def require_unique(table: Table, column: str) -> None:
         seen.add(text)
 
 
-def _place(sheet: Sheet, path: Path, column: str) -> int:
+def _place(sheet: Sheet, path: Path, column: str, advice: str) -> int:
     names = [normal(cell) for cell in sheet.header]
     places = [place for place, name in enumerate(names) if name == normal(column)]
     if len(places) != 1:
         columns = ", ".join(f"'{shortened(name)}'" for name in names[:MOST_NAMED] if name)
-        problem = "is there more than once" if places else f"is missing; there are {columns or 'none'}"
+        problem = "is there more than once" if places else f"is missing; there are {columns or 'none'}{advice}"
         raise SwclError(f"{path}, row {sheet.header_row}: column '{column}' {problem}.")
     return places[0]

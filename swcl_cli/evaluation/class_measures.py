@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,8 +13,11 @@ from swcl_cli.evaluation.resampling import (
     Measure,
     Values,
     Weights,
+    among,
     auc_measure,
     quadratic_kappas,
+    ranked_auc,
+    ratio,
     share,
     share_measure,
 )
@@ -24,24 +27,38 @@ SPECIFICITY = 0.9  # on validation, of the second threshold
 
 
 def class_measures(
-    truths: Mapping[str, Array], scores: Mapping[str, Array], thresholds: Mapping[str, float] | None = None
+    truths: Mapping[str, Array],
+    scores: Mapping[str, Array],
+    thresholds: Mapping[str, float] | None = None,
+    names: Mapping[str, Sequence[str]] | None = None,
+    unordered: Collection[str] = (),
 ) -> dict[str, Measure]:
     """Define the measures of each head. Where there are several, names begin with the head's name.
 
-    truths: (N,) classes; scores: (N, K) probabilities; thresholds: `specific_threshold` of each head. With
-    several heads `joint_accuracy` is the share of photographs for which all heads are right. AUC, sensitivity and
-    specificity are of "any class above 0", of two classes hence of class 1.
+    truths: (N,) classes, below 0 where one is not known; scores: (N, K) probabilities; thresholds: `specific_threshold`
+    of each head; names: of the classes, by head; unordered: heads whose classes have no order. With several heads
+    `joint_accuracy` is the share of photographs, of those with all labels, for which all heads are right. AUC,
+    sensitivity and specificity are of "any class above 0", of two classes hence of class 1; of several unordered
+    classes see `_nominal_measures`.
     """
     predicted = {head: probabilities.argmax(axis=1) for head, probabilities in scores.items()}
+    known = {head: truth >= 0 for head, truth in truths.items()}
     measures = {}
     if len(truths) > 1:
+        whole = np.logical_and.reduce([*known.values()])
         right = np.logical_and.reduce([truths[head] == predicted[head] for head in truths])
-        measures["joint_accuracy"] = Measure(partial(share, right))
+        measures["joint_accuracy"] = among(Measure(partial(share, right[whole]), "no photograph has all labels"), whole)
     for head, truth in truths.items():
-        threshold = None if thresholds is None else thresholds[head]
+        rows = known[head]
+        of_rows = (truth[rows], scores[head][rows], predicted[head][rows])
+        if head in unordered and scores[head].shape[1] > 2:
+            of_head = _nominal_measures(head, *of_rows)
+        else:
+            first = f"'{names[head][0]}'" if names and head in names else None
+            kinds = (f"{head} above 0", f"{head} 0") if first is None else (f"{head} but {first}", f"{head} {first}")
+            of_head = _head_measures(head, *of_rows, None if thresholds is None else thresholds[head], *kinds)
         prefix = f"{head}_" if len(truths) > 1 else ""
-        of_head = _head_measures(head, truth, scores[head], predicted[head], threshold)
-        measures |= {f"{prefix}{name}": measure for name, measure in of_head.items()}
+        measures |= {f"{prefix}{name}": among(measure, rows) for name, measure in of_head.items()}
     return measures
 
 
@@ -63,11 +80,11 @@ def any_grade(probabilities: Array) -> Array:
 
 
 def _head_measures(
-    head: str, truth: Array, probabilities: Array, predicted: Array, threshold: float | None
+    head: str, truth: Array, probabilities: Array, predicted: Array, threshold: float | None, above: str, first: str
 ) -> dict[str, Measure]:
+    """Define measures of ordered classes, or of two. above, first: words for classes above the first, and for it."""
     ill, score = truth > 0, any_grade(probabilities)
-    none_ill = f"no photograph has {head} above 0"
-    all_ill = f"no photograph has {head} 0"
+    none_ill, all_ill = f"no photograph has {above}", f"no photograph has {first}"
     measures = {
         "auc": auc_measure(ill, score, all_ill if ill.all() else none_ill),
         "accuracy": Measure(partial(share, truth == predicted)),
@@ -78,12 +95,62 @@ def _head_measures(
     }
     if threshold is None:
         return measures
-    unset = f"no photograph of val has {head} 0, so that no threshold can be chosen there"
+    unset = f"no photograph of val has {first}, so that no threshold can be chosen there"
     at_threshold = _rates(ill, score > threshold, none_ill, all_ill) if np.isfinite(threshold) else {}
     for name in ("sensitivity", "specificity"):
         measures[f"{name}_at_90"] = at_threshold.get(name, Measure(_no_value, unset))
     measures["threshold_at_90"] = Measure(lambda weights: np.full(len(weights), threshold), unset, resampled=False)
     return measures
+
+
+def _nominal_measures(head: str, truth: Array, probabilities: Array, predicted: Array) -> dict[str, Measure]:
+    """Define measures of several classes without an order, each the mean over classes that occur, whatever their size.
+
+    `auc`: of each class against all others; `balanced_accuracy`: the share of a class that is found; `f1`: 2 TP / (2 TP
+    + FP + FN) of a class, over those that occur among labels or answers. `kappa`: Cohen's, without weights.
+    """
+    true, said = (part[None, :] == np.arange(probabilities.shape[1])[:, None] for part in (truth, predicted))  # (K, N)
+    there = np.flatnonzero(true.any(axis=1))
+    kinds = tuple(true[there])
+    one = f"no photograph has another {head} than the others"
+    either = np.flatnonzero((true | said).any(axis=1))
+    return {
+        "auc": Measure(partial(_mean_auc, true[there], probabilities.T[there]), one, parts=kinds, of_pairs=True),
+        "accuracy": Measure(partial(share, truth == predicted)),
+        "balanced_accuracy": Measure(partial(_mean_recall, true[there], said[there]), parts=kinds),
+        "f1": Measure(partial(_mean_f1, true[either], said[either])),
+        "kappa": Measure(partial(_kappas, true, said), f"{head} is the same in all, labels and answers", lowest=-1.0),
+    }
+
+
+def _mean_auc(true: Array, scores: Array, weights: Weights) -> Values:
+    """Return the mean over classes of the AUC of each against all others. true, scores: (K, N)."""
+    aucs: Values = np.mean([ranked_auc(*of_class, weights) for of_class in zip(true, scores, strict=True)], axis=0)
+    return aucs
+
+
+def _mean_recall(true: Array, said: Array, weights: Weights) -> Values:
+    recalls: Values = np.mean(
+        [share(found, weights, among=rows) for rows, found in zip(true, said, strict=True)], axis=0
+    )
+    return recalls
+
+
+def _mean_f1(true: Array, said: Array, weights: Weights) -> Values:
+    scores = [
+        ratio(2 * weights @ (rows & found), weights @ rows + weights @ found)
+        for rows, found in zip(true, said, strict=True)
+    ]
+    mean: Values = np.mean(scores, axis=0)
+    return mean
+
+
+def _kappas(true: Array, said: Array, weights: Weights) -> Values:
+    """Return Cohen's kappa: the agreement beyond that of chance. true, said: (K, N)."""
+    count = weights.sum(axis=1)
+    agreed, both = ratio(weights @ (true & said).any(axis=0), count), zip(true, said, strict=True)
+    by_chance = np.sum([ratio(weights @ part, count) * ratio(weights @ other, count) for part, other in both], axis=0)
+    return 1 - ratio(1 - agreed, 1 - by_chance)
 
 
 def _rates(ill: Array, predicted: Array, none_ill: str, all_ill: str) -> dict[str, Measure]:

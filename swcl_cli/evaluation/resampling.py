@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -32,6 +32,22 @@ class Measure:
     lowest: float = 0.0
     highest: float = 1.0
     of_pairs: bool = False
+
+
+def among(measure: Measure, rows: NDArray[np.bool_]) -> Measure:
+    """Define a measure of all rows (N,) by one of some of them."""
+    if rows.all():
+        return measure
+
+    def of(weights: Weights) -> Values:
+        return measure.of(weights[:, rows])
+
+    parts = []
+    for part in measure.parts or (np.ones(int(rows.sum()), bool),):
+        whole = np.zeros(len(rows), bool)
+        whole[rows] = part
+        parts.append(whole)
+    return replace(measure, of=of, parts=tuple(parts))
 
 
 def evaluate(measures: Mapping[str, Measure], rows: int) -> tuple[dict[str, float], dict[str, str]]:

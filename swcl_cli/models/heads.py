@@ -17,7 +17,20 @@ class JointHeads(nn.Module):
 
     def __init__(self, channels: int, classes: Mapping[str, int]) -> None:
         super().__init__()
-        self.heads = nn.ModuleDict({name: nn.Linear(channels, count) for name, count in classes.items()})
+        self.names = {module_name(name): name for name in classes}
+        self.heads = nn.ModuleDict({module_name(name): nn.Linear(channels, count) for name, count in classes.items()})
+
+    def of(self, name: str) -> nn.Linear:
+        """Return the classifier of a label."""
+        head = self.heads[module_name(name)]
+        assert isinstance(head, nn.Linear)
+        return head
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
-        return {name: head(features) for name, head in self.heads.items()}
+        return {self.names[key]: head(features) for key, head in self.heads.items()}
+
+
+def module_name(label: str) -> str:
+    """Name the module of a label of any name: torch takes no dots, and keeps names such as `type` to itself."""
+    plain = label.replace("%", "%25").replace(".", "%2E")
+    return f"%{plain}" if hasattr(nn.ModuleDict(), plain) else plain

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from swcl_cli.catalogue.labels import CLASS_LABELS
 from swcl_cli.data import manifest
-from swcl_cli.data.splits import divided, joined, validation_groups
+from swcl_cli.data.splits import divided, joined, stratifying, validation_groups
 from swcl_cli.datasets.download import DROPPED, Download, Photograph, Problem
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.decoding import SCALED
@@ -154,7 +155,10 @@ def _compare(photograph: Photograph, twin: Photograph) -> str:
 def _draw_validation(settings: PrepSettings, result: Sorted) -> None:
     good = result.good
     train = [place for place, photograph in enumerate(good) if photograph.split == "train"]
-    groups, labels = (result.group(good[place]) for place in train), (good[place].classes for place in train)
+    groups, labels = (
+        (result.group(good[place]) for place in train),
+        stratifying([good[place].classes for place in train], len(CLASS_LABELS)),
+    )
     chosen = validation_groups(groups, labels, settings.seed, settings.dataset)
     for place in train:
         if result.group(good[place]) in chosen:

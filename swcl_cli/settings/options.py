@@ -97,7 +97,9 @@ def _keyword(name: str, kind: Any, default: Any, declared: Any) -> inspect.Param
 
 
 def _typer_type(field: FieldInfo) -> tuple[Any, dict[str, Any]]:
-    """Return annotation and metavar for Typer: a list is comma-separated text; pydantic checks ranges."""
+    """Return annotation and metavar for Typer: a list is comma-separated text, unless its option is repeated; pydantic
+    checks ranges.
+    """
     annotation = field.annotation
     optional = get_origin(annotation) in (Union, UnionType)
     if optional:
@@ -105,7 +107,9 @@ def _typer_type(field: FieldInfo) -> tuple[Any, dict[str, Any]]:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
     extra: dict[str, Any] = {}
-    if get_origin(annotation) is list and get_args(annotation) != (Path,):
+    extras = field.json_schema_extra
+    repeated = isinstance(extras, dict) and extras["repeated"]
+    if get_origin(annotation) is list and get_args(annotation) != (Path,) and not repeated:
         annotation = str
         extra["metavar"] = "A,B,..."
     elif get_origin(annotation) is Literal and not isinstance(get_args(annotation)[0], str):

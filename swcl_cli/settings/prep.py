@@ -7,13 +7,14 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, model_validator
 
-from swcl_cli.catalogue.labels import TABLED
 from swcl_cli.datasets import DATASETS, OWN
 from swcl_cli.settings.path_parts import PathPart
 from swcl_cli.settings.rows import ARTEFACTS, ROWS, Dataset
 from swcl_cli.settings.step import Names, SeededSettings, setting
 
-Folders = Annotated[list[Path], BeforeValidator(lambda given: given if isinstance(given, list) else [given])]
+as_list = BeforeValidator(lambda given: given if isinstance(given, list) else [given])
+Folders = Annotated[list[Path], as_list]
+Repeated = Annotated[list[str], as_list]
 LARGEST = 8192  # px: more than any camera has, and what a computer can still hold
 
 
@@ -63,9 +64,21 @@ class PrepSettings(SeededSettings):
     )
     labels: Path | None = setting(
         None,
-        f"Table with the column image and any of patient, eye, split, {', '.join(label.name for label in TABLED)}.",
+        "Table with the column image, any of patient, eye and split, and labels in all others; or folders: a folder "
+        "for each class, with or without train, val and test above it.",
         panel="Data",
         runtime=True,
+    )
+    image_column: str | None = setting(
+        None, "Column of --labels that names the photographs; by default image.", panel="Data", runtime=True
+    )
+    label: Repeated = setting(
+        [],
+        "NAME=KIND: what the column NAME is, where the guess is wrong. KIND: classes, grades (ordered classes), or "
+        "none (no label); NAME=classes:A,B,C names the classes in their order.",
+        panel="Data",
+        runtime=True,
+        repeated=True,
     )
     masks: Folders = setting(
         [],

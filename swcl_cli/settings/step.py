@@ -34,15 +34,17 @@ def setting(
     runtime: bool = False,
     short: str | None = None,
     neutral: Any = ...,
+    repeated: bool = False,
     **limits: Any,
 ) -> Any:
     """Declare a setting, whose description is its `--help` text.
 
     runtime: it can't change a byte of the result. short: a second, short name of its option. neutral: the value, as
     JSON has it, that does what was done before there was this setting; every new one that defines a result declares it,
-    so that finished work stays finished.
+    so that finished work stays finished. repeated: the option is given once for each text of the list, which may hold
+    commas.
     """
-    extra: dict[str, Any] = {"panel": panel, "runtime": runtime, "short": short}
+    extra: dict[str, Any] = {"panel": panel, "runtime": runtime, "short": short, "repeated": repeated}
     if neutral is not ...:
         extra["neutral"] = neutral
     return Field(default, description=help, json_schema_extra=extra, **limits)

@@ -145,7 +145,8 @@ def _gather(runs: Sequence[TaskRun]) -> None:
     """Join the tables of all runs to predictions.parquet, results.parquet and grid.parquet of the fine-tuning."""
     first = runs[0]
     settings = {**first.shared(), "seeds": first.settings.seeds}
-    whole = provenance("finetune", settings, first.inputs, primary=first.task.measure)
+    own = {"labels": [label.described() for label in first.task.own.values()]} if first.task.own else {}
+    whole = provenance("finetune", settings, first.inputs, primary=first.task.measure, **own)
     kinds = {"predictions": runs, "results": runs, "grid": [run for run in runs if run.is_first and run.grid.exists()]}
     for kind, with_table in kinds.items():
         paths = [run.folder / f"{kind}.parquet" for run in with_table]

@@ -15,6 +15,8 @@ from swcl_cli.data import manifest, shared
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.datasets import DATASETS
 from swcl_cli.datasets.download import Download, Problem
+from swcl_cli.datasets.folder_labels import FOLDERS
+from swcl_cli.datasets.label_columns import COLUMNS
 from swcl_cli.datasets.links import Followed
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.phantom.drawing import draw, source_of
@@ -81,12 +83,15 @@ def _run(
         with listed_if_stopped(settings, download):
             match(settings, download)
             find_classes(download)
+            _require_other_names(settings, download)
             if check:
                 check(settings, download)
         for remark in download.remarks:
             console.warn(f"{settings.prepared}: {remark}")
         if download.unused:
             console.say(f"{settings.prepared}: columns of its tables that are not used: {', '.join(download.unused)}.")
+        if download.overview:
+            console.table(f"{settings.prepared}: labels, with photographs of each class", COLUMNS, download.overview)
         with locked(workspace.data(settings.prepared), "prep"):
             if make_way(settings, download):
                 console.say(f"{settings.prepared}: what was prepared of other photographs is removed.")
@@ -100,6 +105,16 @@ def _check(settings: PrepSettings, download: Download) -> None:
         raise UsageError(f"{settings.dataset} has pixel masks, which keep their own size: prepare it with --size 0.")
     if settings.crop_to_field and (masked or settings.lesion_masks):
         raise UsageError(f"crop_to_field: {settings.dataset} has pixel masks, which would not fit any more.")
+
+
+def _require_other_names(settings: PrepSettings, download: Download) -> None:
+    """Raise SwclError where a label of people's own is called as a structure in the masks: --heads names either."""
+    structures = download.structures.names if download.structures else ()
+    if both := [label.name for label in download.own_labels if label.name in structures]:
+        raise SwclError(
+            f"{settings.prepared}: {both[0]} is a label and a structure in the masks: rename one, or leave the label "
+            f"out by --label '{both[0]}=none'."
+        )
 
 
 def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, download: Download, prepare: Prepare) -> Path:
@@ -125,14 +140,13 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         counts.update(problem.problem for problem in result.problems)
         colour = _colour(outcomes[photograph.image_id].sums for photograph in result.good)
         inputs = {name: fingerprint(source / name) for name in download.label_files}
-        inputs |= {name: fingerprint(table) for name in ("labels", "split_file") if (table := getattr(settings, name))}
+        inputs |= {name: fingerprint(table) for name, table in _tables(settings).items()}
         facts: dict[str, Any] = {"colour": colour, "counts": counts, "splits": split_fingerprint(result.good)}
         if masks and not (untold and masks == masks_before):
             facts[MASKS] = masks
         rows = rows_of(settings, source, download, result, outcomes)
-        labels = {name for names in download.label_names for name in names}
-        made = provenance("prep", settings.defining(), inputs, **facts)
-        manifest.write(path, rows, made, labels, path.with_name(FORMER), download.structures)
+        made, former = provenance("prep", settings.defining(), inputs, **facts), path.with_name(FORMER)
+        manifest.write(path, rows, made, download.held, former, download.structures, download.own_labels)
         shown = [(photograph.split, outcomes[photograph.image_id].shown) for photograph in result.good]
     _summary(dataset, counts, colour, unchanged=fingerprint(path) == before)
     if download.structures and any(pixels for _, pixels in shown):
@@ -153,6 +167,12 @@ def _tells_of_masks(path: Path) -> bool:
     with suppress(SwclError):
         return MASKS in read_provenance(path)
     return True
+
+
+def _tables(settings: PrepSettings) -> dict[str, Path]:
+    """Return the tables that people give, by their settings."""
+    tables = {"labels": settings.labels, "split_file": settings.split_file}
+    return {name: table for name, table in tables.items() if table and table != Path(FOLDERS)}
 
 
 def _bring_up_to_date(

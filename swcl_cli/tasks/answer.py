@@ -15,7 +15,8 @@ from PIL import Image
 class Answer:
     """Hold a model's predictions for a photograph of `width` x `height` pixels, upright.
 
-    Classification gives `classes`, the most probable class of each head, and `probabilities`, (K,) of its K classes.
+    Classification gives `classes`, the most probable class of each head, by its name where it has one, and
+    `probabilities`, (K,) of its K classes.
     Segmentation gives `masks`, (H, W) of each structure, their `probabilities`, (H, W), and in `numbers` the share of
     the pixels that each covers. Fields that a kind of task does not give are empty. `notes`: sentences on how the
     file was read, where that says more than that it was.
@@ -23,7 +24,7 @@ class Answer:
 
     width: int
     height: int
-    classes: Mapping[str, int] = field(default_factory=dict)
+    classes: Mapping[str, int | str] = field(default_factory=dict)
     probabilities: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from swcl_cli import chance
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.augment import View, center_view, classification_view, padded_view, squashed_view
-from swcl_cli.data.columns import CLASSIFIED
+from swcl_cli.data.columns import classified
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError, UsageError
@@ -34,27 +34,35 @@ from swcl_cli.tasks.kind import Judgement, Kind, require_finite
 from swcl_cli.tasks.saved import Description, Study
 
 RESIZE = 256 / 224  # shorter side at test, in crops (paper IV-B)
+MISSING = -1  # in place of a class: nobody knows
 
 Labels = dict[str, NDArray[np.int64]]
 Scores = dict[str, NDArray[np.float32]]  # probabilities by head
 
 
 class JointClassifier(nn.Module):
-    """Join encoder and heads; the loss is the sum over heads of the cross-entropy."""
+    """Join encoder and heads; the loss is the sum over heads of the mean cross-entropy of the labels that are known."""
 
     def __init__(self, encoder: nn.Module, heads: JointHeads) -> None:
         super().__init__()
         self.encoder, self.heads = encoder, heads
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss, and no metrics. batch: image (N, 3, S, S), and labels (N,) by head."""
+        """Return the loss, and no metrics. batch: image (N, 3, S, S), and labels (N,) by head, or MISSING."""
         logits = self.heads(self.encoder(batch["image"]))
-        losses = [cross_entropy(logits[name].float(), batch["labels"][name]) for name in logits]
+        losses = [_known_cross_entropy(logits[name].float(), batch["labels"][name]) for name in logits]
         return torch.stack(losses).sum(), {}
 
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
         """Return the probabilities (N, K) of each head's K classes, of images (N, 3, S, S)."""
         return {name: logits.float().softmax(dim=1) for name, logits in self.heads(self.encoder(images)).items()}
+
+
+def _known_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of the labels (N,) that are known; 0 where none is, with gradients of 0."""
+    if (labels == MISSING).all():
+        return logits.sum() * 0
+    return cross_entropy(logits, labels, ignore_index=MISSING)
 
 
 class TrainViews(Dataset[dict[str, Any]]):
@@ -71,7 +79,10 @@ class TrainViews(Dataset[dict[str, Any]]):
 
 
 class Classification(Kind):
-    """Learn labels of whole photographs: each head is a column of the manifest, with grades or classes."""
+    """Learn labels of whole photographs: each head is a column of the manifest, with grades or classes.
+
+    Where photographs lack a label of people's own, they teach and test the other heads alone.
+    """
 
     batch = 32
     saves = ("grades",)
@@ -79,11 +90,18 @@ class Classification(Kind):
     def columns(self, task: Task) -> list[str]:
         return list(task.heads)
 
+    def usable(self, task: Task, table: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return which photographs (N,) lack no label but people's own, of which they have one at least."""
+        own = list(task.own)
+        known = table[[head for head in task.heads if head not in own]].notna().all(axis=1).to_numpy(dtype=bool)
+        usable: NDArray[np.bool_] = known & table[own].notna().any(axis=1).to_numpy(dtype=bool) if own else known
+        return usable
+
     def strata(self, task: Task) -> list[str]:
-        return list(task.heads)
+        return sorted(task.heads, key=lambda head: head in task.own)
 
     def require(self, study: Study) -> None:
-        """Raise SwclError where a split that needs two classes has one, or a label is out of range."""
+        """Raise SwclError where a split that needs two classes has one, or none; or a label is out of range."""
         for head in study.task.heads:
             _require_two_classes(study, head)
         for split in study.rows:
@@ -96,9 +114,12 @@ class Classification(Kind):
         for head, count in task.heads.items():
             absent = sorted(set(range(count)) - _classes(task, train, head))
             if absent:
-                named = ", ".join(map(str, absent))
+                named = ", ".join(_named(task, head, number) for number in absent)
+                told = ""
+                if head in task.own:
+                    told = f" Move some into train, or prepare {task.dataset} again with --label {head}=classes:..."
                 sentences.append(
-                    f"{head}: no training photograph of {task.dataset} has class {named}, so none is predicted."
+                    f"{head}: no training photograph of {task.dataset} has class {named}, so none is predicted.{told}"
                 )
         return sentences
 
@@ -110,7 +131,8 @@ class Classification(Kind):
             raise UsageError(f"--loss {settings.loss} is for masks: {settings.task} learns labels, by cross-entropy.")
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
-        return {"grades": dict(task.grades), "fit": settings.fit}
+        classes = {"classes": {head: list(label.names) for head, label in task.own.items()}} if task.own else {}
+        return {"grades": dict(task.grades), "fit": settings.fit, **classes}
 
     def require_encoder(self, initial: Initial, settings: FinetuneSettings) -> None:
         require_size(initial.encoder, initial.architecture, settings.crop, "views")
@@ -144,24 +166,29 @@ class Classification(Kind):
     def judge(
         self, study: Study, split: str, scores_of: Callable[[str], Iterable[Scores]], folder: Path | None
     ) -> Judgement:
-        rows, labels, scores = study.rows[split], labels_of(study, split), _joined(scores_of(split))
+        task, rows, labels, scores = study.task, study.rows[split], labels_of(study, split), _joined(scores_of(split))
+        own = {head: label.names for head, label in task.own.items()}
+        unordered = {head for head, label in task.own.items() if label.kind == "classes"}
         if folder is None:
-            values, reasons = evaluate(class_measures(labels, scores), len(rows))
+            values, reasons = evaluate(class_measures(labels, scores, None, own, unordered), len(rows))
             return Judgement(values, reasons=reasons, loss=cross_entropies(labels, scores))
         on_validation = scores if split == "val" else _joined(scores_of("val"))
         validated = labels_of(study, "val")
-        thresholds = {
-            head: specific_threshold(validated[head] > 0, any_grade(on_validation[head])) for head in study.task.heads
-        }
-        measures = class_measures(labels, scores, thresholds)
+        thresholds = {}
+        for head in task.heads:
+            known = validated[head] != MISSING
+            thresholds[head] = specific_threshold(validated[head][known] > 0, any_grade(on_validation[head][known]))
+        measures = class_measures(labels, scores, thresholds, own, unordered)
         values, reasons = evaluate(measures, len(rows))
         ranges = intervals(measures, rows["group_id"].to_numpy(dtype=str))
-        return Judgement(values, ranges, _predictions(rows, labels, scores), reasons, CLASSIFIED)
+        return Judgement(values, ranges, _predictions(task, rows, labels, scores), reasons, classified(bool(own)))
 
     def answer(self, scores: Scores, size: tuple[int, int], model: Description) -> Answer:
-        """Return the most probable class of each head, and the probability of each class."""
-        ordered = {head: scores[head] for head in model.heads}
-        return Answer(*size, {head: int(part.argmax()) for head, part in ordered.items()}, ordered)
+        """Return the most probable class of each head, by its name if it has one, and the probability of each class."""
+        ordered, names = {head: scores[head] for head in model.heads}, model.facts.get("classes", {})
+        numbers = {head: int(part.argmax()) for head, part in ordered.items()}
+        classes = {head: names[head][number] if head in names else number for head, number in numbers.items()}
+        return Answer(*size, classes, ordered)
 
     def legend(self, model: Description) -> list[str]:
         """Explain classes that join grades: `dr_grade: class 0 is 0 or 1, class 1 is 2 or 3.`"""
@@ -176,17 +203,26 @@ class Classification(Kind):
         cells: dict[str, Any] = {}
         for head, probabilities in answer.probabilities.items():
             cells[head] = answer.classes[head]
-            cells |= {f"{head}_{grade}": f"{probability:.6f}" for grade, probability in enumerate(probabilities)}
+            names = model.facts.get("classes", {}).get(head, range(len(probabilities)))
+            cells |= {f"{head}_{name}": f"{each:.6f}" for name, each in zip(names, probabilities, strict=True)}
         return Record(cells)
 
 
 def labels_of(study: Study, split: str) -> Labels:
-    """Return the classes (N,) of each head.
+    """Return the classes (N,) of each head, MISSING where a label of people's own is not known.
 
     Raises SwclError, with the file, the photograph and its label, where a label is out of range.
     """
     task, rows, labels = study.task, study.rows[split], {}
     for head, classes in task.heads.items():
+        if head in task.own:
+            labels[head] = _numbers(task, rows[head], head)
+            if foreign := rows.loc[(labels[head] == MISSING) & rows[head].notna(), head].tolist():
+                raise SwclError(
+                    f"{study.workspace.manifest(task.dataset)}: {head} holds '{foreign[0]}', which is none of its "
+                    f"classes. Run `{prep_command(task.dataset)}` again."
+                )
+            continue
         class_of = np.array(task.grades.get(head, range(classes)))
         grades = rows[head].to_numpy(dtype=np.float64, na_value=np.nan)
         wrong = np.flatnonzero(~((grades >= 0) & (grades < len(class_of))))
@@ -204,15 +240,32 @@ def labels_of(study: Study, split: str) -> Labels:
 def cross_entropies(truths: Labels, scores: Scores) -> float:
     """Return the mean over photographs of the sum over heads of the cross-entropy, from probabilities (N, K).
 
-    A probability that fp32 rounds to 0 counts as the smallest one above it.
+    A probability that fp32 rounds to 0 counts as the smallest one above it; a label that is MISSING adds nothing.
     """
-    true = [part[np.arange(len(part)), truths[head]] for head, part in scores.items()]
+    true = [
+        np.where(truths[head] == MISSING, np.float32(1), part[np.arange(len(part)), truths[head]])
+        for head, part in scores.items()
+    ]
     smallest = np.finfo(np.float32).tiny
     return float(-np.log(np.maximum(true, smallest), dtype=np.float64).sum(axis=0).mean())
 
 
+def _numbers(task: Task, column: pd.Series, head: str) -> NDArray[np.int64]:
+    """Return the numbers (N,) of the classes in a column of people's own, MISSING where there is none."""
+    places = {name: number for number, name in enumerate(task.own[head].names)}
+    numbers: NDArray[np.float64] = column.map(places).to_numpy(dtype=np.float64, na_value=MISSING)
+    return numbers.astype(np.int64)
+
+
+def _named(task: Task, head: str, number: int) -> str:
+    """Write a class of a head: its name, or its number where it has none."""
+    return f"'{task.own[head].names[number]}'" if head in task.own else str(number)
+
+
 def _classes(task: Task, rows: pd.DataFrame, head: str) -> set[int]:
     """Return the classes of a head that occur in the rows."""
+    if head in task.own:
+        return {*_numbers(task, rows[head], head).tolist()} - {MISSING}
     grades = dict(enumerate(task.grades.get(head, ())))
     return {grades.get(int(label), int(label)) for label in rows[head].dropna().unique()}
 
@@ -222,10 +275,16 @@ def _require_two_classes(study: Study, head: str) -> None:
     task = study.task
     for split, rows in study.rows.items():
         classes = _classes(task, rows, head)
+        if not classes and head in task.own:
+            raise SwclError(
+                f"No {split} photograph of {task.dataset} has a {head}: say which do, by {prep_command(task.dataset)} "
+                f"--split-file, or leave it out by --heads."
+            )
         if len(classes) == 1 and (split == "train" or (split == "val" and task.measure == "auc")):
             raise SwclError(
-                f"All {len(rows):,} {split} photographs of {task.dataset} have class {classes.pop()} of {head}: two "
-                f"classes are needed. See {prep_command(task.dataset)} --split-file, or a larger --fraction."
+                f"All {int(rows[head].notna().sum()):,} {split} photographs of {task.dataset} have class "
+                f"{_named(task, head, classes.pop())} of {head}: two classes are needed. See "
+                f"{prep_command(task.dataset)} --split-file, or a larger --fraction."
             )
 
 
@@ -238,12 +297,19 @@ def _joined(scores: Iterable[Scores]) -> Scores:
     return joined
 
 
-def _predictions(rows: pd.DataFrame, truths: Labels, scores: Scores) -> pd.DataFrame:
-    """Return the table of predictions, a row for each image and head."""
-    parts = [
-        rows[["image_id", "patient_id", "path"]].assign(
-            head=name, truth=truths[name], prediction=part.argmax(axis=1), probabilities=list(part)
+def _predictions(task: Task, rows: pd.DataFrame, truths: Labels, scores: Scores) -> pd.DataFrame:
+    """Return the table of predictions, a row for each image and head of which the label is known."""
+    parts = []
+    for head, probabilities in scores.items():
+        known = truths[head] != MISSING
+        truth, said = truths[head][known], probabilities[known]
+        part = rows.loc[known, ["image_id", "patient_id", "path"]].assign(
+            head=head, truth=truth, prediction=said.argmax(axis=1), probabilities=list(said)
         )
-        for name, part in scores.items()
-    ]
+        if task.own:
+            names = np.array(task.own[head].names if head in task.own else range(probabilities.shape[1]), dtype=object)
+            part = part.assign(
+                true_class=names[truth].astype(str), predicted_class=names[part["prediction"]].astype(str)
+            )
+        parts.append(part)
     return pd.concat(parts, ignore_index=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from swcl_cli.catalogue.tasks import OWN, Task
 from swcl_cli.data import manifest
 from swcl_cli.data.photographs import manifest_of
-from swcl_cli.data.splits import folds, nested_part, validation_groups
+from swcl_cli.data.splits import folds, nested_part, stratifying, validation_groups
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings, prep_command
 from swcl_cli.tasks import KINDS
@@ -24,19 +24,19 @@ FOLD_SEED = 0  # folds belong to the data set: a photograph validated with one s
 def cohort(task: Task, settings: FinetuneSettings, workspace: Workspace, seed: int, fold: int | None) -> Study:
     """Choose the rows of the manifest by split, in its order; without `test` where --eval is val.
 
-    Of people's own photographs those without a label are left out. Raises SwclError where a split is empty, there are
-    too few patients for the folds, or the kind of task can't learn or judge the rows.
+    Of people's own photographs those that can't be learnt are left out. Raises SwclError where a split is empty, there
+    are too few patients for the folds, or the kind of task can't learn or judge the rows.
     """
     kind = KINDS[task.kind]
     table = manifest.read(manifest_of(workspace, task.dataset))
     if settings.task == OWN:
-        table = table[table[kind.columns(task)].notna().all(axis=1)].reset_index(drop=True)
+        table = table[kind.usable(task, table)].reset_index(drop=True)
     strata = kind.strata(task)
     if fold is not None:
         table = table.assign(split=_split_of_fold(task, settings, table, strata, fold))
     if settings.fraction < 1:
         train = table[table["split"] == "train"]
-        part = nested_part(train["group_id"], _joint(train, strata), settings.fraction, seed, task.dataset)
+        part = nested_part(train["group_id"], _joint(task, train, strata), settings.fraction, seed, task.dataset)
         table = table[(table["split"] != "train") | table["group_id"].isin(part)]
     splits = manifest.SPLITS if settings.eval == "test" else ("train", "val")
     rows = {split: table[table["split"] == split].reset_index(drop=True) for split in splits}
@@ -60,11 +60,11 @@ def _split_of_fold(
     if settings.fold_order == "released":
         fold_of = _unshuffled(table, strata, settings.folds)
     else:
-        by_group = folds(table["group_id"], _joint(table, strata), settings.folds, FOLD_SEED, task.dataset)
+        by_group = folds(table["group_id"], _joint(task, table, strata), settings.folds, FOLD_SEED, task.dataset)
         fold_of = table["group_id"].map(by_group).to_numpy(dtype=np.int64)
     others = table[fold_of != fold]
     validating = validation_groups(
-        others["group_id"], _joint(others, strata), FOLD_SEED, f"{task.dataset}, fold {fold}"
+        others["group_id"], _joint(task, others, strata), FOLD_SEED, f"{task.dataset}, fold {fold}"
     )
     return np.where(fold_of == fold, "test", np.where(table["group_id"].isin(validating), "val", "train"))
 
@@ -73,7 +73,7 @@ def _unshuffled(table: pd.DataFrame, strata: list[str], count: int) -> NDArray[n
     """Return the fold (N,) of each row, as the released code assigns folds: in order, stratified, without groups."""
     from sklearn.model_selection import StratifiedKFold
 
-    grades = table[strata[0]].to_numpy(dtype=np.int64) if strata else np.zeros(len(table), np.int64)
+    grades = pd.factorize(table[strata[0]], sort=True)[0] if strata else np.zeros(len(table), np.int64)
     fold_of = np.empty(len(table), np.int64)
     for fold, (_, tested) in enumerate(StratifiedKFold(count).split(grades, grades)):
         fold_of[tested] = fold
@@ -97,6 +97,7 @@ def _require_enough(task: Task, settings: FinetuneSettings, table: pd.DataFrame,
             )
 
 
-def _joint(table: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
-    """Return the labels that folds are stratified on: a tuple for each photograph."""
-    return list(table[columns].itertuples(index=False, name=None)) if columns else [()] * len(table)
+def _joint(task: Task, table: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
+    """Return the labels that folds are stratified on: a tuple for each photograph. Of many of people's own some."""
+    joint = list(table[columns].itertuples(index=False, name=None)) if columns else [()] * len(table)
+    return stratifying(joint, len(columns) - len(task.own)) if task.own else joint

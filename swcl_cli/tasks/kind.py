@@ -52,8 +52,13 @@ class Kind(Protocol):
     saves: tuple[str, ...] = ()
 
     def columns(self, task: Task) -> list[str]:
-        """Name the columns of the manifest that are learnt; people's own photographs that lack one are left out."""
+        """Name the columns of the manifest that are learnt."""
         ...
+
+    def usable(self, task: Task, table: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return which of people's own photographs (N,) can be learnt: those that lack none of the columns."""
+        known: NDArray[np.bool_] = table[self.columns(task)].notna().all(axis=1).to_numpy(dtype=bool)
+        return known
 
     def strata(self, task: Task) -> list[str]:
         """Name the columns that folds and parts are stratified on."""

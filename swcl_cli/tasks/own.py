@@ -8,6 +8,7 @@ from dataclasses import replace
 import pandas as pd
 from torch import nn
 
+from swcl_cli.catalogue.labels import Label
 from swcl_cli.catalogue.structures import Structures
 from swcl_cli.catalogue.tasks import SEGMENTATION, TASKS, Task
 from swcl_cli.data import manifest
@@ -27,22 +28,36 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     if not task.open:
         return task
     path = workspace.manifest(settings.data)
-    labels = {label.name for label in manifest.read_labels(path)}
-    columns = [*(head for head in task.heads if head in labels), "mask_path"]
+    labels = {label.name: label for label in manifest.read_labels(path) if label.is_own or label.name in task.heads}
+    columns = [*(head for head in task.heads if head in labels), *(name for name in labels if name not in task.heads)]
     structures = manifest.read_structures(path) or Structures.two_valued(MASK)
-    table = manifest.read(path, columns=columns).rename(columns={"mask_path": MASK})
+    table = manifest.read(path, columns=[*columns, "mask_path"]).rename(columns={"mask_path": MASK})
     own = replace(task, name=task.called(settings.data), dataset=settings.data, open=False)
     named = [head for head in settings.heads if head in structures.names and head != MASK]
-    others = [head for head in settings.heads if head not in named]
-    chosen = _chosen(table, [*([MASK] if named else []), *others], str(path), structures.names)
+    others = [_written(head, columns) for head in settings.heads if head not in named]
+    wanted, free = [*([MASK] if named else []), *others], [name for name, label in labels.items() if label.is_own]
+    chosen = _chosen(table, wanted, free, str(path), structures.names)
     if chosen == [MASK]:
         learnt = structures.only(named or structures.names)
         _require_names(learnt.names, str(path))
         heads = dict.fromkeys(learnt.names, 2)
         return replace(own, kind=SEGMENTATION, heads=heads, measure="f1", structures=learnt)
-    heads = {head: task.heads[head] for head in chosen}
-    single = "auc" if list(heads.values()) == [2] else "accuracy"
-    return replace(own, heads=heads, measure=task.measure if len(heads) > 1 else single)
+    heads = {head: labels[head].classes for head in chosen}
+    described = {head: labels[head] for head in chosen if labels[head].is_own}
+    measure = task.measure if len(heads) > 1 else _measure(labels[chosen[0]])
+    return replace(own, heads=heads, measure=measure, own=described)
+
+
+def _written(head: str, labels: Sequence[str]) -> str:
+    """Return a label's name as the table has it, whatever the case of its letters in `--heads`."""
+    return next((name for name in labels if name.casefold() == head.casefold()), head)
+
+
+def _measure(label: Label) -> str:
+    """Return the primary measure of a label that is learnt alone."""
+    if label.classes == 2:
+        return "auc"
+    return "kappa" if label.kind == "grades" else "accuracy"
 
 
 def _require_names(structures: Sequence[str], path: str) -> None:
@@ -54,10 +69,13 @@ def _require_names(structures: Sequence[str], path: str) -> None:
         )
 
 
-def _chosen(table: pd.DataFrame, wanted: Sequence[str], path: str, structures: Sequence[str]) -> list[str]:
+def _chosen(
+    table: pd.DataFrame, wanted: Sequence[str], own: Sequence[str], path: str, structures: Sequence[str]
+) -> list[str]:
     """Choose the columns to learn: those of `wanted`, else masks if there are any, else labels of all photographs.
 
-    structures: the names of those in the masks, for messages. Raises SwclError where a wanted column is empty, masks
+    own: labels of people's own, which some photographs may lack. structures: the names of those in the masks, for
+    messages. Raises SwclError where a wanted column is empty, masks
     and labels are wanted together, or there is nothing to learn.
     """
     known = {column: int(table[column].notna().sum()) for column in table}
@@ -72,7 +90,7 @@ def _chosen(table: pd.DataFrame, wanted: Sequence[str], path: str, structures: S
         return [column for column in known if column in wanted]
     if known[MASK]:
         return [MASK]
-    whole = [column for column, count in known.items() if count == len(table) > 0]
+    whole = [column for column, count in known.items() if count == len(table) > 0 or (count and column in own)]
     if not whole:
         raise SwclError(
             f"{path} holds nothing to learn: neither masks nor a label of all photographs. Labels: {held}. "

@@ -20,7 +20,7 @@ from swcl_cli import console
 from swcl_cli.errors import SwclError
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.tasks import KINDS
-from swcl_cli.tasks.classification import JointClassifier, labels_of
+from swcl_cli.tasks.classification import MISSING, JointClassifier, labels_of
 from swcl_cli.tasks.features import Features
 from swcl_cli.tasks.fitting import Fitted, better_notes
 from swcl_cli.tasks.kind import Judgement
@@ -63,7 +63,9 @@ class Probe:
         for number, strength in enumerate(STRENGTHS):
             started = time.perf_counter()
             for head, truth in labels.items():
-                weight, bias = logistic_regression(features, truth, self.study.task.heads[head], strength)
+                known = truth != MISSING
+                classes = self.study.task.heads[head]
+                weight, bias = logistic_regression(features[known], truth[known], classes, strength)
                 self._set(head, weight, bias)
             judgement = self.judge(self.fabric, "val", None)
             before, notes = notes, better_notes(notes, number, judgement.measures[measure], judgement.loss)
@@ -94,7 +96,7 @@ class Probe:
 
     @torch.no_grad()
     def _set(self, head: str, weight: NDArray[np.float64], bias: NDArray[np.float64]) -> None:
-        linear: Any = self.heads.heads[head]
+        linear = self.heads.of(head)
         linear.weight.copy_(torch.from_numpy(weight))
         linear.bias.copy_(torch.from_numpy(bias))
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from swcl_cli.catalogue.labels import LABELS
+from swcl_cli.catalogue.labels import LABELS, Label
 from swcl_cli.data import manifest
 from swcl_cli.data.columns import MANIFEST
 from swcl_cli.errors import SwclError
@@ -148,3 +148,59 @@ def test_files_that_are_no_manifests(tmp_path: Path) -> None:
     pa.parquet.write_table(pa.table({"path": ["a"]}), path)
     with pytest.raises(SwclError, match="was not written by swcl"):
         manifest.read(path)
+
+
+OWN = (Label("stage", "grades", "stage", names=("0", "1", "2")), Label("score", "classes", "score", names=("a", "b")))
+
+
+def test_labels_of_peoples_own_are_columns_that_the_metadata_describe(tmp_path: Path) -> None:
+    """One may be called as a column of another table is."""
+    path = tmp_path / "manifest.parquet"
+    rows = [row("1", dr_grade=3, stage="2", score=None), row("2", stage=None, score="b")]
+    manifest.write(path, rows, {}, ["dr_grade"], own=OWN)
+    assert read_provenance(path)["labels"] == [
+        {"name": "dr_grade", "kind": "grade", "classes": 5, "of": "photograph"},
+        {"name": "stage", "kind": "grades", "classes": 3, "of": "photograph", "names": ["0", "1", "2"]},
+        {"name": "score", "kind": "classes", "classes": 2, "of": "photograph", "names": ["a", "b"]},
+    ]
+    assert manifest.read_labels(path) == [LABELS["dr_grade"], *OWN]
+    table = manifest.read(path)
+    assert table["stage"].tolist() == ["2", pd.NA] and table["score"].tolist() == [pd.NA, "b"]
+    assert manifest.read(path, ["score", "image_id"]).columns.tolist() == ["score", "image_id"]
+    with pytest.raises(ValueError, match="a manifest has no columns \\['stage'\\]"):
+        manifest.write(path, [row("1", stage="2")], {})
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        (Label("stage", "classes", "stage", names=("0", "1", "2")), OWN[1]),
+        (Label("stage", "grades", "stage", names=("0", "1", "2", "3")), OWN[1]),
+        OWN[:1],
+        OWN,
+    ],
+)
+def test_a_manifest_that_describes_other_labels_is_another(tmp_path: Path, own: tuple[Label, ...]) -> None:
+    path = tmp_path / "manifest.parquet"
+    for described in (OWN, own):
+        values = {label.name: label.names[0] for label in described}
+        manifest.write(path, [row("1", **values)], {}, own=described)
+    assert manifest.read_labels(path)[-len(own) :] == list(own)
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"name": "x"},
+        {"name": "x", "kind": "classes", "of": "photograph", "names": ["a"]},
+        {"name": "x", "kind": "classes", "of": "photograph", "names": ["a", "a"]},
+        {"name": "x", "kind": "unheard", "of": "photograph", "names": ["a", "b"]},
+        {"name": "x", "kind": "classes", "of": "pupil", "names": ["a", "b"]},
+    ],
+)
+def test_labels_of_another_version_are_told(tmp_path: Path, described: dict[str, Any]) -> None:
+    path = tmp_path / "manifest.parquet"
+    manifest.write(path, [row("1")], {})
+    write_parquet(path, pq.read_table(path).replace_schema_metadata(None), {"step": "prep", "labels": [described]})
+    with pytest.raises(SwclError, match="it describes the label x, which is not known here"):
+        manifest.read_labels(path)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from swcl_cli.chance import generator
-from swcl_cli.data.splits import divided, folds, joined, nested_part, validation_groups
+from swcl_cli.data.splits import divided, folds, joined, nested_part, stratifying, validation_groups
 
 
 def cohort() -> tuple[list[str], list[bool]]:
@@ -138,3 +138,12 @@ def test_groups_in_several_splits(rows: list[tuple[str, str]]) -> None:
         splits.setdefault(group, set()).add(split)
     wanted = {group for group, names in splits.items() if len(names) > 1}
     assert divided([group for group, _ in rows], [split for _, split in rows]) == wanted
+
+
+def test_of_many_labels_some_are_stratified_on() -> None:
+    """The second would leave combinations that stand alone, of which always the same ones would validate."""
+    rows = [(item % 2, item, "ab"[item // 10 % 2], item % 5) for item in range(40)]
+    assert stratifying(rows, 1) == [(row[0], row[2]) for row in rows]
+    assert stratifying(rows, 2) == [row[:2] for row in rows]
+    assert stratifying([(1, 2)] * 10, 2) == [(1, 2)] * 10
+    assert stratifying([], 2) == [] and stratifying([()], 0) == [()]

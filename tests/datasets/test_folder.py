@@ -105,7 +105,7 @@ def test_tables_of_spreadsheets(tmp_path: Path, source: Path) -> None:
     }
     assert download.remarks == [
         "labels.csv: it is not in UTF-8, and was read as Windows-1252.",
-        "labels.csv: columns that are not used: 'operator'.",
+        "labels.csv: columns that are not used: 'operator' (has one class, 'M\u00fcller').",
     ]
 
 
@@ -142,14 +142,15 @@ def test_bad_tables_stop(tmp_path: Path, source: Path, row: str, message: str) -
     ("column", "meant"), [("patient_id", "patient"), ("DR-Grade", "dr_grade"), ("eyes", "eye"), ("diagnosis", None)]
 )
 def test_columns_that_are_nearly_known_stop(tmp_path: Path, source: Path, column: str, meant: str | None) -> None:
-    """Left aside in silence they would cost the labels; with the known one beside them they are further columns."""
+    """Taken for others they would cost the labels; with the known one beside them they are further columns."""
     table = tmp_path / "labels.csv"
     table.write_text(f"image,{column}\nP3_OD,1\n")
     if meant is None:
         folder.read(source, labels=table)
         return
     with pytest.raises(
-        SwclError, match=rf"labels\.csv, row 1: column '{column.lower()}' is not read: call it '{meant}'"
+        SwclError,
+        match=rf"labels\.csv, row 1: column '{column}': call it '{meant}' if it is that, or say what it is by",
     ):
         folder.read(source, labels=table)
     table.write_text(f"image,{column},{meant}\nP3_OD,1,{'left' if meant == 'eye' else 1}\n")

@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, cohen_kappa_score, recall_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    recall_score,
+    roc_auc_score,
+)
 
 from swcl_cli.evaluation.class_measures import any_grade, class_measures, specific_threshold
+from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.resampling import evaluate
 
 GRADES = {"dr_grade": 5, "dme_grade": 3}
@@ -134,3 +142,62 @@ def test_who_stands_behind_a_measure() -> None:
         assert [part.tolist() for part in measures[name].parts] == rows
         assert measures[name].of_pairs == (name == "auc")
         assert (measures[name].lowest, measures[name].highest) == (-1 if name == "kappa" else 0, 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_without_an_order_against_scikit_learn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth, scores = rng.integers(0, 4, 60), rng.dirichlet(np.ones(4), 60)
+    answer = scores.argmax(axis=1)
+    found = values({"x": truth}, {"x": scores}, {"x": 0.5}, {"x": tuple("abcd")}, {"x"})
+    assert found == pytest.approx(
+        {
+            "auc": roc_auc_score(truth, scores, multi_class="ovr", average="macro"),
+            "accuracy": accuracy_score(truth, answer),
+            "balanced_accuracy": balanced_accuracy_score(truth, answer),
+            "f1": f1_score(truth, answer, average="macro"),
+            "kappa": cohen_kappa_score(truth, answer),
+        }
+    )
+
+
+def test_classes_that_do_not_occur_have_no_say() -> None:
+    """Of three classes the last is never true, and never said: the others' means are those of two."""
+    truth = np.array([0, 0, 1, 1, 1])
+    scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.45, 0.5, 0.05], [0.7, 0.2, 0.1]])
+    found = values({"x": truth}, {"x": scores}, None, {"x": ("a", "b", "c")}, {"x"})
+    recalls = (1 / 2, 2 / 3)
+    assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    assert found["f1"] == pytest.approx(np.mean([2 / (2 + 1 + 1), 4 / (4 + 1 + 1)]))
+    assert found["auc"] == pytest.approx(np.mean([roc_auc_score(truth == k, scores[:, k]) for k in (0, 1)]))
+
+
+def test_labels_that_are_not_known_count_for_their_head_alone() -> None:
+    truths, scores = graded(5)
+    truths["dr_grade"][:30] = -1
+    truths["dme_grade"][70:] = -1
+    thresholds, found = {"dr_grade": 0.7, "dme_grade": 0.8}, dict[str, float]()
+    for head, rows in (("dr_grade", slice(30, None)), ("dme_grade", slice(0, 70))):
+        alone = values({head: truths[head][rows]}, {head: scores[head][rows]}, thresholds)
+        found |= {f"{head}_{name}": value for name, value in alone.items()}
+    right = [truths[head] == scores[head].argmax(axis=1) for head in GRADES]
+    found["joint_accuracy"] = np.logical_and(*right)[30:70].mean()
+    assert values(truths, scores, thresholds) == pytest.approx(found)
+
+
+def test_intervals_of_a_head_are_those_of_its_own_rows() -> None:
+    """But for the jackknife's factor (n - 1) / n, in which all patients count."""
+    truths, scores = graded(7)
+    truths["dr_grade"][:30] = -1
+    groups = np.arange(80) // 2
+    whole = intervals(class_measures(truths, scores), groups)
+    for name, expected in intervals(
+        class_measures({"dr_grade": truths["dr_grade"][30:]}, {"dr_grade": scores["dr_grade"][30:]}), groups[30:]
+    ).items():
+        assert whole[f"dr_grade_{name}"] == pytest.approx(expected, abs=0.003)
+    assert not set(evaluate(class_measures(truths, scores), 80)[1])
+
+
+def test_reasons_name_the_classes() -> None:
+    measures = class_measures({"x": np.zeros(3, int)}, {"x": np.eye(2)[[0, 0, 1]]}, None, {"x": ("healthy", "AMD")})
+    assert set(evaluate(measures, 3)[1].values()) == {"no photograph has x but 'healthy'"}

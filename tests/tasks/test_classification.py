@@ -255,3 +255,28 @@ def test_labels_outside_the_range_are_named(tmp_path: Path, grade: int | None, s
     told = f"(: 7 has dr_grade = {shown}; idrid needs|.*column dr_grade holds other numbers than those from) 0 to 4"
     with pytest.raises(SwclError, match=rf"manifest.parquet{told}.*swcl prep idrid"):
         prepare(tmp_path)
+
+
+def test_labels_that_are_not_known_carry_no_loss() -> None:
+    """A head's loss is the mean over those that are; of a batch without any it is 0, and so is its gradient."""
+    heads = JointHeads(4, {"a": 2, "b": 3})
+    module = JointClassifier(nn.Identity(), heads)
+    images = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    labels = {"a": torch.tensor([0, -1, 1, -1, 1]), "b": torch.tensor([2, 0, 1, 2, -1])}
+    expected = 0.0
+    for name, logits in heads(images).items():
+        known = [(row, truth) for row, truth in zip(logits.tolist(), labels[name].tolist(), strict=True) if truth >= 0]
+        for row, truth in known:
+            expected += (math.log(sum(math.exp(value) for value in row)) - row[truth]) / len(known)
+    assert module({"image": images, "labels": labels})[0].item() == pytest.approx(expected, rel=1e-5)
+    loss, _ = module({"image": images, "labels": {"a": torch.full((5,), -1), "b": labels["b"]}})
+    loss.backward()
+    first, second = (heads.of(name).weight.grad for name in "ab")
+    assert first is not None and not first.any()
+    assert torch.isfinite(loss) and second is not None and second.any()
+
+
+def test_the_loss_of_judged_probabilities_leaves_out_what_is_not_known() -> None:
+    scores = {"a": np.array([[0.5, 0.5], [0.25, 0.75]], np.float32), "b": np.array([[0.5, 0.5], [1, 0]], np.float32)}
+    truths = {"a": np.array([-1, 0]), "b": np.array([1, -1])}
+    assert cross_entropies(truths, scores) == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from swcl_cli.catalogue.labels import Label
 from swcl_cli.catalogue.structures import Structures
 from swcl_cli.catalogue.tasks import TASKS, Task
 from swcl_cli.errors import SwclError
@@ -17,7 +18,7 @@ from swcl_cli.workspace import Workspace
 from tests import prepared
 
 
-def write(root: Path, dataset: str = "folder", count: int = 3, **columns: Any) -> None:
+def write(root: Path, dataset: str = "folder", count: int = 3, own: tuple[Label, ...] = (), **columns: Any) -> None:
     """columns: one value for all photographs, or a list with one for each."""
     rows = [
         {
@@ -26,7 +27,7 @@ def write(root: Path, dataset: str = "folder", count: int = 3, **columns: Any) -
         }
         for item in range(count)
     ]
-    prepared.write(root, dataset, rows)
+    prepared.write(root, dataset, rows, own=own)
 
 
 def found(root: Path, **settings: Any) -> Task:
@@ -92,3 +93,31 @@ def test_nothing_to_learn(tmp_path: Path) -> None:
 
 def test_other_tasks_are_their_rows(tmp_path: Path) -> None:
     assert task_of(FinetuneSettings(workspace=tmp_path, task="drive"), Workspace(tmp_path)) is TASKS["drive"]
+
+
+OWN = (
+    Label("Diagnosis", "classes", "Diagnosis", names=("healthy", "AMD", "DR")),
+    Label("stage", "grades", "stage", names=("0", "1", "2")),
+    Label("flag", "classes", "flag", names=("no", "yes")),
+)
+
+
+def test_labels_of_peoples_own(tmp_path: Path) -> None:
+    """Some photographs may lack them; letters of either case name them."""
+    write(tmp_path, own=OWN, Diagnosis=["DR", None, "AMD"], stage="1", flag=[None, None, "yes"], dr_grade=[1, None, 2])
+    task = found(tmp_path)
+    assert (task.heads, task.measure) == ({"Diagnosis": 3, "stage": 3, "flag": 2}, "joint_accuracy")
+    assert task.own == {label.name: label for label in OWN}
+    measures = {"diagnosis": "accuracy", "STAGE": "kappa", "flag": "auc"}
+    for head, measure in measures.items():
+        alone = found(tmp_path, heads=[head])
+        assert [name.casefold() for name in alone.heads] == [head.casefold()] and alone.measure == measure
+    both = found(tmp_path, heads=["dr_grade", "stage"])
+    assert both.heads == {"dr_grade": 5, "stage": 3} and both.own == {"stage": OWN[1]}
+    with pytest.raises(SwclError, match=r"holds no other\. .*: dr_grade \(2 of 3\), Diagnosis \(2 of 3\), stage"):
+        found(tmp_path, heads=["other"])
+
+
+def test_a_label_that_no_photograph_has_is_not_learnt(tmp_path: Path) -> None:
+    write(tmp_path, own=OWN[:2], Diagnosis=None, stage=["1", "0", None])
+    assert found(tmp_path).heads == {"stage": 3}

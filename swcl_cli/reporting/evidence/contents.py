@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from swcl_cli.catalogue.labels import Label
 from swcl_cli.reporting.evidence import columns
 from swcl_cli.reporting.evidence.damage import failed, unusable
 from swcl_cli.reporting.evidence.unfinished import Unfinished
@@ -76,6 +77,7 @@ class Contents:
     encoders: dict[str, Artefact] = field(default_factory=dict)
     finetuned: dict[tuple[str, str], Artefact] = field(default_factory=dict)  # by task and name
     runs: dict[tuple[str, str, str], Artefact] = field(default_factory=dict)  # the same of single runs, where kept
+    labels: dict[tuple[str, str], Label] = field(default_factory=dict)  # people's own, by task and head
     results: pd.DataFrame = field(default_factory=_empty(columns.RESULTS.names))
     classified: pd.DataFrame = field(default_factory=_empty(columns.CLASS_COLUMNS))
     segmented: pd.DataFrame = field(default_factory=_empty(columns.SEGMENTED.names))

@@ -11,12 +11,13 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from swcl_cli.catalogue.labels import Label, read_label
 from swcl_cli.catalogue.tasks import CLASSIFICATION, SEGMENTATION, TASKS
 from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence import columns
 from swcl_cli.reporting.evidence.columns import LIKELIHOOD, POSITIVE
-from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.evidence.damage import unusable
 from swcl_cli.reporting.evidence.reader import Reader, read_frame
 from swcl_cli.workspace import FINETUNE, Workspace
@@ -36,6 +37,8 @@ def read_finetuned(workspace: Workspace, reader: Reader, contents: Contents) -> 
         if results is None or artefact is None:
             continue
         contents.finetuned[task, name] = artefact
+        for label in contents.attempt(partial(_labels, artefact), file=workspace.relative(path)) or ():
+            contents.labels[task, label.name] = label
         for part in sorted(path.parent.glob("*/results.parquet")):
             run = reader.artefact(part, FINETUNE)
             if run is not None:
@@ -61,6 +64,11 @@ def _of_task(task: str, read: Callable[[Path], pd.DataFrame], path: Path) -> pd.
     if others := set(frame["task"]) - {task}:
         raise SwclError(f"it is of the task {min(others)}")
     return frame
+
+
+def _labels(artefact: Artefact) -> list[Label]:
+    """Return the labels of people's own that a fine-tuning tells of."""
+    return [read_label(described) for described in artefact.provenance.get("labels", ())]
 
 
 def _kind(task: str, path: Path) -> str:

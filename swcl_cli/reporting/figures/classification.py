@@ -15,17 +15,24 @@ from swcl_cli.reporting.findings.grouping import by_head, by_initialisation, fil
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.percentages import with_deviation, with_interval
 from swcl_cli.reporting.findings.probabilities import Probabilities, Scored
-from swcl_cli.reporting.findings.questions import question_of
+from swcl_cli.reporting.findings.questions import own_question, question_of
 from swcl_cli.reporting.findings.splits import caution_of, shown_rows, split_word
 
 
 def classification_figures(contents: Contents) -> list[Figure]:
-    """Make two figures for each task and label, over all runs: ROC curves, and reliability diagrams."""
+    """Make two figures for each task and label, over all runs: ROC curves, and reliability diagrams.
+
+    Labels of several classes without an order have none: there is no question to be answered by yes or no.
+    """
     order, figures = initialisations(contents), []
     for task, head, only, rows in by_head(shown_rows(contents.classified)):
+        own = contents.labels.get((task, head))
+        question = own_question(own) if own else question_of(task, head)
+        if question is None:
+            continue
         measure = "auc" if only else f"{head}_auc"
         scored = [_scored(contents.results, of_name, measure) for _, of_name in by_initialisation(rows)]
-        question, photographs = question_of(task, head), rows.drop_duplicates("image_id")
+        photographs = rows.drop_duplicates("image_id")
         words = f"{title(task)}: {question.noun}"
         cases = int((photographs["truth"] > 0).sum())
         sentence = (

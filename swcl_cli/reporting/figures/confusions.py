@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from swcl_cli.catalogue.labels import Label
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
 from swcl_cli.reporting.figures.strokes import label
@@ -37,7 +38,7 @@ def confusion_matrices(contents: Contents) -> list[Figure]:
                 f"Rows are true classes, columns predicted ones; numbers count {split_word(rows)} photographs over "
                 f"all runs, shades are shares of a row.{caution_of(rows)}",
                 shortened(f"Confusion matrices of {title(task)}, {title(head)}: {summary(entries)}."),
-                partial(_draw, rows, task, head),
+                partial(_draw, rows, task, head, contents.labels.get((task, head))),
             )
         )
     return figures
@@ -50,9 +51,9 @@ def confusion(truth: Counts, prediction: Counts, classes: int) -> Counts:
     return counts
 
 
-def _draw(table: pd.DataFrame, task: str, head: str, theme: Theme) -> Drawing:
-    classes = int(table[["truth", "prediction"]].to_numpy().max()) + 1
-    grades = [grade_of(task, head, number) for number in range(classes)]
+def _draw(table: pd.DataFrame, task: str, head: str, own: Label | None, theme: Theme) -> Drawing:
+    classes = own.classes if own else int(table[["truth", "prediction"]].to_numpy().max()) + 1
+    grades = [grade_of(task, head, number, own) for number in range(classes)]
     parts = list(by_initialisation(table))
     columns = min(len(parts), MATRICES_A_ROW)
     rows = math.ceil(len(parts) / columns)
@@ -66,7 +67,7 @@ def _draw(table: pd.DataFrame, task: str, head: str, theme: Theme) -> Drawing:
         for (truth, prediction), number in np.ndenumerate(counts):
             ink = ON_DARK if shares[truth, prediction] > 0.55 else ON_LIGHT
             axes.text(prediction, truth, f"{number:,}", ha="center", va="center", color=ink, fontsize=_size(counts))
-        axes.set_xticks(range(classes), grades)
+        axes.set_xticks(range(classes), grades, rotation=90 if own else 0)
         axes.set_yticks(range(classes), grades)
         axes.set_title(label(name))
     for axes in panels.flat[len(parts) :]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from swcl_cli.catalogue.labels import Label
 from swcl_cli.data.images import read_image
 from swcl_cli.reporting.evidence.columns import LIKELIHOOD
 from swcl_cli.reporting.evidence.contents import Contents
@@ -70,35 +71,45 @@ def worst_and_best(contents: Contents) -> list[Figure]:
 
 
 def ranking(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rank photographs by the mean over runs of -log p(true class), summed over the heads; the worst first."""
+    """Rank photographs by the mean over runs of -log p(true class), summed over the heads; the worst first.
+
+    Heads of which a photograph's label is not known count as the mean of its others.
+    """
     loss = rows.assign(loss=-np.log(np.maximum(rows[LIKELIHOOD].to_numpy(dtype=np.float64), LEAST)))
     by_head = loss.groupby(["image_id", "path", "head"], as_index=False).agg({"loss": "mean"})
-    by_photograph = by_head.groupby(["image_id", "path"], as_index=False).agg({"loss": "sum"})
+    of_photographs = by_head.groupby(["image_id", "path"])["loss"]
+    lacking = by_head["head"].nunique() / of_photographs.size()
+    by_photograph = (of_photographs.sum() * lacking).reset_index(name="loss")
     return by_photograph.sort_values(["loss", "image_id"], ascending=[False, True], ignore_index=True)
 
 
 def _read(contents: Contents, rows: pd.DataFrame, ranked: pd.DataFrame, words: str) -> list[Judged]:
     """Read those of the ranked photographs that can be read."""
     photographs = [
-        contents.attempt(partial(_judged, contents.root, rows[rows["image_id"] == row["image_id"]], row, words))
+        contents.attempt(partial(_judged, contents, rows[rows["image_id"] == row["image_id"]], row, words))
         for row in ranked.to_dict("records")
     ]
     return [photograph for photograph in photographs if photograph is not None]
 
 
-def _judged(root: Path, rows: pd.DataFrame, ranked: Mapping[Any, Any], words: str) -> Judged:
-    return Judged((f"{words}: {_short(ranked['image_id'])}", *answers(rows)), read_image(root / ranked["path"]))
+def _judged(contents: Contents, rows: pd.DataFrame, ranked: Mapping[Any, Any], words: str) -> Judged:
+    lines = (f"{words}: {_short(ranked['image_id'])}", *answers(rows, contents.labels))
+    return Judged(lines, read_image(contents.root / ranked["path"]))
 
 
-def answers(rows: pd.DataFrame) -> list[str]:
-    """Write a line for each head of a photograph: `DR grade 2, said 0; 3/10 right`. Of equal ones the lower counts."""
+def answers(rows: pd.DataFrame, own: Mapping[tuple[str, str], Label] = MappingProxyType({})) -> list[str]:
+    """Write a line for each head of a photograph: `DR grade 2, said 0; 3/10 right`. Of equal ones the lower counts.
+
+    own: labels of people's own, by task and head.
+    """
     lines, task = [], str(rows["task"].iloc[0])
     for head in rows["head"].unique():
         of_head = rows[rows["head"] == head]
         truth, classes = int(of_head["truth"].iloc[0]), of_head["prediction"].to_numpy(dtype=np.int64)
         common = int(np.bincount(classes).argmax())
         right = int((classes == truth).sum())
-        grades = f"{title(head)} {grade_of(task, head, truth)}, said {grade_of(task, head, common)}"
+        true, said = (grade_of(task, head, number, own.get((task, head))) for number in (truth, common))
+        grades = f"{title(head)} {true}, said {said}"
         lines.append(f"{grades}; {right:,}/{len(classes):,} right")
     return lines
 

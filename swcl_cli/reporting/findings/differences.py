@@ -161,5 +161,8 @@ def _scores(contents: Contents, task: str, split: str, measure: str) -> pd.DataF
     if measure == AUC:
         return classified[[*PHOTOGRAPH, "truth", POSITIVE]]
     right = classified.assign(score=(classified["truth"] == classified["prediction"]).astype(np.float64))
-    joint = right.groupby(PHOTOGRAPH, as_index=False, sort=False).agg({"score": "min"}).assign(part="")
-    return joint if measure in MEANS else joint[:0]
+    joint = right.groupby(PHOTOGRAPH, as_index=False, sort=False).agg({"score": ["min", "size"]})
+    joint.columns = pd.Index([*PHOTOGRAPH, "score", "heads"])
+    most = joint.groupby("name")["heads"].transform("max")
+    whole = joint[joint["heads"] == most]  # photographs may lack labels of people's own
+    return whole.drop(columns="heads").assign(part="") if measure in MEANS else whole[:0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from zlib import crc32
 
 import pandas as pd
 
@@ -28,5 +30,10 @@ def by_head(predictions: pd.DataFrame) -> Iterator[tuple[str, str, bool, pd.Data
 
 
 def file_name(kind: str, task: str, head: str, only: bool) -> str:
-    """Name the figure of a head: `roc-idrid-dr-grade`, or `roc-messidor` where the task has no other head."""
-    return "-".join([kind, slug(task), *([] if only else [slug(head)])])
+    """Name the figure of a head: `roc-idrid-dr-grade`, or `roc-messidor` where the task has no other head.
+
+    A head whose letters are lost in it is told apart by a number.
+    """
+    name = slug(head)
+    whole = name == re.sub(r"[\W_]+", "-", head.lower()).strip("-")
+    return "-".join([kind, slug(task), *([] if only else [name if whole else f"{name}-{crc32(head.encode()):x}"])])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swcl_cli.catalogue.labels import LABELS, Question
+from swcl_cli.catalogue.labels import LABELS, Label, Question
 from swcl_cli.catalogue.tasks import TASKS, Grouping
 from swcl_cli.reporting.findings.names import title
 
@@ -11,10 +11,22 @@ def _grouping(task: str, head: str) -> Grouping | None:
     return TASKS[task].groupings.get(head) if task in TASKS else None
 
 
-def grade_of(task: str, head: str, number: int) -> str:
-    """Write a class as the grade, or grades, that its data set's label counts."""
+def grade_of(task: str, head: str, number: int, own: Label | None = None) -> str:
+    """Write a class by its name, or as the grade, or grades, that its data set counts. own: people's own label."""
+    if own is not None and number < len(own.names):
+        return own.names[number]
     grouping = _grouping(task, head)
     return grouping.words[number] if grouping else str(number)
+
+
+def own_question(label: Label) -> Question | None:
+    """Return the question of people's own label; None where it has more than two classes without an order."""
+    first, second = label.names[:2]
+    if label.classes == 2:
+        return Question(second, f"photographs of class {second}", f"photographs of class {first}")
+    above = f"{label.name} above {first}"
+    ordered = label.kind == "grades"
+    return Question(above, f"photographs with {above}", f"photographs with {label.name} {first}") if ordered else None
 
 
 def question_of(task: str, head: str) -> Question:

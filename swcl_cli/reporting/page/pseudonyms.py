@@ -96,6 +96,7 @@ def _chosen(contents: Contents) -> set[str]:
     """Collect what users and the program call runs, encoders, tasks and data sets."""
     names = {*TITLES, *TITLES.values(), *contents.datasets, *contents.encoders}
     names |= {name for several in (contents.finetuned, contents.logs) for parts in several for name in parts}
+    names |= {name for label in contents.labels.values() for name in (label.name, *label.names)}
     names |= {str(name) for key in ("task", "name", "run") for name in contents.results[key].unique()}
     return names
 

@@ -7,7 +7,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
+from swcl_cli.catalogue.labels import Label
 from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.figures.classification import classification_figures
 from swcl_cli.reporting.figures.confusions import confusion, confusion_matrices
 from swcl_cli.reporting.figures.lesion_scores import lesion_scores
 from swcl_cli.reporting.figures.results import TALLEST, results_figures
@@ -60,6 +62,23 @@ def test_a_matrix_an_initialisation_and_a_picture_a_label(contents: Contents) ->
     counts = [int(text.get_text()) for text in panels[0].texts]
     assert sum(counts) == 12  # 4 photographs, 3 runs
     assert counts[:5] == [3, 0, 0, 0, 0]  # class 0 is the first photograph's, which is right in all three
+
+
+def test_classes_of_peoples_own_have_their_names(tmp_path: Path) -> None:
+    """Those that nobody is said to have, too; without an order there is no ROC curve of several."""
+    predictions = [classified("folder-eyes", "swcl", "seed0", (0, 0, 1), (0.1, 0.9, 0.9), head="sign")]
+    contents = contents_of(tmp_path, predictions)
+    contents.labels["folder-eyes", "sign"] = Label("sign", "classes", "sign", names=("healthy", "AMD", "DR"))
+    (picture,) = confusion_matrices(contents)
+    (axes,) = picture.draw(LIGHT).get_axes()
+    for axis in (axes.xaxis, axes.yaxis):
+        assert [label.get_text() for label in axis.get_ticklabels()] == ["healthy", "AMD", "DR"]
+    assert [text.get_text() for text in axes.texts] == ["1", "1", "0", "0", "1", "0", "0", "0", "0"]
+    assert classification_figures(contents) == []
+    contents.labels["folder-eyes", "sign"] = Label("sign", "classes", "sign", names=("healthy", "AMD"))
+    roc, _ = classification_figures(contents)
+    assert roc.title == "ROC curves, folder-eyes: AMD"
+    assert "1 photographs of class AMD and 2 photographs of class healthy" in roc.sentence
 
 
 def test_numbers_keep_their_ink_on_dark_paper(tmp_path: Path) -> None:

@@ -1,0 +1,234 @@
+"""Find out which labels people's own columns hold: of what kind, and with which classes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from swcl_cli.catalogue.labels import Label
+from swcl_cli.datasets.download import Value
+from swcl_cli.datasets.names import shortened
+from swcl_cli.datasets.sheets import normal
+from swcl_cli.datasets.tables import LONGEST_NUMBER, WHOLE_NUMBER, says_nothing
+from swcl_cli.errors import SwclError, UsageError
+
+CLASSES, GRADES, NONE = "classes", "grades", "none"
+CHOICES = (CLASSES, GRADES, NONE)
+CHOICE = re.compile(r"(?P<column>.+?)=(?P<kind>[a-z]+)(?::(?P<names>.+))?", re.DOTALL)
+DECIMAL = re.compile(r"[+-]?\d*(?:[.]\d+|,(?!\d{3}$)\d+)")
+HIGHEST_GRADE = 10  # whole numbers up to it are taken for grades
+MOST_GUESSED, MOST_CLASSES = 30, 100  # classes of a column of text that is taken for a label; of one that is told to be
+LONGEST_NAME = 60  # letters
+COLUMNS = ("label", "kind", "classes", "missing")  # of the overview
+NO_FINDING = {"none", "nil"}  # a class beside other words, and nothing beside numbers
+NORMAL = {"normal", "healthy", "negative", "no", "none", "nil", "control", "controls", "absent", "false"}
+OF_MANIFESTS = {  # columns of a prepared set
+    *("dataset", "split", "image_id", "patient_id", "group_id", "eye", "path", "width", "height", "checksum"),
+    *("mask_path", "fov_path", "lesion_mask_path", "source_path", "source_hash", "mask", "image", "keywords"),
+}
+
+
+class Unsuitable(Exception):
+    """Say why a column is no label; a phrase that fits behind its name. key: that of the class that it is about."""
+
+    def __init__(self, reason: str, key: str | None = None) -> None:
+        super().__init__(reason)
+        self.key = key
+
+    def is_about(self, cell: str) -> bool:
+        """Return whether the reason is about this cell."""
+        return self.key is not None and _key(cell) == self.key
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Hold what people say of a column: its kind, and its classes in their order where they name them."""
+
+    column: str
+    kind: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """Hold a label of people's own, its value in each row, None where it is missing, and remarks on spellings."""
+
+    label: Label
+    values: Sequence[str | None]
+    remarks: tuple[str, ...] = ()
+
+
+def read_choices(given: Sequence[str]) -> dict[str, Choice]:
+    """Read NAME=KIND or NAME=KIND:CLASS,CLASS,...; return them by the column's name as it is compared.
+
+    Raises UsageError where one can't be read, or two are of one column.
+    """
+    choices: dict[str, Choice] = {}
+    for text in given:
+        match = CHOICE.fullmatch(text)
+        if not match or match["kind"] not in CHOICES:
+            raise UsageError(f"label: '{shortened(text)}' is not NAME=KIND, where KIND is one of {', '.join(CHOICES)}.")
+        names = tuple(" ".join(name.split()) for name in (match["names"] or "").split(",") if name.strip())
+        choice = Choice(match["column"].strip(), match["kind"], names)
+        if match["names"] and (choice.kind == NONE or len(set(map(_key, names))) < max(len(names), 2)):
+            raise UsageError(
+                f"label: '{shortened(text)}': several classes can be named, each once, of {CLASSES} and {GRADES}."
+            )
+        if choices.setdefault(normal(choice.column), choice) != choice:
+            raise UsageError(f"label: {choice.column} is told twice.")
+    return choices
+
+
+def read_column(name: str, cells: Sequence[str], choice: Choice | None) -> LabelColumn:
+    """Read a column of people's own as a label. cells: of the rows that name a photograph.
+
+    Raises Unsuitable where it is none.
+    """
+    _require_name(name)
+    counts = Counter(cells)
+    classes = _classes(counts, choice)
+    whole = [number for key in classes if (number := _whole(key)) is not None]
+    are_whole = len(whole) == len(classes)
+    kind = choice.kind if choice else _guess(classes, whole if are_whole else [], sum(counts.values()))
+    if choice and choice.names:
+        names = _in_order_of(choice, classes)
+    elif kind == GRADES:
+        if not are_whole:
+            raise Unsuitable(f"holds words: name them in their order, --label '{name}={GRADES}:LEAST,...,WORST'")
+        names = {str(number): classes.get(str(number), str(number)) for number in range(min(whole), max(whole) + 1)}
+    else:
+        names = dict(sorted(classes.items(), key=_place))
+    if len(names) < 2:
+        raise Unsuitable(f"has one class, {_quoted(names.values())}" if names else _nothing(counts))
+    if len(names) > MOST_CLASSES:
+        raise Unsuitable(f"has {len(names):,} different values: classes are {MOST_CLASSES} at most")
+    by_text = {text: names.get(_key(text)) for text in counts}
+    spelt = ", ".join(
+        f"{_quoted(spellings)} are one class" for key in names if len(spellings := _spellings(counts, key)) > 1
+    )
+    counted = [text for text in counts if by_text[text] and says_nothing(text)]
+    remarks = ([f"{name}: {spelt}"] if spelt else []) + (
+        [f"{name}: taken as a class, not as missing: {_quoted(counted)}"]
+        if counted and not (choice and choice.names)
+        else []
+    )
+    label = Label(name, kind, name, names=tuple(names.values()))  # type: ignore[arg-type]
+    return LabelColumn(label, [by_text[text] for text in cells], tuple(remarks))
+
+
+def _require_name(name: str) -> None:
+    """Raise Unsuitable where a label can't have the column's name."""
+    if normal(name) in OF_MANIFESTS:
+        raise Unsuitable("has a name with a meaning of its own: rename it to learn it")
+    if not name.isprintable() or len(name) > LONGEST_NAME or "," in name:
+        raise Unsuitable(f"has a name that no label can have: at most {LONGEST_NAME} letters, no comma")
+
+
+def _key(text: str) -> str:
+    """Return what is equal of two spellings of a class: 1, 1.0, 01 and 1,0, or dr and DR."""
+    number = WHOLE_NUMBER.fullmatch(text)
+    if number and len(number[1]) <= LONGEST_NUMBER:
+        return str(int(number[1]))
+    return repr(float(text.replace(",", "."))) if DECIMAL.fullmatch(text) else normal(text)
+
+
+def _whole(key: str) -> int | None:
+    return int(key) if re.fullmatch(r"-?\d{1,18}", key) else None
+
+
+def _is_number(key: str) -> bool:
+    return _whole(key) is not None or bool(DECIMAL.fullmatch(key))
+
+
+def _classes(counts: Mapping[str, int], choice: Choice | None) -> dict[str, str]:
+    """Return the classes of a column by their keys: each as it is spelt most often, whole numbers without decimals."""
+    named = {_key(name) for name in choice.names} if choice else set()
+    known = {text for text in counts if not says_nothing(text) or _key(text) in named}
+    if any(not _is_number(_key(text)) for text in known) and not named:
+        known |= {text for text in counts if _key(text) in NO_FINDING}
+    spelt: dict[str, Counter[str]] = {}
+    for text in sorted(known):
+        spelt.setdefault(_key(text), Counter())[_spelling(text)] += counts[text]
+    return {key: max(sorted(of_key), key=lambda name: of_key[name]) for key, of_key in spelt.items()}
+
+
+def _spelling(text: str) -> str:
+    number = WHOLE_NUMBER.fullmatch(text)
+    return number[1] if number else " ".join(text.split())
+
+
+def _spellings(counts: Iterable[str], key: str) -> list[str]:
+    return sorted({_spelling(text) for text in counts if _key(text) == key})
+
+
+def _guess(classes: Mapping[str, str], whole: Sequence[int], rows: int) -> str:
+    """Guess the kind of a column. whole: its values, where all of them are whole numbers."""
+    if all(map(_is_number, classes)) and len(classes) > 2:
+        if whole and {min(whole), max(whole)} <= set(range(HIGHEST_GRADE + 1)):
+            return GRADES
+        raise Unsuitable("holds numbers, which are not learnt yet")
+    few = not all(map(_is_number, classes)) and 2 * len(classes) > rows
+    if len(classes) > MOST_GUESSED or (few and len(classes) > 1):
+        raise Unsuitable(f"holds {len(classes):,} different texts in {rows:,} rows")
+    return CLASSES
+
+
+def _in_order_of(choice: Choice, classes: Mapping[str, str]) -> dict[str, str]:
+    """Return the classes that people name, by their keys. Raises Unsuitable where the column holds another one."""
+    names = {_key(name): name for name in choice.names}
+    for key, name in classes.items():
+        if key not in names:
+            raise Unsuitable(f"holds {_quoted([name])}, which is none of {', '.join(choice.names)}", key)
+    return names
+
+
+def _place(entry: tuple[str, str]) -> tuple[bool, bool, float, str]:
+    """Return the place of a class: what is normal first, then numbers in their order, then words."""
+    key = entry[0]
+    number = float(key) if _is_number(key) else None
+    return key not in NORMAL, number is None, number or 0.0, key
+
+
+def _nothing(counts: Iterable[str]) -> str:
+    marks = sorted(text for text in counts if text)
+    return f"says nothing in any row, such as {_quoted(marks[:1])}" if marks else "is empty"
+
+
+def _quoted(texts: Iterable[str]) -> str:
+    return " and ".join(f"'{shortened(text)}'" for text in texts)
+
+
+def overview(label: Label, values: Sequence[Value]) -> tuple[str, str, str, str]:
+    """Return a label's row of the table that is shown before anything is written: COLUMNS."""
+    counts = Counter(values)
+    missing = counts.pop(None, 0)
+    if label.kind == "number" and counts:
+        numbers = [int(value) for value in counts if value is not None]
+        return label.name, label.kind, f"{min(numbers)} to {max(numbers)}", f"{missing:,}"
+    classes = label.names or sorted(counts, key=str)
+    shown = (f"{int(value) if isinstance(value, bool) else value} ({counts[value]:,})" for value in classes)
+    return label.name, label.kind, ", ".join(shown), f"{missing:,}"
+
+
+def require_apart(labels: Iterable[Label], source: object) -> None:
+    """Raise SwclError where two labels, or columns of their predictions, can't be told apart by their names."""
+    seen: dict[str, str] = {}
+    cells: dict[str, str] = {}
+    for label in labels:
+        plain = re.sub(r"[\W_]+", "", label.name).casefold() or label.name
+        if plain in seen:
+            raise SwclError(
+                f"{source}: the labels '{seen[plain]}' and '{label.name}' are hard to tell apart: rename one, or leave "
+                f"it out by --label '{label.name}={NONE}'."
+            )
+        seen[plain] = label.name
+        names = label.names or tuple(map(str, range(label.classes)))
+        for cell in (label.name, *(f"{label.name}_{name}" for name in names)):
+            if cell in cells:
+                raise SwclError(
+                    f"{source}: the labels '{cells[cell]}' and '{label.name}' would both have a column '{cell}' of "
+                    "predictions: rename one, or a class of it."
+                )
+            cells[cell] = label.name

@@ -1,0 +1,310 @@
+"""Labels of any name, from people's own tables and folders to models, tables, predictions and the report."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from PIL import Image
+from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
+
+from swcl_cli.catalogue.labels import Label
+from swcl_cli.chance import generator
+from swcl_cli.data import manifest
+from swcl_cli.datasets import folder
+from swcl_cli.errors import SwclError
+from swcl_cli.settings import FinetuneSettings, PredictSettings, ReportSettings
+from swcl_cli.steps import finetune, predict, prep, report
+from swcl_cli.tasks.predictor import load_model
+from swcl_cli.workspace import Workspace
+from tests import prep_runs
+from tests.commands import swcl
+from tests.folders import contents
+from tests.light import light
+
+__all__ = ["light"]
+COLOURS = {"healthy": (150, 60, 40), "AMD": (60, 150, 40), "DR": (60, 60, 150)}
+SPLITS = ("train", "train", "train", "val", "test")
+COUNT = 60
+
+
+def photograph(path: Path, name: str, item: int) -> None:
+    """A field of the class's colour."""
+    noise = generator(0, "coloured", item=item).normal(0, 12, (80, 84, 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((noise + COLOURS[name]).clip(0, 255).astype(np.uint8)).save(path)
+
+
+def class_of(item: int) -> str:
+    return tuple(COLOURS)[item % 3]
+
+
+def write(root: Path) -> Path:
+    """Photographs, and a table: the class, twice spelt; its place among grades; whether the eye is ill; with gaps."""
+    rows = [["id_code", "patient", "split", "Diagnosis", "stage", "ill.now", "remark"]]
+    for item in range(COUNT):
+        name = class_of(item)
+        photograph(root / f"photographs/{item:03}.png", name, item)
+        diagnosis = "" if item % 10 == 7 else name.lower() if item % 4 == 0 else name
+        stage = "NA" if item % 10 == 3 else f"{list(COLOURS).index(name)}"
+        ill = "" if item % 10 == 5 else "no" if name == "healthy" else "yes"
+        rows.append([f"{item:03}", f"p{item}", SPLITS[item % 5], diagnosis, stage, ill, f"free text {item}"])
+    with open(root / "labels.csv", "w", encoding="utf-8", newline="") as handle:
+        csv.writer(handle).writerows(rows)
+    return root / "photographs"
+
+
+def prepared(root: Path, **values: Any) -> Path:
+    source = write(root)
+    options = {"labels": root / "labels.csv", "image_column": "id_code", "size": 0, "name": "eyes"}
+    return prep.run(prep_runs.settings(root, "folder", source, **{**options, **values}))
+
+
+def options(root: Path, **values: Any) -> FinetuneSettings:
+    small = {"seeds": 1, "workers": 0, "accelerator": "cpu", "crop": 32, "batch": 8, "learning_rate": 0.1}
+    chosen = {"task": "folder", "data": "eyes", "epochs": 8, "precise_bn": 0, **small, **values}
+    return FinetuneSettings(**{"workspace": root, **chosen})
+
+
+def read(root: Path, kind: str, task: str = "folder-eyes", run: str = "") -> pd.DataFrame:
+    return pd.read_parquet(Workspace(root).finetune(task, "random") / run / f"{kind}.parquet")
+
+
+@pytest.mark.usefixtures("light")
+def test_a_table_of_several_labels(tmp_path: Path) -> None:
+    table = manifest.read(prepared(tmp_path)).set_index("image_id")
+    expected = [None if item % 10 == 7 else class_of(item) for item in range(COUNT)]
+    assert [
+        None if pd.isna(table["Diagnosis"][f"{item:03}"]) else table["Diagnosis"][f"{item:03}"] for item in range(COUNT)
+    ] == expected
+    finetune.run(options(tmp_path))
+    predictions, results = read(tmp_path, "predictions"), read(tmp_path, "results")
+    values = results[results["split"] == "test"].set_index("measure")["value"]
+    heads = {"Diagnosis": ("healthy", "AMD", "DR"), "stage": ("0", "1", "2"), "ill.now": ("no", "yes")}
+    assert list(predictions["head"].unique()) == list(heads)
+    for head, names in heads.items():
+        rows = predictions[predictions["head"] == head].set_index("image_id")
+        known = table[(table["split"] == "test") & table[head].notna()]
+        assert rows["true_class"].to_dict() == known[head].to_dict()
+        assert [names[number] for number in rows["truth"]] == rows["true_class"].tolist()
+        assert [names[number] for number in rows["prediction"]] == rows["predicted_class"].tolist()
+        assert values[f"{head}_accuracy"] == pytest.approx(accuracy_score(rows["true_class"], rows["predicted_class"]))
+        assert values[f"{head}_accuracy"] >= 0.8
+    rows = predictions[predictions["head"] == "Diagnosis"]
+    scores = np.stack(rows["probabilities"].tolist())
+    assert values["Diagnosis_auc"] == pytest.approx(roc_auc_score(rows["truth"], scores, multi_class="ovr"))
+    rows = predictions[predictions["head"] == "stage"]
+    assert values["stage_kappa"] == pytest.approx(
+        cohen_kappa_score(rows["truth"], rows["prediction"], weights="quadratic")
+    )
+    assert results.loc[results["primary"], "measure"].unique().tolist() == ["joint_accuracy"]
+    bounded = results[(results["split"] == "test") & ~results["measure"].str.contains("threshold")]
+    assert (bounded["low"] <= bounded["value"]).all() and (bounded["value"] <= bounded["high"]).all()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    prepared(tmp_path)
+    finetune.run(options(tmp_path, heads=["diagnosis"], epochs=1, architecture="resnet18"))
+    return Workspace(tmp_path).finetune("folder-eyes", "random") / "seed0/model.safetensors"
+
+
+def test_predict_and_the_report_write_names(tmp_path: Path, model: Path) -> None:
+    predict.run(
+        PredictSettings(
+            model=model, images=[tmp_path / "photographs"], out=tmp_path / "out", workers=0, accelerator="cpu"
+        )
+    )
+    written = pd.read_csv(tmp_path / "out/predictions.csv", dtype={"image": str}).set_index("image")
+    tested = read(tmp_path, "predictions").set_index("image_id")
+    assert len(written) == COUNT and len(tested)
+    for image_id, row in tested.iterrows():
+        assert written["Diagnosis"][image_id] == row["predicted_class"]
+        for name, probability in zip(COLOURS, row["probabilities"], strict=True):
+            assert written[f"Diagnosis_{name}"][image_id] == pytest.approx(probability, abs=1e-5)
+    answer = load_model(model, "cpu")(tmp_path / "photographs/000.png")
+    assert answer.classes == {"Diagnosis": written["Diagnosis"]["000"]}
+    page = report.run(ReportSettings(workspace=tmp_path)).read_text()
+    assert "Confusions in folder-eyes: Diagnosis" in page
+    figures = {path.stem for path in (tmp_path / "report/figures").glob("*.svg")}
+    assert "confusion-folder-eyes" in figures and "roc-folder-eyes" not in figures
+
+
+@pytest.mark.usefixtures("light")
+def test_permuted_test_labels_change_the_test_score_alone(tmp_path: Path) -> None:
+    """Nothing of a test label reaches the model."""
+    found = {}
+    for name in ("as they are", "permuted"):
+        root = tmp_path / name
+        prepared(root)
+        if name == "permuted":
+            text = (root / "labels.csv").read_text().splitlines()
+            changed = [
+                line.replace("DR", "X").replace("AMD", "DR").replace("X", "AMD") if ",test," in line else line
+                for line in text
+            ]
+            (root / "labels.csv").write_text("\n".join(changed))
+            prepared_again = {"labels": root / "labels.csv", "image_column": "id_code", "size": 0, "name": "eyes"}
+            prep.run(prep_runs.settings(root, "folder", root / "photographs", **prepared_again))
+        finetune.run(options(root, heads=["Diagnosis"]))
+        results = read(root, "results").set_index(["split", "measure"])["value"]
+        path = Workspace(root).finetune("folder-eyes", "random") / "seed0/model.safetensors"
+        found[name] = results, load_model_weights(path)
+    (first, weights), (second, same) = found.values()
+    assert weights == same and first["val"].equals(second["val"])
+    assert first["test"]["accuracy"] > second["test"]["accuracy"]
+
+
+def load_model_weights(path: Path) -> dict[str, bytes]:
+    from safetensors.numpy import load_file
+
+    return {key: tensor.tobytes() for key, tensor in load_file(path).items()}
+
+
+@pytest.mark.usefixtures("light")
+def test_folders_as_retfound_has_them(tmp_path: Path) -> None:
+    for item in range(COUNT):
+        photograph(tmp_path / f"raw/{SPLITS[item % 5]}/{class_of(item)}/{item}.png", class_of(item), item)
+    said = swcl(
+        "prep", "folder", tmp_path / "raw", "--labels", "folders", "--workspace", tmp_path, "--size", 0, "--workers", 0
+    )
+    assert said.code == 0 and "healthy (20), AMD (20), DR (20)" in said.out
+    assert not manifest.read(Workspace(tmp_path).manifest("folder"))["class"].isna().any()
+    finetune.run(options(tmp_path, data="folder"))
+    results = read(tmp_path, "results", "folder")
+    (score,) = results[(results["split"] == "test") & results["primary"]].itertuples()
+    assert (score.measure, score.value > 0.8) == ("accuracy", True)
+
+
+@pytest.mark.parametrize(
+    ("heads", "kind"), [(["Diagnosis"], "probe"), (["stage", "ill.now"], "probe"), (["Diagnosis", "stage"], "folds")]
+)
+@pytest.mark.usefixtures("light")
+def test_probes_and_folds(tmp_path: Path, heads: list[str], kind: str) -> None:
+    prepared(tmp_path)
+    given: dict[str, Any] = {"probe": True, "name": "random"} if kind == "probe" else {"folds": 2}
+    finetune.run(options(tmp_path, heads=heads, **given))
+    results, predictions = read(tmp_path, "results"), read(tmp_path, "predictions")
+    table = manifest.read(Workspace(tmp_path).manifest("eyes"))
+    tested = table if kind == "folds" else table[table["split"] == "test"]
+    for head in heads:
+        assert (predictions["head"] == head).sum() == tested[head].notna().sum()
+    values = results[(results["split"] == "test") & results["measure"].str.endswith("accuracy")]["value"]
+    assert len(values) and (values > 0.7).all()
+
+
+def test_the_labels_are_shown_before_anything_is_prepared(tmp_path: Path) -> None:
+    """Another kind of the same column makes another manifest, photographs stay as they are."""
+    path = prepared(tmp_path)
+    before, images = path.read_bytes(), contents(path.parent / "images")
+    prepared(tmp_path)
+    assert path.read_bytes() == before
+    prepared(tmp_path, label=["stage=classes"])
+    assert path.read_bytes() != before and contents(path.parent / "images") == images
+    assert {label.name: label.kind for label in manifest.read_labels(path)} == {
+        "Diagnosis": "classes", "stage": "classes", "ill.now": "classes",
+    }  # fmt: skip
+    with pytest.raises(SwclError, match="column 'remark' has 60 different|has one class"):
+        (tmp_path / "labels.csv").unlink()
+        (tmp_path / "labels.csv").write_text("id_code,remark\n000,a\n001,a\n")
+        prep.run(
+            prep_runs.settings(
+                tmp_path,
+                "folder",
+                tmp_path / "photographs",
+                name="other",
+                labels=tmp_path / "labels.csv",
+                image_column="id_code",
+                label=["remark=classes"],
+            )
+        )
+    assert not Workspace(tmp_path).manifest("other").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split": "train", "Diagnosis": ["AMD"]}, "All 9 train photographs of eyes have class 'AMD' of Diagnosis"),
+        ({"split": "val", "Diagnosis": None}, "No val photograph of eyes has a Diagnosis: say which do"),
+    ],
+)
+def test_what_can_not_be_learnt(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    from tests import prepared as pixels
+
+    names = tuple(COLOURS)
+    rows = [
+        {"image": pixels.photograph(item), "split": split, "Diagnosis": names[item % 3]}
+        for item, split in enumerate(["train"] * 9 + ["val"] * 3 + ["test"] * 3)
+    ]
+    for row in rows:
+        if row["split"] == change["split"]:
+            row["Diagnosis"] = change["Diagnosis"][0] if change["Diagnosis"] else None
+    own = [Label("Diagnosis", "classes", "Diagnosis", names=names), Label("x", "classes", "x", names=("a", "b"))]
+    pixels.write(tmp_path, "eyes", [{**row, "x": "ab"[number % 2]} for number, row in enumerate(rows)], own=own)
+    with pytest.raises(SwclError, match=message):
+        finetune.run(options(tmp_path))
+
+
+def test_classes_that_training_never_sees_are_told(tmp_path: Path) -> None:
+    from tests import prepared as pixels
+
+    names = tuple(COLOURS)
+    rows = [
+        {"image": pixels.photograph(item), "split": split, "Diagnosis": names[item % (2 if split == "train" else 3)]}
+        for item, split in enumerate(["train"] * 9 + ["val"] * 3 + ["test"] * 3)
+    ]
+    pixels.write(tmp_path, "eyes", rows, own=[Label("Diagnosis", "classes", "Diagnosis", names=names)])
+    said = swcl(
+        "finetune", "folder", "--data", "eyes", "--workspace", tmp_path, "--epochs", 1, "--seeds", 1, "--workers", 0,
+        "--crop", 32, "--architecture", "resnet18", "--init", "random",
+    )  # fmt: skip
+    assert said.code == 0
+    assert (
+        "Diagnosis: no training photograph of eyes has class 'DR', so none is predicted. Move some into train, or "
+        "prepare eyes again with --label Diagnosis=classes:..." in said.err
+    )
+
+
+@pytest.mark.slow
+def test_a_large_table_is_read_and_written_in_seconds(tmp_path: Path) -> None:
+    """100,000 photographs of 20 labels: the table, and the manifest, beside the photographs' own time."""
+    count, labels = 100_000, [f"label {number}" for number in range(20)]
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"image": [f"{item}.jpg" for item in range(count)]})
+    for number, name in enumerate(labels):
+        words = np.array([f"class {k}" for k in range(2 + number % 5)] + [""])
+        table[name] = words[rng.integers(0, len(words), count)]
+    source = tmp_path / "photographs"
+    source.mkdir()
+    for name in table["image"]:
+        (source / name).touch()
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    started = time.perf_counter()
+    plain = folder.read(source)
+    alone, started = time.perf_counter() - started, time.perf_counter()
+    download = folder.read(source, labels=tmp_path / "labels.csv")
+    rows = (
+        {
+            "dataset": "large", "split": "train", "image_id": each.image_id, "patient_id": each.patient_id,
+            "group_id": each.patient_id, "eye": "unknown", "path": each.path, "width": 1, "height": 1, "checksum": 0,
+            "source_path": each.path, "source_hash": "0", **each.labels,
+        }
+        for each in sorted(download.photographs, key=lambda each: each.image_id)
+    )  # fmt: skip
+    path = tmp_path / "manifest.parquet"
+    manifest.write(path, rows, {"step": "prep"}, [], own=download.own_labels)
+    seconds, started = time.perf_counter() - started - alone, time.perf_counter()
+    read = manifest.read(path)
+    reading = time.perf_counter() - started
+    assert len(plain.photographs) == len(read) == count
+    assert seconds < 20 and reading < 2, (seconds, reading)
+    for name in labels:
+        column = pa.array(read.set_index("path")[name].loc[table["image"]])
+        assert pc.all(pc.equal(pc.fill_null(column, ""), pa.array(table[name]))).as_py()
