@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -25,12 +26,24 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from swcl_cli.errors import Unwritten
 from swcl_cli.legible import legible
 
 PLAIN_LINE_SECONDS = 10.0
 
-out = Console(soft_wrap=True, highlight=False)
-err, warnings = (Console(stderr=True, soft_wrap=True, highlight=False) for _ in range(2))
+
+class _Stream(Console):
+    """Print to standard output or error. Raises Unwritten where that takes no more."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            raise Unwritten(*error.args) from error
+
+
+out = _Stream(soft_wrap=True, highlight=False)
+err, warnings = (_Stream(stderr=True, soft_wrap=True, highlight=False) for _ in range(2))
 
 
 def only_errors() -> None:
@@ -87,7 +100,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     heads = [legible(name) for name in columns]
     widths = [max(map(cell_len, column)) + 3 for column in zip(heads, *cells, strict=True)]
     whole = sum(widths) + 1
-    sheet = out if out.is_terminal else Console(file=out.file, width=max(whole, out.width), quiet=out.quiet)
+    sheet = out if out.is_terminal else _Stream(file=out.file, width=max(whole, out.width), quiet=out.quiet)
     out.print(f"[bold]{_shown(title)}[/]")
     for group in _groups(widths, sheet.width - 1):
         drawn = Table()

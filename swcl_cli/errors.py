@@ -24,3 +24,10 @@ class Interrupted(SwclError):
 
 class Diverged(SwclError):
     """Report a loss or gradient that is not finite; a search over learning rates then drops this rate."""
+
+
+class Unwritten(OSError):
+    """Report that standard output or standard error takes no more: nobody reads it, or its disk is full.
+
+    It says nothing of the folder or the workers that are at work meanwhile.
+    """

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import SwclError, Unwritten
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a scheduler, a closed terminal
 ADDRESSES = 5_000_000_000  # bytes: what a training maps before its first step, and some room
@@ -69,6 +69,8 @@ def in_want(workers: int) -> Iterator[None]:
     before = {child.pid for child in multiprocessing.active_children()}
     try:
         yield
+    except Unwritten:
+        raise
     except (OSError, RuntimeError, MemoryError) as error:
         reason = lack(error)
         for child in multiprocessing.active_children():

@@ -16,6 +16,7 @@ from swcl_cli import __version__
 from swcl_cli.errors import Interrupted
 from swcl_cli.settings import STEPS
 from swcl_cli.steps import report
+from tests import downloads
 from tests.commands import CALL, environment, finish, process, swcl
 
 HEAVY = (
@@ -198,6 +199,16 @@ def test_output_that_can_not_be_written_ends_quietly(redirection: str, code: int
     command = f"{sys.executable} -c '{CALL}' prep list {redirection}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment(), timeout=60)
     assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_full_output_is_not_the_folder_that_is_written_to(tmp_path: Path) -> None:
+    downloads.write_photograph(tmp_path / "source/a.jpg", 1)
+    command = f"{sys.executable} -c '{CALL}' prep folder source --size 64 --workers 0 > /dev/full"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env=environment(), timeout=60, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (1, "error: No space is left where output or a log is written.\n")
 
 
 def test_a_reader_that_goes_ends_quietly() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import SwclError, Unwritten
 from swcl_cli.workers import in_want, lack
 from tests.commands import environment
 
@@ -172,3 +172,10 @@ def test_few_addresses_are_told_before_anything_maps_them(kilobytes: int, told: 
     done = under_limit(kilobytes, "make-swap", "--workspace", tmp_path)
     assert ("warning: ulimit -v leaves 4.9 GB of addresses" in done.stderr) == told
     assert done.returncode == 1 and "labeler.safetensors is missing" in done.stderr
+
+
+def test_a_full_output_is_no_want_of_the_workers() -> None:
+    with pytest.raises(Unwritten), in_want(2):
+        raise Unwritten(errno.ENOSPC, "No space left on device")
+    with pytest.raises(SwclError, match="no space left in /dev/shm. Use --workers 0"), in_want(2):
+        raise OSError(errno.ENOSPC, "No space left on device")

@@ -10,7 +10,7 @@ from typing import Any
 
 from swcl_cli.catalogue.labels import LABELS
 from swcl_cli.catalogue.structures import MOST_LAYERS
-from swcl_cli.datasets.download import NO_IMAGE, Download
+from swcl_cli.datasets.download import NO_IMAGE, REFUSED, Download
 from swcl_cli.datasets.folders import Images, walk
 from swcl_cli.datasets.names import Names, ambiguous, photograph_of, shortened, stem_of
 from swcl_cli.errors import SwclError, UsageError
@@ -163,6 +163,7 @@ def _masks_in(
         name = plain if plain and (beside or not names.fitting(mask)) else mask
         path = meant(download, names, name, f"a mask of {masks}", mask)
         if path in paths:
+            download.problem(mask, REFUSED, f"a second mask of {path}, beside {paths[path]}")
             download.stop(f"{path} has two masks, {paths[path]} and {mask}")
         elif path:
             paths[path] = mask

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import SwclError, Unwritten
 from swcl_cli.preparation.jobs import Outcome
 from swcl_cli.workspace import JOURNAL, atomic
 
@@ -92,6 +92,8 @@ def opened(folder: Path, image_ids: Iterable[str]) -> Iterator[Journal]:
 def _failing_clearly(folder: Path) -> Iterator[None]:
     try:
         yield
+    except Unwritten:
+        raise
     except OSError as error:
         raise SwclError(f"{error.filename or folder} can't be written to: {error.strerror}.") from error
 

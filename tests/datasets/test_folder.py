@@ -11,6 +11,7 @@ import pytest
 from swcl_cli.catalogue.labels import LABELS
 from swcl_cli.data import manifest
 from swcl_cli.datasets import folder
+from swcl_cli.datasets.download import Problem
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.settings import PrepSettings
 from swcl_cli.steps import prep
@@ -194,7 +195,9 @@ def test_two_masks_of_one_photograph_stop(tmp_path: Path, source: Path) -> None:
     masks.mkdir()
     for name in ("P3_OD.png", "P3_OD_mask.png"):
         downloads.field(120, 100).save(masks / name)
-    assert folder.read(source, masks=[masks]).stops == ["P3_OD.tif has two masks, P3_OD.png and P3_OD_mask.png"]
+    download = folder.read(source, masks=[masks])
+    assert download.stops == ["P3_OD.tif has two masks, P3_OD.png and P3_OD_mask.png"]
+    assert Problem("P3_OD_mask.png", "refused", "a second mask of P3_OD.tif, beside P3_OD.png") in download.problems
 
 
 def test_a_mask_that_has_the_photographs_own_name_comes_first(tmp_path: Path) -> None:
