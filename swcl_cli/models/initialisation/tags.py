@@ -9,7 +9,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 import timm
 from huggingface_hub import constants as hub
@@ -98,17 +98,20 @@ def download(source: str, tag: str) -> dict[str, Tensor]:
 
 
 def _unreachable() -> str:
-    """Say why the host of timm's weights does not answer; nothing where it does, or a proxy stands between.
+    """Say why the host of timm's weights, or the proxy before it, does not answer; nothing where it does.
 
     timm itself tries again and again, for more than a minute.
     """
-    host = urlsplit(hub.ENDPOINT).hostname or ""
-    if getproxies().keys() & {"http", "https", "all"}:
-        return ""
+    host, port, called = urlsplit(hub.ENDPOINT).hostname or "", 443, ""
+    proxies = getproxies()
+    proxy = proxies.get("https") or proxies.get("all")
+    if proxy and not proxy_bypass(host):
+        address = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+        host, port, called = address.hostname or "", address.port or 80, "the proxy "
     try:
-        socket.create_connection((host, 443), timeout=PATIENCE).close()
+        socket.create_connection((host, port), timeout=PATIENCE).close()
     except OSError as error:
-        return f"{host} does not answer: {error.strerror or error}"
+        return f"{called}{host} does not answer: {error.strerror or error}"
     return ""
 
 

@@ -221,10 +221,34 @@ class TestTags:
         )
         assert not hub.HF_HUB_OFFLINE
 
-    def test_a_proxy_may_know_the_way(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("proxies", "asked"),
+        [
+            ({"https": "http://user:secret@proxy:3128"}, ("proxy", 3128)),
+            ({"https": "proxy:1"}, ("proxy", 1)),
+            ({"all": "socks5://proxy:1080", "http": "other:2"}, ("proxy", 1080)),
+            ({"https": "http://proxy"}, ("proxy", 80)),
+            ({"http": "proxy:1"}, ("huggingface.co", 443)),
+            ({"https": "proxy:1", "no": "huggingface.co"}, ("huggingface.co", 443)),
+        ],
+    )
+    def test_a_proxy_is_asked_in_place_of_the_host(
+        self, monkeypatch: pytest.MonkeyPatch, proxies: dict[str, str], asked: tuple[str, int]
+    ) -> None:
+        """A proxy that answers may know the way; of one that does not, nothing but its name is told."""
         monkeypatch.undo()
-        monkeypatch.setattr(tags, "getproxies", lambda: {"https": "proxy:1"})
-        monkeypatch.setattr(socket, "create_connection", None)
+        addresses: list[object] = []
+
+        def refuse(address: object, **_: object) -> None:
+            addresses.append(address)
+            raise OSError(0, "refused")
+
+        monkeypatch.setattr(tags, "getproxies", lambda: proxies)
+        monkeypatch.setattr(tags, "proxy_bypass", lambda host: host in proxies.get("no", ""))
+        monkeypatch.setattr(socket, "create_connection", refuse)
+        named = "the proxy " * (asked[0] == "proxy")
+        assert tags._unreachable() == f"{named}{asked[0]} does not answer: refused" and addresses == [asked]
+        monkeypatch.setattr(socket, "create_connection", lambda *_, **__: socket.socket())
         assert tags._unreachable() == ""
 
     def test_the_default_is_the_largest(self) -> None:
