@@ -26,6 +26,11 @@ def run(settings: ReportSettings) -> Path:
     _write(workspace.report, report.files())
     if table := report.table_two():
         console.table(*table)
+    if compared := report.comparison():
+        rows = [[cell.text for cell in row] for row in compared.rows]
+        console.table(f"{compared.title}, in points, with 95 % intervals", compared.columns, rows)
+        for conclusion in compared.conclusions:
+            console.say(conclusion)
     for damage in grouped(report.contents.damaged):
         console.warn(damage)
     numbers = f"figures: {len(report.rendered)}; warnings at the top of the page: {report.warnings}"

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -138,19 +139,46 @@ def test_damage_is_said_and_the_rest_reported(tmp_path: Path, capsys: pytest.Cap
     assert "finetune/idrid/random/results.parquet can't be used" in capsys.readouterr().err
 
 
-def test_table_two_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[list[list[str]]] = []
-    monkeypatch.setattr(console, "table", lambda title, columns, rows: shown.append(rows))
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[list[str]]]]:
+    """Title and rows of each table on the terminal."""
+    tables: list[tuple[str, list[list[str]]]] = []
+    monkeypatch.setattr(console, "table", lambda title, columns, rows: tables.append((title, rows)))
     monkeypatch.setattr("swcl_cli.reporting.page.report.render", _blank)
+    return tables
+
+
+def test_table_two_is_printed_and_then_the_differences(
+    tmp_path: Path, shown: list[tuple[str, list[list[str]]]]
+) -> None:
     golden.build(tmp_path)
     report.run(ReportSettings(workspace=tmp_path))
-    assert shown == [
-        [
-            ["random", "50.0 ± 25.0 [9.6, 90.4] (n = 3)", "75.0 [50.0, 100.0] (n = 1) *"],
-            ["imagenet", "100.0 ± 0.0 [28.3, 100.0] (n = 3) *", ""],
-            ["swcl", "83.3 ± 14.4 [23.2, 98.8] (n = 3) +", "75.0 [50.0, 100.0] (n = 1) * +"],
-        ]
+    (_, table_two), (title, differences) = shown
+    assert table_two == [
+        ["random", "50.0 ± 25.0 [9.6, 90.4] (n = 3)", "75.0 [50.0, 100.0] (n = 1) *"],
+        ["imagenet", "100.0 ± 0.0 [28.3, 100.0] (n = 3) *", ""],
+        ["swcl", "83.3 ± 14.4 [23.2, 98.8] (n = 3) +", "75.0 [50.0, 100.0] (n = 1) * +"],
     ]
+    assert title == "Differences on the same photographs, in points, with 95 % intervals"
+    written = pd.read_csv(tmp_path / "report" / "tables" / "differences.csv")
+    gained = {row[1]: row[2].split()[0] for row in differences if row[0] == "IDRiD" and row[2]}
+    of_idrid = written[(written["task"] == "idrid") & (written["kind"] == "random")]
+    assert gained == {
+        name: f"{100 * gap:+.1f}" for name, gap in zip(of_idrid["initialisation"], of_idrid["difference"], strict=True)
+    }
+
+
+def test_what_pretraining_adds_comes_last_and_is_said_in_words(
+    tmp_path: Path, shown: list[tuple[str, list[list[str]]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    golden.add_probes(golden.build(tmp_path))
+    page = _words(report.run(ReportSettings(workspace=tmp_path)))
+    assert [title for title, _ in shown][1:] == ["What pretraining adds, in points, with 95 % intervals"]
+    said = [line for line in capsys.readouterr().out.splitlines() if "tested on" in line]
+    assert [line.split(",")[0] for line in said] == ["IDRiD", "IDRiD", "DRIVE"]
+    assert "swcl" in said[0] and "random" in said[0] and all(" ".join(line.split()) in page for line in said)
+    markdown, latex = ((tmp_path / "report" / "tables" / f"study.{suffix}").read_text() for suffix in ("md", "tex"))
+    assert all("IDRiD, linear probe, all labels, tested on 4 photographs: " in text for text in (markdown, latex))
 
 
 @pytest.mark.parametrize("last", ["tables/results.csv", "figures/results.png", "index.html"])

@@ -24,6 +24,7 @@ LEVEL = 0.95
 DIGITS = 12  # what is beyond is the order of summation
 MEANS = ("joint_accuracy", "accuracy", "f1")  # of a score a photograph, over photographs; then over structures
 AUC = "auc"
+NOT_TOLD_APART = "not told apart"
 SIDES = (" of the first", " of the second")  # keys of draws where seeds are drawn apart
 Numbers = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -68,7 +69,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        return "better" if self.low > 0 else "worse" if self.high < 0 else "not told apart"
+        return "better" if self.low > 0 else "worse" if self.high < 0 else NOT_TOLD_APART
 
 
 def sample(rows: pd.DataFrame, measure: str, resamples: int = RESAMPLES) -> dict[str, Sampled]:

@@ -63,6 +63,11 @@ class Report:
                 return caption, table.columns, [[_marked(cell) for cell in row] for row in table.rows]
         return None
 
+    def comparison(self) -> Table | None:
+        """Return the table of differences for the terminal: what pretraining adds, where it is known."""
+        by_name = {table.name: table for table in self.tables}
+        return by_name.get("study", by_name.get("differences"))
+
 
 def _marked(cell: Cell) -> str:
     marks = f"{' *' if cell.best else ''}{' +' if cell.best_in_domain else ''}"

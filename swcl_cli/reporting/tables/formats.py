@@ -29,7 +29,7 @@ def to_markdown(table: Table) -> str:
     lines += [
         _pipes([_marked(cell, _markdown, "**{}**", "<u>{}</u>", " *({})*") for cell in row]) for row in table.rows
     ]
-    for note in table.notes:
+    for note in (*table.conclusions, *table.notes):
         lines += ["", _markdown(note)]
     return "\n".join(lines) + "\n"
 
@@ -65,7 +65,7 @@ def to_latex(table: Table) -> str:
         *(("{}" if row[0].startswith(("[", "*")) else "") + " & ".join(row) + r" \\" for row in body),
         r"\bottomrule",
         r"\end{tabular}",
-        *(rf"\par\smallskip\footnotesize {_latex(note)}" for note in table.notes),
+        *(rf"\par\smallskip\footnotesize {_latex(note)}" for note in (*table.conclusions, *table.notes)),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.differences import Comparison
 from swcl_cli.reporting.findings.names import title
+from swcl_cli.reporting.findings.paired import NOT_TOLD_APART
 from swcl_cli.reporting.findings.protocol import protocol_of
 from swcl_cli.reporting.findings.protocols import Row, rows_by_protocol
 from swcl_cli.reporting.tables.differences import BOOTSTRAP, BOTH, drawn, of_many, points
@@ -32,9 +36,32 @@ def protocols_table(contents: Contents) -> Table | None:
         "a paired bootstrap.",
         columns=("task", "protocol", "initialisation", "score", "over its start", "verdict", "SWCL over it", "verdict"),
         rows=tuple(_cells(row) for row in rows),
+        conclusions=conclusions(rows),
         notes=(BOOTSTRAP, of_many(len(pairs)), *([TAUGHT] if any(row.taught for row in rows) else [])),
         records=(header, *map(_record, rows)),
     )
+
+
+def conclusions(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Say which initialisations are told apart, each pair once: a sentence for each task and protocol."""
+    sentences = []
+    for (task, protocol), alike in groupby(rows, key=lambda row: (row.task, row.protocol)):
+        of_task = list(alike)
+        pairs = {(pair.name, pair.against): pair for row in of_task for pair in (row.over_start, row.swcl) if pair}
+        if pairs:
+            tested = max(row.tested for row in of_task)
+            said = "; ".join(map(_said, pairs.values()))
+            sentences.append(f"{title(task)}, {protocol}, tested on {tested:,} photographs: {said}.")
+    return tuple(sentences)
+
+
+def _said(pair: Comparison) -> str:
+    """Say a verdict: `swcl is better than random (+6.1 [+2.0, +9.9])`."""
+    about = drawn(pair.gap)
+    numbers = points(pair.gap) + (f", {about}" if about != BOTH else "")
+    if pair.gap.verdict == NOT_TOLD_APART:
+        return f"{pair.name} and {pair.against} are not told apart ({numbers})"
+    return f"{pair.name} is {pair.gap.verdict} than {pair.against} ({numbers})"
 
 
 def _cells(row: Row) -> tuple[Cell, ...]:

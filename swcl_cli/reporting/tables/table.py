@@ -29,7 +29,8 @@ class Cell:
 class Table:
     """name: its file's; sentence: what it shows. The first column heads its rows.
 
-    records, header first: what the CSV holds where that should be more than the cells.
+    records, header first: what the CSV holds where that should be more than the cells. conclusions: what the rows say,
+    in sentences, for the terminal too.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     records: tuple[tuple[Value, ...], ...] = ()
+    conclusions: tuple[str, ...] = ()
 
 
 def count(number: int) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.reporting.findings.cautions import cautions
-from swcl_cli.reporting.findings.differences import comparisons
+from swcl_cli.reporting.findings.differences import Comparison, comparisons
+from swcl_cli.reporting.findings.paired import Difference
 from swcl_cli.reporting.findings.protocol import Protocol
 from swcl_cli.reporting.findings.protocols import Row, is_taught, rows_by_protocol
-from swcl_cli.reporting.tables.protocols import protocols_table
+from swcl_cli.reporting.tables.protocols import conclusions, protocols_table
 from swcl_cli.workspace import Workspace
 from tests.reporting import golden
 
@@ -65,6 +67,32 @@ def test_the_table_is_there_for_several_protocols_alone(contents: Contents, prob
     told = dict(zip(header, record, strict=True))
     assert (told["start"], told["fraction"], told["runs"], told["taught"]) == ("random-probe", 1.0, 3, 0)
     assert told["over_start"] == pytest.approx(-0.25) and told["swcl_over_it"] is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "with_runs", "said"),
+    [
+        (0.01, 0.09, True, "swcl is better than random (+5.0 [+1.0, +9.0])"),
+        (-0.01, 0.11, True, "swcl and random are not told apart (+5.0 [-1.0, +11.0])"),
+        (0.01, 0.09, False, "swcl is better than random (+5.0 [+1.0, +9.0], patients alone)"),
+        (math.nan, math.nan, True, "swcl and random are not told apart (+5.0)"),
+    ],
+)
+def test_verdicts_are_said_in_words_each_pair_once(
+    contents: Contents, low: float, high: float, with_runs: bool, said: str
+) -> None:
+    rows = [row for row in rows_by_protocol(contents) if row.task == "idrid"]
+    gap = Difference(0.05, low, high, with_runs)
+
+    def altered(pair: Comparison | None) -> Comparison | None:
+        return pair and replace(pair, gap=gap)
+
+    same = [replace(row, over_start=altered(row.over_start), swcl=altered(row.swcl)) for row in rows]
+    assert conclusions(same) == (f"IDRiD, fine-tuning, all labels, tested on 4 photographs: {said}.",)
+
+
+def test_what_is_compared_with_nothing_is_not_said(contents: Contents) -> None:
+    assert conclusions([replace(row, over_start=None, swcl=None) for row in rows_by_protocol(contents)]) == ()
 
 
 def test_protocols_are_ordered_from_probes_to_all_labels() -> None:
