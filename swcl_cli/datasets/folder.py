@@ -115,12 +115,14 @@ def _tell_of_splits(download: Download, folders: Mapping[str, tuple[str, str]], 
 
     rows: the photographs of which a table tells the split.
     """
+    told_by = {*folders, *rows}
     if folders:
         counts = Counter(photograph.split for photograph in download.photographs if photograph.path in folders)
         told = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if counts[split])
         names = ", ".join(sorted({folder for _, folder in folders.values()})[:MOST_NAMED])
+        others = [photograph.path for photograph in download.photographs if photograph.path not in told_by]
+        told += f"; {len(others):,} in no such folder are train, such as {others[0]}" if others else ""
         download.remark(f"folders of SOURCE are splits by their names ({names}): {told}; --split-file names others.")
-    told_by = {*folders, *rows}
     untold = (photograph.path for photograph in download.photographs if photograph.path not in told_by)
     if names := ", ".join(unclear(untold)[:MOST_NAMED]):
         download.remark(f"folders that may be a split, but are taken as train: {names}; --split-file names others.")

@@ -35,6 +35,17 @@ def require_apart(settings: PrepSettings, data: Path) -> None:
             )
 
 
+def require_none_of_ours(download: Download, data: Path) -> None:
+    """Check that no link led the search into `data`, where prepared images are. Raises SwclError."""
+    files = [path for photograph in download.photographs for path in (photograph.path, photograph.mask) if path]
+    ours = next((path for path in files if (download.source / path).resolve().is_relative_to(data.resolve())), None)
+    if ours:
+        raise SwclError(
+            f"{download.source / ours} lies in {data}, where prepared images go, by a link that was followed: they "
+            "would be taken in as new ones. Remove the link, or name another workspace: --workspace DIR."
+        )
+
+
 def make_way(settings: PrepSettings, download: Download) -> bool:
     """Remove a data set that prep made of other photographs under this name, if `fresh`. Return whether it was removed.
 

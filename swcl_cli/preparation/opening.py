@@ -52,7 +52,7 @@ def _unpacked(path: Path, workspace: Workspace) -> Path:
         remove_tree(partial)
         try:
             _require_space(path, _unpacked_size(path), workspace.unpacked)
-            console.say(f"{path} is unpacked to {folder}, once; remove that folder when you don't need it any more.")
+            console.say(f"Unpacking {path} to {folder}, once; remove that folder when you don't need it any more.")
             partial.mkdir()
             with tarfile.open(path) as archive:
                 archive.extractall(partial, filter="data")

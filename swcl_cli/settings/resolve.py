@@ -73,7 +73,7 @@ def read_preset(preset: str) -> dict[str, Any]:
     if (size := path.stat().st_size) > LARGEST_PRESET:
         raise UsageError(f"{path}: {size:,} bytes are too many for a preset; at most {LARGEST_PRESET:,} are read.")
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not TOML: {error}") from None
     for step, table in tables.items():

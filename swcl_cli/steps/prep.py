@@ -31,7 +31,7 @@ from swcl_cli.preparation.assembly import (
     write_quarantine,
 )
 from swcl_cli.preparation.classes import COUNTED, counted, find_classes
-from swcl_cli.preparation.former import make_way, require_apart
+from swcl_cli.preparation.former import make_way, require_apart, require_none_of_ours
 from swcl_cli.preparation.jobs import OVER_THE_FIELD, Job
 from swcl_cli.preparation.masks import BAD_MASK
 from swcl_cli.preparation.matching import listed_if_stopped, match, match_lesion_masks
@@ -79,6 +79,8 @@ def _run(
             source, workspace, settings.follow_links
         )  # after the fork: each worker opens a .zip itself
         download = DATASETS[dataset].read(source, **options)
+        if settings.follow_links:
+            require_none_of_ours(download, workspace.root / "data")
         _check(settings, download)
         with listed_if_stopped(settings, download):
             match(settings, download)

@@ -223,7 +223,7 @@ def test_a_tar_is_unpacked_once(tmp_path: Path, capsys: pytest.CaptureFixture[st
     source = downloads.eyepacs(tmp_path / "source", train=[10])
     path = pack(source, "gztar")
     folder = opened(path, tmp_path / "work")
-    assert f"{path} is unpacked to {folder}, once" in " ".join(capsys.readouterr().out.split())
+    assert f"Unpacking {path} to {folder}, once" in " ".join(capsys.readouterr().out.split())
     assert contents(folder) == contents(source) and folder.parent == tmp_path / "work/unpacked"
     assert opened(path, tmp_path / "work") == folder and not capsys.readouterr().out
     path.write_bytes(path.read_bytes()[:-400])

@@ -261,6 +261,14 @@ def test_folders_of_splits(tmp_path: Path, first: str, second: str) -> None:
     assert re.match(r"folders of SOURCE are splits by their names \(\w+, \w+\): 1 train, 1 ", download.remarks[0])
 
 
+def test_photographs_beside_the_folders_of_splits_are_told(tmp_path: Path) -> None:
+    for item, path in enumerate(("train/a.png", "test/b.png", "unlabelled/c.png", "d.png")):
+        downloads.write_photograph(tmp_path / path, item)
+    download = folder.read(tmp_path)
+    assert {row.path: row.split for row in download.photographs}["unlabelled/c.png"] == "train"
+    assert ": 1 train, 1 test; 2 in no such folder are train, such as d.png; --split-file" in download.remarks[0]
+
+
 def test_a_table_tells_more_than_a_folder(tmp_path: Path) -> None:
     for item, name in enumerate(("test/a.png", "test/b.png")):
         downloads.write_photograph(tmp_path / "source" / name, item)

@@ -90,3 +90,15 @@ def test_loops_of_links_are_listed(source: Path, tmp_path: Path) -> None:
     for place in (source, Followed(source)):
         listed = {problem.source_path: problem.detail for problem in folder.read(place).problems}
         assert {listed[name] for name in ("x.jpg", "y", "z", "within/w.jpg")} == {"a loop of links"}
+
+
+@pytest.mark.parametrize("target", ["", "data/own/images"])
+def test_a_link_to_prepared_images_is_not_followed_to_new_patients(tmp_path: Path, source: Path, target: str) -> None:
+    """Each prep would take in its own copies, more each time."""
+    for link in ("gone.jpg", "linked", "a.jpg"):
+        (source / link).unlink()
+    given = settings(tmp_path / "work", "folder", source, name="own", follow_links=True)
+    assert len(rows_of(prep.run(given))) == 1
+    (source / "up").symlink_to(tmp_path / "work" / target)
+    with pytest.raises(SwclError, match=r"up/.*d\.jpg lies in .*work/data, where prepared images go, by a link"):
+        prep.run(given)

@@ -109,6 +109,11 @@ def test_a_wrong_preset_names_file_and_nearest_key_whatever_the_step(
     assert str(caught.value).startswith(f"{name}: ") and message in str(caught.value)
 
 
+def test_the_mark_of_an_editor_before_the_text_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_bytes(b"\xef\xbb\xbf[pretrain]\r\nepochs = 7\r\n")
+    assert read_preset(str(tmp_path / "own.toml")) == {"pretrain": {"epochs": 7}}
+
+
 def test_what_is_no_text_is_no_preset(tmp_path: Path) -> None:
     (tmp_path / "image.toml").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(UsageError, match="image.toml: not TOML"):
