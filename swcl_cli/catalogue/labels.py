@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-LabelKind = Literal["text", "binary", "grade", "number", "classes", "grades"]
+LabelKind = Literal["text", "binary", "grade", "number", "classes", "grades", "several"]
 KINDS: tuple[LabelKind, ...] = ("text", "binary", "grade", "number")  # of the labels of public data sets
-OWN_KINDS: tuple[LabelKind, ...] = ("classes", "grades")  # of people's own labels
+CLASSES: Final = "classes"
+GRADES: Final = "grades"
+SEVERAL: Final = "several"
+OWN_KINDS: tuple[LabelKind, ...] = (CLASSES, GRADES, SEVERAL)  # of people's own labels
+JOINT = ";"  # between the signs of a label of several at once
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Label:
     the label. question: what a classifier answers about a photograph, any value above 0 against 0.
 
     People's own labels are of the kinds `classes` and, where these are ordered, `grades`. Their columns hold the names
-    of classes; names: all of them, in the order in which a classifier numbers them.
+    of classes; names: all of them, in the order in which a classifier numbers them. Of the kind `several` a photograph
+    may have any number of these classes at once, which its column joins by JOINT; an empty text has none of them.
     """
 
     name: str
@@ -56,10 +61,31 @@ class Label:
         """Return how many classes a classifier of this label has; 0 where it can't be learnt as classes."""
         return len(self.names) if self.is_own else self.high + 1 if self.kind in ("binary", "grade") else 0
 
+    @property
+    def measure(self) -> str:
+        """Return the primary measure of a classifier of this label alone."""
+        if self.classes == 2 or self.kind == SEVERAL:
+            return "auc"
+        return "kappa" if self.kind == GRADES else "accuracy"
+
+    @property
+    def parts(self) -> tuple[Label, ...]:
+        """Return the labels that predictions are of: of several at once one for each, which is there or not."""
+        if self.kind != SEVERAL:
+            return (self,)
+        return tuple(
+            Label(part_name(self.name, name), CLASSES, name, names=(f"no {name}", name)) for name in self.names
+        )
+
     def described(self) -> dict[str, Any]:
         """Return what a manifest tells of it, as values of JSON."""
         told = {"name": self.name, "kind": self.kind, "classes": self.classes, "of": self.of}
         return {**told, "names": list(self.names)} if self.is_own else told
+
+
+def part_name(label: str, sign: str) -> str:
+    """Name the part of a label of several at once that is about one of them."""
+    return f"{label}: {sign}"
 
 
 def read_label(described: Mapping[str, Any]) -> Label:

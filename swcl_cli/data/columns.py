@@ -93,6 +93,7 @@ PHOTOGRAPH = _columns(
 )
 ARROW = {  # by kind of label
     "binary": FLAG, "grade": pa.int8(), "number": pa.int16(), "text": TEXT, "classes": TEXT, "grades": TEXT,
+    "several": TEXT,
 }  # fmt: skip
 
 

@@ -8,11 +8,10 @@ from difflib import get_close_matches
 from itertools import takewhile, zip_longest
 from pathlib import Path, PurePosixPath
 
-from swcl_cli.catalogue.labels import TABLED, Label
+from swcl_cli.catalogue.labels import CLASSES, JOINT, SEVERAL, TABLED, Label
 from swcl_cli.datasets.download import NO_LABEL, SPLIT_WORDS, Download
 from swcl_cli.datasets.folder_words import unclear, words_of
 from swcl_cli.datasets.label_columns import (
-    CLASSES,
     NONE,
     Choice,
     LabelColumn,
@@ -20,6 +19,7 @@ from swcl_cli.datasets.label_columns import (
     overview,
     read_choices,
     read_column,
+    read_together,
     require_apart,
 )
 from swcl_cli.datasets.mask_folders import meant
@@ -121,7 +121,10 @@ def _columns(table: Table, rows: Sequence[int], choices: Mapping[str, Choice], i
 
     Known labels that people leave out are removed from the table. rows: places of those that name a photograph.
     """
-    left = {**choices}
+    together = [_together(table, rows, choice, image) for choice in choices.values() if _are_columns(table, choice)]
+    left = {name: choice for name, choice in choices.items() if not _are_columns(table, choice)}
+    for name in {name for column in together for name in column.label.names}:
+        del table.columns[name]
     columns = []
     for name in [name for name in table.columns if name not in (image, *PLACES)]:
         choice = left.pop(normal(name), None)
@@ -144,7 +147,30 @@ def _columns(table: Table, rows: Sequence[int], choices: Mapping[str, Choice], i
         names = ", ".join(f"'{shortened(name)}'" for name in table.columns if name not in (image, *PLACES))
         told = "has a meaning of its own" if normal(choice.column) in (normal(image), *PLACES) else "is no column"
         raise SwclError(f"{table.file}: --label {choice.column}: it {told}; labels can be {names or 'none'}.")
-    return columns
+    return [*columns, *together]
+
+
+def _are_columns(table: Table, choice: Choice) -> bool:
+    """Return whether a choice names columns that are a label together: NAME=several:A,B where NAME is no column."""
+    return choice.kind == SEVERAL and bool(choice.names) and normal(choice.column) not in map(normal, table.columns)
+
+
+def _together(table: Table, rows: Sequence[int], choice: Choice, image: str) -> LabelColumn:
+    """Read columns of 0 and 1 as signs that may be there at once. Raises SwclError."""
+    names = {normal(name): name for name in table.columns if name not in (image, *PLACES)}
+    if foreign := [name for name in choice.names if normal(name) not in names]:
+        held = ", ".join(f"'{shortened(name)}'" for name in names.values()) or "none"
+        raise SwclError(f"{table.file}: --label {choice.column}: '{foreign[0]}' is no column; there are {held}.")
+    signs = [names[normal(name)] for name in choice.names]
+    try:
+        return read_together(choice.column, {name: [table.columns[name][place] for place in rows] for name in signs})
+    except Unsuitable as reason:
+        number = next(
+            (table.numbers[place] for place in rows if reason.cell in [table.columns[name][place] for name in signs]),
+            None,
+        )
+        row = "" if number is None else f", row {number}"
+        raise SwclError(f"{table.file}{row}: --label {choice.column}: {reason}.") from None
 
 
 def _require_not_misspelt(table: Table, name: str, choice: Choice | None) -> None:
@@ -160,7 +186,7 @@ def _require_not_misspelt(table: Table, name: str, choice: Choice | None) -> Non
 
 def _where(table: Table, name: str, rows: Sequence[int], reason: Unsuitable) -> str:
     """Name the table and the column, and the first row of the cell that a reason is about."""
-    place = next((place for place in rows if reason.is_about(table.columns[name][place])), None)
+    place = next((place for place in rows if table.columns[name][place] == reason.cell), None)
     row = "" if place is None else f", row {table.numbers[place]}"
     return f"{table.file}{row}: column '{shortened(name)}'"
 
@@ -223,10 +249,12 @@ def tell_of_labels(download: Download, labelled: Labelled) -> None:
     for label in known:
         download.overview.append(overview(label, [each.labels.get(label.name) for each in download.photographs]))
     patients: dict[tuple[str, str], str] = {}
+    several = {label.name for label in labelled.labels if label.kind == SEVERAL}
     for photograph in download.photographs:
         for name, value in labelled.own(photograph.path).items():
-            if value is not None and patients.setdefault((name, value), photograph.patient_id) != photograph.patient_id:
-                patients[name, value] = ""
+            for part in () if value is None else value.split(JOINT) if name in several else (value,):
+                if patients.setdefault((name, part), photograph.patient_id) != photograph.patient_id:
+                    patients[name, part] = ""
     for column in labelled.columns:
         download.overview.append(overview(column.label, column.values))
         if alone := [name for name in column.label.names if patients.get((column.label.name, name))]:

@@ -7,17 +7,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from swcl_cli.catalogue.labels import Label
+from swcl_cli.catalogue.labels import CLASSES, GRADES, JOINT, SEVERAL, Label, LabelKind
 from swcl_cli.datasets.download import Value
 from swcl_cli.datasets.names import shortened
 from swcl_cli.datasets.sheets import normal
-from swcl_cli.datasets.tables import LONGEST_NUMBER, WHOLE_NUMBER, says_nothing
+from swcl_cli.datasets.tables import LONGEST_NUMBER, TRUTH, WHOLE_NUMBER, says_nothing
 from swcl_cli.errors import SwclError, UsageError
 
-CLASSES, GRADES, NONE = "classes", "grades", "none"
-CHOICES = (CLASSES, GRADES, NONE)
+NONE = "none"
+CHOICES = (CLASSES, GRADES, SEVERAL, NONE)
 CHOICE = re.compile(r"(?P<column>.+?)=(?P<kind>[a-z]+)(?::(?P<names>.+))?", re.DOTALL)
 DECIMAL = re.compile(r"[+-]?\d*(?:[.]\d+|,(?!\d{3}$)\d+)")
+BETWEEN, TOLD_BETWEEN = re.compile("[;|]"), re.compile("[;|,]")  # signs of a cell, where people say that it has several
+YES_OR_NO = {**TRUTH, "1": True, "0": False, "yes": True, "no": False}
 HIGHEST_GRADE = 10  # whole numbers up to it are taken for grades
 MOST_GUESSED, MOST_CLASSES = 30, 100  # classes of a column of text that is taken for a label; of one that is told to be
 LONGEST_NAME = 60  # letters
@@ -31,15 +33,11 @@ OF_MANIFESTS = {  # columns of a prepared set
 
 
 class Unsuitable(Exception):
-    """Say why a column is no label; a phrase that fits behind its name. key: that of the class that it is about."""
+    """Say why a column is no label; a phrase that fits behind its name. cell: one that it is about."""
 
-    def __init__(self, reason: str, key: str | None = None) -> None:
+    def __init__(self, reason: str, cell: str | None = None) -> None:
         super().__init__(reason)
-        self.key = key
-
-    def is_about(self, cell: str) -> bool:
-        """Return whether the reason is about this cell."""
-        return self.key is not None and _key(cell) == self.key
+        self.cell = cell
 
 
 @dataclass(frozen=True)
@@ -72,9 +70,11 @@ def read_choices(given: Sequence[str]) -> dict[str, Choice]:
             raise UsageError(f"label: '{shortened(text)}' is not NAME=KIND, where KIND is one of {', '.join(CHOICES)}.")
         names = tuple(" ".join(name.split()) for name in (match["names"] or "").split(",") if name.strip())
         choice = Choice(match["column"].strip(), match["kind"], names)
-        if match["names"] and (choice.kind == NONE or len(set(map(_key, names))) < max(len(names), 2)):
+        apart = len(set(map(_key, names))) >= max(len(names), 2) and not any(JOINT in name for name in names)
+        if match["names"] and (choice.kind == NONE or not apart):
             raise UsageError(
-                f"label: '{shortened(text)}': several classes can be named, each once, of {CLASSES} and {GRADES}."
+                f"label: '{shortened(text)}': two or more classes can be named, each once and without '{JOINT}', of "
+                f"{CLASSES}, {GRADES} and {SEVERAL}."
             )
         if choices.setdefault(normal(choice.column), choice) != choice:
             raise UsageError(f"label: {choice.column} is told twice.")
@@ -88,12 +88,14 @@ def read_column(name: str, cells: Sequence[str], choice: Choice | None) -> Label
     """
     _require_name(name)
     counts = Counter(cells)
+    if choice.kind == SEVERAL if choice else _are_joined(counts):
+        return _read_signs(name, cells, counts, choice)
     classes = _classes(counts, choice)
     whole = [number for key in classes if (number := _whole(key)) is not None]
     are_whole = len(whole) == len(classes)
-    kind = choice.kind if choice else _guess(classes, whole if are_whole else [], sum(counts.values()))
+    kind = _kind(choice) if choice else _guess(classes, whole if are_whole else [], sum(counts.values()))
     if choice and choice.names:
-        names = _in_order_of(choice, classes)
+        names = _in_order_of(choice, classes, counts)
     elif kind == GRADES:
         if not are_whole:
             raise Unsuitable(f"holds words: name them in their order, --label '{name}={GRADES}:LEAST,...,WORST'")
@@ -114,8 +116,12 @@ def read_column(name: str, cells: Sequence[str], choice: Choice | None) -> Label
         if counted and not (choice and choice.names)
         else []
     )
-    label = Label(name, kind, name, names=tuple(names.values()))  # type: ignore[arg-type]
+    label = Label(name, kind, name, names=tuple(names.values()))
     return LabelColumn(label, [by_text[text] for text in cells], tuple(remarks))
+
+
+def _kind(choice: Choice) -> LabelKind:
+    return GRADES if choice.kind == GRADES else CLASSES
 
 
 def _require_name(name: str) -> None:
@@ -163,7 +169,7 @@ def _spellings(counts: Iterable[str], key: str) -> list[str]:
     return sorted({_spelling(text) for text in counts if _key(text) == key})
 
 
-def _guess(classes: Mapping[str, str], whole: Sequence[int], rows: int) -> str:
+def _guess(classes: Mapping[str, str], whole: Sequence[int], rows: int) -> LabelKind:
     """Guess the kind of a column. whole: its values, where all of them are whole numbers."""
     if all(map(_is_number, classes)) and len(classes) > 2:
         if whole and {min(whole), max(whole)} <= set(range(HIGHEST_GRADE + 1)):
@@ -175,13 +181,76 @@ def _guess(classes: Mapping[str, str], whole: Sequence[int], rows: int) -> str:
     return CLASSES
 
 
-def _in_order_of(choice: Choice, classes: Mapping[str, str]) -> dict[str, str]:
+def _in_order_of(choice: Choice, classes: Mapping[str, str], counts: Iterable[str]) -> dict[str, str]:
     """Return the classes that people name, by their keys. Raises Unsuitable where the column holds another one."""
     names = {_key(name): name for name in choice.names}
     for key, name in classes.items():
         if key not in names:
-            raise Unsuitable(f"holds {_quoted([name])}, which is none of {', '.join(choice.names)}", key)
+            cell = next(text for text in counts if _key(text) == key)
+            raise Unsuitable(f"holds {_quoted([name])}, which is none of {', '.join(choice.names)}", cell)
     return names
+
+
+def _tokens(text: str, between: re.Pattern[str]) -> list[str]:
+    """Return the signs of a cell; none where it says that there are none."""
+    tokens = (_spelling(token.strip()) for token in between.split(text))
+    return [token for token in tokens if not says_nothing(token)]
+
+
+def _are_joined(counts: Mapping[str, int]) -> bool:
+    """Guess whether cells hold several signs at once: some are joined, and each occurs twice on average."""
+    if not any(BETWEEN.search(text) for text in counts):
+        return False
+    signs = Counter[str]()
+    for text, count in counts.items():
+        signs.update({_key(token): count for token in _tokens(text, BETWEEN)})
+    return 1 < len(signs) <= MOST_GUESSED and sum(signs.values()) >= 2 * len(signs)
+
+
+def _read_signs(name: str, cells: Sequence[str], counts: Mapping[str, int], choice: Choice | None) -> LabelColumn:
+    """Read a column of which each cell holds several signs at once, as `DR;AMD`; see `read_column`."""
+    of_cells = {text: _tokens(text, TOLD_BETWEEN if choice else BETWEEN) for text in counts}
+    spelt: dict[str, Counter[str]] = {}
+    for text, tokens in of_cells.items():
+        for token in tokens:
+            spelt.setdefault(_key(token), Counter())[token] += counts[text]
+    signs = {key: max(sorted(of_key), key=lambda sign: of_key[sign]) for key, of_key in spelt.items()}
+    names = {_key(sign): sign for sign in choice.names} if choice and choice.names else dict(sorted(signs.items()))
+    for text, tokens in of_cells.items():
+        if foreign := [token for token in tokens if _key(token) not in names]:
+            raise Unsuitable(f"holds {_quoted(foreign[:1])}, which is none of {', '.join(names.values())}", text)
+    if not 1 < len(names) <= MOST_CLASSES:
+        raise Unsuitable(f"has {len(names):,} signs: several are 2 to {MOST_CLASSES}")
+    values: dict[str, str | None] = {}
+    for text, tokens in of_cells.items():
+        there = {_key(token) for token in tokens}
+        joined = JOINT.join(sign for key, sign in names.items() if key in there)
+        values[text] = joined if there or _key(text) in NO_FINDING else None
+    told = ", ".join(f"{_quoted(sorted(of_key))} are one sign" for of_key in spelt.values() if len(of_key) > 1)
+    label = Label(name, SEVERAL, name, names=tuple(names.values()))
+    return LabelColumn(label, [values[text] for text in cells], (f"{name}: {told}",) if told else ())
+
+
+def read_together(name: str, columns: Mapping[str, Sequence[str]]) -> LabelColumn:
+    """Read columns of 0 and 1 as signs that may be there at once, in their order. columns: cells by the sign's name.
+
+    A row that lacks one of them lacks the label. Raises Unsuitable where the label's name can't be one, or a cell is
+    neither, of which the reason begins with the column's name.
+    """
+    _require_name(name)
+    read: list[list[bool | None]] = []
+    for sign, cells in columns.items():
+        values: dict[str, bool | None] = {}
+        for text in {*cells}:
+            values[text] = None if says_nothing(text) else YES_OR_NO.get(_key(text))
+            if values[text] is None and not says_nothing(text):
+                raise Unsuitable(f"'{sign}' holds {_quoted([text])}, which is neither 0 nor 1", text)
+        read.append([values[text] for text in cells])
+    joined = [
+        None if None in row else JOINT.join(sign for sign, there in zip(columns, row, strict=True) if there)
+        for row in zip(*read, strict=True)
+    ]
+    return LabelColumn(Label(name, SEVERAL, name, names=tuple(columns)), joined)
 
 
 def _place(entry: tuple[str, str]) -> tuple[bool, bool, float, str]:
@@ -207,6 +276,10 @@ def overview(label: Label, values: Sequence[Value]) -> tuple[str, str, str, str]
     if label.kind == "number" and counts:
         numbers = [int(value) for value in counts if value is not None]
         return label.name, label.kind, f"{min(numbers)} to {max(numbers)}", f"{missing:,}"
+    if label.kind == SEVERAL:
+        signs = Counter(sign for value, count in counts.items() for sign in [*str(value).split(JOINT)] * count)
+        named = [f"{sign} ({signs[sign]:,})" for sign in label.names]
+        return label.name, label.kind, ", ".join([*named, f"none of them ({signs['']:,})"]), f"{missing:,}"
     classes = label.names or sorted(counts, key=str)
     shown = (f"{int(value) if isinstance(value, bool) else value} ({counts[value]:,})" for value in classes)
     return label.name, label.kind, ", ".join(shown), f"{missing:,}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from swcl_cli.catalogue.labels import CLASSES, LABELS, SEVERAL, Label, part_name
 from swcl_cli.evaluation.resampling import (
     Measure,
     Values,
@@ -16,11 +18,11 @@ from swcl_cli.evaluation.resampling import (
     among,
     auc_measure,
     quadratic_kappas,
-    ranked_auc,
     ratio,
     share,
     share_measure,
 )
+from swcl_cli.evaluation.sign_measures import mean_auc, mean_f1, sign_measures
 
 Array = NDArray[Any]
 SPECIFICITY = 0.9  # on validation, of the second threshold
@@ -29,37 +31,63 @@ SPECIFICITY = 0.9  # on validation, of the second threshold
 def class_measures(
     truths: Mapping[str, Array],
     scores: Mapping[str, Array],
-    thresholds: Mapping[str, float] | None = None,
-    names: Mapping[str, Sequence[str]] | None = None,
-    unordered: Collection[str] = (),
+    thresholds: Mapping[str, Any] | None = None,
+    own: Mapping[str, Label] = MappingProxyType({}),
 ) -> dict[str, Measure]:
     """Define the measures of each head. Where there are several, names begin with the head's name.
 
     truths: (N,) classes, below 0 where one is not known; scores: (N, K) probabilities; thresholds: `specific_threshold`
-    of each head; names: of the classes, by head; unordered: heads whose classes have no order. With several heads
-    `joint_accuracy` is the share of photographs, of those with all labels, for which all heads are right. AUC,
-    sensitivity and specificity are of "any class above 0", of two classes hence of class 1; of several unordered
-    classes see `_nominal_measures`.
+    of each head; own: people's own labels, by head. With several heads `joint_accuracy` is the share of photographs, of
+    those with all labels, for which all heads are right. AUC, sensitivity and specificity are of "any class above 0",
+    of two classes hence of class 1; of several classes without an order see `_nominal_measures`.
+
+    Where a head is of several signs at once, its truth is (N, K), of 0 and 1, its thresholds (K,), and its measures
+    those of `sign_measures`. With other heads beside it `mean` is the mean of the heads' primary measures, in place of
+    `joint_accuracy`.
     """
-    predicted = {head: probabilities.argmax(axis=1) for head, probabilities in scores.items()}
-    known = {head: truth >= 0 for head, truth in truths.items()}
-    measures = {}
-    if len(truths) > 1:
+    known = {head: (truth if truth.ndim == 1 else truth[:, 0]) >= 0 for head, truth in truths.items()}
+    several = [head for head, label in own.items() if label.kind == SEVERAL]
+    measures: dict[str, Measure] = {}
+    if len(truths) > 1 and not several:
         whole = np.logical_and.reduce([*known.values()])
-        right = np.logical_and.reduce([truths[head] == predicted[head] for head in truths])
+        right = np.logical_and.reduce([truths[head] == scores[head].argmax(axis=1) for head in truths])
         measures["joint_accuracy"] = among(Measure(partial(share, right[whole]), "no photograph has all labels"), whole)
+    of_heads: dict[str, dict[str, Measure]] = {}
+    of_parts: dict[str, Measure] = {}
     for head, truth in truths.items():
-        rows = known[head]
-        of_rows = (truth[rows], scores[head][rows], predicted[head][rows])
-        if head in unordered and scores[head].shape[1] > 2:
-            of_head = _nominal_measures(head, *of_rows)
+        rows, threshold = known[head], None if thresholds is None else thresholds[head]
+        if head in several:
+            of_signs = sign_measures(own[head].names, truth[rows] > 0, scores[head][rows], threshold)
+            of_heads[head] = {name: among(measure, rows) for name, measure in of_signs.pop("").items()}
+            for sign, of_sign in of_signs.items():
+                part = part_name(head, sign)
+                of_parts |= {f"{part}_{name}": among(measure, rows) for name, measure in of_sign.items()}
         else:
-            first = f"'{names[head][0]}'" if names and head in names else None
-            kinds = (f"{head} above 0", f"{head} 0") if first is None else (f"{head} but {first}", f"{head} {first}")
-            of_head = _head_measures(head, *of_rows, None if thresholds is None else thresholds[head], *kinds)
+            of_rows = _of_classes(head, truth[rows], scores[head][rows], threshold, own.get(head))
+            of_heads[head] = {name: among(measure, rows) for name, measure in of_rows.items()}
+    if len(truths) > 1 and several:
+        firsts = [of_head[(own.get(head) or LABELS[head]).measure] for head, of_head in of_heads.items()]
+        measures["mean"] = Measure(partial(_mean, firsts), "a head has no measure", lowest=-1.0)
+    for head, of_head in of_heads.items():
         prefix = f"{head}_" if len(truths) > 1 else ""
-        measures |= {f"{prefix}{name}": among(measure, rows) for name, measure in of_head.items()}
-    return measures
+        measures |= {f"{prefix}{name}": measure for name, measure in of_head.items()}
+    return measures | of_parts
+
+
+def _mean(measures: Sequence[Measure], weights: Weights) -> Values:
+    mean: Values = np.mean([measure.of(weights) for measure in measures], axis=0)
+    return mean
+
+
+def _of_classes(
+    head: str, truth: Array, probabilities: Array, threshold: float | None, own: Label | None
+) -> dict[str, Measure]:
+    """Define the measures of a head of which a photograph has one class."""
+    predicted = probabilities.argmax(axis=1)
+    if own and own.kind == CLASSES and own.classes > 2:
+        return _nominal_measures(head, truth, probabilities, predicted)
+    kinds = (f"{head} but '{own.names[0]}'", f"{head} '{own.names[0]}'") if own else (f"{head} above 0", f"{head} 0")
+    return _head_measures(head, truth, probabilities, predicted, threshold, *kinds)
 
 
 def specific_threshold(truth: ArrayLike, score: ArrayLike) -> float:
@@ -115,18 +143,12 @@ def _nominal_measures(head: str, truth: Array, probabilities: Array, predicted: 
     one = f"no photograph has another {head} than the others"
     either = np.flatnonzero((true | said).any(axis=1))
     return {
-        "auc": Measure(partial(_mean_auc, true[there], probabilities.T[there]), one, parts=kinds, of_pairs=True),
+        "auc": Measure(partial(mean_auc, true[there], probabilities.T[there]), one, parts=kinds, of_pairs=True),
         "accuracy": Measure(partial(share, truth == predicted)),
         "balanced_accuracy": Measure(partial(_mean_recall, true[there], said[there]), parts=kinds),
-        "f1": Measure(partial(_mean_f1, true[either], said[either])),
+        "f1": Measure(partial(mean_f1, true[either], said[either])),
         "kappa": Measure(partial(_kappas, true, said), f"{head} is the same in all, labels and answers", lowest=-1.0),
     }
-
-
-def _mean_auc(true: Array, scores: Array, weights: Weights) -> Values:
-    """Return the mean over classes of the AUC of each against all others. true, scores: (K, N)."""
-    aucs: Values = np.mean([ranked_auc(*of_class, weights) for of_class in zip(true, scores, strict=True)], axis=0)
-    return aucs
 
 
 def _mean_recall(true: Array, said: Array, weights: Weights) -> Values:
@@ -134,15 +156,6 @@ def _mean_recall(true: Array, said: Array, weights: Weights) -> Values:
         [share(found, weights, among=rows) for rows, found in zip(true, said, strict=True)], axis=0
     )
     return recalls
-
-
-def _mean_f1(true: Array, said: Array, weights: Weights) -> Values:
-    scores = [
-        ratio(2 * weights @ (rows & found), weights @ rows + weights @ found)
-        for rows, found in zip(true, said, strict=True)
-    ]
-    mean: Values = np.mean(scores, axis=0)
-    return mean
 
 
 def _kappas(true: Array, said: Array, weights: Weights) -> Values:

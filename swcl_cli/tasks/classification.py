@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +12,53 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.utils.data import Dataset
 
 from swcl_cli import chance
+from swcl_cli.catalogue.labels import JOINT, SEVERAL, Label
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.augment import View, center_view, classification_view, padded_view, squashed_view
-from swcl_cli.data.columns import classified
+from swcl_cli.data.columns import PREDICTED, classified
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
-from swcl_cli.errors import SwclError, UsageError
+from swcl_cli.errors import UsageError
 from swcl_cli.evaluation.class_measures import any_grade, class_measures, specific_threshold
 from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.resampling import evaluate
+from swcl_cli.evaluation.sign_measures import best_thresholds
 from swcl_cli.models.asking import channels_of, require_size
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
-from swcl_cli.settings import FinetuneSettings, prep_command
+from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks.answer import Answer, Record
+from swcl_cli.tasks.class_labels import (
+    MISSING,
+    Labels,
+    Scores,
+    classes_of,
+    cross_entropies,
+    known,
+    labels_of,
+    named,
+    require_two_classes,
+)
 from swcl_cli.tasks.kind import Judgement, Kind, require_finite
 from swcl_cli.tasks.saved import Description, Study
 
 RESIZE = 256 / 224  # shorter side at test, in crops (paper IV-B)
-MISSING = -1  # in place of a class: nobody knows
-
-Labels = dict[str, NDArray[np.int64]]
-Scores = dict[str, NDArray[np.float32]]  # probabilities by head
+THRESHOLDS = "thresholds"  # above which a sign is there, in the model file
 
 
 class JointClassifier(nn.Module):
-    """Join encoder and heads; the loss is the sum over heads of the mean cross-entropy of the labels that are known."""
+    """Join encoder and heads; the loss is the sum over heads of the mean cross-entropy of the labels that are known.
 
-    def __init__(self, encoder: nn.Module, heads: JointHeads) -> None:
+    several: the heads of several signs at once, each of which is there or not, with a logit of its own.
+    """
+
+    def __init__(self, encoder: nn.Module, heads: JointHeads, several: Collection[str] = ()) -> None:
         super().__init__()
-        self.encoder, self.heads = encoder, heads
+        self.encoder, self.heads, self.several = encoder, heads, frozenset(several)
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss, and no metrics. batch: image (N, 3, S, S), and labels (N,) by head, or MISSING."""
@@ -55,14 +68,21 @@ class JointClassifier(nn.Module):
 
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
         """Return the probabilities (N, K) of each head's K classes, of images (N, 3, S, S)."""
-        return {name: logits.float().softmax(dim=1) for name, logits in self.heads(self.encoder(images)).items()}
+        logits = {name: part.float() for name, part in self.heads(self.encoder(images)).items()}
+        return {name: part.sigmoid() if name in self.several else part.softmax(dim=1) for name, part in logits.items()}
 
 
 def _known_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy of the labels (N,) that are known; 0 where none is, with gradients of 0."""
+    """Return the mean cross-entropy of the labels that are known; 0 where none is, with gradients of 0.
+
+    labels: (N,) classes, or (N, K) signs, each 0 or 1, over which the mean goes as well.
+    """
     if (labels == MISSING).all():
         return logits.sum() * 0
-    return cross_entropy(logits, labels, ignore_index=MISSING)
+    if labels.ndim == 1:
+        return cross_entropy(logits, labels, ignore_index=MISSING)
+    there = labels[:, 0] != MISSING
+    return binary_cross_entropy_with_logits(logits[there], labels[there].float())
 
 
 class TrainViews(Dataset[dict[str, Any]]):
@@ -75,7 +95,8 @@ class TrainViews(Dataset[dict[str, Any]]):
         epoch, item = key
         draw = chance.generator(self.seed, "classification view", epoch, item)
         image = classification_view(self.photographs.read(item), self.crop, draw, *self.colours)
-        return {"image": image, "labels": {name: int(label[item]) for name, label in self.labels.items()}}
+        labels = {name: int(label[item]) if label.ndim == 1 else label[item] for name, label in self.labels.items()}
+        return {"image": image, "labels": labels}
 
 
 class Classification(Kind):
@@ -98,12 +119,14 @@ class Classification(Kind):
         return usable
 
     def strata(self, task: Task) -> list[str]:
-        return sorted(task.heads, key=lambda head: head in task.own)
+        """Name the heads of one class, people's own last."""
+        single = [head for head in task.heads if head not in _several(task.own)]
+        return sorted(single, key=lambda head: head in task.own)
 
     def require(self, study: Study) -> None:
         """Raise SwclError where a split that needs two classes has one, or none; or a label is out of range."""
         for head in study.task.heads:
-            _require_two_classes(study, head)
+            require_two_classes(study, head)
         for split in study.rows:
             labels_of(study, split)
 
@@ -112,14 +135,14 @@ class Classification(Kind):
         task, train = study.task, study.rows["train"]
         sentences = []
         for head, count in task.heads.items():
-            absent = sorted(set(range(count)) - _classes(task, train, head))
+            absent = sorted(set(range(count)) - classes_of(task, train, head))
             if absent:
-                named = ", ".join(_named(task, head, number) for number in absent)
-                told = ""
+                words, told = ", ".join(named(task, head, number) for number in absent), ""
                 if head in task.own:
-                    told = f" Move some into train, or prepare {task.dataset} again with --label {head}=classes:..."
+                    kind = task.own[head].kind
+                    told = f" Move some into train, or prepare {task.dataset} again with --label {head}={kind}:..."
                 sentences.append(
-                    f"{head}: no training photograph of {task.dataset} has class {named}, so none is predicted.{told}"
+                    f"{head}: no training photograph of {task.dataset} has class {words}, so none is predicted.{told}"
                 )
         return sentences
 
@@ -131,14 +154,16 @@ class Classification(Kind):
             raise UsageError(f"--loss {settings.loss} is for masks: {settings.task} learns labels, by cross-entropy.")
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
-        classes = {"classes": {head: list(label.names) for head, label in task.own.items()}} if task.own else {}
-        return {"grades": dict(task.grades), "fit": settings.fit, **classes}
+        facts: dict[str, Any] = {"grades": dict(task.grades), "fit": settings.fit}
+        if task.own:
+            facts["classes"] = {head: list(label.names) for head, label in task.own.items()}
+        return facts | ({SEVERAL: several} if (several := _several(task.own)) else {})
 
     def require_encoder(self, initial: Initial, settings: FinetuneSettings) -> None:
         require_size(initial.encoder, initial.architecture, settings.crop, "views")
 
     def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> JointClassifier:
-        return JointClassifier(encoder, JointHeads(channels_of(encoder), heads))
+        return JointClassifier(encoder, JointHeads(channels_of(encoder), heads), facts.get(SEVERAL, ()))
 
     def objective(self, network: nn.Module, settings: FinetuneSettings) -> nn.Module:
         """Return the network itself, which computes its own loss."""
@@ -167,27 +192,32 @@ class Classification(Kind):
         self, study: Study, split: str, scores_of: Callable[[str], Iterable[Scores]], folder: Path | None
     ) -> Judgement:
         task, rows, labels, scores = study.task, study.rows[split], labels_of(study, split), _joined(scores_of(split))
-        own = {head: label.names for head, label in task.own.items()}
-        unordered = {head for head, label in task.own.items() if label.kind == "classes"}
         if folder is None:
-            values, reasons = evaluate(class_measures(labels, scores, None, own, unordered), len(rows))
+            values, reasons = evaluate(class_measures(labels, scores, None, task.own), len(rows))
             return Judgement(values, reasons=reasons, loss=cross_entropies(labels, scores))
         on_validation = scores if split == "val" else _joined(scores_of("val"))
-        validated = labels_of(study, "val")
-        thresholds = {}
-        for head in task.heads:
-            known = validated[head] != MISSING
-            thresholds[head] = specific_threshold(validated[head][known] > 0, any_grade(on_validation[head][known]))
-        measures = class_measures(labels, scores, thresholds, own, unordered)
+        thresholds = _thresholds(labels_of(study, "val"), on_validation)
+        measures = class_measures(labels, scores, thresholds, task.own)
         values, reasons = evaluate(measures, len(rows))
         ranges = intervals(measures, rows["group_id"].to_numpy(dtype=str))
-        return Judgement(values, ranges, _predictions(task, rows, labels, scores), reasons, classified(bool(own)))
+        predictions, columns = _predictions(task, rows, labels, scores, thresholds), classified(bool(task.own))
+        chosen = {head: [float(each) for each in thresholds[head]] for head in _several(task.own)}
+        return Judgement(values, ranges, predictions, reasons, columns, facts={THRESHOLDS: chosen} if chosen else {})
 
     def answer(self, scores: Scores, size: tuple[int, int], model: Description) -> Answer:
-        """Return the most probable class of each head, by its name if it has one, and the probability of each class."""
+        """Return the most probable class of each head, by its name if it has one, and the probability of each class.
+
+        Of several signs at once the answer joins those that are more probable than their thresholds.
+        """
         ordered, names = {head: scores[head] for head in model.heads}, model.facts.get("classes", {})
-        numbers = {head: int(part.argmax()) for head, part in ordered.items()}
-        classes = {head: names[head][number] if head in names else number for head, number in numbers.items()}
+        classes: dict[str, int | str] = {}
+        for head, part in ordered.items():
+            if head in model.facts.get(SEVERAL, ()):
+                there = part > np.array(model.facts[THRESHOLDS][head])
+                classes[head] = JOINT.join(name for name, sign in zip(names[head], there, strict=True) if sign)
+            else:
+                number = int(part.argmax())
+                classes[head] = names[head][number] if head in names else number
         return Answer(*size, classes, ordered)
 
     def legend(self, model: Description) -> list[str]:
@@ -208,86 +238,6 @@ class Classification(Kind):
         return Record(cells)
 
 
-def labels_of(study: Study, split: str) -> Labels:
-    """Return the classes (N,) of each head, MISSING where a label of people's own is not known.
-
-    Raises SwclError, with the file, the photograph and its label, where a label is out of range.
-    """
-    task, rows, labels = study.task, study.rows[split], {}
-    for head, classes in task.heads.items():
-        if head in task.own:
-            labels[head] = _numbers(task, rows[head], head)
-            if foreign := rows.loc[(labels[head] == MISSING) & rows[head].notna(), head].tolist():
-                raise SwclError(
-                    f"{study.workspace.manifest(task.dataset)}: {head} holds '{foreign[0]}', which is none of its "
-                    f"classes. Run `{prep_command(task.dataset)}` again."
-                )
-            continue
-        class_of = np.array(task.grades.get(head, range(classes)))
-        grades = rows[head].to_numpy(dtype=np.float64, na_value=np.nan)
-        wrong = np.flatnonzero(~((grades >= 0) & (grades < len(class_of))))
-        if len(wrong):
-            first = rows.iloc[wrong[0]]
-            raise SwclError(
-                f"{study.workspace.manifest(task.dataset)}: {first['image_id']} has {head} = {first[head]}; "
-                f"{task.name} needs 0 to {len(class_of) - 1}. "
-                f"Put the label file right, then run `{prep_command(task.dataset)}` again."
-            )
-        labels[head] = class_of[grades.astype(np.int64)]
-    return labels
-
-
-def cross_entropies(truths: Labels, scores: Scores) -> float:
-    """Return the mean over photographs of the sum over heads of the cross-entropy, from probabilities (N, K).
-
-    A probability that fp32 rounds to 0 counts as the smallest one above it; a label that is MISSING adds nothing.
-    """
-    true = [
-        np.where(truths[head] == MISSING, np.float32(1), part[np.arange(len(part)), truths[head]])
-        for head, part in scores.items()
-    ]
-    smallest = np.finfo(np.float32).tiny
-    return float(-np.log(np.maximum(true, smallest), dtype=np.float64).sum(axis=0).mean())
-
-
-def _numbers(task: Task, column: pd.Series, head: str) -> NDArray[np.int64]:
-    """Return the numbers (N,) of the classes in a column of people's own, MISSING where there is none."""
-    places = {name: number for number, name in enumerate(task.own[head].names)}
-    numbers: NDArray[np.float64] = column.map(places).to_numpy(dtype=np.float64, na_value=MISSING)
-    return numbers.astype(np.int64)
-
-
-def _named(task: Task, head: str, number: int) -> str:
-    """Write a class of a head: its name, or its number where it has none."""
-    return f"'{task.own[head].names[number]}'" if head in task.own else str(number)
-
-
-def _classes(task: Task, rows: pd.DataFrame, head: str) -> set[int]:
-    """Return the classes of a head that occur in the rows."""
-    if head in task.own:
-        return {*_numbers(task, rows[head], head).tolist()} - {MISSING}
-    grades = dict(enumerate(task.grades.get(head, ())))
-    return {grades.get(int(label), int(label)) for label in rows[head].dropna().unique()}
-
-
-def _require_two_classes(study: Study, head: str) -> None:
-    """Raise SwclError where the training rows have one class, or the validation rows do and the measure is the AUC."""
-    task = study.task
-    for split, rows in study.rows.items():
-        classes = _classes(task, rows, head)
-        if not classes and head in task.own:
-            raise SwclError(
-                f"No {split} photograph of {task.dataset} has a {head}: say which do, by {prep_command(task.dataset)} "
-                f"--split-file, or leave it out by --heads."
-            )
-        if len(classes) == 1 and (split == "train" or (split == "val" and task.measure == "auc")):
-            raise SwclError(
-                f"All {int(rows[head].notna().sum()):,} {split} photographs of {task.dataset} have class "
-                f"{_named(task, head, classes.pop())} of {head}: two classes are needed. See "
-                f"{prep_command(task.dataset)} --split-file, or a larger --fraction."
-            )
-
-
 def _joined(scores: Iterable[Scores]) -> Scores:
     """Stack the scores of photographs: (N, K) of each head. Raises Diverged where they are not finite."""
     listed = list(scores)
@@ -297,19 +247,49 @@ def _joined(scores: Iterable[Scores]) -> Scores:
     return joined
 
 
-def _predictions(task: Task, rows: pd.DataFrame, truths: Labels, scores: Scores) -> pd.DataFrame:
-    """Return the table of predictions, a row for each image and head of which the label is known."""
+def _several(own: Mapping[str, Label]) -> list[str]:
+    """List the heads of several signs at once."""
+    return [head for head, label in own.items() if label.kind == SEVERAL]
+
+
+def _thresholds(truths: Labels, scores: Scores) -> dict[str, Any]:
+    """Choose the thresholds of each head on validation: of several signs at once (K,), else one."""
+    thresholds: dict[str, Any] = {}
+    for head, truth in truths.items():
+        rows = known(truth)
+        if truth.ndim == 1:
+            thresholds[head] = specific_threshold(truth[rows] > 0, any_grade(scores[head][rows]))
+        else:
+            thresholds[head] = best_thresholds(truth[rows] > 0, scores[head][rows])
+    return thresholds
+
+
+def _predictions(
+    task: Task, rows: pd.DataFrame, truths: Labels, scores: Scores, thresholds: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return the table of predictions, a row for each image and head of which the label is known, or each sign."""
     parts = []
     for head, probabilities in scores.items():
-        known = truths[head] != MISSING
-        truth, said = truths[head][known], probabilities[known]
-        part = rows.loc[known, ["image_id", "patient_id", "path"]].assign(
-            head=head, truth=truth, prediction=said.argmax(axis=1), probabilities=list(said)
-        )
-        if task.own:
-            names = np.array(task.own[head].names if head in task.own else range(probabilities.shape[1]), dtype=object)
-            part = part.assign(
-                true_class=names[truth].astype(str), predicted_class=names[part["prediction"]].astype(str)
-            )
-        parts.append(part)
+        there = known(truths[head])
+        about, truth, said = rows.loc[there, list(PREDICTED.names)], truths[head][there], probabilities[there]
+        if truth.ndim == 1:
+            parts.append(_part(task, about, head, truth, said.argmax(axis=1), said, task.own.get(head)))
+            continue
+        for number, part in enumerate(task.own[head].parts):
+            score = said[:, number]
+            both = np.stack([1 - score, score], axis=1)
+            predicted = (score > thresholds[head][number]).astype(np.int64)
+            parts.append(_part(task, about, part.name, truth[:, number], predicted, both, part))
     return pd.concat(parts, ignore_index=True)
+
+
+def _part(
+    task: Task, about: pd.DataFrame, head: str, truth: NDArray[np.int64], predicted: NDArray[np.int64],
+    probabilities: NDArray[np.float32], own: Label | None,
+) -> pd.DataFrame:  # fmt: skip
+    """Return the predictions (N,) of a head, with the names of classes where people's own labels are learnt."""
+    part = about.assign(head=head, truth=truth, prediction=predicted, probabilities=list(probabilities))
+    if not task.own:
+        return part
+    names = np.array(own.names if own else range(probabilities.shape[1]), dtype=object)
+    return part.assign(true_class=names[truth].astype(str), predicted_class=names[predicted].astype(str))

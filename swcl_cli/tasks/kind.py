@@ -29,7 +29,8 @@ class Judgement:
     """Hold the measures of a split (shares, not percent), 95 % intervals over patients, one row of predictions for each
     image and head, for each measure that is not a number the reason, and the columns that predictions are written with.
 
-    loss: the mean over photographs of the cross-entropy; of epochs with equal measures the lowest decides. Of a kind
+    facts: what the model file tells beside those of `Kind.facts`, since it is known at the end alone. loss: the mean
+    over photographs of the cross-entropy; of epochs with equal measures the lowest decides. Of a kind
     that gives none the first epoch is kept.
     """
 
@@ -39,6 +40,7 @@ class Judgement:
     reasons: dict[str, str] = field(default_factory=dict)
     columns: Columns = OF_RUN
     loss: float = float("nan")
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Kind(Protocol):

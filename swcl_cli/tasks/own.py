@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 from torch import nn
 
-from swcl_cli.catalogue.labels import Label
+from swcl_cli.catalogue.labels import SEVERAL
 from swcl_cli.catalogue.structures import Structures
 from swcl_cli.catalogue.tasks import SEGMENTATION, TASKS, Task
 from swcl_cli.data import manifest
@@ -44,20 +44,14 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
         return replace(own, kind=SEGMENTATION, heads=heads, measure="f1", structures=learnt)
     heads = {head: labels[head].classes for head in chosen}
     described = {head: labels[head] for head in chosen if labels[head].is_own}
-    measure = task.measure if len(heads) > 1 else _measure(labels[chosen[0]])
+    several = any(label.kind == SEVERAL for label in described.values())
+    measure = labels[chosen[0]].measure if len(heads) == 1 else "mean" if several else task.measure
     return replace(own, heads=heads, measure=measure, own=described)
 
 
 def _written(head: str, labels: Sequence[str]) -> str:
     """Return a label's name as the table has it, whatever the case of its letters in `--heads`."""
     return next((name for name in labels if name.casefold() == head.casefold()), head)
-
-
-def _measure(label: Label) -> str:
-    """Return the primary measure of a label that is learnt alone."""
-    if label.classes == 2:
-        return "auc"
-    return "kappa" if label.kind == "grades" else "accuracy"
 
 
 def _require_names(structures: Sequence[str], path: str) -> None:

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from swcl_cli import console
+from swcl_cli.catalogue.labels import SEVERAL
 from swcl_cli.errors import SwclError
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.tasks import KINDS
-from swcl_cli.tasks.classification import MISSING, JointClassifier, labels_of
+from swcl_cli.tasks.class_labels import known, labels_of
+from swcl_cli.tasks.classification import JointClassifier
 from swcl_cli.tasks.features import Features
 from swcl_cli.tasks.fitting import Fitted, better_notes
 from swcl_cli.tasks.kind import Judgement
@@ -63,10 +65,9 @@ class Probe:
         for number, strength in enumerate(STRENGTHS):
             started = time.perf_counter()
             for head, truth in labels.items():
-                known = truth != MISSING
-                classes = self.study.task.heads[head]
-                weight, bias = logistic_regression(features[known], truth[known], classes, strength)
-                self._set(head, weight, bias)
+                rows = known(truth)
+                fitted = logistic_regression if truth.ndim == 1 else sign_regressions
+                self._set(head, *fitted(features[rows], truth[rows], self.study.task.heads[head], strength))
             judgement = self.judge(self.fabric, "val", None)
             before, notes = notes, better_notes(notes, number, judgement.measures[measure], judgement.loss)
             if notes["best_epoch"] != before.get("best_epoch"):
@@ -89,7 +90,8 @@ class Probe:
 
     def _scores(self, split: str) -> Iterator[Any]:
         """Score the photographs of a split, in the order of its rows."""
-        on_features = JointClassifier(nn.Identity(), self.heads).eval()
+        several = self.trial.model.facts.get(SEVERAL, ())
+        on_features = JointClassifier(nn.Identity(), self.heads, several).eval()
         with torch.inference_mode():
             features = self.fabric.to_device(self.features[split])
             yield from self.kind.scores(self.fabric, on_features, features, self.trial.model)
@@ -121,4 +123,22 @@ def logistic_regression(
     weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, NEVER)
     weight[known] = rows / scaler.scale_
     bias[known] = offsets - weight[known] @ scaler.mean_
+    return weight, bias
+
+
+def sign_regressions(
+    features: NDArray[np.float64], truth: NDArray[np.int64], signs: int, strength: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return weight (K, C) and bias (K,) of a logistic regression for each sign, as `logistic_regression`.
+
+    truth: (N, K), 0 or 1. A sign that all photographs have, or none, gets a probability of 1 or 0.
+    """
+    weight, bias = np.zeros((signs, features.shape[1])), np.zeros(signs)
+    for number in range(signs):
+        there = truth[:, number]
+        if there.all() or not there.any():
+            bias[number] = -NEVER if there.all() else NEVER
+            continue
+        rows, offsets = logistic_regression(features, there, 2, strength)
+        weight[number], bias[number] = rows[1] - rows[0], offsets[1] - offsets[0]
     return weight, bias

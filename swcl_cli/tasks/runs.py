@@ -208,7 +208,7 @@ class TaskRun:
         predicted = judgements[scored].columns.table(predictions)
         write_parquet(self.folder / "predictions.parquet", predicted, work)
         write_parquet(self.folder / "results.parquet", RESULTS.table(results), work)
-        model = saved.as_provenance(opened.trial.model)
+        model = saved.as_provenance(opened.trial.model) | judgements[scored].facts
         tensors = opened.trial.network.state_dict()
         write_safetensors(self.model, tensors, {**work, saved.KEY: model, "validation": fitted.validation})
 

@@ -110,6 +110,33 @@ def test_what_can_not_be_said(source: Path, label: str, error: type[SwclError], 
         read(source, "image,abnormal,stage,same\n0,0,0,7\n1,1,1,7\n2,1,3,7\n", label=[label])
 
 
+def test_columns_together_are_one_label(source: Path) -> None:
+    """And none of their own, those that are known among them."""
+    text = "image,DR,AMD,glaucoma,x\n0,1,0,0,a\n1,0,0,1,b\n2,1,1,0,a\n3,0,,0,b\n"
+    download = read(source, text, label=["signs=several:dr,AMD,glaucoma"])
+    assert labels(download) == {
+        "0": {"x": "a", "signs": "DR"}, "1": {"x": "b", "signs": "glaucoma"}, "2": {"x": "a", "signs": "DR;AMD"},
+        "3": {"x": "b", "signs": None},
+    }  # fmt: skip
+    assert ("signs", "several", "DR (2), AMD (1), glaucoma (1), none of them (0)", "1") in download.overview
+    assert "all photographs of 'AMD' and 'glaucoma' are of one patient" in download.remarks[-1]
+    with pytest.raises(
+        SwclError, match=r"labels\.csv: --label signs: 'other' is no column; there are 'glaucoma', 'DR', 'AMD'"
+    ):
+        read(source, text, label=["signs=several:DR,other"])
+    with pytest.raises(SwclError, match=r"labels\.csv, row 3: --label s: 'AMD' holds '7', which is neither 0 nor 1"):
+        read(source, "image,DR,AMD\n0,1,0\n1,0,7\n", label=["s=several:DR,AMD"])
+
+
+def test_signs_of_a_cell(source: Path) -> None:
+    text = "image,signs\n0,DR;AMD\n1,AMD\n2,DR\n3,\n"
+    assert {name: row["signs"] for name, row in labels(read(source, text)).items()} == {
+        "0": "AMD;DR", "1": "AMD", "2": "DR", "3": None,
+    }  # fmt: skip
+    with pytest.raises(SwclError, match=r"labels\.csv, row 2: column 'signs' holds 'AMD', which is none of DR, CNV"):
+        read(source, text, label=["signs=several:DR,CNV"])
+
+
 def test_known_labels_can_be_left_out(source: Path) -> None:
     download = read(source, "image,abnormal,x\n0,9,a\n1,1,b\n2,1,a\n3,,b\n", label=["abnormal=none"])
     assert set(labels(download)["1"]) == {"x"}

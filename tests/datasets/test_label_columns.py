@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from swcl_cli.catalogue.labels import Label
-from swcl_cli.datasets.label_columns import Unsuitable, overview, read_choices, read_column, require_apart
+from swcl_cli.datasets.label_columns import (
+    Unsuitable,
+    overview,
+    read_choices,
+    read_column,
+    read_together,
+    require_apart,
+)
 from swcl_cli.errors import SwclError, UsageError
 
 
@@ -32,6 +39,7 @@ def read(cells: list[str], choice: str = "", name: str = "x") -> tuple[str, tupl
         (["TRUE", "false", "NA", "n/a", "-", "true"], "classes", ("false", "TRUE"), None),
         (["none", "mild", "mild", "none"], "classes", ("none", "mild"), ["none", "mild", "mild", "none"]),
         (["0", "none", "1", "1"], "classes", ("0", "1"), ["0", None, "1", "1"]),  # beside numbers it says nothing
+        (["DR;AMD", "amd", "none", "", "DR | DR", "AMD;dr;AMD"], "several", ("AMD", "DR"), None),
         (["yes", "no", "?", "?", "yes", "no"], "classes", ("no", "?", "yes"), None),  # nobody knows what it means
     ],
 )
@@ -52,6 +60,8 @@ def test_what_is_guessed(cells: list[str], kind: str, names: tuple[str, ...], va
         (["0", "1", "2"], "classes", ("0", "1", "2")),
         (["a", "b", "c"], "classes", ("a", "b", "c")),
         (["7", "9"], "grades", ("7", "8", "9")),
+        (["DR, AMD", "", "DR"], "several", ("AMD", "DR")),
+        (["DR, AMD", "", "DR"], "several:glaucoma,DR,AMD", ("glaucoma", "DR", "AMD")),
     ],
 )
 def test_what_people_say_counts(cells: list[str], choice: str, names: tuple[str, ...]) -> None:
@@ -78,6 +88,9 @@ def test_classes_have_the_names_that_are_given() -> None:
         ([f"{number}" for number in range(101)], "classes", "has 101 different values: classes are 100 at most"),
         (["mild", "severe", "mild"], "grades", "holds words: name them in their order, --label 'x=grades:LEAST"),
         (["a", "b", "d"], "classes:a,b,c", "holds 'd', which is none of a, b, c"),
+        (["a", "a;d"], "several:a,b,c", "holds 'd', which is none of a, b, c"),
+        (["a", "a", "none"], "several", "has 1 signs: several are 2 to 100"),
+        (["see; below", "unclear; ask", "a; b"], "", "holds 3 different texts in 3 rows"),
     ],
 )
 def test_what_is_no_label(cells: list[str], choice: str, why: str) -> None:
@@ -103,11 +116,12 @@ def test_spellings_that_are_one_class_are_told() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        (["x"], "'x' is not NAME=KIND, where KIND is one of classes, grades, none"),
+        (["x"], "'x' is not NAME=KIND, where KIND is one of classes, grades, several, none"),
         (["x=wrong"], "is not NAME=KIND"),
-        (["x=none:a,b"], "several classes can be named, each once, of classes and grades"),
-        (["x=classes:a"], "several classes can be named"),
-        (["x=classes:1,1.0"], "several classes can be named, each once"),
+        (["x=none:a,b"], "classes can be named, each once and without ';', of classes, grades and several"),
+        (["x=classes:a"], "two or more classes can be named"),
+        (["x=classes:1,1.0"], "two or more classes can be named, each once"),
+        (["x=several:a;b,c"], "each once and without ';'"),
         (["x=classes", "X=grades"], "X is told twice"),
     ],
 )
@@ -124,6 +138,22 @@ def test_choices() -> None:
         ("DR  stage", "grades", ("none", "mild")),
     ]
     assert list(choices) == ["a=b", "dr stage"]
+
+
+def test_signs_of_a_cell_are_in_one_order_each_once() -> None:
+    cells = ["DR;AMD", "amd", "none", "", "DR | DR", "AMD;dr;AMD"]
+    assert read(cells)[2] == ["AMD;DR", "AMD", "", None, "DR", "AMD;DR"]
+    column = read_column("x", cells, None)
+    assert column.remarks == ("x: 'DR' and 'dr' are one sign, 'AMD' and 'amd' are one sign",)
+    assert overview(column.label, column.values) == ("x", "several", "AMD (3), DR (3), none of them (1)", "1")
+
+
+def test_columns_that_are_a_label_together() -> None:
+    column = read_together("signs", {"DR": ["1", "0", "", "TRUE", "1.0"], "AMD": ["0", "0", "1", "yes", "no"]})
+    assert (column.label.kind, column.label.names) == ("several", ("DR", "AMD"))
+    assert column.values == ["DR", "", None, "DR;AMD", "DR"]
+    with pytest.raises(Unsuitable, match="'AMD' holds '2', which is neither 0 nor 1"):
+        read_together("signs", {"DR": ["1"], "AMD": ["2"]})
 
 
 def test_overviews() -> None:

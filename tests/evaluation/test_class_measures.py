@@ -17,6 +17,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from swcl_cli.catalogue.labels import Label
 from swcl_cli.evaluation.class_measures import any_grade, class_measures, specific_threshold
 from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.resampling import evaluate
@@ -149,7 +150,7 @@ def test_classes_without_an_order_against_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth, scores = rng.integers(0, 4, 60), rng.dirichlet(np.ones(4), 60)
     answer = scores.argmax(axis=1)
-    found = values({"x": truth}, {"x": scores}, {"x": 0.5}, {"x": tuple("abcd")}, {"x"})
+    found = values({"x": truth}, {"x": scores}, {"x": 0.5}, {"x": Label("x", "classes", "x", names=tuple("abcd"))})
     assert found == pytest.approx(
         {
             "auc": roc_auc_score(truth, scores, multi_class="ovr", average="macro"),
@@ -165,7 +166,7 @@ def test_classes_that_do_not_occur_have_no_say() -> None:
     """Of three classes the last is never true, and never said: the others' means are those of two."""
     truth = np.array([0, 0, 1, 1, 1])
     scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.45, 0.5, 0.05], [0.7, 0.2, 0.1]])
-    found = values({"x": truth}, {"x": scores}, None, {"x": ("a", "b", "c")}, {"x"})
+    found = values({"x": truth}, {"x": scores}, None, {"x": Label("x", "classes", "x", names=("a", "b", "c"))})
     recalls = (1 / 2, 2 / 3)
     assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
     assert found["f1"] == pytest.approx(np.mean([2 / (2 + 1 + 1), 4 / (4 + 1 + 1)]))
@@ -199,5 +200,25 @@ def test_intervals_of_a_head_are_those_of_its_own_rows() -> None:
 
 
 def test_reasons_name_the_classes() -> None:
-    measures = class_measures({"x": np.zeros(3, int)}, {"x": np.eye(2)[[0, 0, 1]]}, None, {"x": ("healthy", "AMD")})
+    label = Label("x", "classes", "x", names=("healthy", "AMD"))
+    measures = class_measures({"x": np.zeros(3, int)}, {"x": np.eye(2)[[0, 0, 1]]}, None, {"x": label})
     assert set(evaluate(measures, 3)[1].values()) == {"no photograph has x but 'healthy'"}
+
+
+def test_several_at_once_beside_another_head() -> None:
+    """Measures of signs keep their names; the mean is of what is primary for each head."""
+    truths, scores = graded(3)
+    rng = np.random.default_rng(3)
+    truths["signs"], scores["signs"] = rng.integers(0, 2, (80, 3)), rng.random((80, 3))
+    truths["signs"][:10] = -1
+    own = {"signs": Label("signs", "several", "signs", names=("a", "b", "c"))}
+    thresholds = {"dr_grade": 0.7, "dme_grade": 0.8, "signs": np.array([0.5, 0.4, 0.6])}
+    found = values(truths, scores, thresholds, own)
+    aucs = [roc_auc_score(truths["signs"][10:, k], scores["signs"][10:, k]) for k in range(3)]
+    assert [found[f"signs: {name}_auc"] for name in "abc"] == pytest.approx(aucs)
+    assert found["signs_auc"] == pytest.approx(np.mean(aucs))
+    firsts = (found["dr_grade_accuracy"], found["dme_grade_accuracy"], found["signs_auc"])
+    assert found["mean"] == pytest.approx(np.mean(firsts)) and next(iter(found)) == "mean"
+    assert "joint_accuracy" not in found
+    alone = values({"signs": truths["signs"]}, {"signs": scores["signs"]}, thresholds, own)
+    assert alone["auc"] == pytest.approx(np.mean(aucs)) and {"average_precision", "f1", "signs: a_f1"} <= alone.keys()

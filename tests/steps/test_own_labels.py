@@ -23,7 +23,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings, PredictSettings, ReportSettings
 from swcl_cli.steps import finetune, predict, prep, report
 from swcl_cli.tasks.predictor import load_model
-from swcl_cli.workspace import Workspace
+from swcl_cli.workspace import Workspace, read_provenance
 from tests import prep_runs
 from tests.commands import swcl
 from tests.folders import contents
@@ -181,6 +181,67 @@ def test_folders_as_retfound_has_them(tmp_path: Path) -> None:
     results = read(tmp_path, "results", "folder")
     (score,) = results[(results["split"] == "test") & results["primary"]].itertuples()
     assert (score.measure, score.value > 0.8) == ("accuracy", True)
+
+
+def write_signs(root: Path) -> Path:
+    """Photographs that are bright in red, in green, in both or in neither, and a table of signs, with gaps."""
+    rows = ["image,split,signs,Diagnosis"]
+    for item in range(COUNT):
+        red, green = item % 2, item // 2 % 2
+        noise = generator(0, "coloured", item=item).normal(0, 12, (80, 84, 3))
+        path = root / f"photographs/{item:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        colour = (60 + 100 * red, 60 + 100 * green, 60)
+        Image.fromarray((noise + colour).clip(0, 255).astype(np.uint8)).save(path)
+        signs = ";".join(["red"] * red + ["GREEN" if item % 3 else "green"] * green) or "none"
+        rows.append(f"{item:03},{SPLITS[item % 5]},{'' if item % 12 == 7 else signs},{('pale', 'red')[red]}")
+    (root / "labels.csv").write_text("\n".join(rows))
+    settings = {"labels": root / "labels.csv", "size": 0, "name": "eyes"}
+    return prep.run(prep_runs.settings(root, "folder", root / "photographs", **settings))
+
+
+@pytest.mark.parametrize("given", [{}, {"probe": True, "name": "random"}], ids=["training", "probe"])
+@pytest.mark.usefixtures("light")
+def test_several_at_once_beside_classes(tmp_path: Path, given: dict[str, Any]) -> None:
+    table = manifest.read(write_signs(tmp_path)).set_index("image_id")
+    assert set(table["signs"].dropna()) == {"", "red", "GREEN", "GREEN;red"}
+    finetune.run(options(tmp_path, **given))
+    predictions, results = read(tmp_path, "predictions"), read(tmp_path, "results")
+    values = results[results["split"] == "test"].set_index("measure")["value"]
+    assert results.loc[results["primary"], "measure"].unique().tolist() == ["mean"]
+    assert values["mean"] == pytest.approx((values["signs_auc"] + values["Diagnosis_auc"]) / 2)
+    assert min(values[["signs_auc", "signs_average_precision", "signs_f1", "Diagnosis_accuracy"]]) > 0.9
+    tested = table[(table["split"] == "test") & table["signs"].notna()]
+    aucs = []
+    for sign in ("GREEN", "red"):
+        rows = predictions[predictions["head"] == f"signs: {sign}"].set_index("image_id")
+        there = tested["signs"].map(lambda text, sign=sign: sign in text.split(";"))
+        assert rows["truth"].to_dict() == there.astype(int).to_dict()
+        assert set(rows["true_class"]) == {sign, f"no {sign}"}
+        score = np.stack(rows["probabilities"].tolist())[:, 1]
+        aucs.append(roc_auc_score(rows["truth"], score))
+        assert values[f"signs: {sign}_auc"] == pytest.approx(aucs[-1])
+    assert values["signs_auc"] == pytest.approx(np.mean(aucs))
+
+
+def test_predict_joins_the_signs_above_their_thresholds(tmp_path: Path) -> None:
+    write_signs(tmp_path)
+    finetune.run(options(tmp_path, heads=["signs"], epochs=1, batch=11, architecture="resnet18"))
+    model = Workspace(tmp_path).finetune("folder-eyes", "random") / "seed0/model.safetensors"
+    chosen = read_provenance(model)["model"]["thresholds"]["signs"]
+    raw, out = tmp_path / "photographs", tmp_path / "out"
+    predict.run(PredictSettings(model=model, images=[raw], out=out, workers=0, accelerator="cpu"))
+    with open(out / "predictions.csv", encoding="utf-8", newline="") as handle:
+        written = {row["image"]: row for row in csv.DictReader(handle)}
+    tested = read(tmp_path, "predictions")
+    assert len(written) == COUNT and len(tested)
+    for row in tested.itertuples():
+        sign, line = row.head.removeprefix("signs: "), written[row.image_id]
+        assert float(line[f"signs_{sign}"]) == pytest.approx(row.probabilities[1], abs=1e-5)
+        assert (sign in line["signs"].split(";")) == bool(row.prediction)
+        assert bool(row.prediction) == (row.probabilities[1] > chosen[("GREEN", "red").index(sign)])
+    page = report.run(ReportSettings(workspace=tmp_path)).read_text()
+    assert "ROC curves, folder-eyes: red" in page and "Confusions in folder-eyes: signs: GREEN" in page
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS, trial
-from swcl_cli.tasks.classification import JointClassifier, TrainViews, cross_entropies
+from swcl_cli.tasks.class_labels import cross_entropies
+from swcl_cli.tasks.classification import JointClassifier, TrainViews
 from swcl_cli.tasks.predictor import PreparedViews
 from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.trial import Trial
@@ -280,3 +281,22 @@ def test_the_loss_of_judged_probabilities_leaves_out_what_is_not_known() -> None
     scores = {"a": np.array([[0.5, 0.5], [0.25, 0.75]], np.float32), "b": np.array([[0.5, 0.5], [1, 0]], np.float32)}
     truths = {"a": np.array([-1, 0]), "b": np.array([1, -1])}
     assert cross_entropies(truths, scores) == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)
+
+
+def test_the_loss_of_several_at_once_by_loops() -> None:
+    """The mean over photographs and signs of the binary cross-entropy, of those that are known."""
+    heads = JointHeads(4, {"a": 2, "signs": 3})
+    module = JointClassifier(nn.Identity(), heads, ["signs"])
+    images = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    signs = torch.tensor([[1, 0, 1], [-1, -1, -1], [0, 0, 0], [1, 1, 0]])
+    labels = {"a": torch.full((4,), -1), "signs": signs}
+    logits, expected = heads(images)["signs"].tolist(), []
+    for row, truth in zip(logits, signs.tolist(), strict=True):
+        expected += [math.log(1 + math.exp(-z if t else z)) for z, t in zip(row, truth, strict=True) if t >= 0]
+    loss, _ = module({"image": images, "labels": labels})
+    assert loss.item() == pytest.approx(np.mean(expected), rel=1e-5)
+    with torch.no_grad():
+        scores = {name: part.numpy() for name, part in module.probabilities(images).items()}
+    np.testing.assert_allclose(scores["signs"], 1 / (1 + np.exp(-np.array(logits))), rtol=1e-5)
+    of_judged = cross_entropies({"signs": signs.numpy()}, {"signs": scores["signs"]})
+    assert of_judged == pytest.approx(np.sum(expected) / 3 / 4, rel=1e-5)  # a mean over all photographs

@@ -121,3 +121,12 @@ def test_labels_of_peoples_own(tmp_path: Path) -> None:
 def test_a_label_that_no_photograph_has_is_not_learnt(tmp_path: Path) -> None:
     write(tmp_path, own=OWN[:2], Diagnosis=None, stage=["1", "0", None])
     assert found(tmp_path).heads == {"stage": 3}
+
+
+def test_several_at_once(tmp_path: Path) -> None:
+    signs = Label("signs", "several", "signs", names=("AMD", "DR"))
+    write(tmp_path, own=(signs, OWN[1]), signs=["AMD;DR", None, ""], stage="1", dr_grade=1)
+    assert found(tmp_path).measure == "mean" and found(tmp_path).heads == {"dr_grade": 5, "signs": 2, "stage": 3}
+    alone = found(tmp_path, heads=["signs"])
+    assert (alone.heads, alone.measure) == ({"signs": 2}, "auc")
+    assert found(tmp_path, heads=["stage", "dr_grade"]).measure == "joint_accuracy"

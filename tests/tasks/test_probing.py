@@ -24,7 +24,7 @@ from swcl_cli.settings.finetune import OF_TRAINING
 from swcl_cli.settings.resolve import resolve
 from swcl_cli.steps import finetune, report
 from swcl_cli.tasks import probing
-from swcl_cli.tasks.probing import STRENGTHS, logistic_regression
+from swcl_cli.tasks.probing import STRENGTHS, logistic_regression, sign_regressions
 from swcl_cli.workspace import read_provenance, write_safetensors
 from tests import prepared
 from tests.folders import contents, read_log
@@ -54,6 +54,21 @@ def test_weights_give_scikit_learns_probabilities(present: tuple[int, ...]) -> N
     assert weight.shape == (4, 5) and bias.shape == (4,)
     np.testing.assert_allclose(found, expected, atol=1e-9)
     assert (found[:, [number for number in range(4) if number not in present]] == 0).all()
+
+
+def test_signs_are_fitted_one_by_one() -> None:
+    """One that all photographs have, or none, has a probability of 1 or 0."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(60, 5)) * [1, 100, 0.01, 2, 3]
+    truth = np.stack([features[:, 0] > 0.3, features[:, 1] > 50, np.ones(60), np.zeros(60)], axis=1).astype(np.int64)
+    weight, bias = sign_regressions(features, truth, 4, 0.1)
+    found = 1 / (1 + np.exp(-np.clip(features @ weight.T + bias, -500, 500)))
+    for number in (0, 1):
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000)).fit(
+            features, truth[:, number]
+        )
+        np.testing.assert_allclose(found[:, number], model.predict_proba(features)[:, 1], atol=1e-9)
+    assert (found[:, 2] == 1).all() and found[:, 3] == pytest.approx(np.zeros(60))
 
 
 def noisy(root: Path, count: int = 120) -> pd.DataFrame:

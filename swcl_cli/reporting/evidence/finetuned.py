@@ -38,7 +38,7 @@ def read_finetuned(workspace: Workspace, reader: Reader, contents: Contents) -> 
             continue
         contents.finetuned[task, name] = artefact
         for label in contents.attempt(partial(_labels, artefact), file=workspace.relative(path)) or ():
-            contents.labels[task, label.name] = label
+            contents.labels |= {(task, part.name): part for part in (label, *label.parts)}
         for part in sorted(path.parent.glob("*/results.parquet")):
             run = reader.artefact(part, FINETUNE)
             if run is not None:
