@@ -99,6 +99,13 @@ class FinetuneSettings(TrainingSettings):
         panel="Training",
         neutral="cross-entropy",
     )
+    balance: bool = setting(
+        False,
+        "Classification: weigh each class by its rarity among the training photographs (scikit-learn's balanced), of "
+        "several signs at once each sign against its absence.",
+        panel="Training",
+        neutral=False,
+    )
     focus: float = setting(
         0.0,
         "Segmentation: share of the training views that hold a structure of their photograph, each by equal chance, so "

@@ -53,6 +53,22 @@ def known(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     return there
 
 
+def balanced(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """Return the weight (K,) of each class in its loss, by its rarity: as scikit-learn's `balanced`.
+
+    labels: (N,), of which MISSING does not count; of (N, K) signs the weight of a sign's presence against its absence.
+    A class that does not occur weighs 1, and so does a sign that all or none have.
+    """
+    rows = labels[known(labels)]
+    if labels.ndim == 1:
+        counts = np.bincount(rows, minlength=classes)
+        weights = len(rows) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    else:
+        counts = rows.sum(axis=0)
+        weights = (len(rows) - counts) / np.maximum(counts, 1)
+    return np.where((counts == 0) | (weights == 0), 1, weights).astype(np.float32)
+
+
 def cross_entropies(truths: Labels, scores: Scores) -> float:
     """Return the mean over photographs of the sum over heads of the cross-entropy, from probabilities (N, K).
 

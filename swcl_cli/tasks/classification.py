@@ -36,6 +36,7 @@ from swcl_cli.tasks.class_labels import (
     MISSING,
     Labels,
     Scores,
+    balanced,
     classes_of,
     cross_entropies,
     known,
@@ -53,17 +54,20 @@ THRESHOLDS = "thresholds"  # above which a sign is there, in the model file
 class JointClassifier(nn.Module):
     """Join encoder and heads; the loss is the sum over heads of the mean cross-entropy of the labels that are known.
 
-    several: the heads of several signs at once, each of which is there or not, with a logit of its own.
+    several: the heads of several signs at once, each of which is there or not, with a logit of its own. weights: (K,)
+    of the classes, or of the signs' presence, by head, where they are not the same for all.
     """
 
     def __init__(self, encoder: nn.Module, heads: JointHeads, several: Collection[str] = ()) -> None:
         super().__init__()
         self.encoder, self.heads, self.several = encoder, heads, frozenset(several)
+        self.weights: dict[str, Tensor] = {}
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss, and no metrics. batch: image (N, 3, S, S), and labels (N,) by head, or MISSING."""
         logits = self.heads(self.encoder(batch["image"]))
-        losses = [_known_cross_entropy(logits[name].float(), batch["labels"][name]) for name in logits]
+        labels, weights = batch["labels"], self.weights
+        losses = [_known_cross_entropy(part.float(), labels[name], weights.get(name)) for name, part in logits.items()]
         return torch.stack(losses).sum(), {}
 
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
@@ -72,17 +76,18 @@ class JointClassifier(nn.Module):
         return {name: part.sigmoid() if name in self.several else part.softmax(dim=1) for name, part in logits.items()}
 
 
-def _known_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+def _known_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
     """Return the mean cross-entropy of the labels that are known; 0 where none is, with gradients of 0.
 
     labels: (N,) classes, or (N, K) signs, each 0 or 1, over which the mean goes as well.
     """
     if (labels == MISSING).all():
         return logits.sum() * 0
+    weights = None if weights is None else weights.to(logits.device)
     if labels.ndim == 1:
-        return cross_entropy(logits, labels, ignore_index=MISSING)
+        return cross_entropy(logits, labels, weights, ignore_index=MISSING)
     there = labels[:, 0] != MISSING
-    return binary_cross_entropy_with_logits(logits[there], labels[there].float())
+    return binary_cross_entropy_with_logits(logits[there], labels[there].float(), pos_weight=weights)
 
 
 class TrainViews(Dataset[dict[str, Any]]):
@@ -165,8 +170,12 @@ class Classification(Kind):
     def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> JointClassifier:
         return JointClassifier(encoder, JointHeads(channels_of(encoder), heads), facts.get(SEVERAL, ()))
 
-    def objective(self, network: nn.Module, settings: FinetuneSettings) -> nn.Module:
+    def objective(self, network: nn.Module, study: Study) -> nn.Module:
         """Return the network itself, which computes its own loss."""
+        assert isinstance(network, JointClassifier)
+        if study.settings.balance:
+            labels, heads = labels_of(study, "train"), study.task.heads
+            network.weights = {head: torch.from_numpy(balanced(labels[head], count)) for head, count in heads.items()}
         return network
 
     def training_views(self, study: Study, model: Description, seed: int) -> TrainViews:

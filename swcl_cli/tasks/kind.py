@@ -93,8 +93,8 @@ class Kind(Protocol):
         """Build the network that is trained, saved and loaded; its new weights are drawn from torch's generator."""
         ...
 
-    def objective(self, network: nn.Module, settings: FinetuneSettings) -> nn.Module:
-        """Build a module that maps a batch of training views to (loss, metrics)."""
+    def objective(self, network: nn.Module, study: Study) -> nn.Module:
+        """Build a module that maps a batch of the study's training views to (loss, metrics)."""
         ...
 
     def training_views(self, study: Study, model: Description, seed: int) -> Dataset[dict[str, Any]]:

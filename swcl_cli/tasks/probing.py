@@ -67,7 +67,8 @@ class Probe:
             for head, truth in labels.items():
                 rows = known(truth)
                 fitted = logistic_regression if truth.ndim == 1 else sign_regressions
-                self._set(head, *fitted(features[rows], truth[rows], self.study.task.heads[head], strength))
+                classes, balance = self.study.task.heads[head], self.study.settings.balance
+                self._set(head, *fitted(features[rows], truth[rows], classes, strength, balance))
             judgement = self.judge(self.fabric, "val", None)
             before, notes = notes, better_notes(notes, number, judgement.measures[measure], judgement.loss)
             if notes["best_epoch"] != before.get("best_epoch"):
@@ -104,18 +105,19 @@ class Probe:
 
 
 def logistic_regression(
-    features: NDArray[np.float64], truth: NDArray[np.int64], classes: int, strength: float
+    features: NDArray[np.float64], truth: NDArray[np.int64], classes: int, strength: float, balance: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return weight (K, C) and bias (K,) of scikit-learn's logistic regression on standardised features (N, C).
 
     The standardisation is part of them. strength: C, the inverse of the L2 regularisation. truth: (N,), of at least two
-    classes; those that do not occur get a probability of 0.
+    classes; those that do not occur get a probability of 0. balance: classes weigh by their rarity.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(features)
-    fitted = LogisticRegression(C=strength, max_iter=MOST_ITERATIONS).fit(scaler.transform(features), truth)
+    model = LogisticRegression(C=strength, max_iter=MOST_ITERATIONS, class_weight="balanced" if balance else None)
+    fitted = model.fit(scaler.transform(features), truth)
     known: NDArray[np.int64] = fitted.classes_
     rows, offsets = fitted.coef_, fitted.intercept_
     if len(known) == 2:  # it gives the log odds of the second class alone
@@ -127,7 +129,7 @@ def logistic_regression(
 
 
 def sign_regressions(
-    features: NDArray[np.float64], truth: NDArray[np.int64], signs: int, strength: float
+    features: NDArray[np.float64], truth: NDArray[np.int64], signs: int, strength: float, balance: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return weight (K, C) and bias (K,) of a logistic regression for each sign, as `logistic_regression`.
 
@@ -139,6 +141,6 @@ def sign_regressions(
         if there.all() or not there.any():
             bias[number] = -NEVER if there.all() else NEVER
             continue
-        rows, offsets = logistic_regression(features, there, 2, strength)
+        rows, offsets = logistic_regression(features, there, 2, strength, balance)
         weight[number], bias[number] = rows[1] - rows[0], offsets[1] - offsets[0]
     return weight, bias

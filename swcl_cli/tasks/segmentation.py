@@ -112,6 +112,8 @@ class Segmentation(Kind):
 
     def require_settings(self, settings: FinetuneSettings) -> None:
         """Raise UsageError where a setting is of labels."""
+        if settings.balance:
+            raise UsageError(f"--balance is for labels: {settings.task} has masks, for which there is --loss dice.")
         if settings.probe:
             raise UsageError(f"--probe is for labels: {settings.task} has masks, of which --freeze trains the decoder.")
         if settings.fit != "crop":
@@ -130,8 +132,8 @@ class Segmentation(Kind):
         joint = structures_of(facts)
         return segmenter(facts["decoder"], encoder, {JOINT: len(joint.names) + 1} if joint.exclusive else heads)
 
-    def objective(self, network: nn.Module, settings: FinetuneSettings) -> Segmenter:
-        return Segmenter(network, settings.loss == "dice")
+    def objective(self, network: nn.Module, study: Study) -> Segmenter:
+        return Segmenter(network, study.settings.loss == "dice")
 
     def training_views(self, study: Study, model: Description, seed: int) -> CroppedViews:
         root, rows = study.workspace.root, study.rows["train"]

@@ -61,5 +61,5 @@ def prepare(study: Study, initial: Initial, seed: int) -> Trial:
 
     views = kind.training_views(study, model, seed)
     images = {split: len(table) for split, table in rows.items()}
-    objective = kind.objective(network, study.settings)
+    objective = kind.objective(network, study)
     return Trial(objective, network, initial.encoder, model, views, plan, steps, images, judge)

@@ -200,12 +200,13 @@ def write_signs(root: Path) -> Path:
     return prep.run(prep_runs.settings(root, "folder", root / "photographs", **settings))
 
 
+@pytest.mark.parametrize("balance", [False, True], ids=["", "balanced"])
 @pytest.mark.parametrize("given", [{}, {"probe": True, "name": "random"}], ids=["training", "probe"])
 @pytest.mark.usefixtures("light")
-def test_several_at_once_beside_classes(tmp_path: Path, given: dict[str, Any]) -> None:
+def test_several_at_once_beside_classes(tmp_path: Path, given: dict[str, Any], balance: bool) -> None:
     table = manifest.read(write_signs(tmp_path)).set_index("image_id")
     assert set(table["signs"].dropna()) == {"", "red", "GREEN", "GREEN;red"}
-    finetune.run(options(tmp_path, **given))
+    finetune.run(options(tmp_path, balance=balance, **given))
     predictions, results = read(tmp_path, "predictions"), read(tmp_path, "results")
     values = results[results["split"] == "test"].set_index("measure")["value"]
     assert results.loc[results["primary"], "measure"].unique().tolist() == ["mean"]

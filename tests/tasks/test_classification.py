@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
+from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from swcl_cli.catalogue.tasks import TASKS
@@ -26,7 +27,7 @@ from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS, trial
-from swcl_cli.tasks.class_labels import cross_entropies
+from swcl_cli.tasks.class_labels import balanced, cross_entropies
 from swcl_cli.tasks.classification import JointClassifier, TrainViews
 from swcl_cli.tasks.predictor import PreparedViews
 from swcl_cli.tasks.saved import Study
@@ -53,8 +54,8 @@ def write(root: Path) -> pd.DataFrame:
     return prepared.write(root, "idrid", rows, size=40)
 
 
-def prepare(root: Path, seed: int = 0, task: Any = "idrid", splits: Any = None) -> Trial:
-    settings = FinetuneSettings(workspace=root, task=task, crop=32, batch=3, workers=0)
+def prepare(root: Path, seed: int = 0, task: Any = "idrid", splits: Any = None, **values: Any) -> Trial:
+    settings = FinetuneSettings(workspace=root, task=task, crop=32, batch=3, workers=0, **values)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 6))
@@ -300,3 +301,53 @@ def test_the_loss_of_several_at_once_by_loops() -> None:
     np.testing.assert_allclose(scores["signs"], 1 / (1 + np.exp(-np.array(logits))), rtol=1e-5)
     of_judged = cross_entropies({"signs": signs.numpy()}, {"signs": scores["signs"]})
     assert of_judged == pytest.approx(np.sum(expected) / 3 / 4, rel=1e-5)  # a mean over all photographs
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_of_classes_are_scikit_learns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.choice([-1, 0, 1, 3], 60, p=[0.2, 0.5, 0.2, 0.1])
+    found = balanced(labels, 5)
+    there = labels[labels >= 0]
+    expected = dict(
+        zip(np.unique(there), compute_class_weight("balanced", classes=np.unique(there), y=there), strict=True)
+    )
+    assert found.tolist() == pytest.approx([expected.get(number, 1) for number in range(5)], rel=1e-6)
+
+
+def test_weights_of_signs_by_hand() -> None:
+    """One of four has the first, three the second, all the third, and nobody the last; a fifth is not known."""
+    signs = np.array([[1, 1, 1, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 0], [-1, -1, -1, -1]])
+    assert balanced(signs, 4).tolist() == pytest.approx([3, 1 / 3, 1, 1])
+
+
+def test_a_balanced_loss_by_loops() -> None:
+    heads = JointHeads(4, {"a": 3, "signs": 2})
+    module = JointClassifier(nn.Identity(), heads, ["signs"])
+    module.weights = {"a": torch.tensor([0.5, 2.0, 1.0]), "signs": torch.tensor([3.0, 1.0])}
+    images = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    labels = {"a": torch.tensor([0, 1, -1, 1]), "signs": torch.tensor([[1, 0], [0, 0], [-1, -1], [0, 1]])}
+    logits = {name: part.tolist() for name, part in heads(images).items()}
+    total = weighed = 0.0
+    for row, truth in zip(logits["a"], labels["a"].tolist(), strict=True):
+        if truth >= 0:
+            weight = [0.5, 2.0, 1.0][truth]
+            weighed += weight
+            total += weight * (math.log(sum(map(math.exp, row))) - row[truth])
+    signs = []
+    for row, truth in zip(logits["signs"], labels["signs"].tolist(), strict=True):
+        for number, (z, there) in enumerate(zip(row, truth, strict=True)):
+            if there >= 0:
+                signs.append((3.0, 1.0)[number] * math.log(1 + math.exp(-z)) if there else math.log(1 + math.exp(z)))
+    loss, _ = module({"image": images, "labels": labels})
+    assert loss.item() == pytest.approx(total / weighed + float(np.mean(signs)), rel=1e-5)
+
+
+def test_the_training_rows_give_the_weights(tmp_path: Path) -> None:
+    write(tmp_path)
+    trained: Any = prepare(tmp_path, balance=True).objective
+    grades = manifest.read(Workspace(tmp_path).manifest("idrid"))
+    train = grades.loc[grades["split"] == "train", "dr_grade"].to_numpy(dtype=np.int64)
+    assert trained.weights["dr_grade"].tolist() == pytest.approx(balanced(train, 5).tolist())
+    plain: Any = prepare(tmp_path).objective
+    assert plain.weights == {}

@@ -89,7 +89,7 @@ class Number(Kind):
     def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> nn.Module:
         return Numbers(encoder, heads)
 
-    def objective(self, network: nn.Module, settings: FinetuneSettings) -> nn.Module:
+    def objective(self, network: nn.Module, study: Study) -> nn.Module:
         return network
 
     def training_views(self, study: Study, model: Description, seed: int) -> NumberViews:

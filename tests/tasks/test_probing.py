@@ -56,6 +56,17 @@ def test_weights_give_scikit_learns_probabilities(present: tuple[int, ...]) -> N
     assert (found[:, [number for number in range(4) if number not in present]] == 0).all()
 
 
+@pytest.mark.parametrize("balance", [False, True])
+def test_rare_classes_weigh_as_scikit_learn_has_them(balance: bool) -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.permutation(np.repeat((0, 1, 2), (70, 20, 10)))
+    features = rng.normal(truth[:, None], 2, (100, 4))
+    weight, bias = logistic_regression(features, truth, 3, 0.1, balance)
+    chosen: Any = {"C": 0.1, "max_iter": 5000, "class_weight": "balanced" if balance else None}
+    model = make_pipeline(StandardScaler(), LogisticRegression(**chosen)).fit(features, truth)
+    np.testing.assert_allclose(softmax(features @ weight.T + bias), model.predict_proba(features), atol=1e-9)
+
+
 def test_signs_are_fitted_one_by_one() -> None:
     """One that all photographs have, or none, has a probability of 1 or 0."""
     rng = np.random.default_rng(0)
