@@ -25,6 +25,7 @@ SUFFIXES = {".xlsx", ".xlsm", ".xls"}
 ZIP, OLE = b"PK\3\4", b"\xd0\xcf\x11\xe0"
 WORKBOOK, WORKSHEETS = "xl/workbook.xml", "xl/worksheets/"
 REFERENCE = re.compile(rb'\br="([A-Z]{0,3})(\d{1,7})"')  # of a cell, B7, or a row, 7
+UNSAVED = re.compile(rb"<f\b[^>]*(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")  # a formula without its value
 BYTE_ORDER = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 HEAD = 4096  # bytes in which zeros tell UTF-16 that does not say so
 MANY_HIGH = re.compile(rb"[\x80-\xff]{3,}")  # European words have single accents; other scripts have runs of bytes
@@ -159,8 +160,7 @@ def _of_workbook(path: Path, data: bytes, columns: Sequence[str]) -> Sheet:
     """Read the only worksheet that has these columns, hidden ones aside; the first where none has."""
     from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-    if data.startswith(ZIP):
-        _check_extent(path, data)
+    unsaved = _check_extent(path, data) if data.startswith(ZIP) else 0
     try:
         workbook = CalamineWorkbook.from_filelike(BytesIO(data))
         about = [sheet for sheet in workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
@@ -181,14 +181,21 @@ def _of_workbook(path: Path, data: bytes, columns: Sequence[str]) -> Sheet:
     table = filled[chosen]
     others = [repr(name) for name in filled if name != chosen]
     table.remarks += [f"its sheet {chosen!r} was read, not {', '.join(others)}"] if others else []
+    if unsaved:
+        table.remarks.append(
+            f"formulas that were saved without their values: {unsaved:,}, which count as empty; open it in a "
+            "spreadsheet program and save it there"
+        )
     return table
 
 
-def _check_extent(path: Path, data: bytes) -> None:
+def _check_extent(path: Path, data: bytes) -> int:
     """Check what reading an .xlsx file costs: a cell far away makes a sheet of so many cells that memory ends.
 
-    Raises SwclError.
+    Return the number of cells whose formula was saved without its value, as programs do that can't compute it. Raises
+    SwclError.
     """
+    unsaved = 0
     try:
         with ZipFile(BytesIO(data)) as archive:
             entries = archive.infolist()
@@ -198,12 +205,15 @@ def _check_extent(path: Path, data: bytes) -> None:
                 raise SwclError(f"{path} has more than {LARGEST_UNPACKED:,} bytes once unpacked.")
             for entry in entries:
                 if entry.filename.startswith(WORKSHEETS) and entry.filename.endswith(".xml"):
-                    references = {match.groups() for match in REFERENCE.finditer(archive.read(entry))}
+                    cells = archive.read(entry)
+                    unsaved += len(UNSAVED.findall(cells))
+                    references = {match.groups() for match in REFERENCE.finditer(cells)}
                     rows = max((int(row) for _, row in references), default=0)
                     column = max((letters for letters, _ in references), key=_column_number, default=b"")
                     _check_size(path, rows, _column_number(column))
     except (BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         raise SwclError(f"{path} can't be read as an Excel table: {error}.") from error
+    return unsaved
 
 
 def _column_number(letters: bytes) -> int:

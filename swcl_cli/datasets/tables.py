@@ -204,6 +204,9 @@ def read_table(
         table.remarks.append(
             f"rows with fewer cells than the header: {len(short):,}, such as row {short[0]}; the rest counts as empty"
         )
+    blank = [column for column in asked if column not in columns and all(map(says_nothing, table.columns[column]))]
+    if blank:
+        table.remarks.append(f"columns in which no row has a value: {', '.join(map(repr, blank))}")
     table.unused.extend(_shown(sheet, place) for place in sorted(filled - used))
     return table
 

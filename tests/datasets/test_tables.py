@@ -272,3 +272,27 @@ def test_rows_that_end_early_are_told(tmp_path: Path) -> None:
     table = read_table(path, ("image", "age"))
     assert table.columns["age"] == ["1", "2", "", "4"]
     assert table.remarks == ["rows with fewer cells than the header: 2, such as row 3; the rest counts as empty"]
+
+
+def test_formulas_without_their_values_are_told(tmp_path: Path) -> None:
+    """As openpyxl saves them; a program that computes them saves both."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (("image", "level", "patient"), ("10_left", "=1+2", ""), ("10_right", 3, ""), ("11_left", "=B2", "NA")):
+        sheet.append(row)
+    book.save(tmp_path / "a.xlsx")
+    table = read_table(tmp_path / "a.xlsx", ("image",), ("level", "patient", "eye"))
+    assert table.columns["level"] == ["", "3", ""]
+    assert table.remarks == [
+        "formulas that were saved without their values: 2, which count as empty; open it in a spreadsheet program and "
+        "save it there",
+        "columns in which no row has a value: 'patient'",
+    ]
+    with ZipFile(tmp_path / "a.xlsx") as given, ZipFile(tmp_path / "b.xlsx", "w") as computed:
+        for name in given.namelist():
+            computed.writestr(
+                name, given.read(name).replace(b"</f><v />", b"</f><v>3</v>").replace(b"</f><v/>", b"</f><v>3</v>")
+            )
+    table = read_table(tmp_path / "b.xlsx", ("image",), ("level",))
+    assert table.columns["level"] == ["3", "3", "3"] and table.remarks == []
