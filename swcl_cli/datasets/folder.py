@@ -111,7 +111,7 @@ def read(
 
 
 def _tell_of_splits(download: Download, folders: Mapping[str, tuple[str, str]], rows: Collection[str]) -> None:
-    """Remark which folders are splits by their names, and which may be, but are not taken so.
+    """Remark which folders are splits by their names, which may be, but are not taken so, and what has no split.
 
     rows: the photographs of which a table tells the split.
     """
@@ -120,10 +120,12 @@ def _tell_of_splits(download: Download, folders: Mapping[str, tuple[str, str]], 
         counts = Counter(photograph.split for photograph in download.photographs if photograph.path in folders)
         told = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if counts[split])
         names = ", ".join(sorted({folder for _, folder in folders.values()})[:MOST_NAMED])
-        others = [photograph.path for photograph in download.photographs if photograph.path not in told_by]
-        told += f"; {len(others):,} in no such folder are train, such as {others[0]}" if others else ""
         download.remark(f"folders of SOURCE are splits by their names ({names}): {told}; --split-file names others.")
-    untold = (photograph.path for photograph in download.photographs if photograph.path not in told_by)
+    untold = [photograph.path for photograph in download.photographs if photograph.path not in told_by]
+    if told_by and untold:
+        download.remark(
+            f"photographs that neither table nor folder gives a split are train: {len(untold):,}, such as {untold[0]}."
+        )
     if names := ", ".join(unclear(untold)[:MOST_NAMED]):
         download.remark(f"folders that may be a split, but are taken as train: {names}; --split-file names others.")
 

@@ -266,7 +266,23 @@ def test_photographs_beside_the_folders_of_splits_are_told(tmp_path: Path) -> No
         downloads.write_photograph(tmp_path / path, item)
     download = folder.read(tmp_path)
     assert {row.path: row.split for row in download.photographs}["unlabelled/c.png"] == "train"
-    assert ": 1 train, 1 test; 2 in no such folder are train, such as d.png; --split-file" in download.remarks[0]
+    assert ": 1 train, 1 test; --split-file" in download.remarks[0]
+    assert download.remarks[1] == (
+        "photographs that neither table nor folder gives a split are train: 2, such as d.png."
+    )
+
+
+def test_photographs_without_a_split_among_others_are_told(tmp_path: Path) -> None:
+    for item, name in enumerate("abcd"):
+        downloads.write_photograph(tmp_path / f"source/{name}.png", item)
+    table = tmp_path / "labels.csv"
+    table.write_text("image,split\na,train\nb,test\nc,\nd,NA\n")
+    download = folder.read(tmp_path / "source", labels=table)
+    assert [row.split for row in download.photographs] == ["train", "test", "train", "train"]
+    assert download.remarks == ["photographs that neither table nor folder gives a split are train: 2, such as c.png."]
+    table.write_text("image,split\na,\nb,\nc,\nd,NA\n")
+    remarks = folder.read(tmp_path / "source", labels=table).remarks
+    assert remarks == ["labels.csv: columns in which no row has a value: 'split'."]
 
 
 def test_a_table_tells_more_than_a_folder(tmp_path: Path) -> None:
