@@ -35,6 +35,7 @@ EXPECTED = (
     f"or {' / '.join(KAGGLE_LABELS)} with {' / '.join(KAGGLE_IMAGES)}"
 )
 COMMAS = re.compile("[,\uff0c]")  # keywords are separated by full-width commas, but by plain ones in four cells
+NAME = re.compile(r"(\d+)_(left|right)")  # of patient and eye: all 7,000 of data.xlsx are called so (run)
 NORMAL = re.compile(r"\bnormal fundus\b")  # whole words: an "abnormal fundus" is none (FACTS A2)
 LENS_DUST = "lens dust"
 ANTERIOR = "anterior segment image"
@@ -101,6 +102,7 @@ def _patients(download: Download, table: Path) -> Iterable[Row]:
 def _add(download: Download, split: str, patients: Iterable[Row], folder: Path, clean: bool) -> None:
     images = Images(download, folder)
     named: set[str] = set()
+    contrary: list[Row] = []  # a column that was sorted or shifted alone
     earlier = {photograph.patient_id for photograph in download.photographs}
     for row in patients:
         patient = str(row.integer("ID", 0, 10**9))
@@ -113,6 +115,8 @@ def _add(download: Download, split: str, patients: Iterable[Row], folder: Path, 
             if stem in named:
                 raise row.wrong(f"{eye.title()}-Fundus", f"'{name}' belongs to another eye already")
             named.add(stem)
+            if (told := NAME.fullmatch(stem)) and told.groups() != (patient, eye):
+                contrary.append(row)
             path = images.take(name)
             if path is None:
                 images.missing(name, str(row))
@@ -132,6 +136,11 @@ def _add(download: Download, split: str, patients: Iterable[Row], folder: Path, 
                     labels={ABNORMAL: is_abnormal(decisive), "keywords": ",".join(keywords), **_person(row)},
                 )
                 download.add(photograph)
+    if contrary:
+        download.remark(
+            f"files whose names tell another patient or eye than their row: {len(contrary):,}, such as in "
+            f"{contrary[0]}; the rows are believed."
+        )
     images.close()
 
 

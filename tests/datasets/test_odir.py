@@ -209,3 +209,19 @@ def test_two_label_files_at_one_depth_stop(tmp_path: Path) -> None:
     downloads.write_xlsx(source / "copy/data.xlsx", [downloads.odir_row(1)])
     with pytest.raises(SwclError, match=r"holds data\.xlsx twice"):
         odir.read(source)
+
+
+def test_names_that_contradict_their_row_are_told(tmp_path: Path) -> None:
+    """As where a column was sorted alone, or both eyes' columns are exchanged; other names tell nothing."""
+    rows = [downloads.odir_row(patient) for patient in (1, 2, 3)]
+    for item, name in enumerate(["1_left", "1_right", "2_left", "2_right", "left", "3_right"]):
+        downloads.write_photograph(tmp_path / f"preprocessed_images/{name}.jpg", item)
+    rows[2][3] = "left.jpg"
+    downloads.write_xlsx(tmp_path / "ODIR-5K/data.xlsx", rows)
+    assert odir.read(tmp_path).remarks == []
+    rows[0][3], rows[1][3] = rows[1][3], rows[0][3]
+    downloads.write_xlsx(tmp_path / "ODIR-5K/data.xlsx", rows)
+    assert odir.read(tmp_path).remarks == [
+        "files whose names tell another patient or eye than their row: 2, such as in data.xlsx, row 2; the rows are "
+        "believed."
+    ]
