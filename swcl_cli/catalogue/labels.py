@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 LabelKind = Literal["text", "binary", "grade", "number", "classes", "grades", "several"]
 KINDS: tuple[LabelKind, ...] = ("text", "binary", "grade", "number")  # of the labels of public data sets
+PATIENT: Final = "patient"
 CLASSES: Final = "classes"
 GRADES: Final = "grades"
 SEVERAL: Final = "several"
@@ -74,13 +75,26 @@ class Label:
         if self.kind != SEVERAL:
             return (self,)
         return tuple(
-            Label(part_name(self.name, name), CLASSES, name, names=(f"no {name}", name)) for name in self.names
+            Label(part_name(self.name, name), CLASSES, name, of=self.of, names=(f"no {name}", name))
+            for name in self.names
         )
 
     def described(self) -> dict[str, Any]:
         """Return what a manifest tells of it, as values of JSON."""
         told = {"name": self.name, "kind": self.kind, "classes": self.classes, "of": self.of}
         return {**told, "names": list(self.names)} if self.is_own else told
+
+
+def primary(labels: Mapping[str, Label]) -> str:
+    """Return the primary measure of a classifier of these labels, by head.
+
+    Where several signs may be there at once, or some labels are of patients and others of photographs, there is no
+    photograph for which all are right: `mean` is the mean of what is primary for each.
+    """
+    if len(labels) == 1:
+        return next(iter(labels.values())).measure
+    apart = len({label.is_own and label.of == PATIENT for label in labels.values()}) > 1
+    return "mean" if apart or any(label.kind == SEVERAL for label in labels.values()) else "joint_accuracy"
 
 
 def part_name(label: str, sign: str) -> str:

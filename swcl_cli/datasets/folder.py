@@ -26,6 +26,7 @@ from swcl_cli.datasets.folder_labels import (
     IMAGE,
     PLACES,
     Labelled,
+    of_patients,
     read_labelled,
     tell_of_folders,
     tell_of_labels,
@@ -99,6 +100,7 @@ def read(
         if missing := found.missing(path):
             download.problem(path, NO_MASK, missing)
     _require_unique(download)
+    labelled = of_patients(download, labelled)
     download.own_labels = labelled.labels
     tell_of_labels(download, labelled)
     split_rows = {path for path in labelled.rows if (row := labelled.row(path)) and row.optional("split")}

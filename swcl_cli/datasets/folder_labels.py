@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import takewhile, zip_longest
 from pathlib import Path, PurePosixPath
 
-from swcl_cli.catalogue.labels import CLASSES, JOINT, SEVERAL, TABLED, Label
-from swcl_cli.datasets.download import NO_LABEL, SPLIT_WORDS, Download
+from swcl_cli.catalogue.labels import CLASSES, JOINT, PATIENT, SEVERAL, TABLED, Label
+from swcl_cli.datasets.download import NO_LABEL, SPLIT_WORDS, Download, LabelRow
 from swcl_cli.datasets.folder_words import unclear, words_of
 from swcl_cli.datasets.label_columns import (
     NONE,
@@ -163,7 +163,7 @@ def _together(table: Table, rows: Sequence[int], choice: Choice, image: str) -> 
         raise SwclError(f"{table.file}: --label {choice.column}: '{foreign[0]}' is no column; there are {held}.")
     signs = [names[normal(name)] for name in choice.names]
     try:
-        return read_together(choice.column, {name: [table.columns[name][place] for place in rows] for name in signs})
+        return read_together(choice, {name: [table.columns[name][place] for place in rows] for name in signs})
     except Unsuitable as reason:
         number = next(
             (table.numbers[place] for place in rows if reason.cell in [table.columns[name][place] for name in signs]),
@@ -227,6 +227,39 @@ def classes_of(paths: Sequence[str]) -> dict[str, str]:
             )
         classes[path] = own[0] if own else ""
     return classes
+
+
+def of_patients(download: Download, labelled: Labelled) -> Labelled:
+    """Give all photographs of a patient the labels of patients. Raises SwclError where they differ."""
+    columns = []
+    for column in labelled.columns:
+        first: dict[str, tuple[str, str]] = {}  # by patient, the value and the photograph that has it
+        values = list(column.values)
+        for photograph in download.photographs if column.label.of == PATIENT else ():
+            value = values[labelled.places[photograph.path]]
+            if value is None:
+                continue
+            told, other = first.setdefault(photograph.patient_id, (value, photograph.path))
+            if told != value:
+                raise SwclError(
+                    f"label {column.label.name} is of patients, but of {photograph.patient_id} {other} has '{told}' "
+                    f"and {photograph.path} '{value}': put the table right, or leave /patient out."
+                )
+        for photograph in download.photographs if first else ():
+            values[labelled.places[photograph.path]] = first.get(photograph.patient_id, (None, ""))[0]
+        columns.append(replace(column, values=values))
+    shared = replace(labelled, columns=columns)
+    if shared_by := [column.label.name for column in columns if column.label.of == PATIENT]:
+        if len({photograph.patient_id for photograph in download.photographs}) == len(download.photographs):
+            download.remark(
+                f"label {shared_by[0]} is of patients, but no patient has two photographs: the column patient of the "
+                "table, or --name-pattern, says who they are."
+            )
+        download.photographs = [
+            replace(each, labels=LabelRow(tuple(each.labels), tuple({**each.labels, **shared.own(each.path)}.values())))
+            for each in download.photographs
+        ]
+    return shared
 
 
 def tell_of_folders(download: Download, paths: Sequence[str]) -> None:

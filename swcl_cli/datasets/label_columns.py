@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from swcl_cli.catalogue.labels import CLASSES, GRADES, JOINT, SEVERAL, Label, LabelKind
+from swcl_cli.catalogue.labels import CLASSES, GRADES, JOINT, PATIENT, SEVERAL, Label, LabelKind
 from swcl_cli.datasets.download import Value
 from swcl_cli.datasets.names import shortened
 from swcl_cli.datasets.sheets import normal
@@ -16,7 +17,7 @@ from swcl_cli.errors import SwclError, UsageError
 
 NONE = "none"
 CHOICES = (CLASSES, GRADES, SEVERAL, NONE)
-CHOICE = re.compile(r"(?P<column>.+?)=(?P<kind>[a-z]+)(?::(?P<names>.+))?", re.DOTALL)
+CHOICE = re.compile(r"(?P<column>.+?)=(?P<kind>[a-z]+)(?::(?P<names>.+?))?(?P<of>/patient)?", re.DOTALL)
 DECIMAL = re.compile(r"[+-]?\d*(?:[.]\d+|,(?!\d{3}$)\d+)")
 BETWEEN, TOLD_BETWEEN = re.compile("[;|]"), re.compile("[;|,]")  # signs of a cell, where people say that it has several
 YES_OR_NO = {**TRUTH, "1": True, "0": False, "yes": True, "no": False}
@@ -42,11 +43,12 @@ class Unsuitable(Exception):
 
 @dataclass(frozen=True)
 class Choice:
-    """Hold what people say of a column: its kind, and its classes in their order where they name them."""
+    """Hold what people say of a column: its kind, its classes in their order where they name them, and whose it is."""
 
     column: str
     kind: str
     names: tuple[str, ...] = ()
+    of: Literal["photograph", "patient"] = "photograph"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class LabelColumn:
 
 
 def read_choices(given: Sequence[str]) -> dict[str, Choice]:
-    """Read NAME=KIND or NAME=KIND:CLASS,CLASS,...; return them by the column's name as it is compared.
+    """Read NAME=KIND or NAME=KIND:CLASS,CLASS,..., with or without /patient; return them by the column's name as it is
+    compared.
 
     Raises UsageError where one can't be read, or two are of one column.
     """
@@ -69,7 +72,7 @@ def read_choices(given: Sequence[str]) -> dict[str, Choice]:
         if not match or match["kind"] not in CHOICES:
             raise UsageError(f"label: '{shortened(text)}' is not NAME=KIND, where KIND is one of {', '.join(CHOICES)}.")
         names = tuple(" ".join(name.split()) for name in (match["names"] or "").split(",") if name.strip())
-        choice = Choice(match["column"].strip(), match["kind"], names)
+        choice = Choice(match["column"].strip(), match["kind"], names, "patient" if match["of"] else "photograph")
         apart = len(set(map(_key, names))) >= max(len(names), 2) and not any(JOINT in name for name in names)
         if match["names"] and (choice.kind == NONE or not apart):
             raise UsageError(
@@ -116,7 +119,7 @@ def read_column(name: str, cells: Sequence[str], choice: Choice | None) -> Label
         if counted and not (choice and choice.names)
         else []
     )
-    label = Label(name, kind, name, names=tuple(names.values()))
+    label = Label(name, kind, name, of=choice.of if choice else "photograph", names=tuple(names.values()))
     return LabelColumn(label, [by_text[text] for text in cells], tuple(remarks))
 
 
@@ -227,17 +230,17 @@ def _read_signs(name: str, cells: Sequence[str], counts: Mapping[str, int], choi
         joined = JOINT.join(sign for key, sign in names.items() if key in there)
         values[text] = joined if there or _key(text) in NO_FINDING else None
     told = ", ".join(f"{_quoted(sorted(of_key))} are one sign" for of_key in spelt.values() if len(of_key) > 1)
-    label = Label(name, SEVERAL, name, names=tuple(names.values()))
+    label = Label(name, SEVERAL, name, of=choice.of if choice else "photograph", names=tuple(names.values()))
     return LabelColumn(label, [values[text] for text in cells], (f"{name}: {told}",) if told else ())
 
 
-def read_together(name: str, columns: Mapping[str, Sequence[str]]) -> LabelColumn:
+def read_together(choice: Choice, columns: Mapping[str, Sequence[str]]) -> LabelColumn:
     """Read columns of 0 and 1 as signs that may be there at once, in their order. columns: cells by the sign's name.
 
     A row that lacks one of them lacks the label. Raises Unsuitable where the label's name can't be one, or a cell is
     neither, of which the reason begins with the column's name.
     """
-    _require_name(name)
+    _require_name(name := choice.column)
     read: list[list[bool | None]] = []
     for sign, cells in columns.items():
         values: dict[str, bool | None] = {}
@@ -250,7 +253,7 @@ def read_together(name: str, columns: Mapping[str, Sequence[str]]) -> LabelColum
         None if None in row else JOINT.join(sign for sign, there in zip(columns, row, strict=True) if there)
         for row in zip(*read, strict=True)
     ]
-    return LabelColumn(Label(name, SEVERAL, name, names=tuple(columns)), joined)
+    return LabelColumn(Label(name, SEVERAL, name, of=choice.of, names=tuple(columns)), joined)
 
 
 def _place(entry: tuple[str, str]) -> tuple[bool, bool, float, str]:
@@ -273,16 +276,17 @@ def overview(label: Label, values: Sequence[Value]) -> tuple[str, str, str, str]
     """Return a label's row of the table that is shown before anything is written: COLUMNS."""
     counts = Counter(values)
     missing = counts.pop(None, 0)
+    kind = f"{label.kind}, of patients" if label.is_own and label.of == PATIENT else label.kind
     if label.kind == "number" and counts:
         numbers = [int(value) for value in counts if value is not None]
         return label.name, label.kind, f"{min(numbers)} to {max(numbers)}", f"{missing:,}"
     if label.kind == SEVERAL:
         signs = Counter(sign for value, count in counts.items() for sign in [*str(value).split(JOINT)] * count)
         named = [f"{sign} ({signs[sign]:,})" for sign in label.names]
-        return label.name, label.kind, ", ".join([*named, f"none of them ({signs['']:,})"]), f"{missing:,}"
+        return label.name, kind, ", ".join([*named, f"none of them ({signs['']:,})"]), f"{missing:,}"
     classes = label.names or sorted(counts, key=str)
     shown = (f"{int(value) if isinstance(value, bool) else value} ({counts[value]:,})" for value in classes)
-    return label.name, label.kind, ", ".join(shown), f"{missing:,}"
+    return label.name, kind, ", ".join(shown), f"{missing:,}"
 
 
 def require_apart(labels: Iterable[Label], source: object) -> None:

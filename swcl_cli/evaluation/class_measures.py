@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swcl_cli.catalogue.labels import CLASSES, LABELS, SEVERAL, Label, part_name
+from swcl_cli.catalogue.labels import CLASSES, LABELS, SEVERAL, Label, part_name, primary
 from swcl_cli.evaluation.resampling import (
     Measure,
     Values,
@@ -42,13 +42,14 @@ def class_measures(
     of two classes hence of class 1; of several classes without an order see `_nominal_measures`.
 
     Where a head is of several signs at once, its truth is (N, K), of 0 and 1, its thresholds (K,), and its measures
-    those of `sign_measures`. With other heads beside it `mean` is the mean of the heads' primary measures, in place of
-    `joint_accuracy`.
+    those of `sign_measures`. In place of `joint_accuracy` there may be `mean`, of the heads' primary measures; see
+    `catalogue.labels.primary`.
     """
     known = {head: (truth if truth.ndim == 1 else truth[:, 0]) >= 0 for head, truth in truths.items()}
     several = [head for head, label in own.items() if label.kind == SEVERAL]
     measures: dict[str, Measure] = {}
-    if len(truths) > 1 and not several:
+    first = primary({head: own.get(head) or LABELS[head] for head in truths}) if own else "joint_accuracy"
+    if len(truths) > 1 and first == "joint_accuracy":
         whole = np.logical_and.reduce([*known.values()])
         right = np.logical_and.reduce([truths[head] == scores[head].argmax(axis=1) for head in truths])
         measures["joint_accuracy"] = among(Measure(partial(share, right[whole]), "no photograph has all labels"), whole)
@@ -65,7 +66,7 @@ def class_measures(
         else:
             of_rows = _of_classes(head, truth[rows], scores[head][rows], threshold, own.get(head))
             of_heads[head] = {name: among(measure, rows) for name, measure in of_rows.items()}
-    if len(truths) > 1 and several:
+    if first == "mean":
         firsts = [of_head[(own.get(head) or LABELS[head]).measure] for head, of_head in of_heads.items()]
         measures["mean"] = Measure(partial(_mean, firsts), "a head has no measure", lowest=-1.0)
     for head, of_head in of_heads.items():

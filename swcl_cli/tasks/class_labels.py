@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from swcl_cli.catalogue.labels import JOINT, SEVERAL
+from swcl_cli.catalogue.labels import JOINT, PATIENT, SEVERAL
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import prep_command
@@ -51,6 +51,22 @@ def known(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which labels (N,) or (N, K) are known: (N,)."""
     there: NDArray[np.bool_] = (labels if labels.ndim == 1 else labels[:, 0]) != MISSING
     return there
+
+
+def once_a_patient(task: Task, rows: pd.DataFrame, truths: Labels, scores: Scores) -> tuple[Labels, Scores]:
+    """Score labels of patients once: by the mean of the probabilities of all of a patient's photographs.
+
+    It stands with the first of these that is in the rows; for the others the label is MISSING.
+    """
+    truths, scores = dict(truths), dict(scores)
+    patient = pd.factorize(rows["patient_id"])[0]
+    first = np.unique(patient, return_index=True)[1]
+    for head in (head for head, label in task.own.items() if label.of == PATIENT):
+        means = pd.DataFrame(scores[head].astype(np.float64)).groupby(patient).mean().to_numpy(dtype=np.float32)
+        alone = np.full_like(truths[head], MISSING)
+        alone[first] = truths[head][first]
+        truths[head], scores[head] = alone, means[patient]
+    return truths, scores
 
 
 def balanced(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.utils.data import Dataset
 
 from swcl_cli import chance
-from swcl_cli.catalogue.labels import JOINT, SEVERAL, Label
+from swcl_cli.catalogue.labels import JOINT, PATIENT, SEVERAL, Label
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.augment import View, center_view, classification_view, padded_view, squashed_view
 from swcl_cli.data.columns import PREDICTED, classified
@@ -42,12 +42,14 @@ from swcl_cli.tasks.class_labels import (
     known,
     labels_of,
     named,
+    once_a_patient,
     require_two_classes,
 )
 from swcl_cli.tasks.kind import Judgement, Kind, require_finite
 from swcl_cli.tasks.saved import Description, Study
 
 RESIZE = 256 / 224  # shorter side at test, in crops (paper IV-B)
+OF_PATIENTS = "of_patients"  # heads, in the model file
 THRESHOLDS = "thresholds"  # above which a sign is there, in the model file
 
 
@@ -162,6 +164,8 @@ class Classification(Kind):
         facts: dict[str, Any] = {"grades": dict(task.grades), "fit": settings.fit}
         if task.own:
             facts["classes"] = {head: list(label.names) for head, label in task.own.items()}
+        if of_patients := [head for head, label in task.own.items() if label.of == PATIENT]:
+            facts[OF_PATIENTS] = of_patients
         return facts | ({SEVERAL: several} if (several := _several(task.own)) else {})
 
     def require_encoder(self, initial: Initial, settings: FinetuneSettings) -> None:
@@ -200,12 +204,16 @@ class Classification(Kind):
     def judge(
         self, study: Study, split: str, scores_of: Callable[[str], Iterable[Scores]], folder: Path | None
     ) -> Judgement:
-        task, rows, labels, scores = study.task, study.rows[split], labels_of(study, split), _joined(scores_of(split))
+        task, rows = study.task, study.rows[split]
+        labels, scores = once_a_patient(task, rows, labels_of(study, split), _joined(scores_of(split)))
         if folder is None:
             values, reasons = evaluate(class_measures(labels, scores, None, task.own), len(rows))
             return Judgement(values, reasons=reasons, loss=cross_entropies(labels, scores))
-        on_validation = scores if split == "val" else _joined(scores_of("val"))
-        thresholds = _thresholds(labels_of(study, "val"), on_validation)
+        validated = labels, scores
+        if split != "val":
+            of_val = labels_of(study, "val"), _joined(scores_of("val"))
+            validated = once_a_patient(task, study.rows["val"], *of_val)
+        thresholds = _thresholds(*validated)
         measures = class_measures(labels, scores, thresholds, task.own)
         values, reasons = evaluate(measures, len(rows))
         ranges = intervals(measures, rows["group_id"].to_numpy(dtype=str))
@@ -230,8 +238,11 @@ class Classification(Kind):
         return Answer(*size, classes, ordered)
 
     def legend(self, model: Description) -> list[str]:
-        """Explain classes that join grades: `dr_grade: class 0 is 0 or 1, class 1 is 2 or 3.`"""
-        sentences = []
+        """Explain labels of patients, and joined grades: `dr_grade: class 0 is 0 or 1, class 1 is 2 or 3.`"""
+        sentences = [
+            f"{head} is of a patient: what was evaluated is the mean of the probabilities of all of their photographs."
+            for head in model.facts.get(OF_PATIENTS, ())
+        ]
         for head, class_of in model.facts["grades"].items():
             members = {number: [grade for grade, cls in enumerate(class_of) if cls == number] for number in class_of}
             words = [f"class {number} is {' or '.join(map(str, members[number]))}" for number in sorted(members)]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 from torch import nn
 
-from swcl_cli.catalogue.labels import SEVERAL
+from swcl_cli.catalogue.labels import primary
 from swcl_cli.catalogue.structures import Structures
 from swcl_cli.catalogue.tasks import SEGMENTATION, TASKS, Task
 from swcl_cli.data import manifest
@@ -44,8 +44,7 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
         return replace(own, kind=SEGMENTATION, heads=heads, measure="f1", structures=learnt)
     heads = {head: labels[head].classes for head in chosen}
     described = {head: labels[head] for head in chosen if labels[head].is_own}
-    several = any(label.kind == SEVERAL for label in described.values())
-    measure = labels[chosen[0]].measure if len(heads) == 1 else "mean" if several else task.measure
+    measure = primary({head: labels[head] for head in chosen})
     return replace(own, heads=heads, measure=measure, own=described)
 
 

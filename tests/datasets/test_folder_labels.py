@@ -128,6 +128,33 @@ def test_columns_together_are_one_label(source: Path) -> None:
         read(source, "image,DR,AMD\n0,1,0\n1,0,7\n", label=["s=several:DR,AMD"])
 
 
+PATIENTS = "image,patient,outcome,side\n0,a,ill,x\n1,a,,y\n2,b,,x\n3,b,well,y\n4,c,,x\n5,d,ill,x\n"
+
+
+def test_labels_of_patients_are_of_all_their_photographs(source: Path) -> None:
+    download = read(source, PATIENTS, label=["outcome=classes:well,ill/patient"])
+    assert {name: (row["outcome"], row["side"]) for name, row in labels(download).items()} == {
+        "0": ("ill", "x"), "1": ("ill", "y"), "2": ("well", "x"), "3": ("well", "y"), "4": (None, "x"),
+        "5": ("ill", "x"),
+    }  # fmt: skip
+    assert [(label.name, label.of) for label in download.own_labels] == [("outcome", "patient"), ("side", "photograph")]
+    assert download.overview[0] == ("outcome", "classes, of patients", "well (2), ill (3)", "1")
+    assert [remark for remark in download.remarks if "no patient" in remark] == []
+
+
+def test_labels_of_patients_that_differ_stop(source: Path) -> None:
+    with pytest.raises(
+        SwclError,
+        match=r"label outcome is of patients, but of a 0\.jpg has 'ill' and 1\.jpg 'well': put the table right",
+    ):
+        read(source, PATIENTS.replace("1,a,,", "1,a,well,"), label=["outcome=classes/patient"])
+
+
+def test_labels_of_patients_without_patients_are_told(source: Path) -> None:
+    download = read(source, "image,outcome\n0,ill\n1,ill\n2,well\n3,well\n", label=["outcome=classes/patient"])
+    assert "label outcome is of patients, but no patient has two photographs" in " ".join(download.remarks)
+
+
 def test_signs_of_a_cell(source: Path) -> None:
     text = "image,signs\n0,DR;AMD\n1,AMD\n2,DR\n3,\n"
     assert {name: row["signs"] for name, row in labels(read(source, text)).items()} == {

@@ -6,6 +6,7 @@ import pytest
 
 from swcl_cli.catalogue.labels import Label
 from swcl_cli.datasets.label_columns import (
+    Choice,
     Unsuitable,
     overview,
     read_choices,
@@ -140,6 +141,19 @@ def test_choices() -> None:
     assert list(choices) == ["a=b", "dr stage"]
 
 
+@pytest.mark.parametrize(
+    ("given", "choice"),
+    [
+        ("x=classes/patient", Choice("x", "classes", (), "patient")),
+        ("x=several:a,b/patient", Choice("x", "several", ("a", "b"), "patient")),
+        ("x=several:a/b,c", Choice("x", "several", ("a/b", "c"))),
+        ("x/patient=classes", Choice("x/patient", "classes")),
+    ],
+)
+def test_choices_of_patients(given: str, choice: Choice) -> None:
+    assert list(read_choices([given]).values()) == [choice]
+
+
 def test_signs_of_a_cell_are_in_one_order_each_once() -> None:
     cells = ["DR;AMD", "amd", "none", "", "DR | DR", "AMD;dr;AMD"]
     assert read(cells)[2] == ["AMD;DR", "AMD", "", None, "DR", "AMD;DR"]
@@ -149,11 +163,12 @@ def test_signs_of_a_cell_are_in_one_order_each_once() -> None:
 
 
 def test_columns_that_are_a_label_together() -> None:
-    column = read_together("signs", {"DR": ["1", "0", "", "TRUE", "1.0"], "AMD": ["0", "0", "1", "yes", "no"]})
+    choice = Choice("signs", "several", ("DR", "AMD"))
+    column = read_together(choice, {"DR": ["1", "0", "", "TRUE", "1.0"], "AMD": ["0", "0", "1", "yes", "no"]})
     assert (column.label.kind, column.label.names) == ("several", ("DR", "AMD"))
     assert column.values == ["DR", "", None, "DR;AMD", "DR"]
     with pytest.raises(Unsuitable, match="'AMD' holds '2', which is neither 0 nor 1"):
-        read_together("signs", {"DR": ["1"], "AMD": ["2"]})
+        read_together(choice, {"DR": ["1"], "AMD": ["2"]})
 
 
 def test_overviews() -> None:

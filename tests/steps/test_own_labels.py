@@ -225,6 +225,37 @@ def test_several_at_once_beside_classes(tmp_path: Path, given: dict[str, Any], b
     assert values["signs_auc"] == pytest.approx(np.mean(aucs))
 
 
+def test_labels_of_patients_are_scored_once_a_patient(tmp_path: Path) -> None:
+    """By the mean of the probabilities of their photographs, which `predict` gives one by one."""
+    source = write(tmp_path)
+    rows = ["image,patient,eye,split,outcome"]
+    for item in range(COUNT):
+        ill = item // 15 % 2 == 1  # three photographs of a patient
+        rows.append(f"{item:03},p{item // 3},{'LR'[item % 2]},{SPLITS[item // 3 % 5]},{'ill' if ill else 'well'}")
+    (tmp_path / "patients.csv").write_text("\n".join(rows))
+    chosen = {"labels": tmp_path / "patients.csv", "label": ["outcome=classes:well,ill/patient"], "name": "eyes"}
+    prep.run(prep_runs.settings(tmp_path, "folder", source, size=0, **chosen))
+    finetune.run(options(tmp_path, epochs=1, batch=9, architecture="resnet18"))
+    predictions, results = read(tmp_path, "predictions"), read(tmp_path, "results")
+    assert len(predictions) == predictions["patient_id"].nunique() == COUNT // 3 // 5
+    model, out = Workspace(tmp_path).finetune("folder-eyes", "random") / "seed0/model.safetensors", tmp_path / "out"
+    predict.run(PredictSettings(model=model, images=[source], out=out, workers=0, accelerator="cpu"))
+    written = pd.read_csv(out / "predictions.csv", dtype={"image": str}).set_index("image")["outcome_ill"]
+    truth, score = [], []
+    for row in predictions.itertuples():
+        number = int(row.patient_id[1:])
+        score.append(np.mean([written[f"{item:03}"] for item in range(3 * number, 3 * number + 3)]))
+        truth.append(number // 5 % 2 == 1)
+        assert row.image_id == f"{3 * number:03}" and row.probabilities[1] == pytest.approx(score[-1], abs=1e-5)
+        assert row.true_class == ("ill" if truth[-1] else "well")
+    values = results[results["split"] == "test"].set_index("measure")["value"]
+    assert values["auc"] == pytest.approx(roc_auc_score(truth, score))
+    page = report.run(ReportSettings(workspace=tmp_path)).read_text()
+    assert "On 4 test patients: 2 patients of class ill and 2 patients of class well" in page
+    (legend,) = load_model(model, "cpu").kind.legend(load_model(model, "cpu").model)
+    assert legend.startswith("outcome is of a patient")
+
+
 def test_predict_joins_the_signs_above_their_thresholds(tmp_path: Path) -> None:
     write_signs(tmp_path)
     finetune.run(options(tmp_path, heads=["signs"], epochs=1, batch=11, architecture="resnet18"))

@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
+from swcl_cli.catalogue.labels import Label
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data import manifest
 from swcl_cli.data.augment import center_view, padded_view, squashed_view
@@ -27,7 +28,7 @@ from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS, trial
-from swcl_cli.tasks.class_labels import balanced, cross_entropies
+from swcl_cli.tasks.class_labels import balanced, cross_entropies, once_a_patient
 from swcl_cli.tasks.classification import JointClassifier, TrainViews
 from swcl_cli.tasks.predictor import PreparedViews
 from swcl_cli.tasks.saved import Study
@@ -351,3 +352,30 @@ def test_the_training_rows_give_the_weights(tmp_path: Path) -> None:
     assert trained.weights["dr_grade"].tolist() == pytest.approx(balanced(train, 5).tolist())
     plain: Any = prepare(tmp_path).objective
     assert plain.weights == {}
+
+
+def test_labels_of_patients_are_scored_once_a_patient() -> None:
+    """The means of all photographs of a patient, at the first of them; other heads stay as they are."""
+    own = {
+        "outcome": Label("outcome", "classes", "outcome", of="patient", names=("well", "ill")),
+        "signs": Label("signs", "several", "signs", of="patient", names=("a", "b")),
+        "eyes": Label("eyes", "classes", "eyes", names=("x", "y")),
+    }
+    task = replace(TASKS["folder"], heads=dict.fromkeys(own, 2), own=own)
+    patients = ["p", "q", "p", "r", "q"]
+    scores = {head: np.random.default_rng(0).random((5, 2)).astype(np.float32) for head in own}
+    truths = {
+        "outcome": np.array([1, 0, 1, -1, 0]),
+        "signs": np.array([[1, 0], [0, 0], [1, 0], [1, 1], [0, 0]]),
+        "eyes": np.array([0, 1, 1, 0, 1]),
+    }
+    before = {head: part.copy() for head, part in scores.items()}
+    found, means = once_a_patient(task, pd.DataFrame({"patient_id": patients}), truths, scores)
+    assert found["outcome"].tolist() == [1, 0, -1, -1, -1] and found["eyes"].tolist() == [0, 1, 1, 0, 1]
+    assert found["signs"].tolist() == [[1, 0], [0, 0], [-1, -1], [1, 1], [-1, -1]]
+    for head in ("outcome", "signs"):
+        for item, patient in enumerate(patients):
+            rows = [before[head][other] for other, name in enumerate(patients) if name == patient]
+            np.testing.assert_allclose(means[head][item], np.mean(rows, axis=0), rtol=1e-6)
+    assert np.array_equal(means["eyes"], before["eyes"])
+    assert all(np.array_equal(scores[head], before[head]) for head in own)

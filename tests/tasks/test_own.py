@@ -130,3 +130,12 @@ def test_several_at_once(tmp_path: Path) -> None:
     alone = found(tmp_path, heads=["signs"])
     assert (alone.heads, alone.measure) == ({"signs": 2}, "auc")
     assert found(tmp_path, heads=["stage", "dr_grade"]).measure == "joint_accuracy"
+
+
+def test_labels_of_patients_beside_those_of_photographs(tmp_path: Path) -> None:
+    """There is no photograph for which both are right or wrong."""
+    of_patient = [Label(name, "classes", name, of="patient", names=("a", "b")) for name in ("x", "y")]
+    write(tmp_path, own=(*of_patient, OWN[1]), x="a", y="b", stage="1")
+    assert found(tmp_path).measure == "mean"
+    assert found(tmp_path, heads=["x", "y"]).measure == "joint_accuracy"
+    assert found(tmp_path, heads=["x"]).measure == "auc"

@@ -15,7 +15,7 @@ from swcl_cli.reporting.findings.grouping import by_head, by_initialisation, fil
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.percentages import with_deviation, with_interval
 from swcl_cli.reporting.findings.probabilities import Probabilities, Scored
-from swcl_cli.reporting.findings.questions import own_question, question_of
+from swcl_cli.reporting.findings.questions import own_question, question_of, units
 from swcl_cli.reporting.findings.splits import caution_of, shown_rows, split_word
 
 
@@ -36,7 +36,7 @@ def classification_figures(contents: Contents) -> list[Figure]:
         words = f"{title(task)}: {question.noun}"
         cases = int((photographs["truth"] > 0).sum())
         sentence = (
-            f"On {len(photographs):,} {split_word(rows)} photographs: {cases:,} {question.cases} and "
+            f"On {len(photographs):,} {split_word(rows)} {units(own)}: {cases:,} {question.cases} and "
             f"{len(photographs) - cases:,} {question.others}.{caution_of(rows)}"
         )
         curves = [_with_both(each) for each in scored if any(run.has_both for run in each.runs)]

@@ -17,7 +17,7 @@ from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.findings.grouping import by_head, by_initialisation, file_name
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.percentages import percent
-from swcl_cli.reporting.findings.questions import grade_of
+from swcl_cli.reporting.findings.questions import grade_of, units
 from swcl_cli.reporting.findings.splits import caution_of, shown_rows, split_word
 
 ON_DARK, ON_LIGHT = "#fefefe", "#111111"  # not the themes' own, which change on dark paper: a cell's colour does not
@@ -30,15 +30,16 @@ def confusion_matrices(contents: Contents) -> list[Figure]:
     figures = []
     for task, head, only, rows in by_head(shown_rows(contents.classified)):
         right = (rows["truth"] == rows["prediction"]).groupby(rows["name"]).mean().to_dict()
+        own = contents.labels.get((task, head))
         entries = [Entry(name, right[name], f"{percent(right[name])} % right") for name, _ in by_initialisation(rows)]
         figures.append(
             Figure(
                 file_name("confusion", task, head, only),
                 f"Confusions in {title(task)}: {title(head)}",
-                f"Rows are true classes, columns predicted ones; numbers count {split_word(rows)} photographs over "
+                f"Rows are true classes, columns predicted ones; numbers count {split_word(rows)} {units(own)} over "
                 f"all runs, shades are shares of a row.{caution_of(rows)}",
                 shortened(f"Confusion matrices of {title(task)}, {title(head)}: {summary(entries)}."),
-                partial(_draw, rows, task, head, contents.labels.get((task, head))),
+                partial(_draw, rows, task, head, own),
             )
         )
     return figures

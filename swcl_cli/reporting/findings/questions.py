@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swcl_cli.catalogue.labels import LABELS, Label, Question
+from swcl_cli.catalogue.labels import LABELS, PATIENT, Label, Question
 from swcl_cli.catalogue.tasks import TASKS, Grouping
 from swcl_cli.reporting.findings.names import title
 
@@ -22,11 +22,17 @@ def grade_of(task: str, head: str, number: int, own: Label | None = None) -> str
 def own_question(label: Label) -> Question | None:
     """Return the question of people's own label; None where it has more than two classes without an order."""
     first, second = label.names[:2]
+    whose = units(label)
     if label.classes == 2:
-        return Question(second, f"photographs of class {second}", f"photographs of class {first}")
+        return Question(second, f"{whose} of class {second}", f"{whose} of class {first}")
     above = f"{label.name} above {first}"
     ordered = label.kind == "grades"
-    return Question(above, f"photographs with {above}", f"photographs with {label.name} {first}") if ordered else None
+    return Question(above, f"{whose} with {above}", f"{whose} with {label.name} {first}") if ordered else None
+
+
+def units(own: Label | None) -> str:
+    """Return what a label is of: photographs, or patients. own: people's own label."""
+    return "patients" if own and own.of == PATIENT else "photographs"
 
 
 def question_of(task: str, head: str) -> Question:
