@@ -289,7 +289,7 @@ def tell_of_labels(download: Download, labelled: Labelled) -> None:
                 if patients.setdefault((name, part), photograph.patient_id) != photograph.patient_id:
                     patients[name, part] = ""
     for column in labelled.columns:
-        download.overview.append(overview(column.label, column.values))
+        download.overview.append(overview(column.label, column.values, column.absent))
         if alone := [name for name in column.label.names if patients.get((column.label.name, name))]:
             shown = " and ".join(f"'{shortened(name)}'" for name in alone)
             download.remark(

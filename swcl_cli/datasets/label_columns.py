@@ -53,11 +53,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """Hold a label of people's own, its value in each row, None where it is missing, and remarks on spellings."""
+    """Hold a label of people's own, its value in each row, None where it is missing, and remarks on spellings.
+
+    absent: words that were taken as missing.
+    """
 
     label: Label
     values: Sequence[str | None]
     remarks: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 def read_choices(given: Sequence[str]) -> dict[str, Choice]:
@@ -120,7 +124,7 @@ def read_column(name: str, cells: Sequence[str], choice: Choice | None) -> Label
         else []
     )
     label = Label(name, kind, name, of=choice.of if choice else "photograph", names=tuple(names.values()))
-    return LabelColumn(label, [by_text[text] for text in cells], tuple(remarks))
+    return LabelColumn(label, [by_text[text] for text in cells], tuple(remarks), _words(by_text))
 
 
 def _kind(choice: Choice) -> LabelKind:
@@ -231,7 +235,7 @@ def _read_signs(name: str, cells: Sequence[str], counts: Mapping[str, int], choi
         values[text] = joined if there or _key(text) in NO_FINDING else None
     told = ", ".join(f"{_quoted(sorted(of_key))} are one sign" for of_key in spelt.values() if len(of_key) > 1)
     label = Label(name, SEVERAL, name, of=choice.of if choice else "photograph", names=tuple(names.values()))
-    return LabelColumn(label, [values[text] for text in cells], (f"{name}: {told}",) if told else ())
+    return LabelColumn(label, [values[text] for text in cells], (f"{name}: {told}",) if told else (), _words(values))
 
 
 def read_together(choice: Choice, columns: Mapping[str, Sequence[str]]) -> LabelColumn:
@@ -249,11 +253,13 @@ def read_together(choice: Choice, columns: Mapping[str, Sequence[str]]) -> Label
             if values[text] is None and not says_nothing(text):
                 raise Unsuitable(f"'{sign}' holds {_quoted([text])}, which is neither 0 nor 1", text)
         read.append([values[text] for text in cells])
+    words = {text for cells in columns.values() for text in cells if text and says_nothing(text)}
     joined = [
         None if None in row else JOINT.join(sign for sign, there in zip(columns, row, strict=True) if there)
         for row in zip(*read, strict=True)
     ]
-    return LabelColumn(Label(name, SEVERAL, name, of=choice.of, names=tuple(columns)), joined)
+    label = Label(name, SEVERAL, name, of=choice.of, names=tuple(columns))
+    return LabelColumn(label, joined, (), tuple(sorted(words)))
 
 
 def _place(entry: tuple[str, str]) -> tuple[bool, bool, float, str]:
@@ -261,6 +267,11 @@ def _place(entry: tuple[str, str]) -> tuple[bool, bool, float, str]:
     key = entry[0]
     number = float(key) if _is_number(key) else None
     return key not in NORMAL, number is None, number or 0.0, key
+
+
+def _words(values: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Return the words that are no value, beside empty cells."""
+    return tuple(sorted(text for text, value in values.items() if text and value is None))
 
 
 def _nothing(counts: Iterable[str]) -> str:
@@ -272,21 +283,24 @@ def _quoted(texts: Iterable[str]) -> str:
     return " and ".join(f"'{shortened(text)}'" for text in texts)
 
 
-def overview(label: Label, values: Sequence[Value]) -> tuple[str, str, str, str]:
-    """Return a label's row of the table that is shown before anything is written: COLUMNS."""
+def overview(label: Label, values: Sequence[Value], absent: Sequence[str] = ()) -> tuple[str, str, str, str]:
+    """Return a label's row of the table that is shown before anything is written: COLUMNS.
+
+    absent: words that were taken as missing.
+    """
     counts = Counter(values)
-    missing = counts.pop(None, 0)
+    missing = f"{counts.pop(None, 0):,}" + (f" ({', '.join(map(shortened, absent))})" if absent else "")
     kind = f"{label.kind}, of patients" if label.is_own and label.of == PATIENT else label.kind
     if label.kind == "number" and counts:
         numbers = [int(value) for value in counts if value is not None]
-        return label.name, label.kind, f"{min(numbers)} to {max(numbers)}", f"{missing:,}"
+        return label.name, label.kind, f"{min(numbers)} to {max(numbers)}", missing
     if label.kind == SEVERAL:
         signs = Counter(sign for value, count in counts.items() for sign in [*str(value).split(JOINT)] * count)
         named = [f"{sign} ({signs[sign]:,})" for sign in label.names]
-        return label.name, kind, ", ".join([*named, f"none of them ({signs['']:,})"]), f"{missing:,}"
+        return label.name, kind, ", ".join([*named, f"none of them ({signs['']:,})"]), missing
     classes = label.names or sorted(counts, key=str)
     shown = (f"{int(value) if isinstance(value, bool) else value} ({counts[value]:,})" for value in classes)
-    return label.name, kind, ", ".join(shown), f"{missing:,}"
+    return label.name, kind, ", ".join(shown), missing
 
 
 def require_apart(labels: Iterable[Label], source: object) -> None:

@@ -113,6 +113,8 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
     workspace = Workspace(settings.workspace)
     task = task_of(settings, workspace)
     KINDS[task.kind].require_settings(settings)
+    if task.own:
+        console.say(f"Labels that are learnt: {', '.join(task.heads)}. --heads chooses others.")
     manifest = manifest_of(workspace, task.dataset)
     initial = initialise_for(task, settings, settings.seed)
     console.say(f"Encoder: {initial.summary}.")

@@ -358,7 +358,7 @@ def test_classes_that_training_never_sees_are_told(tmp_path: Path) -> None:
         "finetune", "folder", "--data", "eyes", "--workspace", tmp_path, "--epochs", 1, "--seeds", 1, "--workers", 0,
         "--crop", 32, "--architecture", "resnet18", "--init", "random",
     )  # fmt: skip
-    assert said.code == 0
+    assert said.code == 0 and "Labels that are learnt: Diagnosis. --heads chooses others." in said.out
     assert (
         "Diagnosis: no training photograph of eyes has class 'DR', so none is predicted. Move some into train, or "
         "prepare eyes again with --label Diagnosis=classes:..." in said.err
