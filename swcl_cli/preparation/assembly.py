@@ -199,13 +199,18 @@ def split_fingerprint(photographs: Sequence[Photograph]) -> str:
     return digest.hexdigest()[:16]
 
 
-def mask_fingerprint(download: Download, outcomes: Mapping[str, Outcome]) -> str:
+def mask_fingerprint(settings: PrepSettings, download: Download, outcomes: Mapping[str, Outcome]) -> str:
     """Return 16 hexadecimal digits, equal where the same files of masks were prepared alike; '' where there are none.
 
     A manifest holds it, so that what was made of other masks under the same names is not taken for finished.
     """
     digest, masks = hashlib.sha256(f"{download.nearest}\n".encode()), 0
-    for photograph in sorted(download.photographs, key=lambda photograph: photograph.image_id):
+    masked = [
+        photograph
+        for photograph in download.photographs
+        if settings.lesion_masks or photograph.mask or photograph.fov or photograph.layers
+    ]
+    for photograph in sorted(masked, key=lambda photograph: photograph.image_id):
         outcome = outcomes.get(photograph.image_id)
         for kind, of_file in sorted(outcome.hashes.items()) if outcome else ():
             if kind != "photograph":

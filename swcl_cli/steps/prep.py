@@ -126,9 +126,9 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
     untold = path.exists() and not _tells_of_masks(path)
     image_ids = (photograph.image_id for photograph in download.photographs)
     with journal.opened(workspace.data(dataset), image_ids) as outcomes:
-        masks_before = mask_fingerprint(download, outcomes)
+        masks_before = mask_fingerprint(settings, download, outcomes)
         _bring_up_to_date(settings, source, path, download, prepare, outcomes)
-        masks = mask_fingerprint(download, outcomes)
+        masks = mask_fingerprint(settings, download, outcomes)
         result = sort_out(settings, download, outcomes)
         write_quarantine(workspace.quarantine(dataset), result.problems)
         leaks = check_leaks(settings, download, result)
