@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from swcl_cli import console
+from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence.damage import grouped
 from swcl_cli.reporting.evidence.reading import read_contents
-from swcl_cli.reporting.page.report import Report
+from swcl_cli.reporting.page.html import is_ours, read_files
+from swcl_cli.reporting.page.report import PAGE, Report
 from swcl_cli.settings import ReportSettings
 from swcl_cli.workspace import Workspace, atomic
 
@@ -17,13 +19,14 @@ from swcl_cli.workspace import Workspace, atomic
 def run(settings: ReportSettings) -> Path:
     """Write report/{tables,figures}/, then report/index.html; return the path of the page."""
     workspace = Workspace(settings.workspace)
+    earlier = _earlier(workspace.report)
     report = Report(read_contents(workspace), photographs=not settings.no_images)
     figures = report.figures
     with console.progress("figures", len(figures)) as bar:
         for figure in figures:
             report.draw(figure)
             bar.advance()
-    _write(workspace.report, report.files())
+    _write(workspace.report, report.files(), earlier)
     if table := report.table_two():
         console.table(*table)
     if compared := report.comparison():
@@ -35,21 +38,29 @@ def run(settings: ReportSettings) -> Path:
         console.warn(damage)
     numbers = f"figures: {len(report.rendered)}; warnings at the top of the page: {report.warnings}"
     console.say(f"Tables: {len(report.tables)}; {numbers}.")
-    return workspace.report / "index.html"
+    return workspace.report / PAGE
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files in their order, the page last, and only then remove other files of an earlier report.
+def _earlier(folder: Path) -> list[str]:
+    """List the files beside the page of an earlier report. Raises SwclError where the page is not one of ours."""
+    page = folder / PAGE
+    if not os.path.lexists(page):
+        return []
+    text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
+    if not is_ours(text):
+        raise SwclError(f"{page} was not made by swcl report, which does not replace it. Move it away.")
+    told = read_files(text)
+    return [path.relative_to(folder).as_posix() for path in folder.glob("*/*.*")] if told is None else told
 
-    So an interruption leaves the old page or the new page, with its tables and figures.
+
+def _write(folder: Path, files: Mapping[str, bytes], earlier: Iterable[str]) -> None:
+    """Write the files in their order, the page last, and only then remove those of an earlier report that it lacks.
+
+    So an interruption leaves the old page or the new page, with its tables and figures. What others put there stays.
     """
     for name, written in files.items():
         with atomic(folder / name) as partial_file:
             partial_file.write_bytes(written)
-    for part in ("tables", "figures"):
-        for path in sorted(folder.glob(f"{part}/**/*"), reverse=True):
-            if path.is_dir() and not path.is_symlink():
-                with suppress(OSError):
-                    path.rmdir()
-            elif path.relative_to(folder).as_posix() not in files:
-                path.unlink()
+    for name in earlier:
+        if name not in files and (folder / name).resolve().is_relative_to(folder.resolve()):
+            (folder / name).unlink(missing_ok=True)

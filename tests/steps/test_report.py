@@ -15,6 +15,7 @@ from PIL import Image
 from swcl_cli import console
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.figures.style import Figure
+from swcl_cli.reporting.page.html import read_files
 from swcl_cli.reporting.page.rendering import Rendered
 from swcl_cli.settings import ReportSettings
 from swcl_cli.steps import report
@@ -49,11 +50,9 @@ def _words(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A golden workspace with a stale table in its report folder, reported."""
+    """A golden workspace, reported."""
     root = tmp_path_factory.mktemp("first")
     golden.build(root)
-    (root / "report" / "tables").mkdir(parents=True)
-    (root / "report" / "tables" / "old.csv").write_text("old")
     assert report.run(ReportSettings(workspace=root)) == root / "report" / "index.html"
     return root
 
@@ -209,16 +208,47 @@ def test_broken_off_it_leaves_the_old_page_and_all_of_its_files(
 
 
 def test_what_an_earlier_report_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """But not what else lies beside the page."""
+    """Photographs too, where the next one is without; but nothing that others put there."""
     workspace = golden.build(tmp_path)
-    left = workspace.report / "figures/older/cam-overlays.png"
-    kept = workspace.report / "notes.txt"
-    left.parent.mkdir(parents=True)
-    for path in (left, kept):
-        path.write_text("x")
     monkeypatch.setattr("swcl_cli.reporting.page.report.render", _blank)
     report.run(ReportSettings(workspace=tmp_path))
-    assert kept.exists() and not left.parent.exists()
+    first = {path for path in workspace.report.rglob("*") if path.is_file()}
+    kept = [workspace.report / name for name in ("notes.txt", "tables/mine.csv", "figures/older/cam-overlays.png")]
+    for path in kept:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    page = report.run(ReportSettings(workspace=tmp_path, no_images=True))
+    second = {path for path in workspace.report.rglob("*") if path.is_file()} - set(kept)
+    assert all(path.read_text() == "x" for path in kept)
+    assert second < first and workspace.report / "figures/cam-overlays.png" in first - second
+    told = read_files(page.read_text(encoding="utf-8"))
+    assert told == sorted(path.relative_to(workspace.report).as_posix() for path in second - {page})
+
+
+def test_photographs_of_a_report_that_does_not_tell_its_files_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of earlier versions."""
+    workspace = golden.build(tmp_path)
+    monkeypatch.setattr("swcl_cli.reporting.page.report.render", _blank)
+    page = report.run(ReportSettings(workspace=tmp_path))
+    text = page.read_text(encoding="utf-8")
+    page.write_text(re.sub(r'<meta name="swcl-files"[^>]*>', "", text), encoding="utf-8")
+    report.run(ReportSettings(workspace=tmp_path, no_images=True))
+    assert not (workspace.report / "figures/cam-overlays.png").exists()
+
+
+@pytest.mark.parametrize("text", ["my thesis", "", '<meta name="generator" content="Word">'])
+def test_a_page_of_somebody_else_is_kept(tmp_path: Path, text: str) -> None:
+    workspace = golden.build(tmp_path)
+    workspace.report.mkdir()
+    (workspace.report / "index.html").write_text(text)
+    with pytest.raises(
+        SwclError, match=r"index\.html was not made by swcl report, which does not replace it\. Move it"
+    ):
+        report.run(ReportSettings(workspace=tmp_path))
+    assert [path.name for path in workspace.report.iterdir()] == ["index.html"]
+    assert (workspace.report / "index.html").read_text() == text
 
 
 def test_a_figure_that_cannot_be_made_hides_nothing_else(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from html import unescape
 from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -20,6 +22,8 @@ from swcl_cli.reporting.tables.table import Cell, Table
 
 LONG = 28  # letters in a cell that may be broken, rather than make its table wide
 PART = re.compile(r" (?=[(\[])")  # between a number, its interval and its n, where a line may break
+GENERATOR = re.compile(r'<meta name="generator" content="swcl [^"]*">')
+FILES = re.compile(r'<meta name="swcl-files" content="([^"]*)">')
 NUMBER = re.compile(r"[+\-\u2212]?\d|-$")
 
 
@@ -31,11 +35,12 @@ def render_page(
     drawn: Mapping[str, Rendered],
     origins: Sequence[Origin],
     photographs: bool = True,
+    files: Sequence[str] = (),
 ) -> str:
     """Write HTML in which every text is escaped. Equal contents give equal text.
 
     drawn: the sections' figures once they are rendered, by name. photographs: False says that they were left out, and
-    that names stand for ids.
+    that names stand for ids. files: what is written beside the page, which the page remembers: `read_files`.
     """
     environment = Environment(
         loader=PackageLoader("swcl_cli.reporting.page", "."),
@@ -51,7 +56,19 @@ def render_page(
         origins_by_place=by_place(origins),
         photographs=photographs,
         version=__version__,
+        files=json.dumps(list(files)),
     )
+
+
+def is_ours(page: str) -> bool:
+    """Return whether `render_page` made a page, of this version or another."""
+    return bool(GENERATOR.search(page))
+
+
+def read_files(page: str) -> list[str] | None:
+    """Read which files were written beside a page; None of earlier versions, which do not tell it."""
+    told = FILES.search(page)
+    return [str(name) for name in json.loads(unescape(told[1]))] if told else None
 
 
 def _finalize(value: object) -> object:

@@ -17,6 +17,7 @@ from swcl_cli.reporting.page.sections import sections
 from swcl_cli.reporting.tables.formats import to_csv, to_latex, to_markdown
 from swcl_cli.reporting.tables.table import Cell, Table
 
+PAGE = "index.html"
 FORMATS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
 
 
@@ -50,10 +51,13 @@ class Report:
         glance, warnings, made = facts(contents), cautions(contents), origins(contents)
         if self.pseudonyms:
             glance, warnings, shown, made = self.pseudonyms.all_of((glance, warnings, shown, made))
-        page = render_page(contents.phantom, glance, warnings, shown, self.rendered, made, self.photographs)
         self.warnings = len(warnings)
         self.tables = [table for section in shown for table in (*section.tables, *section.folded)]
-        return {**_table_files(self.tables), **_figure_files(list(self.rendered.values())), "index.html": page.encode()}
+        files = {**_table_files(self.tables), **_figure_files(list(self.rendered.values()))}
+        page = render_page(
+            contents.phantom, glance, warnings, shown, self.rendered, made, self.photographs, sorted(files)
+        )
+        return {**files, PAGE: page.encode()}
 
     def table_two(self) -> tuple[str, Sequence[str], Sequence[Sequence[str]]] | None:
         """Return caption, columns and rows for the terminal: * is the best, + the best of the retina's own."""
