@@ -100,4 +100,4 @@ def _require_enough(task: Task, settings: FinetuneSettings, table: pd.DataFrame,
 def _joint(task: Task, table: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
     """Return the labels that folds are stratified on: a tuple for each photograph. Of many of people's own some."""
     joint = list(table[columns].itertuples(index=False, name=None)) if columns else [()] * len(table)
-    return stratifying(joint, len(columns) - len(task.own)) if task.own else joint
+    return stratifying(joint, sum(column not in task.own for column in columns)) if task.own else joint

@@ -225,6 +225,17 @@ def test_several_at_once_beside_classes(tmp_path: Path, given: dict[str, Any], b
     assert values["signs_auc"] == pytest.approx(np.mean(aucs))
 
 
+@pytest.mark.parametrize("heads", [["signs"], ["signs", "Diagnosis"]])
+@pytest.mark.parametrize("given", [{"fraction": 0.5, "name": "random"}, {"folds": 3}], ids=["part", "folds"])
+@pytest.mark.usefixtures("light")
+def test_parts_and_folds_of_several_at_once(tmp_path: Path, heads: list[str], given: dict[str, Any]) -> None:
+    table = manifest.read(write_signs(tmp_path))
+    finetune.run(options(tmp_path, heads=heads, epochs=1, **given))
+    predictions = read(tmp_path, "predictions")
+    tested = table[table["split"] == "test"] if "fraction" in given else table
+    assert (predictions["head"] == "signs: red").sum() == tested["signs"].notna().sum()
+
+
 def test_labels_of_patients_are_scored_once_a_patient(tmp_path: Path) -> None:
     """By the mean of the probabilities of their photographs, which `predict` gives one by one."""
     source = write(tmp_path)
