@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from zlib import crc32
 
 import pandas as pd
 from torch import nn
@@ -17,11 +19,13 @@ from swcl_cli.settings import FinetuneSettings
 from swcl_cli.workspace import Workspace
 
 MASK = "mask"
+LONGEST = 150  # bytes of a task's name, which a folder has
 
 
 def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     """Return the task of the settings; an open task is completed from the manifest of `--data`, and named after it.
 
+    Where `--heads` chooses labels of people's own, these are a part of the name: each choice is a task of its own.
     Raises SwclError where the manifest holds nothing to learn, or not what `--heads` names.
     """
     task = TASKS[settings.task]
@@ -45,7 +49,24 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     heads = {head: labels[head].classes for head in chosen}
     described = {head: labels[head] for head in chosen if labels[head].is_own}
     measure = primary({head: labels[head] for head in chosen})
-    return replace(own, heads=heads, measure=measure, own=described)
+    name = ",".join([own.name, *map(_part_of_path, chosen)]) if described and settings.heads else own.name
+    return replace(own, name=_short(name), heads=heads, measure=measure, own=described)
+
+
+def _part_of_path(label: str) -> str:
+    """Return a label's name as a part of a folder's; where letters are lost a number tells it from others.
+
+    A comma parts it from the others: no data set and no label of people's own has one in its name.
+    """
+    plain = re.sub(r"[^\w .:()+-]", "_", label).strip()
+    return plain if plain == label else f"{plain}-{crc32(label.encode()):x}"
+
+
+def _short(name: str) -> str:
+    """Return a name that file systems take; of a long one the beginning, and a number."""
+    if len(name.encode()) <= LONGEST:
+        return name
+    return f"{name.encode()[: LONGEST - 10].decode(errors='ignore')}-{crc32(name.encode()):x}"
 
 
 def _written(head: str, labels: Sequence[str]) -> str:

@@ -73,8 +73,14 @@ def options(root: Path, **values: Any) -> FinetuneSettings:
     return FinetuneSettings(**{"workspace": root, **chosen})
 
 
-def read(root: Path, kind: str, task: str = "folder-eyes", run: str = "") -> pd.DataFrame:
-    return pd.read_parquet(Workspace(root).finetune(task, "random") / run / f"{kind}.parquet")
+def folder_of(root: Path) -> Path:
+    """The folder of the only task."""
+    (found,) = (root / "finetune").glob("*/random")
+    return found
+
+
+def read(root: Path, kind: str) -> pd.DataFrame:
+    return pd.read_parquet(folder_of(root) / f"{kind}.parquet")
 
 
 @pytest.mark.usefixtures("light")
@@ -113,7 +119,7 @@ def test_a_table_of_several_labels(tmp_path: Path) -> None:
 def model(tmp_path: Path) -> Path:
     prepared(tmp_path)
     finetune.run(options(tmp_path, heads=["diagnosis"], epochs=1, architecture="resnet18"))
-    return Workspace(tmp_path).finetune("folder-eyes", "random") / "seed0/model.safetensors"
+    return folder_of(tmp_path) / "seed0/model.safetensors"
 
 
 def test_predict_and_the_report_write_names(tmp_path: Path, model: Path) -> None:
@@ -132,9 +138,9 @@ def test_predict_and_the_report_write_names(tmp_path: Path, model: Path) -> None
     answer = load_model(model, "cpu")(tmp_path / "photographs/000.png")
     assert answer.classes == {"Diagnosis": written["Diagnosis"]["000"]}
     page = report.run(ReportSettings(workspace=tmp_path)).read_text()
-    assert "Confusions in folder-eyes: Diagnosis" in page
+    assert "Confusions in folder-eyes,Diagnosis: Diagnosis" in page
     figures = {path.stem for path in (tmp_path / "report/figures").glob("*.svg")}
-    assert "confusion-folder-eyes" in figures and "roc-folder-eyes" not in figures
+    assert "confusion-folder-eyes-diagnosis" in figures and "roc-folder-eyes-diagnosis" not in figures
 
 
 @pytest.mark.usefixtures("light")
@@ -155,7 +161,7 @@ def test_permuted_test_labels_change_the_test_score_alone(tmp_path: Path) -> Non
             prep.run(prep_runs.settings(root, "folder", root / "photographs", **prepared_again))
         finetune.run(options(root, heads=["Diagnosis"]))
         results = read(root, "results").set_index(["split", "measure"])["value"]
-        path = Workspace(root).finetune("folder-eyes", "random") / "seed0/model.safetensors"
+        path = folder_of(root) / "seed0/model.safetensors"
         found[name] = results, load_model_weights(path)
     (first, weights), (second, same) = found.values()
     assert weights == same and first["val"].equals(second["val"])
@@ -178,7 +184,7 @@ def test_folders_as_retfound_has_them(tmp_path: Path) -> None:
     assert said.code == 0 and "healthy (20), AMD (20), DR (20)" in said.out
     assert not manifest.read(Workspace(tmp_path).manifest("folder"))["class"].isna().any()
     finetune.run(options(tmp_path, data="folder"))
-    results = read(tmp_path, "results", "folder")
+    results = read(tmp_path, "results")
     (score,) = results[(results["split"] == "test") & results["primary"]].itertuples()
     assert (score.measure, score.value > 0.8) == ("accuracy", True)
 
@@ -249,7 +255,7 @@ def test_labels_of_patients_are_scored_once_a_patient(tmp_path: Path) -> None:
     finetune.run(options(tmp_path, epochs=1, batch=9, architecture="resnet18"))
     predictions, results = read(tmp_path, "predictions"), read(tmp_path, "results")
     assert len(predictions) == predictions["patient_id"].nunique() == COUNT // 3 // 5
-    model, out = Workspace(tmp_path).finetune("folder-eyes", "random") / "seed0/model.safetensors", tmp_path / "out"
+    model, out = folder_of(tmp_path) / "seed0/model.safetensors", tmp_path / "out"
     predict.run(PredictSettings(model=model, images=[source], out=out, workers=0, accelerator="cpu"))
     written = pd.read_csv(out / "predictions.csv", dtype={"image": str}).set_index("image")["outcome_ill"]
     truth, score = [], []
@@ -270,7 +276,7 @@ def test_labels_of_patients_are_scored_once_a_patient(tmp_path: Path) -> None:
 def test_predict_joins_the_signs_above_their_thresholds(tmp_path: Path) -> None:
     write_signs(tmp_path)
     finetune.run(options(tmp_path, heads=["signs"], epochs=1, batch=11, architecture="resnet18"))
-    model = Workspace(tmp_path).finetune("folder-eyes", "random") / "seed0/model.safetensors"
+    model = folder_of(tmp_path) / "seed0/model.safetensors"
     chosen = read_provenance(model)["model"]["thresholds"]["signs"]
     raw, out = tmp_path / "photographs", tmp_path / "out"
     predict.run(PredictSettings(model=model, images=[raw], out=out, workers=0, accelerator="cpu"))
@@ -284,7 +290,7 @@ def test_predict_joins_the_signs_above_their_thresholds(tmp_path: Path) -> None:
         assert (sign in line["signs"].split(";")) == bool(row.prediction)
         assert bool(row.prediction) == (row.probabilities[1] > chosen[("GREEN", "red").index(sign)])
     page = report.run(ReportSettings(workspace=tmp_path)).read_text()
-    assert "ROC curves, folder-eyes: red" in page and "Confusions in folder-eyes: signs: GREEN" in page
+    assert "ROC curves, folder-eyes,signs: red" in page and "Confusions in folder-eyes,signs: signs: GREEN" in page
 
 
 @pytest.mark.parametrize(

@@ -139,3 +139,16 @@ def test_labels_of_patients_beside_those_of_photographs(tmp_path: Path) -> None:
     assert found(tmp_path).measure == "mean"
     assert found(tmp_path, heads=["x", "y"]).measure == "joint_accuracy"
     assert found(tmp_path, heads=["x"]).measure == "auc"
+
+
+def test_each_choice_of_labels_is_a_task_of_its_own(tmp_path: Path) -> None:
+    odd = [Label(name, "classes", name, names=("a", "b")) for name in ("a/b", "a\\b", "x" * 60, "y" * 60, "z" * 60)]
+    first: dict[str, Any] = {label.name: label.names[0] for label in (*OWN, *odd)}
+    write(tmp_path, own=(*OWN, *odd), dr_grade=1, **first)
+    assert found(tmp_path).name == "folder" and found(tmp_path, heads=["dr_grade"]).name == "folder"
+    assert found(tmp_path, heads=["stage", "dr_grade"]).name == "folder,dr_grade,stage"
+    names = [found(tmp_path, heads=heads).name for heads in (["a/b"], ["a\\b"], ["x" * 60, "y" * 60, "z" * 60])]
+    assert len(set(names)) == 3 and not any({"/", "\\"} & set(name) for name in names)
+    assert max(map(len, names)) <= 150
+    several = found(tmp_path, heads=["x" * 60, "y" * 60, "z" * 60, "stage"]).name
+    assert several != names[2] and several.startswith("folder,stage,xxx")
