@@ -6,6 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SWCL := $(BIN)/swcl
 DEMO ?= demo
+SEED ?= 0
 WORKSPACE ?= .
 HOURS ?= 2
 PRESET ?= ablation
@@ -46,16 +47,26 @@ setup: .venv/.complete
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+# Equal views for SimCLR and SWCL, the same fine-tuning for all: what is frozen shows what was learnt before.
+define TRY
+	$(RUN_DEMO) finetune drive --preset demo --seed $(SEED) --init $(1) --name $(2)
+	$(RUN_DEMO) finetune folder --preset demo --seed $(SEED) --init $(1) --name $(2)
+
+endef
+
 demo: setup
-	$(RUN_DEMO) prep phantom --preset demo
-	$(RUN_DEMO) train-labeler --preset demo
+	$(RUN_DEMO) prep phantom --preset demo --seed $(SEED)
+	$(RUN_DEMO) prep phantom $(DEMO)/tested --preset demo --seed $(SEED) --patients 96 --drawn drive,folder
+	$(RUN_DEMO) train-labeler --preset demo --seed $(SEED)
 	$(RUN_DEMO) make-swap --preset demo
-	$(RUN_DEMO) pretrain --preset demo
-	$(RUN_DEMO) finetune drive --preset demo --init swcl.safetensors
-	$(RUN_DEMO) finetune drive --preset demo --init random
-	$(RUN_DEMO) finetune idrid --preset demo --init swcl.safetensors
-	$(RUN_DEMO) finetune idrid --preset demo --init random
+	$(RUN_DEMO) pretrain --preset demo --seed $(SEED) --method simclr
+	$(RUN_DEMO) pretrain --preset demo --seed $(SEED) --method swcl
+	$(call TRY,random,random)
+	$(call TRY,simclr.safetensors,simclr)
+	$(call TRY,swcl.safetensors,swcl)
 	$(RUN_DEMO) report
+	@echo "Few labels, many photographs: the rows differ in what 286 phantom photographs taught a frozen encoder. Three with"
+	@echo "traced vessels, or 48 normal and abnormal ones, taught the rest. README.md has it over several seeds."
 
 study: setup
 	$(SWCL) --workspace '$(WORKSPACE)' study --hours $(HOURS) $(OPTIONS)

@@ -1,10 +1,11 @@
-"""`make ablation` and `make study`, dry: which commands they would run."""
+"""`make demo`, `make ablation` and `make study`, dry: which commands they would run."""
 
 from __future__ import annotations
 
 import shlex
 import shutil
 import subprocess
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from swcl_cli.reporting.findings.configurations import Configuration
 from swcl_cli.reporting.findings.names import SWCL
 from swcl_cli.settings import FinetuneSettings, PretrainSettings
 from swcl_cli.settings.resolve import resolve
+from swcl_cli.study.costs import views_a_step
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
@@ -28,7 +30,11 @@ def _commands(workspace: Path, *variables: str) -> list[list[str]]:
     """The words behind `swcl --workspace FOLDER` of each command."""
     done = _make(workspace, *variables)
     assert not done.returncode, done.stderr
-    lines = done.stdout.replace("\\\n", "").splitlines()
+    return _words(done.stdout, workspace)
+
+
+def _words(told: str, workspace: Path) -> list[list[str]]:
+    lines = told.replace("\\\n", "").splitlines()
     words = [shlex.split(line) for line in lines if "swcl --workspace" in line]
     assert {line[2] for line in words} == {str(workspace)}
     return [line[3:] for line in words]
@@ -44,6 +50,36 @@ def _prepared(workspace: Path, *datasets: str) -> Path:
         (workspace / "data" / dataset).mkdir(parents=True)
         (workspace / "data" / dataset / "manifest.parquet").touch()
     return workspace
+
+
+def _demo(workspace: Path, *variables: str) -> list[list[str]]:
+    command = ["make", "--dry-run", "demo", f"DEMO={workspace}", *variables]
+    return _words(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout, workspace)
+
+
+def test_the_demo_gives_all_initialisations_equal_views_and_the_same_fine_tuning(tmp_path: Path) -> None:
+    commands = _demo(tmp_path)
+    pretrained, tuned = {}, defaultdict(list)
+    for step, *words in commands:
+        options = _options([step, *words])
+        if step == "pretrain":
+            made = resolve(PretrainSettings, {"method": options["method"]}, options["preset"]).settings
+            pretrained[f"{options['method']}.safetensors"] = (made.views, views_a_step(made), made.architecture)
+        if step == "finetune":
+            settings = resolve(FinetuneSettings, {"task": words[0]}, options["preset"]).settings
+            assert settings.freeze or settings.probe  # so that no row can forget what it began with
+            given = {name: options[name] for name in options.keys() - {"init", "name"}}
+            tuned[options["init"]].append((words[0], given))
+            assert options["name"] == options["init"].removesuffix(".safetensors")
+    assert len(set(pretrained.values())) == 1 and len(pretrained) == 2
+    assert tuned.keys() == {"random", *pretrained} and all(each == tuned["random"] for each in tuned.values())
+    assert commands[-1] == ["report"]
+
+
+def test_the_demo_draws_all_by_the_seed_that_is_given(tmp_path: Path) -> None:
+    assert {_options(command).get("seed") for command in _demo(tmp_path)} == {"0", None}
+    given = {command[0]: _options(command).get("seed") for command in _demo(tmp_path, "SEED=3")}
+    assert {step for step, seed in given.items() if seed != "3"} == {"make-swap", "report"}  # which draw nothing
 
 
 def test_all_eleven_configurations_are_there(tmp_path: Path) -> None:
