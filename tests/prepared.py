@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from swcl_cli.catalogue.labels import Label
+from swcl_cli.catalogue.structures import Structures
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
 from swcl_cli.data.columns import SWAP
@@ -38,7 +39,12 @@ def photograph(item: int, width: int = 64, height: int = 64) -> NDArray[np.uint8
 
 
 def write(
-    root: Path, dataset: str, rows: Iterable[Mapping[str, Any]], size: int = 64, own: Sequence[Label] = ()
+    root: Path,
+    dataset: str,
+    rows: Iterable[Mapping[str, Any]],
+    size: int = 64,
+    own: Sequence[Label] = (),
+    structures: Structures | None = None,
 ) -> pd.DataFrame:
     """A row: manifest values; `image` holds pixels, so do `mask`, `fov` and `lesions` where there are any."""
     workspace = Workspace(root)
@@ -58,7 +64,7 @@ def write(
         listed.append({**row, **unseen, **seen, "dataset": dataset})
     path = workspace.manifest(dataset)
     made = {"step": "prep", "settings": {"dataset": dataset, "size": size}}
-    manifest.write(path, manifest_rows(pd.DataFrame(listed)), made, own=own)
+    manifest.write(path, manifest_rows(pd.DataFrame(listed)), made, structures=structures, own=own)
     return manifest.read(path)
 
 

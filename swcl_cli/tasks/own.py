@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from zlib import crc32
 
@@ -25,7 +25,8 @@ LONGEST = 150  # bytes of a task's name, which a folder has
 def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     """Return the task of the settings; an open task is completed from the manifest of `--data`, and named after it.
 
-    Where `--heads` chooses labels of people's own, these are a part of the name: each choice is a task of its own.
+    Where `--heads` chooses structures or labels of people's own, these are a part of the name: each choice is a task of
+    its own.
     Raises SwclError where the manifest holds nothing to learn, or not what `--heads` names.
     """
     task = TASKS[settings.task]
@@ -45,12 +46,18 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
         learnt = structures.only(named or structures.names)
         _require_names(learnt.names, str(path))
         heads = dict.fromkeys(learnt.names, 2)
-        return replace(own, kind=SEGMENTATION, heads=heads, measure="f1", structures=learnt)
+        name = _named(own.name, learnt.names if named else ())
+        return replace(own, name=name, kind=SEGMENTATION, heads=heads, measure="f1", structures=learnt)
     heads = {head: labels[head].classes for head in chosen}
     described = {head: labels[head] for head in chosen if labels[head].is_own}
     measure = primary({head: labels[head] for head in chosen})
-    name = ",".join([own.name, *map(_part_of_path, chosen)]) if described and settings.heads else own.name
-    return replace(own, name=_short(name), heads=heads, measure=measure, own=described)
+    name = _named(own.name, chosen if described and settings.heads else ())
+    return replace(own, name=name, heads=heads, measure=measure, own=described)
+
+
+def _named(task: str, chosen: Iterable[str]) -> str:
+    """Return a task's name with those of what was chosen to be learnt."""
+    return _short(",".join([task, *map(_part_of_path, chosen)]))
 
 
 def _part_of_path(label: str) -> str:

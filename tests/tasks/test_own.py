@@ -152,3 +152,11 @@ def test_each_choice_of_labels_is_a_task_of_its_own(tmp_path: Path) -> None:
     assert max(map(len, names)) <= 150
     several = found(tmp_path, heads=["x" * 60, "y" * 60, "z" * 60, "stage"]).name
     assert several != names[2] and several.startswith("folder,stage,xxx")
+
+
+def test_structures_that_are_chosen_name_the_task(tmp_path: Path) -> None:
+    rows = [{"image": prepared.photograph(item), "mask": np.full((64, 64), item, np.uint8)} for item in range(4)]
+    prepared.write(tmp_path, "folder", rows, structures=Structures.layered(["artery", "vein"]))
+    assert found(tmp_path).name == "folder"
+    assert found(tmp_path, heads=["vein"]).name == "folder,vein"
+    assert found(tmp_path, heads=["vein", "artery"]).name == "folder,artery,vein"
