@@ -31,7 +31,13 @@ def results_figures(contents: Contents) -> list[Figure]:
     if _height(tasks, shown) <= TALLEST:
         return [_figure("results", "Runs and averages", tasks, shown, order)]
     return [
-        _figure(f"results-{slug(task)}", f"Runs and averages: {title(task)}", [(task, rows)], shown, order)
+        _figure(
+            f"results-{slug(task)}",
+            f"Runs and averages: {title(task)}",
+            [(task, rows)],
+            ordered_initialisations(rows["name"]),
+            order,
+        )
         for task, rows in tasks
     ]
 

@@ -35,11 +35,14 @@ def test_many_tasks_and_initialisations_have_a_picture_a_task(tmp_path: Path) ->
         results(task, f"initialisation-{place}", "seed0", "f1", 0.5)
         for task in ("drive", "stare", "chase-db1")
         for place in range(11)
+        if task != "stare" or place < 2
     ]
     pictures = results_figures(contents_of(tmp_path, [], measured))
     assert [picture.name for picture in pictures] == ["results-drive", "results-chase-db1", "results-stare"]
     assert all(picture.draw(LIGHT).get_figheight() <= TALLEST for picture in pictures)
     assert all(len(picture.alt) <= 600 for picture in pictures)
+    rows = [[tick.get_text() for tick in picture.draw(LIGHT).get_axes()[0].get_yticklabels()] for picture in pictures]
+    assert list(map(len, rows)) == [11, 11, 2] and rows[2] == ["initialisation-0", "initialisation-1"]
 
 
 def test_without_a_test_score_there_is_no_chart(tmp_path: Path) -> None:
