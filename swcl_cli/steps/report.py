@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from swcl_cli import console
@@ -26,7 +26,8 @@ def run(settings: ReportSettings) -> Path:
         for figure in figures:
             report.draw(figure)
             bar.advance()
-    _write(workspace.report, report.files(), earlier)
+    files = report.files()
+    _write(workspace.report, files, earlier)
     if table := report.table_two():
         console.table(*table)
     if compared := report.comparison():
@@ -36,6 +37,11 @@ def run(settings: ReportSettings) -> Path:
             console.say(conclusion)
     for damage in grouped(report.contents.damaged):
         console.warn(damage)
+    if settings.no_images and (others := _others(workspace.report, files)):
+        console.warn(
+            f"{workspace.report} holds {len(others):,} files that are not of this report, such as {others[0]}: they "
+            "may show photographs. Don't pass them on."
+        )
     numbers = f"figures: {len(report.rendered)}; warnings at the top of the page: {report.warnings}"
     console.say(f"Tables: {len(report.tables)}; {numbers}.")
     return workspace.report / PAGE
@@ -64,3 +70,9 @@ def _write(folder: Path, files: Mapping[str, bytes], earlier: Iterable[str]) -> 
     for name in earlier:
         if name not in files and (folder / name).resolve().is_relative_to(folder.resolve()):
             (folder / name).unlink(missing_ok=True)
+
+
+def _others(folder: Path, files: Collection[str]) -> list[str]:
+    """List the files in a report's folder that are none of its own, below it."""
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return sorted(name for name in found if name not in files)

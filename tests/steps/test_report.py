@@ -207,8 +207,10 @@ def test_broken_off_it_leaves_the_old_page_and_all_of_its_files(
     assert "another" in page.read_text(encoding="utf-8") and page.read_bytes() != before[page]
 
 
-def test_what_an_earlier_report_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Photographs too, where the next one is without; but nothing that others put there."""
+def test_what_an_earlier_report_left_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Photographs too, where the next one is without; but nothing that others put there, which is told then."""
     workspace = golden.build(tmp_path)
     monkeypatch.setattr("swcl_cli.reporting.page.report.render", _blank)
     report.run(ReportSettings(workspace=tmp_path))
@@ -220,6 +222,7 @@ def test_what_an_earlier_report_left_goes(tmp_path: Path, monkeypatch: pytest.Mo
     page = report.run(ReportSettings(workspace=tmp_path, no_images=True))
     second = {path for path in workspace.report.rglob("*") if path.is_file()} - set(kept)
     assert all(path.read_text() == "x" for path in kept)
+    assert "3 files that are not of this report, such as figures/older/cam-overlays.png" in capsys.readouterr().err
     assert second < first and workspace.report / "figures/cam-overlays.png" in first - second
     told = read_files(page.read_text(encoding="utf-8"))
     assert told == sorted(path.relative_to(workspace.report).as_posix() for path in second - {page})

@@ -27,6 +27,10 @@ from swcl_cli.workspace import Workspace
 from tests.reporting import golden
 
 SECRET = "SECRET123"
+EARLIER = (  # the page of a report that had a picture
+    '<meta name="generator" content="swcl 0.1.0">'
+    '<meta name="swcl-files" content="[&#34;figures/cam-overlays.png&#34;]">'
+)
 
 
 def _hide(value: str | None) -> str | None:
@@ -87,6 +91,7 @@ def test_no_byte_of_the_report_holds_an_id(
     left = secret.report / "figures/cam-overlays.png"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"a photograph of an earlier report")
+    (secret.report / "index.html").write_text(EARLIER, encoding="utf-8")
     page = report.run(ReportSettings(workspace=secret.root, no_images=True)).read_text(encoding="utf-8")
 
     files = [path for path in secret.report.rglob("*") if path.is_file()]
