@@ -11,20 +11,12 @@ from pathlib import Path, PurePosixPath
 from swcl_cli.catalogue.labels import CLASSES, JOINT, PATIENT, SEVERAL, TABLED, Label
 from swcl_cli.datasets.download import NO_LABEL, SPLIT_WORDS, Download, LabelRow
 from swcl_cli.datasets.folder_words import unclear, words_of
-from swcl_cli.datasets.label_columns import (
-    NONE,
-    Choice,
-    LabelColumn,
-    Unsuitable,
-    overview,
-    read_choices,
-    read_column,
-    read_together,
-    require_apart,
-)
+from swcl_cli.datasets.label_cells import Choice, LabelColumn, Unsuitable
+from swcl_cli.datasets.label_columns import NONE, overview, read_choices, read_column, require_apart
 from swcl_cli.datasets.mask_folders import meant
 from swcl_cli.datasets.names import Names, shortened
 from swcl_cli.datasets.sheets import normal
+from swcl_cli.datasets.sign_columns import read_together
 from swcl_cli.datasets.tables import WHOLE_AS_TEXT, Row, Table, read_table, require_unique
 from swcl_cli.errors import SwclError, UsageError
 

@@ -19,7 +19,7 @@ from swcl_cli import chance
 from swcl_cli.catalogue.labels import JOINT, PATIENT, SEVERAL, Label
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.augment import View, center_view, classification_view, padded_view, squashed_view
-from swcl_cli.data.columns import PREDICTED, classified
+from swcl_cli.data.columns import classified
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import UsageError
@@ -45,6 +45,7 @@ from swcl_cli.tasks.class_labels import (
     once_a_patient,
     require_two_classes,
 )
+from swcl_cli.tasks.class_predictions import predicted_table
 from swcl_cli.tasks.kind import Judgement, Kind, require_finite
 from swcl_cli.tasks.saved import Description, Study
 
@@ -217,7 +218,7 @@ class Classification(Kind):
         measures = class_measures(labels, scores, thresholds, task.own)
         values, reasons = evaluate(measures, len(rows))
         ranges = intervals(measures, rows["group_id"].to_numpy(dtype=str))
-        predictions, columns = _predictions(task, rows, labels, scores, thresholds), classified(bool(task.own))
+        predictions, columns = predicted_table(task, rows, labels, scores, thresholds), classified(bool(task.own))
         chosen = {head: [float(each) for each in thresholds[head]] for head in _several(task.own)}
         return Judgement(values, ranges, predictions, reasons, columns, facts={THRESHOLDS: chosen} if chosen else {})
 
@@ -282,34 +283,3 @@ def _thresholds(truths: Labels, scores: Scores) -> dict[str, Any]:
         else:
             thresholds[head] = best_thresholds(truth[rows] > 0, scores[head][rows])
     return thresholds
-
-
-def _predictions(
-    task: Task, rows: pd.DataFrame, truths: Labels, scores: Scores, thresholds: Mapping[str, Any]
-) -> pd.DataFrame:
-    """Return the table of predictions, a row for each image and head of which the label is known, or each sign."""
-    parts = []
-    for head, probabilities in scores.items():
-        there = known(truths[head])
-        about, truth, said = rows.loc[there, list(PREDICTED.names)], truths[head][there], probabilities[there]
-        if truth.ndim == 1:
-            parts.append(_part(task, about, head, truth, said.argmax(axis=1), said, task.own.get(head)))
-            continue
-        for number, part in enumerate(task.own[head].parts):
-            score = said[:, number]
-            both = np.stack([1 - score, score], axis=1)
-            predicted = (score > thresholds[head][number]).astype(np.int64)
-            parts.append(_part(task, about, part.name, truth[:, number], predicted, both, part))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _part(
-    task: Task, about: pd.DataFrame, head: str, truth: NDArray[np.int64], predicted: NDArray[np.int64],
-    probabilities: NDArray[np.float32], own: Label | None,
-) -> pd.DataFrame:  # fmt: skip
-    """Return the predictions (N,) of a head, with the names of classes where people's own labels are learnt."""
-    part = about.assign(head=head, truth=truth, prediction=predicted, probabilities=list(probabilities))
-    if not task.own:
-        return part
-    names = np.array(own.names if own else range(probabilities.shape[1]), dtype=object)
-    return part.assign(true_class=names[truth].astype(str), predicted_class=names[predicted].astype(str))

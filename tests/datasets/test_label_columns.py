@@ -5,15 +5,9 @@ from __future__ import annotations
 import pytest
 
 from swcl_cli.catalogue.labels import Label
-from swcl_cli.datasets.label_columns import (
-    Choice,
-    Unsuitable,
-    overview,
-    read_choices,
-    read_column,
-    read_together,
-    require_apart,
-)
+from swcl_cli.datasets.label_cells import Choice, Unsuitable
+from swcl_cli.datasets.label_columns import overview, read_choices, read_column, require_apart
+from swcl_cli.datasets.sign_columns import read_together
 from swcl_cli.errors import SwclError, UsageError
 
 
