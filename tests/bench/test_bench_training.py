@@ -86,7 +86,7 @@ def test_beside_simclr_of_lightly(workspace: Workspace, tmp_path: Path, row: Row
     from lightly.data import LightlyDataset
     from lightly.loss import NTXentLoss
     from lightly.models.modules import SimCLRProjectionHead
-    from lightly.transforms import SimCLRTransform
+    from lightly.transforms.simclr_transform import SimCLRTransform
 
     method, loaded, _ = _pretraining(workspace, "fp32", patches=64)
     make_swap.run(MakeSwapSettings(workspace=workspace.root, materialize=tmp_path / "files"))
