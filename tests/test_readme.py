@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,62 @@ import pytest
 import torch
 
 from swcl_cli.models.encoders import create_encoder, load_encoder
-from tests import prepared, readme
+from tests import own_eyes, prepared, readme
+from tests.commands import swcl
 from tests.foreign_weights import photographs
 from tests.readme import README
+
+TINY = """
+[prep.folder]
+size = 64
+[train-labeler]
+architecture = "resnet18"
+crop = 32
+views = 2
+batch_labelled = 4
+batch_unlabelled = 4
+accumulate = 1
+epochs = 1
+milestones = []
+[pretrain]
+architecture = "resnet18"
+batch_patches = 80
+epochs = 1
+warmup_epochs = 0
+[finetune]
+seeds = 1
+crop = 32
+batch = 16
+epochs = 1
+precise_bn = 0
+"""
+OF_A_MACHINE = {"train-labeler", "make-swap", "pretrain", "finetune", "predict"}
+
+
+def block(beginning: str) -> list[list[str]]:
+    """The words of the commands in the README's block that begins with these."""
+    blocks = re.findall(r"```\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (commands,) = (text for text in blocks if text.startswith(beginning))
+    return [shlex.split(line) for line in commands.splitlines()]
+
+
+def run_each(commands: list[list[str]]) -> None:
+    """Runs them at a tiny size in place of the preset's."""
+    Path("tiny.toml").write_text(TINY, encoding="utf-8")
+    for program, *words in commands:
+        tiny = ["tiny.toml" if word == "small" else word for word in words]
+        more = ["--workers", "0", *(["--accelerator", "cpu"] if words[0] in OF_A_MACHINE else [])]
+        done = swcl(*tiny, *more)
+        assert (program, done.code) == ("swcl", 0), (words, done.err)
+
+
+def test_the_whole_path_on_photographs_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    own_eyes.clinic(Path("CLINIC_A"), 0, 20, "a.csv", classes=("healthy", "DR", "DR"))
+    own_eyes.clinic(Path("CLINIC_B"), 1, 4, "b.csv")
+    run_each(block("swcl prep folder CLINIC_A"))
+    answers = Path("answers/predictions.csv").read_text(encoding="utf-8").splitlines()
+    assert len(answers) == 9 and answers[0].startswith("image,width,height,diagnosis,diagnosis_healthy,")
 
 
 def test_tables_are_made_of_the_catalogue() -> None:

@@ -16,13 +16,16 @@ from swcl_cli.data.augment import labeler_pixels
 from swcl_cli.data.images import read_image
 from swcl_cli.data.loaders import Key, Plan, remembered_order
 from swcl_cli.data.manifest import prepared_size
+from swcl_cli.data.normality import read_normality
 from swcl_cli.data.photographs import Photographs, manifest_of
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import TrainLabelerSettings
+from swcl_cli.settings.labelled_sets import data_set
 from swcl_cli.workspace import Workspace, fingerprint
 
 UNLABELLED = -1
-VALIDATED = ["dataset", "image_id", "patient_id", "group_id", "abnormal"]
+IDENTIFIED = ["dataset", "image_id", "patient_id", "group_id"]
+VALIDATED = [*IDENTIFIED, "abnormal"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class LabelerData:
 
     abnormal: (N,) bool, the labels of `labelled`; validated: VALIDATED's columns of the photographs in `validation`;
     copies: photographs that were left out of `labelled` and `unlabelled`, since `validation` holds the same pixels.
+    cautions: what is to be known of the labels, a sentence each.
     """
 
     labelled: Photographs
@@ -43,6 +47,7 @@ class LabelerData:
     size: int
     mean: colour.Colour
     std: colour.Colour
+    cautions: tuple[str, ...] = ()
 
     def description(self, settings: TrainLabelerSettings) -> dict[str, Any]:
         """Describe the labeler for the commands that use it."""
@@ -59,9 +64,9 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
     """Read the photographs of all data sets from their manifests. No label of an unlabelled set is read (FACTS B9).
 
     The validation split stays whole: what training would share with it is left out of training (FACTS B8).
-    Raises SwclError where a set is not prepared, has no normal/abnormal labels, or was prepared at another size.
+    Raises SwclError where a set is not prepared, lacks its label, or was prepared at another size.
     """
-    names = [*settings.labelled, *settings.unlabelled]
+    names = [*map(data_set, settings.labelled), *settings.unlabelled]
     if len(set(names)) < len(names):
         raise SwclError(
             f"A data set is named twice: --labelled {settings.labelled}, --unlabelled {settings.unlabelled}."
@@ -70,7 +75,8 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
     sizes = {name: prepared_size(workspace.manifest(name)) for name in names}
     if len(set(sizes.values())) > 1:
         raise SwclError(f"The data sets were prepared at different sizes ({sizes}); run prep with one --size for all.")
-    labelled = pd.concat([_labelled(workspace, name) for name in settings.labelled])
+    told = read_normality(workspace, settings.labelled, settings.normal, ["split", "path", "checksum", *IDENTIFIED])
+    labelled = pd.concat([part.table[part.table["abnormal"].notna()] for part in told.values()])
     unlabelled = [manifest.read(workspace.manifest(name), columns=["path", "checksum"]) for name in settings.unlabelled]
     train, validation = (labelled[labelled["split"] == split] for split in ("train", "val"))
     shown = pd.concat(unlabelled) if unlabelled else train[:0]
@@ -83,6 +89,7 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
                 f"The {split} photographs of {', '.join(settings.labelled)} {state}; normal and abnormal ones are "
                 "needed. Name data sets that have both (--labelled), or split anew: swcl prep --split-file."
             )
+    cautions = [sentence for name, part in told.items() for sentence in part.cautions(name)]
     size = next(iter(sizes.values()))
     if settings.crop > size:
         raise SwclError(f"--crop {settings.crop} is more than the prepared size, {size} px.")
@@ -98,15 +105,8 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
         size=size,
         mean=mean,
         std=std,
+        cautions=tuple(cautions),
     )
-
-
-def _labelled(workspace: Workspace, name: str) -> pd.DataFrame:
-    table = manifest.read(workspace.manifest(name), columns=["split", "path", "checksum", *VALIDATED])
-    labelled = table[table["abnormal"].notna()]
-    if not len(labelled):
-        raise SwclError(f"{name} has no normal/abnormal labels; name a data set that has: --labelled odir")
-    return labelled
 
 
 def _without_copies(workspace: Workspace, rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:

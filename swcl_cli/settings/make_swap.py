@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
 
 from swcl_cli.datasets import KNOWN_LESIONS
+from swcl_cli.settings.labelled_sets import LabelledSets, unasked_normal
 from swcl_cli.settings.path_parts import PathParts
 from swcl_cli.settings.rows import Precision
-from swcl_cli.settings.step import Rule, StepSettings, setting
+from swcl_cli.settings.step import Names, Rule, StepSettings, setting
 
 
 class MakeSwapSettings(StepSettings):
@@ -27,8 +30,17 @@ class MakeSwapSettings(StepSettings):
         panel="Model",
         runtime=True,
     )
-    labelled: PathParts | None = setting(
-        None, "Data sets whose normal photographs score 0; by default the labeler's own (else odir).", panel="Data"
+    labelled: LabelledSets | None = setting(
+        None,
+        "Data sets whose normal photographs score 0, as NAME, or NAME:LABEL with --normal; by default the labeler's "
+        "own (else odir).",
+        panel="Data",
+    )
+    normal: Names | None = setting(
+        None,
+        "Classes that are normal, joined by commas, of the labels in --labelled; by default the labeler's.",
+        panel="Data",
+        neutral=[],
     )
     unlabelled: PathParts | None = setting(
         None, "Data sets scored without labels; by default the labeler's own (else eyepacs).", panel="Data"
@@ -57,3 +69,9 @@ class MakeSwapSettings(StepSettings):
     fresh: bool = setting(False, "Score again, even if swap.parquet is there.", panel="Machine", runtime=True)
     workers: int = setting(1, "Processes that decode images.", panel="Machine", runtime=True, ge=0, le=256)
     accelerator: Literal["auto", "cpu", "gpu"] = setting("auto", "Where to compute.", panel="Machine", runtime=True)
+
+    @model_validator(mode="after")
+    def _normal_of_a_label(self) -> Self:
+        if reason := unasked_normal(self.labelled, self.normal):
+            raise ValueError(reason)
+        return self

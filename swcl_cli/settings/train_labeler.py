@@ -6,8 +6,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
+from swcl_cli.settings.labelled_sets import LabelledSets, unasked_normal
 from swcl_cli.settings.path_parts import PathParts
-from swcl_cli.settings.step import Integers, TrainingSettings, setting
+from swcl_cli.settings.step import Integers, Names, TrainingSettings, setting
 
 
 class TrainLabelerSettings(TrainingSettings):
@@ -16,8 +17,19 @@ class TrainLabelerSettings(TrainingSettings):
     step: ClassVar[str] = "train-labeler"
     derived: ClassVar[frozenset[str]] = frozenset({"copies_left_out"})  # told where there are some
 
-    labelled: PathParts = setting(
-        ["odir"], "Prepared data sets with normal/abnormal labels.", panel="Data", min_length=1
+    labelled: LabelledSets = setting(
+        ["odir"],
+        "Prepared data sets with normal/abnormal labels; NAME:LABEL takes any label, of which --normal says what is "
+        "normal. Photographs without it are left out.",
+        panel="Data",
+        min_length=1,
+    )
+    normal: Names = setting(
+        [],
+        "Classes that are normal, joined by commas, of the labels in --labelled; all others are abnormal. Of several "
+        "signs at once a photograph is normal that has none, or none but these.",
+        panel="Data",
+        neutral=[],
     )
     unlabelled: PathParts = setting(
         ["eyepacs"],
@@ -92,6 +104,12 @@ class TrainLabelerSettings(TrainingSettings):
         """Return the fewest views a chunk that leave two of each kind, in the proportion of the batch."""
         sizes = (self.batch_labelled, self.batch_unlabelled) if self.unlabelled else (self.batch_labelled,)
         return 2 * -(-sum(sizes) // min(sizes))
+
+    @model_validator(mode="after")
+    def _normal_of_a_label(self) -> Self:
+        if reason := unasked_normal(self.labelled, self.normal):
+            raise ValueError(reason)
+        return self
 
     @model_validator(mode="after")
     def _one_course_of_the_rate(self) -> Self:

@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from swcl_cli import chance, console
-from swcl_cli.data import manifest
 from swcl_cli.data.columns import SWAP
-from swcl_cli.data.manifest import prepared_size
 from swcl_cli.data.photographs import Photographs, Squares, manifest_of
 from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.models.initialisation import Labeler, located, read_labeler
-from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings, prep_command
+from swcl_cli.settings import MakeSwapSettings
+from swcl_cli.settings.labelled_sets import data_set
 from swcl_cli.swap.crops import POSITIONS
 from swcl_cli.swap.judged import judge_on, known_photographs
 from swcl_cli.swap.judgement import counted, judge
 from swcl_cli.swap.maps import Scorer, scored
 from swcl_cli.swap.released import TABLE, is_written, require_ours, write_released
 from swcl_cli.swap.rows import are_right, patch_rows
+from swcl_cli.swap.sources import data_sets, photographs_to_score, tell_of_sides
 from swcl_cli.swap.weak_labels import is_abnormal
 from swcl_cli.training.processes import device_name, make_fabric
 from swcl_cli.training.run import is_begun
@@ -50,7 +50,6 @@ from swcl_cli.workspace import (
 SHOWN_THRESHOLDS = (0.3, 0.4, 0.5)
 SAVE_SECONDS = 60
 EXAMPLES = 6  # photographs of each kind whose maps are kept for the report
-COLUMNS = ["dataset", "patient_id", "image_id", "eye", "path", "width", "height", "checksum"]
 
 
 def run(settings: MakeSwapSettings) -> Path:
@@ -67,16 +66,17 @@ def run(settings: MakeSwapSettings) -> Path:
     else:
         path, key = workspace.require(workspace.labeler, "swcl train-labeler, or name one: --labeler FILE"), None
     labeler = read_labeler(path, key)
-    labelled, unlabelled = _data_sets(settings, labeler)
-    known = known_photographs(workspace, settings, [*labelled, *unlabelled])
+    labelled, unlabelled, normal = data_sets(settings, labeler)
+    names = [*map(data_set, labelled), *unlabelled]
+    known = known_photographs(workspace, settings, names)
     inputs = {"labeler": fingerprint(path) + (f"#{key}" if key else "")}
-    inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in (*labelled, *unlabelled)}
+    inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in names}
     outside = path.resolve() != workspace.labeler.resolve()
     if not outside and (changed := workspace.changed_since(path)):
         console.warn(
             f"{', '.join(changed)} changed since the labeler was trained; swcl train-labeler --fresh renews it."
         )
-    chosen = {**settings.defining(), "labelled": labelled, "unlabelled": unlabelled}
+    chosen = {**settings.defining(), "labelled": labelled, "unlabelled": unlabelled, "normal": normal}
     work = provenance("make-swap", chosen, inputs, **({"outside": ["labeler"]} if outside else {}))
     scoring = {**work, "settings": {name: value for name, value in chosen.items() if name != "threshold"}}
 
@@ -93,7 +93,8 @@ def run(settings: MakeSwapSettings) -> Path:
             else:
                 console.say("retinal-SWAP is already made with these settings and data.")
         else:
-            table = _photographs(workspace, labelled, unlabelled, labeler.image_size)
+            table = photographs_to_score(workspace, labelled, unlabelled, normal, labeler.image_size)
+            tell_of_sides(table)
             scores = _score(workspace, settings, table, labeler, scoring)
             rows = patch_rows(table, scores, settings.threshold)
             _write(workspace, SWAP.table(rows), work)
@@ -103,43 +104,6 @@ def run(settings: MakeSwapSettings) -> Path:
         if settings.materialize:
             _materialize(workspace, settings.materialize, settings.workers)
     return workspace.swap
-
-
-def _data_sets(settings: MakeSwapSettings, labeler: Labeler) -> tuple[list[str], list[str]]:
-    """Choose the labelled and unlabelled data sets: those of the settings, else the labeler's, else the paper's.
-
-    Raises SwclError where a data set is named twice, or none is named.
-    """
-    paper = TrainLabelerSettings()
-    labelled, unlabelled = (
-        next(sets for sets in (getattr(origin, name) for origin in (settings, labeler, paper)) if sets is not None)
-        for name in ("labelled", "unlabelled")
-    )
-    if len({*labelled, *unlabelled}) != len(labelled) + len(unlabelled):
-        raise SwclError(f"A data set is named twice: --labelled {labelled}, --unlabelled {unlabelled}.")
-    if not labelled and not unlabelled:
-        raise SwclError("No data set is left to score: name some with --labelled and --unlabelled.")
-    return labelled, unlabelled
-
-
-def _photographs(workspace: Workspace, labelled: list[str], unlabelled: list[str], image_size: int) -> pd.DataFrame:
-    """Read the photographs of all splits (FACTS A1) of the data sets; image_abnormal only of the labelled ones.
-
-    Raises SwclError where a data set is prepared at another size than the labeler's.
-    """
-    tables = []
-    for name in [*labelled, *unlabelled]:
-        size = prepared_size(workspace.manifest(name))
-        if size != image_size:
-            raise SwclError(
-                f"{name} is prepared at {size} px, the labeler was trained at {image_size} px. "
-                f"Prepare it again: {prep_command(name)} --size {image_size}"
-            )
-        columns = [*COLUMNS, *(["abnormal"] if name in labelled else [])]
-        table = manifest.read(workspace.manifest(name), columns=columns)
-        unknown = pd.array([None] * len(table), dtype=pd.ArrowDtype(pa.bool_()))
-        tables.append(table.assign(image_abnormal=table["abnormal"] if name in labelled else unknown))
-    return pd.concat(tables, ignore_index=True)
 
 
 def _score(
@@ -221,7 +185,7 @@ def _write(workspace: Workspace, patches: pa.Table, work: Mapping[str, Any]) -> 
     """Write the patches with their counts and their judgement against lesion masks, and show both."""
     settings = work["settings"]
     counts = _counts(patches)
-    names = [*settings["labelled"], *settings["unlabelled"]]
+    names = [*map(data_set, settings["labelled"]), *settings["unlabelled"]]
     judgement = judge(workspace, patches, names, settings["threshold"])
     write_parquet(workspace.swap, patches, {**work, "counts": counts, "judgement": judgement})
     _show(counts, judgement, settings["threshold"])

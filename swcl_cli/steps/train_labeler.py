@@ -135,6 +135,8 @@ def run(settings: TrainLabelerSettings) -> Path:
         console.say("The labeler is already trained with these settings and data.")
         return workspace.labeler
 
+    for sentence in photographs.cautions:
+        console.warn(sentence)
     fabric = make_fabric(settings.accelerator, settings.precision)
     colours = (photographs.mean, photographs.std)
     objective = S4L(start.network, settings, colours).to(memory_format=torch.channels_last)

@@ -13,6 +13,7 @@ from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.models.initialisation.origins import of_tag
 from swcl_cli.models.initialisation.tags import is_installed
 from swcl_cli.settings import prep_command
+from swcl_cli.settings.labelled_sets import data_set
 from swcl_cli.settings.resolve import nearest
 from swcl_cli.workspace import Workspace, read_provenance
 
@@ -87,7 +88,8 @@ def sources(workspace: Workspace) -> Sources:
         told = read_provenance(path)["settings"] if path.exists() else {}
         if told.get("labelled"):
             labelled, unlabelled = (
-                tuple(name for name in told.get(kind) or () if name in prepared) for kind in ("labelled", "unlabelled")
+                tuple(name for name in map(data_set, told.get(kind) or ()) if name in prepared)
+                for kind in ("labelled", "unlabelled")
             )
             return Sources(labelled, unlabelled, workspace.swap.exists())
     labels = manifest.read(workspace.manifest(LABELLED), [ABNORMAL]) if LABELLED in prepared else None

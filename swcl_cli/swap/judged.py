@@ -24,6 +24,7 @@ from swcl_cli.evaluation.resampling import Measure
 from swcl_cli.models.initialisation import Labeler
 from swcl_cli.preparation.photograph import prepare_photograph
 from swcl_cli.settings import MakeSwapSettings
+from swcl_cli.settings.labelled_sets import data_set
 from swcl_cli.swap.judgement import judge_rows, stratified_measure
 from swcl_cli.swap.lesion_masks import (
     LESION_VALUES,
@@ -131,7 +132,8 @@ def judge_on(
     judgements = {}
     for known in sets:
         path = workspace.judged(known.name)
-        about = {key: value for key, value in work["settings"].items() if key not in ("labelled", "unlabelled")}
+        scored_sets = ("labelled", "unlabelled", "normal")
+        about = {key: value for key, value in work["settings"].items() if key not in scored_sets}
         inputs = {"labeler": work["inputs"]["labeler"], known.name: fingerprint(workspace.manifest(known.name))}
         outside = {key: work[key] for key in ("outside",) if key in work}
         made = provenance("make-swap", about, inputs, **outside)
@@ -153,7 +155,7 @@ def judge_on(
 def _seen(labeler: Labeler, name: str) -> list[str]:
     """List the data sets that the labeler was trained on and that hold photographs of this one."""
     holding = {name, *(DATASETS[name].shared if name in DATASETS else ())}
-    return sorted(holding & {*(labeler.labelled or ()), *(labeler.unlabelled or ())})
+    return sorted(holding & {*map(data_set, labeler.labelled or ()), *(labeler.unlabelled or ())})
 
 
 def _scored(workspace: Workspace, settings: MakeSwapSettings, labeler: Labeler, known: Known) -> pd.DataFrame:

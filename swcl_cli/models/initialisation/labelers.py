@@ -23,15 +23,19 @@ RELEASED_CLASSIFIER = "out.classification.0."  # -> fc.
 
 @dataclass(frozen=True)
 class Labeler:
-    """Hold a normal/abnormal classifier, with its colour constants, input size and data sets."""
+    """Hold a normal/abnormal classifier, with its colour constants, input size and data sets.
+
+    labelled: NAME, or NAME:LABEL, of which the classes in `normal` are normal; None where the file does not say.
+    """
 
     network: nn.Module
     architecture: str
     image_size: int  # px, of the shorter side of its photographs
     mean: Colour
     std: Colour
-    labelled: list[str] | None  # data sets that it was trained on; None where the file does not say
+    labelled: list[str] | None  # data sets that it was trained on
     unlabelled: list[str] | None
+    normal: list[str]
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,13 @@ def read_labeler(path: Path, key: str | None = None) -> Labeler:
         raise SwclError(f"{path} holds no labeler. Labelers are made by: swcl train-labeler")
     described: Described = part_of(path, provenance, ("labeler",), Described)
     data_sets = {name: part_of(path, provenance, ("settings", name), list[str]) for name in ("labelled", "unlabelled")}
+    normal = (
+        part_of(path, provenance, ("settings", "normal"), list[str]) if provenance["settings"].get("normal") else []
+    )
     network = _network(path, tensors, described.architecture)
-    return Labeler(network, described.architecture, described.image_size, described.mean, described.std, **data_sets)
+    return Labeler(
+        network, described.architecture, described.image_size, described.mean, described.std, **data_sets, normal=normal
+    )
 
 
 def _released(path: Path, tensors: dict[str, Tensor]) -> Labeler:
@@ -75,7 +84,7 @@ def _released(path: Path, tensors: dict[str, Tensor]) -> Labeler:
         if key.startswith(RELEASED_CLASSIFIER)
     }
     network = _network(path, layout.encoder | classifier, architecture)
-    return Labeler(network, architecture, RELEASED_IMAGE_SIZE, *colour.constants("released"), None, None)
+    return Labeler(network, architecture, RELEASED_IMAGE_SIZE, *colour.constants("released"), None, None, [])
 
 
 def _network(path: Path, tensors: dict[str, Tensor], architecture: str) -> nn.Module:

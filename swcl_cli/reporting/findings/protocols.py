@@ -15,6 +15,7 @@ from swcl_cli.reporting.findings.protocol import Protocol, protocol_of
 from swcl_cli.reporting.findings.scores import Score, scores
 from swcl_cli.reporting.findings.splits import TEST
 from swcl_cli.settings import TrainLabelerSettings
+from swcl_cli.settings.labelled_sets import data_set
 
 START, OVER_IT = "its start", "SWCL"  # kinds of comparison
 
@@ -144,6 +145,6 @@ def _teachers(contents: Contents, encoder: Artefact) -> list[str]:
         return []
     if method.reads == PATCHES:
         told = contents.swap.settings.get("labelled") if contents.swap else None
-        return list(told or TrainLabelerSettings().labelled)
+        return list(map(data_set, told or TrainLabelerSettings().labelled))
     released = encoder.settings.get("variant", OURS) == RELEASED
     return [method.taught_by] if method.taught_by and released else []

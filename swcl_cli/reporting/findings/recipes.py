@@ -17,7 +17,7 @@ SEEDS = frozenset({"seed", "seeds", "grid_seed", "fold"})  # what tells runs of 
 RATES = ("learning_rate", "weight_decay")
 IMPLIED = {"grid": RATES, **FinetuneSettings.idle_with}  # by a setting: those that differ with it
 ABSENT = "nothing"
-FILLED_IN = ("labelled", "unlabelled")  # by the step, where the preset leaves them open
+FILLED_IN = ("labelled", "unlabelled", "normal")  # by the step, where the preset leaves them open
 
 Recipe = dict[str, Any]
 
