@@ -33,6 +33,7 @@ A model of `finetune` is applied to other photographs by: predict
 Whether all this helps on your data is answered by: study
 """
 
+OPPOSITES = "Each switch has an opposite for what a preset turns on: --no- and its name."
 COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {  # by step: settings that are positional, and the help text
     "prep": (
         ("dataset", "source"),
@@ -173,13 +174,25 @@ class Steps(TyperGroup):
         return name, _whole(str(name)), rest
 
 
+class StepCommand(TyperCommand):
+    """Show a step's help without a column for the opposites of switches, which would narrow all others."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        opposites = {option: option.secondary_opts for option in self.params}
+        for option in opposites:
+            option.secondary_opts = []
+        super().format_help(ctx, formatter)
+        for option, names in opposites.items():
+            option.secondary_opts = names
+
+
 def _whole(step: str) -> Any:
     from swcl_cli.settings import STEPS
     from swcl_cli.settings.options import command_for
 
     arguments, text = COMMANDS[step]
     alone = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
-    alone.command(step, help=text)(command_for(STEPS[step], arguments, _act))
+    alone.command(step, cls=StepCommand, help=text, epilog=OPPOSITES)(command_for(STEPS[step], arguments, _act))
     return typer.main.get_command(alone)
 
 

@@ -11,7 +11,7 @@ from swcl_cli.catalogue.encoders import DEFAULT
 from swcl_cli.catalogue.tasks import OWN
 from swcl_cli.settings.path_parts import PathPart
 from swcl_cli.settings.rows import Task
-from swcl_cli.settings.step import Names, TrainingSettings, setting
+from swcl_cli.settings.step import REPRODUCTION, Names, TrainingSettings, setting
 
 OF_TRAINING = frozenset(  # what a probe does without
     {"freeze", "decoder", "output_stride", "loss", "batch", "epochs", "least_steps", "focus", "validate_every"}
@@ -58,7 +58,7 @@ class FinetuneSettings(TrainingSettings):
         "keyed",
         "Which photographs a fold tests. keyed: shuffled, stratified on all labels, duplicates together; released: in "
         "the data set's order, stratified on the first label, duplicates apart.",
-        panel="Data",
+        panel=REPRODUCTION,
     )
     fraction: float = setting(
         1.0,
@@ -87,7 +87,7 @@ class FinetuneSettings(TrainingSettings):
     )
     decoder: Literal["deeplabv3plus", "smp-unet", "smp-fpn"] = setting(
         "deeplabv3plus",
-        "Segmentation: the paper's network, or the U-Net or pyramid of segmentation-models-pytorch.",
+        "Segmentation: the paper's network, or the U-Net or pyramid of smp (segmentation models in PyTorch).",
         panel="Model",
     )
     output_stride: Literal[8, 16] = setting(

@@ -12,7 +12,7 @@ from swcl_cli.datasets import KNOWN_LESIONS
 from swcl_cli.settings.labelled_sets import LabelledSets, unasked_normal
 from swcl_cli.settings.path_parts import PathParts
 from swcl_cli.settings.rows import Precision
-from swcl_cli.settings.step import Names, Rule, StepSettings, setting
+from swcl_cli.settings.step import REPRODUCTION, Names, Rule, StepSettings, setting
 
 
 class MakeSwapSettings(StepSettings):
@@ -62,7 +62,7 @@ class MakeSwapSettings(StepSettings):
         0.4, "Lesion score t at and above which a patch is abnormal.", panel="Labels", ge=0, le=1
     )
     background: Literal["released", "none"] = setting(
-        "released", "Scores outside the retina: zeroed as in the released code, or left alone.", panel="Labels"
+        "released", "Scores outside the retina: zeroed as in the released code, or left alone.", panel=REPRODUCTION
     )
     precision: Precision = setting("fp32", "Arithmetic of the network.", panel="Machine")
     batch: int = setting(16, "Images a forward pass.", panel="Machine", ge=1)

@@ -12,11 +12,13 @@ import typer
 from pydantic.fields import FieldInfo
 
 from swcl_cli.settings import ROW_KEY, ROWS, StepSettings
+from swcl_cli.settings.completion import complete_init, complete_preset
 from swcl_cli.settings.resolve import preset_names
 from swcl_cli.settings.rows import owners
+from swcl_cli.settings.step import REPRODUCTION
 
 NO = "no-"
-PANELS = ("Data", "Phantom eyes", "Model", "Labels", "Training", "Chance", "Probe", "Machine", "Settings")
+PANELS = ("Data", "Phantom eyes", "Model", "Labels", "Training", "Chance", "Probe", "Machine", REPRODUCTION, "Settings")
 
 
 def command_for(model: type[StepSettings], arguments: tuple[str, ...], act: Callable[..., None]) -> Callable[..., None]:
@@ -64,12 +66,15 @@ def _parameter(model: type[StepSettings], name: str, field: FieldInfo, positiona
     help_text = _help(model, name, field)
     declared: Any
     if positional:
-        declared = typer.Argument(help=help_text, show_default=False, **extra)
+        if choices := get_args(field.annotation) if get_origin(field.annotation) is Literal else ():
+            help_text = f"{help_text} {', '.join(choices)}"
+        declared = typer.Argument(help=help_text, show_default=False, show_choices=False)
     else:
         shown = _shown_default(model, name, field)
         extras = field.json_schema_extra
         short = extras["short"] if isinstance(extras, dict) else None
         flags = [_flag(name, field), *([str(short)] if short else [])]
+        extra |= {"autocompletion": complete_init} if name == "init" else {}
         declared = typer.Option(*flags, help=help_text, rich_help_panel=_panel(field), show_default=shown, **extra)
     if field.is_required():
         return _keyword(name, kind, inspect.Parameter.empty, declared)
@@ -112,9 +117,10 @@ def _typer_type(field: FieldInfo) -> tuple[Any, dict[str, Any]]:
     if get_origin(annotation) is list and get_args(annotation) != (Path,) and not repeated:
         annotation = str
         extra["metavar"] = "A,B,..."
-    elif get_origin(annotation) is Literal and not isinstance(get_args(annotation)[0], str):
-        extra["metavar"] = "|".join(str(value) for value in get_args(annotation))
-        annotation = type(get_args(annotation)[0])
+    elif get_origin(annotation) is Literal:
+        values = get_args(annotation)
+        extra["metavar"] = " | ".join(map(str, values))  # with blanks, so that a narrow terminal breaks no word
+        annotation = annotation if isinstance(values[0], str) else type(values[0])
     elif annotation in (int, float):
         extra["metavar"] = f"{annotation.__name__.upper()}{_range(field)}"
     kind: Any = annotation
@@ -142,7 +148,9 @@ def _shown_default(model: type[StepSettings], name: str, field: FieldInfo) -> bo
 
 
 _PRESET = typer.Option(
-    help=f"Settings from a shipped preset ({', '.join(preset_names())}) or a TOML file.", rich_help_panel="Settings"
+    help=f"Settings from a shipped preset ({', '.join(preset_names())}) or a TOML file.",
+    rich_help_panel="Settings",
+    autocompletion=complete_preset,
 )
 _DRY_RUN = typer.Option("--dry-run", help="Print the settings and where each came from.", rich_help_panel="Settings")
 _DEBUG = typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Settings")

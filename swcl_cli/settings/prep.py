@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, model_validator
 from swcl_cli.datasets import DATASETS, OWN
 from swcl_cli.settings.path_parts import PathPart
 from swcl_cli.settings.rows import ARTEFACTS, ROWS, Dataset
-from swcl_cli.settings.step import Names, SeededSettings, setting
+from swcl_cli.settings.step import REPRODUCTION, Names, SeededSettings, setting
 
 as_list = BeforeValidator(lambda given: given if isinstance(given, list) else [given])
 Folders = Annotated[list[Path], as_list]
@@ -57,10 +57,10 @@ class PrepSettings(SeededSettings):
     keywords: Literal["released", "clean"] = setting(
         "released",
         "Which keywords make an eye abnormal; clean: words that tell of the photograph alone don't count.",
-        panel="Labels",
+        panel=REPRODUCTION,
     )
     chase_split: Literal["20/8", "8/20"] = setting(
-        "20/8", "Images that train and that test; children stay together.", panel="Data"
+        "20/8", "Images that train and that test; children stay together.", panel=REPRODUCTION
     )
     labels: Path | None = setting(
         None,

@@ -12,7 +12,7 @@ from swcl_cli.catalogue.encoders import DEFAULT
 from swcl_cli.catalogue.methods import METHODS, OURS, RELEASED
 from swcl_cli.settings.path_parts import PathPart, PathParts
 from swcl_cli.settings.rows import ARTEFACTS, Method
-from swcl_cli.settings.step import TrainingSettings, WeakLabels, setting
+from swcl_cli.settings.step import REPRODUCTION, TrainingSettings, WeakLabels, setting
 
 
 class PretrainSettings(TrainingSettings):
@@ -66,7 +66,7 @@ class PretrainSettings(TrainingSettings):
         runtime=True,
     )
     flip: Literal["keep", "off"] = setting(
-        "keep", "Whether views are flipped at random; a flip leaves the position label as it is.", panel="Data"
+        "keep", "Whether views are flipped at random; a flip leaves the position label as it is.", panel=REPRODUCTION
     )
     smallest_crop: float = setting(
         0.8,

@@ -26,6 +26,9 @@ WeakLabels = Annotated[
 ]
 
 
+REPRODUCTION = "As in the paper or its released code"  # a panel of the help, for what few people change
+
+
 def setting(
     default: Any,
     help: str,
@@ -140,7 +143,7 @@ class TrainingSettings(SeededSettings):
     weight_decay: float = setting(0.0, "Weight decay; norms and biases have none.", panel="Training", ge=0)
     precision: Precision = setting("fp32", "Arithmetic of the network; losses stay in fp32.", panel="Training")
     colours: Literal["rgb", "released"] = setting(
-        "rgb", "Order of the EyePACS colour constants; released: as the released code has them.", panel="Data"
+        "rgb", "Order of the EyePACS colour constants; released: as the released code has them.", panel=REPRODUCTION
     )
     accelerator: Literal["auto", "cpu", "gpu"] = setting("auto", "Where to compute.", panel="Machine", runtime=True)
     save_seconds: float = setting(

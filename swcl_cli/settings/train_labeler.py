@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from swcl_cli.settings.labelled_sets import LabelledSets, unasked_normal
 from swcl_cli.settings.path_parts import PathParts
-from swcl_cli.settings.step import Integers, Names, TrainingSettings, setting
+from swcl_cli.settings.step import REPRODUCTION, Integers, Names, TrainingSettings, setting
 
 
 class TrainLabelerSettings(TrainingSettings):
@@ -53,7 +53,7 @@ class TrainLabelerSettings(TrainingSettings):
         "zero",
         "Random weights of resnet18 and resnet34: the last norm of each block, zero as of timm's networks, one as of "
         "torchvision's.",
-        panel="Model",
+        panel=REPRODUCTION,
         neutral="zero",
     )
     crop: int = setting(384, "Side of a training view in pixels.", panel="Data", ge=32)
@@ -89,12 +89,12 @@ class TrainLabelerSettings(TrainingSettings):
         0.0, "Norm that a step's gradient has at most; 0: no limit.", panel="Training", neutral=0.0, ge=0
     )
     triplet_weight: float = setting(1.0, "Weight w of the triplet loss of all views.", panel="Training", ge=0)
-    mining: Literal["semi-hard", "batch-hard"] = setting("semi-hard", "How triplets are chosen.", panel="Training")
+    mining: Literal["semi-hard", "batch-hard"] = setting("semi-hard", "How triplets are chosen.", panel=REPRODUCTION)
     margin: float = setting(0.5, "Margin of the triplet loss.", panel="Training", gt=0)
     soft_margin: bool = setting(
         False,
         "Take log(1 + e^x) of a triplet in place of the hinge max(x, 0); x keeps the margin.",
-        panel="Training",
+        panel=REPRODUCTION,
         neutral=False,
     )
     keep: Literal["last", "best"] = setting("last", "Which epoch becomes the labeler (best: by AUC).", panel="Training")

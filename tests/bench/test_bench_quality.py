@@ -81,7 +81,7 @@ def test_probe_beside_timm_and_scikit_learn(root: Path, row: Row) -> None:
 
 
 def test_simclr_beside_lightly(root: Path, row: Row) -> None:
-    """3,200 views of ODIR and EyePACS from the same ImageNet weights: seconds of training, and the frozen probe after."""
+    """3,200 views of ODIR and EyePACS from the same ImageNet weights: seconds of training, and the probe after."""
     pytest.importorskip("lightly")
     views = 3200
     options = ["--views", views, "--batch-images", 32, "--warmup-epochs", 0, "--workspace", root]

@@ -86,7 +86,7 @@ def test_defaults_ranges_and_choices_are_shown(helps: dict[str, str]) -> None:
         ("pretrain", "batch_patches", "INT >=4", "496"),
         ("make-swap", "threshold", "FLOAT >=0, <=1", "0.4"),
         ("train-labeler", "milestones", "A,B,...", "140,160,180"),
-        ("finetune", "output_stride", "8|16", "8"),
+        ("finetune", "output_stride", "8 | 16", "8"),
     ):
         description = described(step, name)
         assert f"--{name.replace('_', '-')} {form} {description} [default: {default}]" in helps[step]
@@ -95,7 +95,7 @@ def test_defaults_ranges_and_choices_are_shown(helps: dict[str, str]) -> None:
     assert re.search(r"\[default: \(by task: messidor 5,.* else 0\)\]", helps["finetune"])
     assert " --learning-rate,--lr FLOAT >0 " in helps["finetune"]
     assert "[default: (by dataset: odir 448, eyepacs 448, " in helps["prep"]
-    assert "<semi-hard|batch-hard>" in helps["train-labeler"] and "[default: semi-hard]" in helps["train-labeler"]
+    assert "semi-hard | batch-hard" in helps["train-labeler"] and "[default: semi-hard]" in helps["train-labeler"]
     assert "[default: None]" not in "".join(helps.values())
     for name in resolve.preset_names():
         assert name in helps["pretrain"]
