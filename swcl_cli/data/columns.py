@@ -189,6 +189,26 @@ GRID = SEEDED + _columns(  # a row a point of grid.parquet
 FEATURES = _columns(  # a row a photograph of features/DATASET
     ("path", TEXT), ("checksum", INTEGER), ("features", pa.list_(pa.float32())), key="path"
 )
+EMBEDDED = _columns(  # a row a photograph of embeddings.parquet, beside the vectors; what files don't tell is null
+    ("dataset", TEXT),
+    ("split", TEXT),
+    ("image_id", TEXT),
+    ("patient_id", TEXT),
+    ("eye", TEXT),
+    ("path", TEXT),
+    ("pca_1", NUMBER),  # places on the plane in which the vectors vary most
+    ("pca_2", NUMBER),
+    gaps="dataset split patient_id eye",
+    key="path",
+)
+
+
+def embedded(labels: Collection[Label], neighbours: bool) -> Columns:
+    """List the columns of embeddings.parquet, but for its vectors. neighbours: it has UMAP's plane, too."""
+    plane = _columns(("umap_1", NUMBER), ("umap_2", NUMBER)) if neighbours else NOTHING
+    return EMBEDDED + plane + label_columns(labels)
+
+
 PREDICTED = _columns(("image_id", TEXT), ("patient_id", TEXT), ("path", TEXT), key="path")
 OF_RUN = _columns(("split", LONG_TEXT), ("task", LONG_TEXT), ("name", LONG_TEXT), ("run", LONG_TEXT), key="run")
 

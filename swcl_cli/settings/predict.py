@@ -3,26 +3,92 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
+from pydantic import AfterValidator, model_validator
+
+from swcl_cli.settings.path_parts import PathParts
 from swcl_cli.settings.step import StepSettings, setting
+
+CHOSEN = "validation"  # the threshold that was chosen there, and is in the model's file
+
+
+def share_or_chosen(text: str) -> str:
+    """Check a threshold, and return it. Raises ValueError where it is neither a share nor the word."""
+    try:
+        if text == CHOSEN or 0 <= float(text) <= 1:
+            return text
+    except ValueError:
+        pass
+    raise ValueError(f"a threshold is a number from 0 to 1, or {CHOSEN}")
 
 
 class PredictSettings(StepSettings):
-    """Set how `swcl predict` applies a model of a task to photographs of any kind."""
+    """Set how `swcl predict` applies a model or an encoder to photographs of any kind."""
 
     step: ClassVar[str] = "predict"
+    of_models: ClassVar[frozenset[str]] = frozenset({"threshold", "maps"})
+    of_encoders: ClassVar[frozenset[str]] = frozenset({"data", "architecture", "crop", "fit"})
 
     model: Path = setting(
-        ..., "Model that `finetune` wrote: finetune/TASK/NAME/RUN/model.safetensors.", panel="Data", runtime=True
+        ...,
+        "Model that `finetune` wrote: finetune/TASK/NAME/RUN/model.safetensors; or an encoder: a file of `pretrain`, "
+        "or other weights, as --init takes them.",
+        panel="Data",
+        runtime=True,
     )
     images: list[Path] = setting(
-        ...,
+        [],
         "Photographs, or folders and archives that hold some.",
         panel="Data",
         runtime=True,
-        min_length=1,
     )
-    out: Path = setting(..., "Folder for what is written; a new one, or an empty one.", panel="Data", runtime=True)
+    data: PathParts = setting(
+        [],
+        "Prepared data sets, in place of photographs: their embeddings, with their labels beside; joined by commas.",
+        panel="Data",
+        runtime=True,
+    )
+    out: Path = setting(
+        ...,
+        "Folder for what is written; a new one, or an empty one. The report shows embeddings in embeddings/NAME of the "
+        "workspace.",
+        panel="Data",
+        runtime=True,
+    )
+    embed: bool = setting(
+        False, "Embed by the encoder of a fine-tuned model, in place of its predictions.", panel="Model", neutral=False
+    )
+    architecture: str | None = setting(
+        None, "Network of an encoder, by its timm name, where the file does not tell it.", panel="Model", neutral=None
+    )
+    crop: int | None = setting(
+        None,
+        "Side in pixels of the square that an encoder gets; by default that of its training, else 224.",
+        panel="Data",
+        neutral=None,
+        ge=8,
+    )
+    fit: Literal["crop", "pad", "squash"] = setting(
+        "crop", "How a photograph becomes that square, as in `finetune`.", panel="Data", neutral="crop"
+    )
+    threshold: Annotated[str, AfterValidator(share_or_chosen)] | None = setting(
+        None,
+        f"Say also whether any class above the first is more probable than this; {CHOSEN}: than the threshold that was "
+        "chosen there, above which a tenth of the negatives were.",
+        panel="Labels",
+        neutral=None,
+    )
+    maps: bool = setting(
+        False, "Write the probability of each structure, too, as PNGs of 16 bits.", panel="Labels", neutral=False
+    )
     workers: int = setting(1, "Processes that decode photographs.", panel="Machine", runtime=True, ge=0, le=256)
     accelerator: Literal["auto", "cpu", "gpu"] = setting("auto", "Where to compute.", panel="Machine", runtime=True)
+
+    @model_validator(mode="after")
+    def _photographs_or_data(self) -> Self:
+        if not self.images and not self.data:
+            raise ValueError("images: name photographs, or folders that hold some, or prepared data sets with --data")
+        if self.images and self.data:
+            raise ValueError("data: name photographs or prepared data sets, not both")
+        return self

@@ -2,112 +2,123 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from swcl_cli import console
-from swcl_cli.errors import SwclError
+from swcl_cli.catalogue.encoders import TAGS, UNTRAINED
+from swcl_cli.catalogue.tasks import SEGMENTATION
+from swcl_cli.errors import SwclError, UsageError
+from swcl_cli.models.initialisation import located
+from swcl_cli.models.initialisation.weight_files import our_provenance
+from swcl_cli.predicting.embedding import is_encoder
+from swcl_cli.predicting.folder import ASIDE, REMARKS, Row, claim, find, none_read, set_aside, tell_remarks, write_rows
+from swcl_cli.predicting.tables import embed
 from swcl_cli.preparation.decoding import Unusable
-from swcl_cli.preparation.opening import is_archive, open_source
-from swcl_cli.preparation.unprepared import Found, find_photographs, read_at_own_size
+from swcl_cli.preparation.unprepared import Found, read_at_own_size
 from swcl_cli.reporting.figures.overlays import Colour, colours_of, hexadecimal, overlay
 from swcl_cli.settings import PredictSettings
+from swcl_cli.settings.predict import CHOSEN
 from swcl_cli.tasks import saved
 from swcl_cli.tasks.answer import Answer
 from swcl_cli.tasks.predictor import Predictor, load_model
 from swcl_cli.tasks.segmentation import structures_of
+from swcl_cli.tasks.thresholds import ABOVE, above, thresholds_of
 from swcl_cli.training.processes import device_name
-from swcl_cli.workspace import (
-    LOCK,
-    Workspace,
-    atomic,
-    differences,
-    fingerprint,
-    locked,
-    provenance,
-    read_provenance,
-    require_record,
-    write_text,
-)
+from swcl_cli.workspace import atomic, fingerprint, locked, provenance, read_provenance
 
-RECORD = "predict.json"  # what the folder holds, and whose it is
-TABLE, ASIDE, REMARKS = "predictions.csv", "unreadable.csv", "remarks.csv"
+TABLE = "predictions.csv"
+MOST = 65_535  # of a map of 16 bits: a probability of 1
 OVERLAY_QUALITY = 90
-
-Row: TypeAlias = dict[str, Any]
 
 
 def run(settings: PredictSettings) -> Path:
-    """Predict photographs into the folder `--out`; return it. Raises SwclError where no photograph could be read."""
-    path = _existing(settings)
-    predictor = load_model(path, settings.accelerator)
-    workspace = Workspace(settings.workspace)
-    images = [open_source(path, workspace, False) if is_archive(path) else path for path in settings.images]
-    found = find_photographs(images, besides=settings.out)
-    names = hashlib.sha256("\n".join(found.files).encode(errors="surrogateescape")).hexdigest()[:16]
-    inputs = {"model": fingerprint(path), "photographs": names}
-    work = provenance("predict", {}, inputs, model=read_provenance(path)[saved.KEY])
+    """Predict or embed photographs into the folder `--out`; return it. Raises SwclError where none could be read."""
     if settings.out.exists() and not settings.out.is_dir():
         raise SwclError(f"{settings.out} is a file: --out names a folder.")
+    path = _weights(settings)
+    if path is None or is_encoder(our_provenance(path), settings.embed):
+        _require_fitting(settings, settings.of_models, "an encoder, which embeds")
+        return embed(settings)
+    _require_fitting(settings, settings.of_encoders, "a model; --embed takes its encoder")
+    predictor = load_model(path, settings.accelerator)
+    thresholds = thresholds_of(predictor.model, path, settings.threshold, CHOSEN)
+    if settings.maps and predictor.model.kind != SEGMENTATION:
+        raise UsageError(f"--maps is for structures: {path} tells labels.")
+    found, names = find(settings)
+    inputs = {"model": fingerprint(path), "photographs": names}
+    work = provenance("predict", settings.defining(), inputs, model=read_provenance(path)[saved.KEY])
     with locked(settings.out, "predict"):
-        _claim(settings.out, work)
-        return _predict(settings, path, predictor, found)
+        claim(settings.out, work)
+        return _predict(settings, path, predictor, found, thresholds)
 
 
-def _predict(settings: PredictSettings, path: Path, predictor: Predictor, found: Found) -> Path:
+def _weights(settings: PredictSettings) -> Path | None:
+    """Find the file of a model or an encoder, here or in the workspace; None for weights that have a name.
+
+    Raises SwclError where there is no such file.
+    """
+    place = located(str(settings.model), settings.workspace)
+    if place is None and str(settings.model) not in (UNTRAINED, *TAGS):
+        raise SwclError(
+            f"{settings.model}: no such file. Models are made by `swcl finetune`, as RUN/model.safetensors, encoders "
+            "by `swcl pretrain`, as NAME.safetensors."
+        )
+    return place[0] if place else None
+
+
+def _require_fitting(settings: PredictSettings, foreign: frozenset[str], given: str) -> None:
+    """Raise UsageError where a setting was chosen that this use of weights does not have."""
+    if names := sorted(settings.model_fields_set & foreign):
+        raise UsageError(f"--{names[0]}: {settings.model} is {given}.")
+
+
+def _predict(
+    settings: PredictSettings, path: Path, predictor: Predictor, found: Found, thresholds: Mapping[str, float]
+) -> Path:
     """Predict the photographs that were found, and write what is told of them; see `run`."""
     photographs, count = found.files, len(found.files) + len(found.aside)
     for sentence in predictor.kind.legend(predictor.model):
         console.say(sentence)
-
+    for head, threshold in thresholds.items():
+        console.say(f"{head}{ABOVE}: whether any class above the first is more probable than {threshold:.4g}.")
     console.say(f"{len(photographs):,} photographs, on {device_name(predictor.fabric)}.")
     answers = predictor.each(list(photographs.values()), settings.workers)
     rows: list[Row] = []
-    unreadable = [_set_aside(name, problem) for name, problem in found.aside.items()]
+    unreadable = [set_aside(name, problem) for name, problem in found.aside.items()]
     far: list[str] = []
     remarks: list[Row] = []
     with console.progress("predicting", len(photographs)) as bar:
         for (name, photograph), answer in zip(photographs.items(), answers, strict=True):
             if isinstance(answer, Unusable):
-                unreadable.append(_set_aside(name, answer))
+                unreadable.append(set_aside(name, answer))
             else:
                 _require_finite(name, answer, path)
                 if not rows and len(colours := _colours(predictor, answer)) > 1:
                     told = (f"{structure} {hexadecimal(colour)}" for structure, colour in colours.items())
                     console.say(f"Colours of the overlays: {', '.join(told)}.")
-                rows.append(_written(predictor, answer, name, photograph, settings.out))
+                row = _written(predictor, answer, name, photograph, settings.out)
+                rows.append(row | above(answer, thresholds) | _maps(settings, answer, name))
                 remarks += [{"image": name, "remark": note} for note in answer.notes]
                 far += [name] if predictor.model.is_far(answer.width, answer.height) else []
             bar.advance()
-    _write_table(settings.out / TABLE, rows)
-    _write_table(settings.out / ASIDE, unreadable)
-    _write_table(settings.out / REMARKS, remarks)
+    write_rows(settings.out / TABLE, rows)
+    write_rows(settings.out / ASIDE, unreadable)
+    write_rows(settings.out / REMARKS, remarks)
     if not rows:
-        raise SwclError(f"None of the {count:,} files could be read as photographs; see {settings.out / ASIDE}.")
+        raise none_read(count, settings.out)
     if far:
         console.warn(
             f"{len(far):,} of {len(rows):,} photographs, such as {far[0]}, have a shorter side less than half or more "
             f"than twice that of those that trained ({' to '.join(map(str, sorted({*predictor.model.sizes})))} pixels)."
         )
-    if remarks:
-        console.warn(
-            f"{len({row['image'] for row in remarks}):,} of {len(rows):,} photographs were not read as they lie, such "
-            f"as {remarks[0]['image']}: {remarks[0]['remark']}. All of them: {settings.out / REMARKS}"
-        )
-    set_aside = f", {len(unreadable):,} set aside: see {settings.out / ASIDE}" if unreadable else ""
-    console.say(f"{len(rows):,} of {count:,} files predicted{set_aside}.")
+    tell_remarks(remarks, len(rows), settings.out)
+    set_apart = f", {len(unreadable):,} set aside: see {settings.out / ASIDE}" if unreadable else ""
+    console.say(f"{len(rows):,} of {count:,} files predicted{set_apart}.")
     return settings.out
-
-
-def _set_aside(name: str, problem: Unusable) -> Row:
-    return {"image": name, "problem": problem.problem, "detail": problem.detail}
 
 
 def _require_finite(name: str, answer: Answer, model: Path) -> None:
@@ -119,39 +130,15 @@ def _require_finite(name: str, answer: Answer, model: Path) -> None:
         )
 
 
-def _existing(settings: PredictSettings) -> Path:
-    """Find the model's file, here or in the workspace. Raises SwclError where there is none."""
-    places = (settings.model, Workspace(settings.workspace).root / settings.model)
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        raise SwclError(
-            f"{settings.model}: no such file. Models are made by `swcl finetune`, as RUN/model.safetensors."
-        )
-    return path
-
-
-def _claim(folder: Path, work: Mapping[str, Any]) -> None:
-    """Record in the folder whose predictions it holds.
-
-    Raises SwclError where it holds anything but earlier predictions by this model of these photographs.
-    """
-    record = folder / RECORD
-    if record.is_file():
-        if changed := differences(_recorded(record), work):
-            raise SwclError(f"{folder} holds other predictions ({'; '.join(changed)}): name another folder with --out.")
-    elif any(path.name != LOCK for path in folder.iterdir()):
-        raise SwclError(f"{folder} is not empty: name a new folder with --out.")
-    write_text(record, json.dumps(work, sort_keys=True, indent=1) + "\n")
-
-
-def _recorded(path: Path) -> dict[str, Any]:
-    """Read whose predictions a folder holds. Raises SwclError where the record is damaged."""
-    try:
-        return require_record(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, RecursionError) as error:
-        raise SwclError(
-            f"{path} is damaged, or of another version: {error}. Remove its folder, or name another one with --out."
-        ) from error
+def _maps(settings: PredictSettings, answer: Answer, name: str) -> Row:
+    """Write the probability of each structure, if that is wanted: 0 to 65,535 in a PNG; return the cells of the row."""
+    cells: Row = {}
+    for structure in answer.masks if settings.maps else ():
+        file = f"maps/{name}{f'_{structure}' if len(answer.masks) > 1 else ''}.png"
+        levels = np.rint(answer.probabilities[structure].astype(np.float64) * MOST).astype(np.uint16)
+        _save(settings.out / file, Image.fromarray(levels), "PNG")
+        cells[f"{structure}_map"] = file
+    return cells
 
 
 def _written(predictor: Predictor, answer: Answer, name: str, photograph: Path, folder: Path) -> Row:
@@ -177,17 +164,3 @@ def _save(path: Path, image: Image.Image, kind: str, **options: int) -> None:
     """Write an image file of this kind, whole or not at all."""
     with atomic(path) as partial:
         image.save(partial, format=kind, **options)
-
-
-def _write_table(path: Path, rows: Iterable[Row]) -> None:
-    """Write rows to a CSV file; without rows remove an earlier file."""
-    listed = list(rows)
-    path.unlink(missing_ok=True)
-    if listed:
-        with (
-            atomic(path) as partial,
-            open(partial, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle,
-        ):
-            writer = csv.DictWriter(handle, list(listed[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(listed)

@@ -48,6 +48,7 @@ from swcl_cli.tasks.class_labels import (
 from swcl_cli.tasks.class_predictions import predicted_table
 from swcl_cli.tasks.kind import Judgement, Kind, require_finite
 from swcl_cli.tasks.saved import Description, Study
+from swcl_cli.tasks.thresholds import kept_thresholds
 
 RESIZE = 256 / 224  # shorter side at test, in crops (paper IV-B)
 OF_PATIENTS = "of_patients"  # heads, in the model file
@@ -220,7 +221,8 @@ class Classification(Kind):
         ranges = intervals(measures, rows["group_id"].to_numpy(dtype=str))
         predictions, columns = predicted_table(task, rows, labels, scores, thresholds), classified(bool(task.own))
         chosen = {head: [float(each) for each in thresholds[head]] for head in _several(task.own)}
-        return Judgement(values, ranges, predictions, reasons, columns, facts={THRESHOLDS: chosen} if chosen else {})
+        facts = kept_thresholds(thresholds, task.own) | ({THRESHOLDS: chosen} if chosen else {})
+        return Judgement(values, ranges, predictions, reasons, columns, facts=facts)
 
     def answer(self, scores: Scores, size: tuple[int, int], model: Description) -> Answer:
         """Return the most probable class of each head, by its name if it has one, and the probability of each class.

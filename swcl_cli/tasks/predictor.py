@@ -124,6 +124,10 @@ class Predictor:
         views = PreparedViews(photographs, self.model)
         return (features for _, features in self._scored(views, len(photographs), workers, self._features))
 
+    def embed(self, photographs: Sequence[Photograph], workers: int = 0) -> Iterator[tuple[Taken | Unusable, Any]]:
+        """Encode photographs of any kind: how each was read, and float32 (C,); or why it can't be used, and None."""
+        return self._scored(RawViews(photographs, self.model), len(photographs), workers, self._features)
+
     def _scored(
         self, views: Dataset[Any], count: int, workers: int, score: Callable[[Tensor], Iterable[Any]] | None = None
     ) -> Iterator[tuple[Taken | Unusable, Any]]:

@@ -21,7 +21,7 @@ from swcl_cli.workspace.artefacts import (
 )
 from swcl_cli.workspace.locks import LOCK, Lock, locked
 from swcl_cli.workspace.logs import log_lines, read_lines
-from swcl_cli.workspace.places import DRAWING, FORMER, JOURNAL, MODEL, Workspace
+from swcl_cli.workspace.places import DRAWING, EMBEDDINGS, FORMER, JOURNAL, MODEL, Workspace
 from swcl_cli.workspace.provenance import as_before, differences, is_done, outgrown, provenance, require_own, versions
 from swcl_cli.workspace.renewal import Damaged, remedy
 from swcl_cli.workspace.run_folders import (
@@ -39,6 +39,7 @@ from swcl_cli.workspace.run_folders import (
 
 __all__ = [
     "DRAWING",
+    "EMBEDDINGS",
     "FINETUNE",
     "FORMER",
     "JOURNAL",

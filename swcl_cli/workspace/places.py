@@ -24,6 +24,7 @@ from swcl_cli.workspace.run_folders import (
 JOURNAL = ".journal.jsonl"  # of `prep`, in data/DATASET: a cache
 JUDGED = "judged"  # in the folder of `make-swap`'s run
 FORMER = ".former.parquet"  # of `prep`, in data/DATASET: the manifest, while photographs are prepared again
+EMBEDDINGS = "embeddings.parquet"  # in the folder of a `predict` by an encoder
 MODEL = "model.safetensors"  # of a run of `finetune`
 DRAWING = "drawing.json"  # in the folder of phantom downloads: what was drawn
 
@@ -105,6 +106,10 @@ class Workspace:
     def encoder_files(self) -> list[Path]:
         """List the files of weights at the top of the workspace, except the labeler's; others may have made some."""
         return sorted(path for path in self.root.glob("*.safetensors") if path != self.labeler)
+
+    def embeddings(self) -> list[Path]:
+        """List the tables of embeddings that `predict` put into embeddings/NAME, for the report."""
+        return sorted(self.root.glob(f"embeddings/*/{EMBEDDINGS}"))
 
     def tables_of_photographs(self) -> list[Path]:
         """List all parquet files that name photographs."""

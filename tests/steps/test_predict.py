@@ -319,7 +319,7 @@ def test_a_file_without_a_model(tmp_path: Path, idrid: Path) -> None:
     downloads.write_photograph(tmp_path / "a.jpg", 1)
     with pytest.raises(SwclError, match="gone.safetensors: no such file"):
         run(tmp_path / "gone.safetensors", tmp_path / "out", tmp_path / "a.jpg")
-    with pytest.raises(SwclError, match="a.jpg can't be read"):
+    with pytest.raises(SwclError, match="a.jpg is no file of weights"):
         run(tmp_path / "a.jpg", tmp_path / "out", tmp_path / "a.jpg")
     assert not (tmp_path / "out").exists()
 
@@ -331,3 +331,40 @@ def test_a_model_within_the_workspace(idrid: Path, tmp_path: Path) -> None:
         workspace=workspace_of(idrid), model=Path(inside), images=[tmp_path / "a.jpg"], out=tmp_path / "out", workers=0
     )
     assert table(predict.run(settings) / "predictions.csv")["image"].tolist() == ["a"]
+
+
+def test_maps_hold_probabilities_to_sixteen_bits(drive: Path, tmp_path: Path) -> None:
+    downloads.write_photograph(tmp_path / "a.png", 3)
+    settings = PredictSettings(model=drive, images=[tmp_path / "a.png"], out=tmp_path / "out", workers=0, maps=True)
+    rows = table(predict.run(settings) / "predictions.csv")
+    levels = np.asarray(Image.open(tmp_path / "out" / rows["vessel_map"][0]))
+    expected = load_model(drive, "cpu")(tmp_path / "a.png").probabilities["vessel"]
+    assert levels.dtype == np.uint16 and levels.shape == expected.shape and levels.max() > 1  # of 8 bits all were 0
+    np.testing.assert_allclose(levels / 65535, expected, rtol=0, atol=0.6 / 65535)
+    with pytest.raises(SwclError, match="--threshold is for labels: .* finds structures"):
+        predict.run(settings.model_copy(update={"threshold": "0.3"}))
+
+
+@pytest.mark.parametrize("given", ["validation", "0.2"])
+def test_thresholds_call_photographs_positive(
+    idrid: Path, tmp_path: Path, given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model's own is the one that `results.parquet` tells; any grade above 0 counts."""
+    results = pd.read_parquet(idrid.with_name("results.parquet"))
+    tested = results[results["split"] == "test"].set_index("measure")["value"]
+    chosen = {head: tested[f"{head}_threshold_at_90"] for head in ("dr_grade", "dme_grade")}
+    told = {head: value if np.isfinite(value) else None for head, value in chosen.items()}
+    assert read_provenance(idrid)["model"]["threshold_at_90"] == told and None in told.values()
+    raw = workspace_of(idrid) / "raw/B. Disease Grading/1. Original Images"
+    settings = PredictSettings(model=idrid, images=[raw], out=tmp_path / "out", workers=0, threshold=given)
+    rows = table(predict.run(settings) / "predictions.csv")
+    said = capsys.readouterr().out
+    heads = [head for head, value in chosen.items() if np.isfinite(value)] if given == "validation" else list(chosen)
+    assert heads and len(rows) == 14
+    for head in heads:
+        threshold = chosen[head] if given == "validation" else 0.2
+        grades = [column for column in rows if column.startswith(f"{head}_") and column[-1].isdigit()]
+        score = rows[grades[1:]].sum(axis=1)
+        sure = (score - threshold).abs() > 1e-5  # six decimals
+        assert (rows.loc[sure, f"{head}_above"] == (score[sure] > threshold)).all() and sure.sum() > 10
+        assert f"{head}_above: whether any class above the first is more probable than {threshold:.4g}." in said

@@ -57,6 +57,17 @@ class Judged:
     patches: pd.DataFrame
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """Hold the rows of an embeddings.parquet without its vectors, the labels among their columns, and the shares of the
+    variance along its principal axes.
+    """
+
+    rows: pd.DataFrame
+    labels: list[Label]
+    variance: list[float]
+
+
 def _empty(names: tuple[str, ...] | list[str]) -> Callable[[], pd.DataFrame]:
     return lambda: pd.DataFrame(columns=list(names))
 
@@ -82,6 +93,7 @@ class Contents:
     classified: pd.DataFrame = field(default_factory=_empty(columns.CLASS_COLUMNS))
     segmented: pd.DataFrame = field(default_factory=_empty(columns.SEGMENTED.names))
     grids: pd.DataFrame = field(default_factory=_empty(columns.GRID.names))
+    embedded: dict[str, Embedded] = field(default_factory=dict)  # by the name of their folder
     logs: dict[RunName, pd.DataFrame] = field(default_factory=dict)
     unfinished: list[Unfinished] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
@@ -90,7 +102,7 @@ class Contents:
 
     @property
     def empty(self) -> bool:
-        return not (self.artefacts() or self.logs or self.unfinished)
+        return not (self.artefacts() or self.embedded or self.logs or self.unfinished)
 
     @property
     def labeler_validation(self) -> dict[str, float]:

@@ -11,20 +11,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from swcl_cli.catalogue.labels import read_label
+from swcl_cli.data import columns as data_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence import columns
-from swcl_cli.reporting.evidence.contents import Artefact, Contents, DataSet, Judged
+from swcl_cli.reporting.evidence.contents import Artefact, Contents, DataSet, Embedded, Judged
 from swcl_cli.reporting.evidence.finetuned import read_finetuned
 from swcl_cli.reporting.evidence.logs import read_log
 from swcl_cli.reporting.evidence.reader import Reader, read_artefact, read_frame
 from swcl_cli.reporting.evidence.stored import described, is_ours
 from swcl_cli.reporting.evidence.unfinished import Progress, Tuned
-from swcl_cli.settings import STEPS
-from swcl_cli.workspace import FINETUNE, LABELER, PRETRAIN, RunFolder, RunName, Workspace, differences, remedy
+from swcl_cli.settings import STEPS, PredictSettings
+from swcl_cli.workspace import FINETUNE, LABELER, PRETRAIN, RunFolder, RunName, Workspace, differences, part_of, remedy
 
+PREDICT = PredictSettings.step
 MEASURED = ("auc", "auc_low", "auc_high", "best_auc", "best_epoch")  # what a labeler remembers of its validation
 
 
@@ -37,6 +41,9 @@ def read_contents(workspace: Workspace) -> Contents:
     for path in workspace.encoder_files():
         if reader.read(path, is_ours) and (encoder := reader.read(path, partial(_encoder, workspace))):
             contents.encoders[path.stem] = encoder
+    for path in workspace.embeddings():
+        if embedded := reader.read(path, _embedded):
+            contents.embedded[path.parent.name] = embedded
     read_finetuned(workspace, reader, contents)
     held = contents.results[["task", "name", "run"]].drop_duplicates().itertuples(index=False, name=None)
     finetuned = {RunName(FINETUNE, *run) for run in held}
@@ -107,6 +114,13 @@ def _encoder(workspace: Workspace, path: Path) -> Artefact | None:
     """Return None where it is a copy of a labeler or of a fine-tuned model."""
     made = described(path, [PRETRAIN, FINETUNE, LABELER])
     return read_artefact(workspace, path, PRETRAIN) if made["step"] == PRETRAIN else None
+
+
+def _embedded(path: Path) -> Embedded:
+    made = described(path, [PREDICT])
+    labels = [read_label(entry) for entry in part_of(path, made, ("labels",), list[dict[str, Any]])]
+    held = data_columns.embedded(labels, "umap_1" in pq.read_schema(path).names)
+    return Embedded(read_frame(held, path), labels, part_of(path, made, ("variance",), list[float]))
 
 
 def _read_logs(workspace: Workspace, reader: Reader, contents: Contents, folders: Sequence[RunFolder]) -> None:

@@ -17,6 +17,7 @@ from swcl_cli.reporting.figures.labeler import labeler_figures
 from swcl_cli.reporting.figures.learning import labeler_learning, pretraining_learning
 from swcl_cli.reporting.figures.lesion_scores import lesion_scores
 from swcl_cli.reporting.figures.patches import cam_overlays, patch_construction, read_examples
+from swcl_cli.reporting.figures.planes import embedding_planes
 from swcl_cli.reporting.figures.probe import probe_figure
 from swcl_cli.reporting.figures.results import results_figures
 from swcl_cli.reporting.figures.segmentations import segmentations
@@ -91,6 +92,7 @@ def sections(contents: Contents, photographs: bool = True) -> list[Section]:
             figures=figures(*patches, lesion_scores, *([hits_and_misses] if photographs else [])),
         ),
         Section("pretraining", "Pretraining", figures=figures(probe_figure, pretraining_learning, embeddings_figure)),
+        Section("embeddings", "Embeddings", figures=figures(embedding_planes)),
         Section(
             "finetuning",
             "Fine-tuning",

@@ -1,0 +1,1 @@
+"""What `swcl predict` writes of photographs, beside answers."""
