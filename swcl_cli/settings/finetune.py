@@ -181,6 +181,13 @@ class FinetuneSettings(TrainingSettings):
         5, "Runs, of each fold, with the seeds --seed, --seed + 1, ...", panel="Chance", runtime=True, ge=1
     )
 
+    all_measures: bool = setting(
+        False,
+        "Show all measures at the end, in place of the primary one and five others.",
+        panel="Settings",
+        runtime=True,
+    )
+
     @model_validator(mode="after")
     def _rates_fit_the_optimiser(self) -> Self:
         if self.grid and self.optimizer != "sgd":

@@ -24,6 +24,8 @@ from swcl_cli.tasks.runs import TaskRun, initialise_for, row_name
 from swcl_cli.training.grid import Rates
 from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, write_parquet
 
+SHOWN = 5  # measures at the end beside the primary one
+
 
 def run(settings: FinetuneSettings) -> Path:
     """Fine-tune with each seed on each fold, and judge the best epoch of each run; return the path of results.parquet.
@@ -167,15 +169,20 @@ def _read(kind: str, path: Path) -> pa.Table:
 def _show_results(path: Path, settings: FinetuneSettings, title: str) -> None:
     """Show the mean of each measure over seeds, each the mean of its folds, and the standard deviation.
 
-    Where a measure has no value the reason stands in its place.
+    The primary measure stands first; of the others SHOWN are told, or all if that was asked for. Where a measure has no
+    value the reason stands in its place.
     """
     table = read_columns(path, RESULTS).to_pandas()
+    tested = table[table["split"] == settings.eval].sort_values("primary", ascending=False, kind="stable")
     rows = []
-    for measure, part in table[table["split"] == settings.eval].groupby("measure", sort=False):
+    for measure, part in tested.groupby("measure", sort=False):
         values = part.groupby("seed")["value"].mean()
         spread = f" +- {values.std():.3f}" if len(values) > 1 else ""
         reasons = part["reason"].dropna()
         shown = f"none: {reasons.iloc[0]}" if values.isna().all() and len(reasons) else f"{values.mean():.3f}{spread}"
         rows.append((measure, shown, len(values)))
+    told = rows if settings.all_measures else rows[: 1 + SHOWN]
     words = "test" if settings.eval == "test" else "validation, on which the epoch was chosen too"
-    console.table(f"{title}: {words}", ("measure", "mean", "seeds"), rows)
+    console.table(f"{title}: {words}", ("measure", "mean", "seeds"), told)
+    if len(told) < len(rows):
+        console.say(f"{len(rows) - len(told)} more measures are in {path}; --all-measures shows them here.")

@@ -267,3 +267,25 @@ def test_a_measure_without_a_value_shows_the_reason(tmp_path: Path, capsys: pyte
     finetune._show_results(tmp_path / "results.parquet", FinetuneSettings(task="idrid"), "idrid from swcl")
     said = capsys.readouterr().out
     assert "none: no photograph has dr_grade above 0" in said and "0.750" in said and "nan" not in said
+
+
+def test_the_primary_measure_and_five_others_are_shown_unless_all_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_run = {"task": "idrid", "name": "swcl", "run": "seed0", "seed": 0, "fold": None, "split": "test"}
+    names = [*(f"other{number}" for number in range(9)), "joint_accuracy"]
+    rows = [
+        {**of_run, "measure": name, "value": 0.5, "low": 0.4, "high": 0.6, "reason": None, "primary": name == names[-1]}
+        for name in names
+    ]
+    path = tmp_path / "results.parquet"
+    write_parquet(path, RESULTS.table(pd.DataFrame(rows)), {"step": "finetune"})
+    finetune._show_results(path, FinetuneSettings(task="idrid"), "idrid from swcl")
+    said = capsys.readouterr().out
+    shown = [word for word in said.split() if word in names]
+    assert shown == ["joint_accuracy", *names[:5]]
+    assert "4 more measures are in" in said and "--all-measures" in said
+    finetune._show_results(path, FinetuneSettings(task="idrid", all_measures=True), "idrid from swcl")
+    said = capsys.readouterr().out
+    assert [word for word in said.split() if word in names] == ["joint_accuracy", *names[:-1]]
+    assert "--all-measures" not in said
