@@ -12,7 +12,8 @@ PATIENT: Final = "patient"
 CLASSES: Final = "classes"
 GRADES: Final = "grades"
 SEVERAL: Final = "several"
-OWN_KINDS: tuple[LabelKind, ...] = (CLASSES, GRADES, SEVERAL)  # of people's own labels
+NUMBER: Final = "number"
+OWN_KINDS: tuple[LabelKind, ...] = (CLASSES, GRADES, SEVERAL, NUMBER)  # of people's own labels
 JOINT = ";"  # between the signs of a label of several at once
 
 
@@ -32,10 +33,11 @@ class Question:
 class Label:
     """Describe a label column of a manifest.
 
-    kind: `binary` is 0 or 1, `grade` an ordered class from 0, `number` a whole number, `text` words. low, high: the
-    least and the largest value that a label file may hold, of all but text. words: a word that a cell of a text column
-    may hold, lower case -> the word that is stored; empty where any text is right. of: `patient` where both eyes share
-    the label. question: what a classifier answers about a photograph, any value above 0 against 0.
+    kind: `binary` is 0 or 1, `grade` an ordered class from 0, `number` a whole number, of people's own any number,
+    `text` words. low, high: the least and the largest value that a label file may hold, of all but text and people's
+    own. words: a word that a cell of a text column may hold, lower case -> the word that is stored; empty where any
+    text is right. of: `patient` where both eyes share the label. question: what a classifier answers about a
+    photograph, any value above 0 against 0.
 
     People's own labels are of the kinds `classes` and, where these are ordered, `grades`. Their columns hold the names
     of classes; names: all of them, in the order in which a classifier numbers them. Of the kind `several` a photograph
@@ -55,7 +57,7 @@ class Label:
     @property
     def is_own(self) -> bool:
         """Return whether it is a label of people's own."""
-        return self.kind in OWN_KINDS
+        return self.kind in OWN_KINDS and self.name not in LABELS
 
     @property
     def classes(self) -> int:
@@ -63,11 +65,23 @@ class Label:
         return len(self.names) if self.is_own else self.high + 1 if self.kind in ("binary", "grade") else 0
 
     @property
+    def outputs(self) -> int:
+        """Return how many outputs its head has: one a class, or that of a number; 0 where it can't be learnt."""
+        return 1 if self.kind == NUMBER else self.classes
+
+    @property
     def measure(self) -> str:
-        """Return the primary measure of a classifier of this label alone."""
+        """Return the primary measure of a model of this label alone."""
+        if self.kind == NUMBER:
+            return "mae"
         if self.classes == 2 or self.kind == SEVERAL:
             return "auc"
         return "kappa" if self.kind == GRADES else "accuracy"
+
+    @property
+    def share(self) -> str:
+        """Return the measure that stands for this label in a mean over several: at most 1, and more is better."""
+        return "r2" if self.kind == NUMBER else self.measure
 
     @property
     def parts(self) -> tuple[Label, ...]:
@@ -86,15 +100,16 @@ class Label:
 
 
 def primary(labels: Mapping[str, Label]) -> str:
-    """Return the primary measure of a classifier of these labels, by head.
+    """Return the primary measure of a model of these labels, by head.
 
-    Where several signs may be there at once, or some labels are of patients and others of photographs, there is no
-    photograph for which all are right: `mean` is the mean of what is primary for each.
+    Where several signs may be there at once, some labels are of patients and others of photographs, or some are
+    numbers, there is no photograph for which all are right: `mean` is the mean of each label's `share`.
     """
     if len(labels) == 1:
         return next(iter(labels.values())).measure
     apart = len({label.is_own and label.of == PATIENT for label in labels.values()}) > 1
-    return "mean" if apart or any(label.kind == SEVERAL for label in labels.values()) else "joint_accuracy"
+    are_classes = not any(label.kind in (SEVERAL, NUMBER) for label in labels.values())
+    return "joint_accuracy" if are_classes and not apart else "mean"
 
 
 def part_name(label: str, sign: str) -> str:
@@ -112,7 +127,8 @@ def read_label(described: Mapping[str, Any]) -> Label:
         return LABELS[name]
     kind, of = str(described["kind"]), str(described["of"])
     names = tuple(map(str, described["names"]))
-    if kind not in OWN_KINDS or len(set(names)) != len(names) or len(names) < 2 or of not in ("photograph", "patient"):
+    fitting = not names if kind == NUMBER else len(set(names)) == len(names) >= 2
+    if kind not in OWN_KINDS or not fitting or of not in ("photograph", "patient"):
         raise ValueError(f"the label {name} is of no known kind")
     return Label(name, kind, name, of=of, names=names)  # type: ignore[arg-type]
 

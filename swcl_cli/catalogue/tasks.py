@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE, GLAUCOMA, LABELS, TABLED, Label, Question
+from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE, GLAUCOMA, LABELS, NUMBER, TABLED, Label, Question
 from swcl_cli.catalogue.structures import Shade, Structures
 
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"  # kinds, as tasks/ registers them
@@ -32,9 +32,10 @@ class Grouping:
 class Task:
     """Describe a fine-tuning task.
 
-    heads: the number of classes of each head, which is a label column of the manifest or a structure in the mask.
+    heads: the number of classes of each head, which is a label column of the manifest or a structure in the mask; of a
+    number it is 1.
     measure: the primary measure (FACTS 1). groupings: of label columns whose classes are not the grades themselves.
-    own: by head, the labels of people's own, whose classes have names.
+    own: by head, the labels of people's own.
     structures: what the values of a mask mean. ratio: two structures whose vertical diameters are compared. square:
     photographs were resized to squares. open: the user chooses data set and heads (tasks/own.py). defaults: settings of
     `finetune` that differ from the step's. options: settings that this task alone has.
@@ -60,6 +61,17 @@ class Task:
         return self.name if data in (None, self.dataset) else f"{self.name}-{data}"
 
     @property
+    def described(self) -> dict[str, Label]:
+        """Return the labels, by head, of people's own and of numbers: what photographs may lack, or are not of."""
+        public = {head: LABELS[head] for head in self.heads if head in LABELS and LABELS[head].kind == NUMBER}
+        return {**public, **self.own}
+
+    @property
+    def numbers(self) -> list[str]:
+        """List the heads that are numbers."""
+        return [head for head, label in self.described.items() if label.kind == NUMBER]
+
+    @property
     def grades(self) -> dict[str, tuple[int, ...]]:
         """Return the class of each grade, for the columns whose classes are not the grades themselves."""
         return {head: grouping.classes for head, grouping in self.groupings.items()}
@@ -73,7 +85,7 @@ REFERABLE = Grouping(  # grades 0 and 1 against 2 and 3 (paper, Table I)
     ),
 )
 GRADES = {name: LABELS[name].classes for name in (DR_GRADE, DME_GRADE)}
-ANY_LABEL = {label.name: label.classes for label in TABLED if label.classes}
+ANY_LABEL = {label.name: label.outputs for label in TABLED if label.outputs}
 VESSELS: Mapping[str, Any] = {
     "heads": {"vessel": 2},
     "structures": Structures.two_valued("vessel"),

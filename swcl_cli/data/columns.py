@@ -97,9 +97,14 @@ ARROW = {  # by kind of label
 }  # fmt: skip
 
 
+def _arrow(label: Label) -> pa.DataType:
+    """Return the type of a label's column; numbers of people's own have decimals."""
+    return NUMBER if label.is_own and label.kind == "number" else ARROW[label.kind]
+
+
 def label_columns(labels: Collection[Label]) -> Columns:
     """The columns of these labels: null where one is not known."""
-    columns = _all_null(*((label.name, ARROW[label.kind]) for label in labels))
+    columns = _all_null(*((label.name, _arrow(label)) for label in labels))
     return replace(columns, own=frozenset(label.name for label in labels if label.is_own))
 
 
@@ -213,23 +218,33 @@ PREDICTED = _columns(("image_id", TEXT), ("patient_id", TEXT), ("path", TEXT), k
 OF_RUN = _columns(("split", LONG_TEXT), ("task", LONG_TEXT), ("name", LONG_TEXT), ("run", LONG_TEXT), key="run")
 
 
-def classified(named: bool = False) -> Columns:
+NUMBERS = _columns(
+    ("true_number", NUMBER), ("predicted_number", NUMBER), gaps="true_number predicted_number"
+)  # of predictions
+
+
+def classified(named: bool = False, numbers: bool = False) -> Columns:
     """List the columns of a classification's predictions.parquet, which has a row a photograph and head.
 
-    named: classes have names, those of people's own labels.
+    named: classes have names, those of people's own labels. numbers: some heads are numbers, whose rows have these in
+    place of classes.
     """
-    names = _columns(("true_class", LONG_TEXT), ("predicted_class", LONG_TEXT)) if named else NOTHING
-    numbers = _columns(
+    classes = _columns(
         ("head", LONG_TEXT),
         ("truth", INTEGER),
         ("prediction", INTEGER),
         ("probabilities", pa.list_(pa.float32())),
         key="head",
     )
-    return PREDICTED + numbers + names + OF_RUN
+    names = _columns(("true_class", LONG_TEXT), ("predicted_class", LONG_TEXT)) if named else NOTHING
+    if not numbers:
+        return PREDICTED + classes + names + OF_RUN
+    some = replace(classes + names, gaps=frozenset(classes.names + names.names) - {"head"})
+    return PREDICTED + some + NUMBERS + OF_RUN
 
 
 CLASSIFIED = classified()  # what all classifications have
+NUMBERED = classified(numbers=True)  # what those have of which some heads are numbers
 
 
 def segmented(ratio: tuple[str, str] | None = None, in_field: bool = False) -> Columns:
@@ -292,7 +307,6 @@ LIMITS = {  # by name: a column has one meaning in whatever table it stands
     **dict.fromkeys(("score", "f1", "lesion_share"), SHARE),
     "checksum": Limits(0, 2**32 - 1),
     **dict.fromkeys(("truth", "prediction"), Limits(0, 1000)),
-    **dict.fromkeys(("value", "low", "high"), Limits(-1, 1000)),  # shares but for kappa, and errors of a ratio
     **dict.fromkeys(("seed", "fold", "best_epoch"), Limits(0, 2**31 - 1)),
     **dict.fromkeys(("learning_rate", "weight_decay"), Limits(0, 1000)),
     **dict.fromkeys(("true_positives", "false_positives", "false_negatives", "true_negatives"), COUNT),

@@ -14,6 +14,7 @@ from swcl_cli import chance
 
 VALIDATION_SHARE = Fraction(1, 5)  # FACTS 1, protocol
 LEAST_ALIKE = 10  # images of a combination of labels, on average
+QUARTERS = 4  # parts of a number's range that splits are stratified on
 
 
 def joined(sharing: Iterable[Sequence[str]]) -> dict[str, str]:
@@ -55,6 +56,20 @@ def stratifying(labels: Sequence[tuple[Hashable, ...]], always: int) -> list[tup
         if len(set(finer)) * LEAST_ALIKE <= len(finer):
             chosen = finer
     return chosen
+
+
+def binned(values: Iterable[float | None], parts: int = QUARTERS) -> list[int]:
+    """Return the part of each number, from 0, of as many parts of about equal size; -1 where it is None or NaN.
+
+    Equal numbers lie in one part.
+    """
+    numbers = np.array([np.nan if value is None else value for value in values], np.float64)
+    there = ~np.isnan(numbers)
+    if not there.any():
+        return [-1] * len(numbers)
+    bounds = np.quantile(numbers[there], np.arange(1, parts) / parts)
+    codes = np.searchsorted(bounds, numbers, side="left")
+    return [int(code) for code in np.where(there, codes, -1)]
 
 
 def validation_groups(groups: Iterable[str], labels: Iterable[Hashable], seed: int, dataset: str) -> set[str]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from swcl_cli.data.columns import CLASSIFIED, LIMITS, SEGMENTED, Columns, Limits
+from swcl_cli.data.columns import CLASSIFIED, LIMITS, NUMBERED, NUMBERS, SEGMENTED, Columns, Limits
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import ROWS, Damaged, read_provenance, remedy, require_file
 
@@ -48,7 +48,8 @@ def read_whole(path: Path, least: Columns) -> pa.Table:
     types = {field.name: field.type for described in (*kinds, least) for field in described.schema}
     schema = pa.schema([(field.name, types.get(field.name, field.type)) for field in held])
     key = tuple(name for name in schema.names if name in IDENTIFYING)
-    return read_columns(path, Columns(schema, frozenset(set(schema.names) - FILLED), key))
+    filled = FILLED - NUMBERED.gaps if set(NUMBERS.names) <= set(schema.names) else FILLED
+    return read_columns(path, Columns(schema, frozenset(set(schema.names) - filled), key))
 
 
 def each_column(path: Path, columns: Columns, later: Container[str] = ()) -> Iterator[tuple[str, pa.ChunkedArray]]:

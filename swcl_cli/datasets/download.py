@@ -28,7 +28,7 @@ SPLIT_WORDS = {  # what people call them
     "training": "train", "validation": "val", "valid": "val", "testing": "test",
 }  # fmt: skip
 
-Value = bool | int | str | None
+Value = bool | int | float | str | None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ PLACES = ("patient", "eye", "split")  # columns with a meaning of their own
 KNOWN = {label.name: label for label in TABLED}
 NEAR = 0.8  # likeness from which a column counts as misspelt: patient_id for patient
 NAMED = 6  # folders in a remark
+ROWS_NAMED = 5  # in an error
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Labelled:
         """Return the photograph's row of the table; None where there is none."""
         return self.table.row(self.rows[path]) if self.table and path in self.rows else None
 
-    def own(self, path: str) -> dict[str, str | None]:
+    def own(self, path: str) -> dict[str, str | float | None]:
         """Return the photograph's labels of people's own, None where one is missing."""
         return {column.label.name: column.values[self.places[path]] for column in self.columns}
 
@@ -120,7 +121,7 @@ def _columns(table: Table, rows: Sequence[int], choices: Mapping[str, Choice], i
     columns = []
     for name in [name for name in table.columns if name not in (image, *PLACES)]:
         choice = left.pop(normal(name), None)
-        if name in KNOWN and choice and choice.kind != NONE:
+        if name in KNOWN and choice and choice.kind not in (NONE, KNOWN[name].kind):
             raise UsageError(f"label: {name} is known, as {KNOWN[name].kind}: rename the column to learn it otherwise.")
         if choice and choice.kind == NONE:
             del table.columns[name]
@@ -134,7 +135,7 @@ def _columns(table: Table, rows: Sequence[int], choices: Mapping[str, Choice], i
         except Unsuitable as reason:
             if choice:
                 raise SwclError(f"{_where(table, name, rows, reason)} {reason}.") from None
-            table.unused.append(f"'{shortened(name)}' ({reason})")
+            table.unused.append(f"'{shortened(name)}' ({reason}{_in_rows(table, name, rows, reason)})")
     for choice in left.values():
         names = ", ".join(f"'{shortened(name)}'" for name in table.columns if name not in (image, *PLACES))
         told = "has a meaning of its own" if normal(choice.column) in (normal(image), *PLACES) else "is no column"
@@ -158,7 +159,11 @@ def _together(table: Table, rows: Sequence[int], choice: Choice, image: str) -> 
         return read_together(choice, {name: [table.columns[name][place] for place in rows] for name in signs})
     except Unsuitable as reason:
         number = next(
-            (table.numbers[place] for place in rows if reason.cell in [table.columns[name][place] for name in signs]),
+            (
+                table.numbers[place]
+                for place in rows
+                if any(table.columns[name][place] in reason.cells for name in signs)
+            ),
             None,
         )
         row = "" if number is None else f", row {number}"
@@ -177,10 +182,19 @@ def _require_not_misspelt(table: Table, name: str, choice: Choice | None) -> Non
 
 
 def _where(table: Table, name: str, rows: Sequence[int], reason: Unsuitable) -> str:
-    """Name the table and the column, and the first row of the cell that a reason is about."""
-    place = next((place for place in rows if table.columns[name][place] == reason.cell), None)
-    row = "" if place is None else f", row {table.numbers[place]}"
-    return f"{table.file}{row}: column '{shortened(name)}'"
+    """Name the table and the column, and the rows of the cells that a reason is about."""
+    told = _in_rows(table, name, rows, reason).replace(" in row", ", row", 1)
+    return f"{table.file}{told}: column '{shortened(name)}'"
+
+
+def _in_rows(table: Table, name: str, rows: Sequence[int], reason: Unsuitable) -> str:
+    """Name the rows of the cells that a reason is about, of many the first: ` in rows 5, 9 and 17`."""
+    numbers = [str(table.numbers[place]) for place in rows if table.columns[name][place] in reason.cells]
+    if len(numbers) < 2:
+        return "".join(f" in row {number}" for number in numbers)
+    more = len(numbers) - ROWS_NAMED
+    *first, last = numbers[:ROWS_NAMED] + ([f"{more:,} more"] if more > 0 else [])
+    return f" in rows {', '.join(first)} and {last}"
 
 
 def _of_folders(download: Download, paths: Sequence[str], choices: Mapping[str, Choice]) -> Labelled:
@@ -225,7 +239,7 @@ def of_patients(download: Download, labelled: Labelled) -> Labelled:
     """Give all photographs of a patient the labels of patients. Raises SwclError where they differ."""
     columns = []
     for column in labelled.columns:
-        first: dict[str, tuple[str, str]] = {}  # by patient, the value and the photograph that has it
+        first: dict[str, tuple[str | float, str]] = {}  # by patient, the value and the photograph that has it
         values = list(column.values)
         for photograph in download.photographs if column.label.of == PATIENT else ():
             value = values[labelled.places[photograph.path]]
@@ -277,7 +291,7 @@ def tell_of_labels(download: Download, labelled: Labelled) -> None:
     several = {label.name for label in labelled.labels if label.kind == SEVERAL}
     for photograph in download.photographs:
         for name, value in labelled.own(photograph.path).items():
-            for part in () if value is None else value.split(JOINT) if name in several else (value,):
+            for part in () if value is None else str(value).split(JOINT) if name in several else (str(value),):
                 if patients.setdefault((name, part), photograph.patient_id) != photograph.patient_id:
                     patients[name, part] = ""
     for column in labelled.columns:

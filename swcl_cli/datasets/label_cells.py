@@ -22,11 +22,11 @@ OF_MANIFESTS = {  # columns of a prepared set
 
 
 class Unsuitable(Exception):
-    """Say why a column is no label; a phrase that fits behind its name. cell: one that it is about."""
+    """Say why a column is no label; a phrase that fits behind its name. cells: those that it is about."""
 
-    def __init__(self, reason: str, cell: str | None = None) -> None:
+    def __init__(self, reason: str, *cells: str) -> None:
         super().__init__(reason)
-        self.cell = cell
+        self.cells = cells
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """Hold a label of people's own, its value in each row, None where it is missing, and remarks on spellings.
+    """Hold a label of people's own, its value in each row, None where it is missing, and remarks on its cells.
 
     absent: words that were taken as missing.
     """
 
     label: Label
-    values: Sequence[str | None]
+    values: Sequence[str | float | None]
     remarks: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from swcl_cli.catalogue.labels import CLASSES, GRADES, JOINT, PATIENT, SEVERAL, Label, LabelKind
+from swcl_cli.catalogue.labels import CLASSES, GRADES, JOINT, NUMBER, PATIENT, SEVERAL, Label, LabelKind
 from swcl_cli.datasets.download import Value
 from swcl_cli.datasets.label_cells import (
     NO_FINDING,
@@ -22,13 +22,15 @@ from swcl_cli.datasets.label_cells import (
     without_value,
 )
 from swcl_cli.datasets.names import shortened
+from swcl_cli.datasets.number_columns import are_numbers, read_numbers
 from swcl_cli.datasets.sheets import normal
 from swcl_cli.datasets.sign_columns import are_joined, read_signs
 from swcl_cli.datasets.tables import says_nothing
 from swcl_cli.errors import SwclError, UsageError
 
 NONE = "none"
-CHOICES = (CLASSES, GRADES, SEVERAL, NONE)
+CHOICES = (CLASSES, GRADES, SEVERAL, NUMBER, NONE)
+NAMED = (CLASSES, GRADES, SEVERAL)  # kinds whose classes can be named
 CHOICE = re.compile(r"(?P<column>.+?)=(?P<kind>[a-z]+)(?::(?P<names>.+?))?(?P<of>/patient)?", re.DOTALL)
 HIGHEST_GRADE = 10  # whole numbers up to it are taken for grades
 MOST_GUESSED, MOST_CLASSES = 30, 100  # classes of a column of text that is taken for a label; of one that is told to be
@@ -50,7 +52,7 @@ def read_choices(given: Sequence[str]) -> dict[str, Choice]:
         names = tuple(" ".join(name.split()) for name in (match["names"] or "").split(",") if name.strip())
         choice = Choice(match["column"].strip(), match["kind"], names, "patient" if match["of"] else "photograph")
         apart = len(set(map(key_of, names))) >= max(len(names), 2) and not any(JOINT in name for name in names)
-        if match["names"] and (choice.kind == NONE or not apart):
+        if match["names"] and (choice.kind not in NAMED or not apart):
             raise UsageError(
                 f"label: '{shortened(text)}': two or more classes can be named, each once and without '{JOINT}', of "
                 f"{CLASSES}, {GRADES} and {SEVERAL}."
@@ -70,6 +72,8 @@ def read_column(name: str, cells: Sequence[str], choice: Choice | None) -> Label
     if choice.kind == SEVERAL if choice else are_joined(counts):
         return read_signs(name, cells, counts, choice)
     classes = _classes(counts, choice)
+    if choice.kind == NUMBER if choice else _may_be_numbers(counts, classes):
+        return read_numbers(name, cells, choice)
     whole = [number for key in classes if (number := whole_number(key)) is not None]
     are_whole = len(whole) == len(classes)
     kind = _kind(choice) if choice else _guess(classes, whole if are_whole else [], sum(counts.values()))
@@ -99,6 +103,13 @@ def read_column(name: str, cells: Sequence[str], choice: Choice | None) -> Label
     return LabelColumn(label, [by_text[text] for text in cells], tuple(remarks), without_value(by_text))
 
 
+def _may_be_numbers(counts: Mapping[str, int], classes: Mapping[str, str]) -> bool:
+    """Guess whether a column is one of numbers: not of two classes, nor of grades."""
+    whole = [whole_number(key) for key in classes]
+    are_grades = {*whole} <= set(range(HIGHEST_GRADE + 1))
+    return len(classes) > 2 and not are_grades and are_numbers(counts)
+
+
 def _kind(choice: Choice) -> LabelKind:
     return GRADES if choice.kind == GRADES else CLASSES
 
@@ -121,10 +132,8 @@ def _spellings(counts: Iterable[str], key: str) -> list[str]:
 
 def _guess(classes: Mapping[str, str], whole: Sequence[int], rows: int) -> LabelKind:
     """Guess the kind of a column. whole: its values, where all of them are whole numbers."""
-    if all(map(is_number, classes)) and len(classes) > 2:
-        if whole and {min(whole), max(whole)} <= set(range(HIGHEST_GRADE + 1)):
-            return GRADES
-        raise Unsuitable("holds numbers, which are not learnt yet")
+    if len(classes) > 2 and whole and {min(whole), max(whole)} <= set(range(HIGHEST_GRADE + 1)):
+        return GRADES
     few = not all(map(is_number, classes)) and 2 * len(classes) > rows
     if len(classes) > MOST_GUESSED or (few and len(classes) > 1):
         raise Unsuitable(f"holds {len(classes):,} different texts in {rows:,} rows")
@@ -161,9 +170,10 @@ def overview(label: Label, values: Sequence[Value], absent: Sequence[str] = ()) 
     counts = Counter(values)
     missing = f"{counts.pop(None, 0):,}" + (f" ({', '.join(map(shortened, absent))})" if absent else "")
     kind = f"{label.kind}, of patients" if label.is_own and label.of == PATIENT else label.kind
-    if label.kind == "number" and counts:
-        numbers = [int(value) for value in counts if value is not None]
-        return label.name, label.kind, f"{min(numbers)} to {max(numbers)}", missing
+    if label.kind == NUMBER:
+        numbers = [float(value) for value in counts if value is not None]
+        span = f"{min(numbers):g} to {max(numbers):g}" if numbers else ""
+        return label.name, kind, span, missing
     if label.kind == SEVERAL:
         signs = Counter(sign for value, count in counts.items() for sign in [*str(value).split(JOINT)] * count)
         named = [f"{sign} ({signs[sign]:,})" for sign in label.names]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swcl_cli.catalogue.labels import CLASSES, LABELS, SEVERAL, Label, part_name, primary
+from swcl_cli.catalogue.labels import CLASSES, LABELS, NUMBER, SEVERAL, Label, part_name, primary
+from swcl_cli.evaluation.number_measures import number_measures
 from swcl_cli.evaluation.resampling import (
     Measure,
     Values,
@@ -37,15 +38,16 @@ def class_measures(
     """Define the measures of each head. Where there are several, names begin with the head's name.
 
     truths: (N,) classes, below 0 where one is not known; scores: (N, K) probabilities; thresholds: `specific_threshold`
-    of each head; own: people's own labels, by head. With several heads `joint_accuracy` is the share of photographs, of
-    those with all labels, for which all heads are right. AUC, sensitivity and specificity are of "any class above 0",
-    of two classes hence of class 1; of several classes without an order see `_nominal_measures`.
+    of each head; own: people's own labels, and numbers, by head. With several heads `joint_accuracy` is the share of
+    photographs, of those with all labels, for which all heads are right. AUC, sensitivity and specificity are of "any
+    class above 0", of two classes hence of class 1; of several classes without an order see `_nominal_measures`.
 
     Where a head is of several signs at once, its truth is (N, K), of 0 and 1, its thresholds (K,), and its measures
-    those of `sign_measures`. In place of `joint_accuracy` there may be `mean`, of the heads' primary measures; see
-    `catalogue.labels.primary`.
+    those of `sign_measures`. Where it is a number, its truth is (N,), NaN where one is not known, its scores are the
+    answers (N, 1), and its measures those of `number_measures`. In place of `joint_accuracy` there may be `mean`, of
+    the heads' measures that are shares; see `catalogue.labels.primary`.
     """
-    known = {head: (truth if truth.ndim == 1 else truth[:, 0]) >= 0 for head, truth in truths.items()}
+    known = {head: is_known(truth) for head, truth in truths.items()}
     several = [head for head, label in own.items() if label.kind == SEVERAL]
     measures: dict[str, Measure] = {}
     first = primary({head: own.get(head) or LABELS[head] for head in truths}) if own else "joint_accuracy"
@@ -63,16 +65,27 @@ def class_measures(
             for sign, of_sign in of_signs.items():
                 part = part_name(head, sign)
                 of_parts |= {f"{part}_{name}": among(measure, rows) for name, measure in of_sign.items()}
+        elif head in own and own[head].kind == NUMBER:
+            of_number = number_measures(head, truth[rows], scores[head][rows, 0])
+            of_heads[head] = {name: among(measure, rows) for name, measure in of_number.items()}
         else:
             of_rows = _of_classes(head, truth[rows], scores[head][rows], threshold, own.get(head))
             of_heads[head] = {name: among(measure, rows) for name, measure in of_rows.items()}
     if first == "mean":
-        firsts = [of_head[(own.get(head) or LABELS[head]).measure] for head, of_head in of_heads.items()]
-        measures["mean"] = Measure(partial(_mean, firsts), "a head has no measure", lowest=-1.0)
+        firsts = [of_head[(own.get(head) or LABELS[head]).share] for head, of_head in of_heads.items()]
+        lowest = min(-1.0, *(measure.lowest for measure in firsts))
+        measures["mean"] = Measure(partial(_mean, firsts), "a head has no measure", lowest=lowest)
     for head, of_head in of_heads.items():
         prefix = f"{head}_" if len(truths) > 1 else ""
         measures |= {f"{prefix}{name}": measure for name, measure in of_head.items()}
     return measures | of_parts
+
+
+def is_known(truth: Array) -> NDArray[np.bool_]:
+    """Return which labels are known, (N,): classes (N,) or signs (N, K) from 0, or numbers (N,) that are not NaN."""
+    first = truth if truth.ndim == 1 else truth[:, 0]
+    there: NDArray[np.bool_] = ~np.isnan(first) if np.issubdtype(first.dtype, np.floating) else first >= 0
+    return there
 
 
 def _mean(measures: Sequence[Measure], weights: Weights) -> Values:

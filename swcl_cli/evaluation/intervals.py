@@ -39,6 +39,9 @@ def intervals(measures: Mapping[str, Measure], groups: ArrayLike, level: float =
     for name, measure in asked.items():
         span = (measure.lowest, measure.highest)
         variance, perfect = _variance(np.concatenate(without[name])), behind[name]
+        if np.isinf(span).any():
+            bounds[name] = one_sided_interval(values[name], variance, behind[name], *span, level)
+            continue
         if measure.of_pairs:
             answers = PAIRED * min(int(part.sum()) for part in measure.parts)
             variance, perfect = max(variance, values[name] * (1 - values[name]) / answers), PAIRED * perfect
@@ -75,6 +78,25 @@ def score_interval(
     middle, half = (p + over / 2) / (1 + over), np.sqrt(over * p * (1 - p) + over**2 / 4) / (1 + over)
     low, high = min(float(middle - half), p), max(float(middle + half), p)
     return lowest + width * max(low, 0.0), lowest + width * min(high, 1.0)
+
+
+def one_sided_interval(
+    value: float, variance: float, groups: int, lowest: float, highest: float, level: float = LEVEL
+) -> Interval:
+    """Return the interval of a measure that one side alone bounds, as errors are by 0 and R2 is by 1.
+
+    It is Student's, with `groups` - 1 degrees of freedom, of the logarithm of the distance from this bound, so that it
+    never crosses it. At the bound itself, and where nothing varies, there is none.
+    """
+    from scipy.special import stdtrit
+
+    bound, sign = (lowest, 1.0) if np.isfinite(lowest) else (highest, -1.0)
+    distance = sign * (value - bound)
+    if not (distance > 0 and variance > 0):
+        return NONE
+    factor = float(np.exp(stdtrit(groups - 1, (1 + level) / 2) * np.sqrt(variance) / distance))
+    low, high = sorted((bound + sign * distance / factor, bound + sign * distance * factor))
+    return low, high
 
 
 def _behind(measure: Measure, codes: NDArray[np.int64]) -> int:

@@ -21,8 +21,8 @@ class Measure:
     """Define a measure: of(weights) returns its values, NaN where it has none; `lacking` says why it may have none.
 
     parts: (N,) each, the kinds of rows that it needs, such as ill and well ones; empty: rows of any kind. lowest and
-    highest: what it can be. of_pairs: it compares rows of both parts with each other. Without `resampled` it is fixed,
-    and has no interval.
+    highest: what it can be; one of them may be infinite. of_pairs: it compares rows of both parts with each other.
+    Without `resampled` it is fixed, and has no interval.
     """
 
     of: Callable[[Weights], Values]

@@ -15,8 +15,8 @@ import numpy as np
 
 from swcl_cli.catalogue.labels import CLASS_LABELS
 from swcl_cli.data import manifest
-from swcl_cli.data.splits import divided, joined, stratifying, validation_groups
-from swcl_cli.datasets.download import DROPPED, Download, Photograph, Problem
+from swcl_cli.data.splits import binned, divided, joined, stratifying, validation_groups
+from swcl_cli.datasets.download import DROPPED, Download, Photograph, Problem, Value
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.decoding import SCALED
 from swcl_cli.preparation.jobs import Job, Outcome
@@ -157,12 +157,21 @@ def _draw_validation(settings: PrepSettings, result: Sorted) -> None:
     train = [place for place, photograph in enumerate(good) if photograph.split == "train"]
     groups, labels = (
         (result.group(good[place]) for place in train),
-        stratifying([good[place].classes for place in train], len(CLASS_LABELS)),
+        stratifying(_with_bins([good[place].classes for place in train]), len(CLASS_LABELS)),
     )
     chosen = validation_groups(groups, labels, settings.seed, settings.dataset)
     for place in train:
         if result.group(good[place]) in chosen:
             good[place] = replace(good[place], split="val")
+
+
+def _with_bins(rows: Sequence[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
+    """Put numbers of people's own, which alone are floating-point ones, into parts of about equal size."""
+    columns = (
+        binned(column) if any(isinstance(value, float) for value in column) else column
+        for column in zip(*rows, strict=True)
+    )
+    return list(zip(*columns, strict=True)) if rows and rows[0] else list(rows)
 
 
 def rows_of(

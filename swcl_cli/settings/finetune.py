@@ -31,8 +31,8 @@ class FinetuneSettings(TrainingSettings):
     data: PathPart = setting(OWN, "Prepared data set that is learnt.", panel="Data")
     heads: Names = setting(
         [],
-        "What is learnt: mask, or labels joined by commas; by default the masks, else all labels that no "
-        "photograph lacks.",
+        "What is learnt: mask, or labels joined by commas; by default the masks, else all labels that no photograph "
+        "lacks and all of your own, but numbers where there are classes.",
         panel="Data",
     )
     init: str = setting(

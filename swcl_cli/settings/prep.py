@@ -75,9 +75,9 @@ class PrepSettings(SeededSettings):
     label: Repeated = setting(
         [],
         "NAME=KIND: what the column NAME is, where the guess is wrong. KIND: classes, grades (ordered classes), "
-        "several (at once, as DR;AMD in a cell), or none (no label). NAME=classes:A,B names the classes in their "
-        "order, NAME=several:A,B joins columns A and B of 0 and 1. NAME=KIND/patient: it is of a patient, and scored "
-        "once a patient.",
+        "several (at once, as DR;AMD in a cell), number, or none (no label). NAME=classes:A,B names the classes in "
+        "their order, NAME=several:A,B joins columns A and B of 0 and 1. NAME=KIND/patient: it is of a patient, and "
+        "scored once a patient.",
         panel="Data",
         runtime=True,
         repeated=True,

@@ -115,7 +115,7 @@ def _runs(settings: FinetuneSettings) -> list[TaskRun]:
     workspace = Workspace(settings.workspace)
     task = task_of(settings, workspace)
     KINDS[task.kind].require_settings(settings)
-    if task.own:
+    if task.described:
         console.say(f"Labels that are learnt: {', '.join(task.heads)}. --heads chooses others.")
     manifest = manifest_of(workspace, task.dataset)
     initial = initialise_for(task, settings, settings.seed)

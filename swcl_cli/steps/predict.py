@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +96,7 @@ def _predict(
             if isinstance(answer, Unusable):
                 unreadable.append(set_aside(name, answer))
             else:
-                _require_finite(name, answer, path)
+                _require_finite(name, answer, predictor.model.heads, path)
                 if not rows and len(colours := _colours(predictor, answer)) > 1:
                     told = (f"{structure} {hexadecimal(colour)}" for structure, colour in colours.items())
                     console.say(f"Colours of the overlays: {', '.join(told)}.")
@@ -121,9 +121,11 @@ def _predict(
     return settings.out
 
 
-def _require_finite(name: str, answer: Answer, model: Path) -> None:
+def _require_finite(name: str, answer: Answer, heads: Iterable[str], model: Path) -> None:
     """Raise SwclError where the answer is not a number: it would be written as a class or an empty mask."""
-    if not all(np.isfinite(part).all() for part in answer.probabilities.values()):
+    numbers = [answer.numbers[head] for head in heads if head in answer.numbers]
+    parts = [*answer.probabilities.values(), np.array(numbers)]
+    if not all(np.isfinite(part).all() for part in parts):
         raise SwclError(
             f"{name}: the answer of {model} is not a number. The model is damaged, or diverged in training: "
             "make it again with `swcl finetune --fresh`, perhaps with a lower --learning-rate or --precision fp32."

@@ -65,18 +65,24 @@ class Summary:
                 pair["start"],
                 self._score(pair, pair["against"], pair["against_weights"]),
                 self._score(pair, SWCL, pair["weights"]) + (" (taught)" if pair["taught"] else ""),
-                points(Difference(pair["difference"], pair["low"], pair["high"], pair["drawn"] == BOTH)),
+                points(self._difference(pair)),
                 pair["verdict"] + ("" if pair["drawn"] == BOTH else f" ({pair['drawn']})"),
             )
             for pair in records
         ]
 
+    def _difference(self, pair: Mapping[str, Any]) -> Difference:
+        of_task = self.runs.loc[self.runs["task"] == pair["task"], "measure"]
+        measure = str(of_task.iloc[0]) if len(of_task) else ""
+        return Difference(pair["difference"], pair["low"], pair["high"], pair["drawn"] == BOTH, measure=measure)
+
     def _score(self, pair: Mapping[str, Any], initialisation: str, weights: str) -> str:
-        """Write the mean over seeds, each the mean of its folds, with their deviation and number, in percent."""
+        """Write the mean over seeds, each the mean of its folds, with their deviation and number, shares in percent."""
         alike = {**{name: pair[name] for name in (*ROW, *MADE)}, "initialisation": initialisation, "weights": weights}
         same = np.logical_and.reduce([self.runs[name] == value for name, value in alike.items()])
-        values = self.runs[same].groupby("seed")["score"].mean()
-        return with_deviation(values.tolist()) if len(values) else ""
+        runs = self.runs[same]
+        values = runs.groupby("seed")["score"].mean()
+        return with_deviation(values.tolist(), str(runs["measure"].iloc[0])) if len(values) else ""
 
 
 def _protocol(pair: Mapping[str, Any]) -> Protocol:

@@ -16,7 +16,7 @@ class Answer:
     """Hold a model's predictions for a photograph of `width` x `height` pixels, upright.
 
     Classification gives `classes`, the most probable class of each head, by its name where it has one, and
-    `probabilities`, (K,) of its K classes.
+    `probabilities`, (K,) of its K classes; of heads that are numbers `numbers`.
     Segmentation gives `masks`, (H, W) of each structure, their `probabilities`, (H, W), and in `numbers` the share of
     the pixels that each covers. Fields that a kind of task does not give are empty. `notes`: sentences on how the
     file was read, where that says more than that it was.

@@ -1,9 +1,10 @@
-"""Classify photographs with a linear head for each label, trained jointly (paper IV-B; FACTS E4, E12)."""
+"""Learn labels of photographs with a linear head for each, trained jointly (paper IV-B; FACTS E4, E12)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,17 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 from torch.utils.data import Dataset
 
 from swcl_cli import chance
 from swcl_cli.catalogue.labels import JOINT, PATIENT, SEVERAL, Label
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.augment import View, center_view, classification_view, padded_view, squashed_view
-from swcl_cli.data.columns import classified
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import UsageError
-from swcl_cli.evaluation.class_measures import any_grade, class_measures, specific_threshold
+from swcl_cli.evaluation.class_measures import any_grade, class_measures, is_known, specific_threshold
 from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.resampling import evaluate
 from swcl_cli.evaluation.sign_measures import best_thresholds
@@ -38,15 +38,15 @@ from swcl_cli.tasks.class_labels import (
     Scores,
     balanced,
     classes_of,
-    cross_entropies,
-    known,
     labels_of,
+    losses_of,
     named,
     once_a_patient,
     require_two_classes,
 )
-from swcl_cli.tasks.class_predictions import predicted_table
+from swcl_cli.tasks.class_predictions import columns_of, predicted_table
 from swcl_cli.tasks.kind import Judgement, Kind, require_finite
+from swcl_cli.tasks.number_labels import NUMBERS, Scales, in_own_unit, scales_of, standardised
 from swcl_cli.tasks.saved import Description, Study
 from swcl_cli.tasks.thresholds import kept_thresholds
 
@@ -58,26 +58,44 @@ THRESHOLDS = "thresholds"  # above which a sign is there, in the model file
 class JointClassifier(nn.Module):
     """Join encoder and heads; the loss is the sum over heads of the mean cross-entropy of the labels that are known.
 
-    several: the heads of several signs at once, each of which is there or not, with a logit of its own. weights: (K,)
-    of the classes, or of the signs' presence, by head, where they are not the same for all.
+    several: the heads of several signs at once, each of which is there or not, with a logit of its own. numbers: the
+    heads that are numbers, with their scales; in place of the cross-entropy there is the mean squared error on these.
+    weights: (K,) of the classes, or of the signs' presence, by head, where they are not the same for all.
     """
 
-    def __init__(self, encoder: nn.Module, heads: JointHeads, several: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        heads: JointHeads,
+        several: Collection[str] = (),
+        numbers: Scales = MappingProxyType({}),
+    ) -> None:
         super().__init__()
-        self.encoder, self.heads, self.several = encoder, heads, frozenset(several)
+        self.encoder, self.heads, self.several, self.numbers = encoder, heads, frozenset(several), numbers
         self.weights: dict[str, Tensor] = {}
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss, and no metrics. batch: image (N, 3, S, S), and labels (N,) by head, or MISSING."""
+        """Return the loss, and no metrics. batch: image (N, 3, S, S), and labels (N,) by head, or MISSING, or NaN."""
         logits = self.heads(self.encoder(batch["image"]))
-        labels, weights = batch["labels"], self.weights
-        losses = [_known_cross_entropy(part.float(), labels[name], weights.get(name)) for name, part in logits.items()]
+        losses = [self._loss(name, part.float(), batch["labels"][name]) for name, part in logits.items()]
         return torch.stack(losses).sum(), {}
 
+    def _loss(self, head: str, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of a head from its logits (N, K); of a number from its answer (N, 1)."""
+        if head in self.numbers:
+            return _known_squared_error(logits[:, 0], standardised(labels, self.numbers[head]))
+        return _known_cross_entropy(logits, labels, self.weights.get(head))
+
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the probabilities (N, K) of each head's K classes, of images (N, 3, S, S)."""
+        """Return the probabilities (N, K) of each head's K classes, or its number (N, 1), of images (N, 3, S, S)."""
         logits = {name: part.float() for name, part in self.heads(self.encoder(images)).items()}
-        return {name: part.sigmoid() if name in self.several else part.softmax(dim=1) for name, part in logits.items()}
+        return {name: self._answer(name, part) for name, part in logits.items()}
+
+    def _answer(self, head: str, logits: Tensor) -> Tensor:
+        if head in self.numbers:
+            answer: Tensor = in_own_unit(logits, self.numbers[head])
+            return answer
+        return logits.sigmoid() if head in self.several else logits.softmax(dim=1)
 
 
 def _known_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
@@ -94,6 +112,12 @@ def _known_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None)
     return binary_cross_entropy_with_logits(logits[there], labels[there].float(), pos_weight=weights)
 
 
+def _known_squared_error(answers: Tensor, numbers: Tensor) -> Tensor:
+    """Return the mean squared error, (N,) each, of the numbers that are known; 0 where none is, with gradients of 0."""
+    there = ~numbers.isnan()
+    return mse_loss(answers[there], numbers[there].float()) if there.any() else answers.sum() * 0
+
+
 class TrainViews(Dataset[dict[str, Any]]):
     """Draw training views: (epoch, item) -> image float32 (3, S, S) and its labels."""
 
@@ -104,14 +128,13 @@ class TrainViews(Dataset[dict[str, Any]]):
         epoch, item = key
         draw = chance.generator(self.seed, "classification view", epoch, item)
         image = classification_view(self.photographs.read(item), self.crop, draw, *self.colours)
-        labels = {name: int(label[item]) if label.ndim == 1 else label[item] for name, label in self.labels.items()}
-        return {"image": image, "labels": labels}
+        return {"image": image, "labels": {name: label[item] for name, label in self.labels.items()}}
 
 
 class Classification(Kind):
-    """Learn labels of whole photographs: each head is a column of the manifest, with grades or classes.
+    """Learn labels of whole photographs: each head is a column of the manifest, with grades, classes or numbers.
 
-    Where photographs lack a label of people's own, they teach and test the other heads alone.
+    Where photographs lack a label of people's own, or a number, they teach and test the other heads alone.
     """
 
     batch = 32
@@ -121,19 +144,24 @@ class Classification(Kind):
         return list(task.heads)
 
     def usable(self, task: Task, table: pd.DataFrame) -> NDArray[np.bool_]:
-        """Return which photographs (N,) lack no label but people's own, of which they have one at least."""
-        own = list(task.own)
-        known = table[[head for head in task.heads if head not in own]].notna().all(axis=1).to_numpy(dtype=bool)
-        usable: NDArray[np.bool_] = known & table[own].notna().any(axis=1).to_numpy(dtype=bool) if own else known
+        """Return which photographs (N,) lack no label but people's own and numbers, and have one at least."""
+        free, whole = list(task.described), [head for head in task.heads if head not in task.described]
+        known = table[whole].notna().all(axis=1).to_numpy(dtype=bool)
+        usable: NDArray[np.bool_] = known & table[free].notna().any(axis=1).to_numpy(dtype=bool) if free else known
         return usable
 
     def strata(self, task: Task) -> list[str]:
-        """Name the heads of one class, people's own last."""
+        """Name the heads of one class or number, people's own last."""
         single = [head for head in task.heads if head not in _several(task.own)]
-        return sorted(single, key=lambda head: head in task.own)
+        return sorted(single, key=lambda head: head in task.described)
 
     def require(self, study: Study) -> None:
-        """Raise SwclError where a split that needs two classes has one, or none; or a label is out of range."""
+        """Raise SwclError where a split that needs two classes has one, or none; or a label is out of range.
+
+        Raises UsageError where classes are to be weighed, and there are none.
+        """
+        if study.settings.balance and len(study.task.numbers) == len(study.task.heads):
+            raise UsageError(f"--balance weighs classes: {' and '.join(study.task.heads)} has none, being a number.")
         for head in study.task.heads:
             require_two_classes(study, head)
         for split in study.rows:
@@ -144,6 +172,8 @@ class Classification(Kind):
         task, train = study.task, study.rows["train"]
         sentences = []
         for head, count in task.heads.items():
+            if head in task.numbers:
+                continue
             absent = sorted(set(range(count)) - classes_of(task, train, head))
             if absent:
                 words, told = ", ".join(named(task, head, number) for number in absent), ""
@@ -165,23 +195,28 @@ class Classification(Kind):
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
         facts: dict[str, Any] = {"grades": dict(task.grades), "fit": settings.fit}
         if task.own:
-            facts["classes"] = {head: list(label.names) for head, label in task.own.items()}
-        if of_patients := [head for head, label in task.own.items() if label.of == PATIENT]:
+            facts["classes"] = {head: list(label.names) for head, label in task.own.items() if label.names}
+        if of_patients := [head for head, label in task.described.items() if label.of == PATIENT]:
             facts[OF_PATIENTS] = of_patients
         return facts | ({SEVERAL: several} if (several := _several(task.own)) else {})
+
+    def learnt(self, study: Study) -> dict[str, Any]:
+        """Return the scales of numbers, of the training photographs."""
+        return {NUMBERS: scales_of(study)} if study.task.numbers else {}
 
     def require_encoder(self, initial: Initial, settings: FinetuneSettings) -> None:
         require_size(initial.encoder, initial.architecture, settings.crop, "views")
 
     def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> JointClassifier:
-        return JointClassifier(encoder, JointHeads(channels_of(encoder), heads), facts.get(SEVERAL, ()))
+        return classifier(encoder, JointHeads(channels_of(encoder), heads), facts)
 
     def objective(self, network: nn.Module, study: Study) -> nn.Module:
         """Return the network itself, which computes its own loss."""
         assert isinstance(network, JointClassifier)
         if study.settings.balance:
-            labels, heads = labels_of(study, "train"), study.task.heads
-            network.weights = {head: torch.from_numpy(balanced(labels[head], count)) for head, count in heads.items()}
+            labels = labels_of(study, "train")
+            classes = {head: count for head, count in study.task.heads.items() if head not in study.task.numbers}
+            network.weights = {head: torch.from_numpy(balanced(labels[head], count)) for head, count in classes.items()}
         return network
 
     def training_views(self, study: Study, model: Description, seed: int) -> TrainViews:
@@ -209,17 +244,17 @@ class Classification(Kind):
         task, rows = study.task, study.rows[split]
         labels, scores = once_a_patient(task, rows, labels_of(study, split), _joined(scores_of(split)))
         if folder is None:
-            values, reasons = evaluate(class_measures(labels, scores, None, task.own), len(rows))
-            return Judgement(values, reasons=reasons, loss=cross_entropies(labels, scores))
+            values, reasons = evaluate(class_measures(labels, scores, None, task.described), len(rows))
+            return Judgement(values, reasons=reasons, loss=losses_of(labels, scores, scales_of(study)))
         validated = labels, scores
         if split != "val":
             of_val = labels_of(study, "val"), _joined(scores_of("val"))
             validated = once_a_patient(task, study.rows["val"], *of_val)
-        thresholds = _thresholds(*validated)
-        measures = class_measures(labels, scores, thresholds, task.own)
+        thresholds = _thresholds(*validated, task.numbers)
+        measures = class_measures(labels, scores, thresholds, task.described)
         values, reasons = evaluate(measures, len(rows))
         ranges = intervals(measures, rows["group_id"].to_numpy(dtype=str))
-        predictions, columns = predicted_table(task, rows, labels, scores, thresholds), classified(bool(task.own))
+        predictions, columns = predicted_table(task, rows, labels, scores, thresholds), columns_of(task)
         chosen = {head: [float(each) for each in thresholds[head]] for head in _several(task.own)}
         facts = kept_thresholds(thresholds, task.own) | ({THRESHOLDS: chosen} if chosen else {})
         return Judgement(values, ranges, predictions, reasons, columns, facts=facts)
@@ -227,9 +262,12 @@ class Classification(Kind):
     def answer(self, scores: Scores, size: tuple[int, int], model: Description) -> Answer:
         """Return the most probable class of each head, by its name if it has one, and the probability of each class.
 
-        Of several signs at once the answer joins those that are more probable than their thresholds.
+        Of several signs at once the answer joins those that are more probable than their thresholds. Of a number it is
+        this number.
         """
-        ordered, names = {head: scores[head] for head in model.heads}, model.facts.get("classes", {})
+        numbers = {head: float(scores[head][0]) for head in model.heads if head in model.facts.get(NUMBERS, ())}
+        ordered = {head: scores[head] for head in model.heads if head not in numbers}
+        names = model.facts.get("classes", {})
         classes: dict[str, int | str] = {}
         for head, part in ordered.items():
             if head in model.facts.get(SEVERAL, ()):
@@ -238,12 +276,13 @@ class Classification(Kind):
             else:
                 number = int(part.argmax())
                 classes[head] = names[head][number] if head in names else number
-        return Answer(*size, classes, ordered)
+        return Answer(*size, classes, ordered, numbers=numbers)
 
     def legend(self, model: Description) -> list[str]:
         """Explain labels of patients, and joined grades: `dr_grade: class 0 is 0 or 1, class 1 is 2 or 3.`"""
         sentences = [
-            f"{head} is of a patient: what was evaluated is the mean of the probabilities of all of their photographs."
+            f"{head} is of a patient: what was evaluated is the mean of the "
+            f"{'numbers' if head in model.facts.get(NUMBERS, ()) else 'probabilities'} of all of their photographs."
             for head in model.facts.get(OF_PATIENTS, ())
         ]
         for head, class_of in model.facts["grades"].items():
@@ -254,11 +293,20 @@ class Classification(Kind):
 
     def record(self, answer: Answer, name: str, model: Description) -> Record:
         cells: dict[str, Any] = {}
-        for head, probabilities in answer.probabilities.items():
+        for head in model.heads:
+            if head in answer.numbers:
+                cells[head] = f"{answer.numbers[head]:.6g}"
+                continue
+            probabilities = answer.probabilities[head]
             cells[head] = answer.classes[head]
             names = model.facts.get("classes", {}).get(head, range(len(probabilities)))
             cells |= {f"{head}_{name}": f"{each:.6f}" for name, each in zip(names, probabilities, strict=True)}
         return Record(cells)
+
+
+def classifier(encoder: nn.Module, heads: JointHeads, facts: Mapping[str, Any]) -> JointClassifier:
+    """Join encoder and heads as the facts of a model say."""
+    return JointClassifier(encoder, heads, facts.get(SEVERAL, ()), facts.get(NUMBERS, {}))
 
 
 def _joined(scores: Iterable[Scores]) -> Scores:
@@ -275,12 +323,14 @@ def _several(own: Mapping[str, Label]) -> list[str]:
     return [head for head, label in own.items() if label.kind == SEVERAL]
 
 
-def _thresholds(truths: Labels, scores: Scores) -> dict[str, Any]:
-    """Choose the thresholds of each head on validation: of several signs at once (K,), else one."""
+def _thresholds(truths: Labels, scores: Scores, numbers: Collection[str]) -> dict[str, Any]:
+    """Choose the thresholds of each head on validation: of several signs at once (K,), of numbers none, else one."""
     thresholds: dict[str, Any] = {}
     for head, truth in truths.items():
-        rows = known(truth)
-        if truth.ndim == 1:
+        rows = is_known(truth)
+        if head in numbers:
+            thresholds[head] = None
+        elif truth.ndim == 1:
             thresholds[head] = specific_threshold(truth[rows] > 0, any_grade(scores[head][rows]))
         else:
             thresholds[head] = best_thresholds(truth[rows] > 0, scores[head][rows])

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from swcl_cli.catalogue.tasks import OWN, Task
 from swcl_cli.data import manifest
 from swcl_cli.data.photographs import manifest_of
-from swcl_cli.data.splits import folds, nested_part, stratifying, validation_groups
+from swcl_cli.data.splits import binned, folds, nested_part, stratifying, validation_groups
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import FinetuneSettings, prep_command
 from swcl_cli.tasks import KINDS
+from swcl_cli.tasks.number_labels import numbers_of
 from swcl_cli.tasks.saved import Study
 from swcl_cli.workspace import Workspace
 
@@ -58,7 +59,7 @@ def _split_of_fold(
     """Return the split names (N,) of a fold: the fold tests, and a grouped fifth of the others validates."""
     _require_enough(task, settings, table, strata)
     if settings.fold_order == "released":
-        fold_of = _unshuffled(table, strata, settings.folds)
+        fold_of = _unshuffled(task, table, strata, settings.folds)
     else:
         by_group = folds(table["group_id"], _joint(task, table, strata), settings.folds, FOLD_SEED, task.dataset)
         fold_of = table["group_id"].map(by_group).to_numpy(dtype=np.int64)
@@ -69,11 +70,11 @@ def _split_of_fold(
     return np.where(fold_of == fold, "test", np.where(table["group_id"].isin(validating), "val", "train"))
 
 
-def _unshuffled(table: pd.DataFrame, strata: list[str], count: int) -> NDArray[np.int64]:
+def _unshuffled(task: Task, table: pd.DataFrame, strata: list[str], count: int) -> NDArray[np.int64]:
     """Return the fold (N,) of each row, as the released code assigns folds: in order, stratified, without groups."""
     from sklearn.model_selection import StratifiedKFold
 
-    grades = pd.factorize(table[strata[0]], sort=True)[0] if strata else np.zeros(len(table), np.int64)
+    grades = pd.factorize(_parted(task, table, strata[:1])[strata[0]], sort=True)[0] if strata else [0] * len(table)
     fold_of = np.empty(len(table), np.int64)
     for fold, (_, tested) in enumerate(StratifiedKFold(count).split(grades, grades)):
         fold_of[tested] = fold
@@ -84,6 +85,8 @@ def _require_enough(task: Task, settings: FinetuneSettings, table: pd.DataFrame,
     """Raise SwclError where fewer patients than folds exist, in all or of one of the classes."""
     patients = {"": table["group_id"].nunique()}
     for column in columns:
+        if column in task.numbers:
+            continue
         grouping = task.groupings.get(column)
         classes = {grade: grouping.words[number] for grade, number in enumerate(grouping.classes)} if grouping else {}
         labels = table[column].map(classes) if grouping else table[column]
@@ -99,5 +102,13 @@ def _require_enough(task: Task, settings: FinetuneSettings, table: pd.DataFrame,
 
 def _joint(task: Task, table: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
     """Return the labels that folds are stratified on: a tuple for each photograph. Of many of people's own some."""
-    joint = list(table[columns].itertuples(index=False, name=None)) if columns else [()] * len(table)
-    return stratifying(joint, sum(column not in task.own for column in columns)) if task.own else joint
+    parted = _parted(task, table, columns)
+    joint = list(parted.itertuples(index=False, name=None)) if columns else [()] * len(table)
+    free = task.described
+    return stratifying(joint, sum(column not in free for column in columns)) if free else joint
+
+
+def _parted(task: Task, table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return these columns, with parts of about equal size in place of numbers."""
+    numbers = {column: binned(numbers_of(table, column).tolist()) for column in columns if column in task.numbers}
+    return table[columns].assign(**numbers)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from swcl_cli import console
+from swcl_cli.catalogue.measures import quality_of
 from swcl_cli.data.loaders import step_batches, workers_for
 from swcl_cli.errors import Interrupted, SwclError
 from swcl_cli.settings import FinetuneSettings
@@ -97,7 +98,7 @@ def fit(
                 raise SwclError(f"The task has no measure {measure}; it has {', '.join(judgement.measures)}.")
             value, reason = judgement.measures[measure], judgement.reasons.get(measure, "")
             former = state.notes
-            state.notes = better_notes(former, epoch - 1, value, judgement.loss)
+            state.notes = better_notes(former, epoch - 1, value, judgement.loss, measure)
             if state.notes["best_epoch"] != former.get("best_epoch"):
                 state.kept = {key: tensor.clone() for key, tensor in trial.network.state_dict().items()}
         seconds = time.perf_counter() - started
@@ -109,20 +110,19 @@ def fit(
     return Fitted(state.kept, state.notes, job.stopped)
 
 
-def better_notes(notes: Mapping[str, float], epoch: int, value: float, loss: float) -> dict[str, float]:
-    """Return the notes after an epoch, from 0: which one is the best so far, and by what.
+def better_notes(
+    notes: Mapping[str, float], epoch: int, value: float, loss: float, measure: str = ""
+) -> dict[str, float]:
+    """Return the notes after an epoch, from 0: which one is the best so far, and by what, a value of the measure.
 
     `best` is its measure and `best_loss` its loss on validation, `best_epoch` the epoch, and `last_best_epoch` the last
     one with this measure. Notes of version 0.1 hold `best` and `best_epoch` alone.
     """
-    reached = _rank(value) - _rank(notes["best"]) if "best" in notes else math.inf  # NaN where both are NaN
+    merit = quality_of(measure).merit
+    reached = merit(value) - merit(notes["best"]) if "best" in notes else math.inf  # NaN where both are NaN
     if reached > 0 or (reached == 0 and loss < notes.get("best_loss", -math.inf)):
         return {"best": value, "best_loss": loss, "best_epoch": epoch, "last_best_epoch": epoch}
     return {**notes, "last_best_epoch": epoch if reached == 0 else notes.get("last_best_epoch", notes["best_epoch"])}
-
-
-def _rank(value: float) -> float:
-    return -math.inf if math.isnan(value) else value
 
 
 def _statistics(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from swcl_cli import console
+from swcl_cli.catalogue.measures import quality_of
 from swcl_cli.data import columns
 from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import Diverged
@@ -34,7 +35,8 @@ def search(run: TaskRun, report: Callable[[], None]) -> Rates:
             raise Damaged(run.grid, "not one of its rows is chosen")
     else:
         table = pd.DataFrame([_trained(run, rates, report) for rates in GRID])
-        table["chosen"] = table.index == best(GRID, table["value"].to_list())
+        merits = [quality_of(run.task.measure).merit(value) for value in table["value"]]
+        table["chosen"] = table.index == best(GRID, merits)
         write_parquet(run.grid, columns.GRID.table(table), work)
     points = [Rates(float(row.learning_rate), float(row.weight_decay)) for row in table.itertuples()]
     values = ["diverged" if math.isnan(value) else f"{value:.3f}" for value in table["value"]]

@@ -26,8 +26,9 @@ from swcl_cli.tasks.saved import Description, Study
 
 @dataclass(frozen=True)
 class Judgement:
-    """Hold the measures of a split (shares, not percent), 95 % intervals over patients, one row of predictions for each
-    image and head, for each measure that is not a number the reason, and the columns that predictions are written with.
+    """Hold the measures of a split (shares, not percent, or errors of numbers in their unit), 95 % intervals over
+    patients, one row of predictions for each image and head, for each measure that is not a number the reason, and the
+    columns that predictions are written with.
 
     facts: what the model file tells beside those of `Kind.facts`, since it is known at the end alone. loss: the mean
     over photographs of the cross-entropy; of epochs with equal measures the lowest decides. Of a kind
@@ -79,6 +80,10 @@ class Kind(Protocol):
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
         """Return the facts of this kind that the model file holds beside the fields of every Description."""
+        return {}
+
+    def learnt(self, study: Study) -> dict[str, Any]:
+        """Return further facts for the model file, which the training photographs tell."""
         return {}
 
     def require_encoder(self, initial: Initial, settings: FinetuneSettings) -> None:

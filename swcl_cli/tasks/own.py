@@ -10,7 +10,7 @@ from zlib import crc32
 import pandas as pd
 from torch import nn
 
-from swcl_cli.catalogue.labels import primary
+from swcl_cli.catalogue.labels import NUMBER, primary
 from swcl_cli.catalogue.structures import Structures
 from swcl_cli.catalogue.tasks import SEGMENTATION, TASKS, Task
 from swcl_cli.data import manifest
@@ -41,17 +41,19 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     named = [head for head in settings.heads if head in structures.names and head != MASK]
     others = [_written(head, columns) for head in settings.heads if head not in named]
     wanted, free = [*([MASK] if named else []), *others], [name for name, label in labels.items() if label.is_own]
-    chosen = _chosen(table, wanted, free, str(path), structures.names)
+    numbers = [name for name, label in labels.items() if label.kind == NUMBER]
+    chosen = _chosen(table, wanted, free, numbers, str(path), structures.names)
     if chosen == [MASK]:
         learnt = structures.only(named or structures.names)
         _require_names(learnt.names, str(path))
         heads = dict.fromkeys(learnt.names, 2)
         name = _named(own.name, learnt.names if named else ())
         return replace(own, name=name, kind=SEGMENTATION, heads=heads, measure="f1", structures=learnt)
-    heads = {head: labels[head].classes for head in chosen}
+    heads = {head: labels[head].outputs for head in chosen}
     described = {head: labels[head] for head in chosen if labels[head].is_own}
     measure = primary({head: labels[head] for head in chosen})
-    name = _named(own.name, chosen if described and settings.heads else ())
+    apart = settings.heads and (described or {*chosen} & {*numbers})
+    name = _named(own.name, chosen if apart else ())
     return replace(own, name=name, heads=heads, measure=measure, own=described)
 
 
@@ -91,13 +93,18 @@ def _require_names(structures: Sequence[str], path: str) -> None:
 
 
 def _chosen(
-    table: pd.DataFrame, wanted: Sequence[str], own: Sequence[str], path: str, structures: Sequence[str]
+    table: pd.DataFrame,
+    wanted: Sequence[str],
+    own: Sequence[str],
+    numbers: Sequence[str],
+    path: str,
+    structures: Sequence[str],
 ) -> list[str]:
     """Choose the columns to learn: those of `wanted`, else masks if there are any, else labels of all photographs.
 
-    own: labels of people's own, which some photographs may lack. structures: the names of those in the masks, for
-    messages. Raises SwclError where a wanted column is empty, masks
-    and labels are wanted together, or there is nothing to learn.
+    own: labels of people's own, which some photographs may lack; numbers: labels that are learnt where they are wanted,
+    and of people's own where there are no others. structures: the names of those in the masks, for messages. Raises
+    SwclError where a wanted column is empty, masks and labels are wanted together, or there is nothing to learn.
     """
     known = {column: int(table[column].notna().sum()) for column in table}
     held = ", ".join(f"{column} ({count} of {len(table)})" for column, count in known.items() if count) or "none"
@@ -112,6 +119,7 @@ def _chosen(
     if known[MASK]:
         return [MASK]
     whole = [column for column, count in known.items() if count == len(table) > 0 or (count and column in own)]
+    whole = [column for column in whole if column not in numbers] or [column for column in whole if column in own]
     if not whole:
         raise SwclError(
             f"{path} holds nothing to learn: neither masks nor a label of all photographs. Labels: {held}. "

@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from swcl_cli import console
-from swcl_cli.catalogue.labels import SEVERAL
 from swcl_cli.errors import SwclError
+from swcl_cli.evaluation.class_measures import is_known
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.tasks import KINDS
-from swcl_cli.tasks.class_labels import known, labels_of
-from swcl_cli.tasks.classification import JointClassifier
+from swcl_cli.tasks.class_labels import labels_of
+from swcl_cli.tasks.classification import classifier
 from swcl_cli.tasks.features import Features
 from swcl_cli.tasks.fitting import Fitted, better_notes
 from swcl_cli.tasks.kind import Judgement
+from swcl_cli.tasks.number_labels import NUMBERS, standardised
 from swcl_cli.tasks.predictor import Predictor
 from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.trial import Trial
@@ -58,19 +59,19 @@ class Probe:
         """
         features, labels = self.features["train"].double().numpy(), labels_of(self.study, "train")
         counts = ", ".join(f"{count:,} {split}" for split, count in self.trial.images.items())
-        console.say(f"{counts} photographs; logistic regression on {features.shape[1]:,} features.")
+        numbers = set(self.study.task.numbers)
+        kinds = [*(["logistic"] if labels.keys() - numbers else []), *(["ridge"] if numbers else [])]
+        console.say(f"{counts} photographs; {' and '.join(kinds)} regression on {features.shape[1]:,} features.")
         notes: dict[str, float] = {}
         kept: dict[str, Tensor] = {}
         lines: list[str] = []
         for number, strength in enumerate(STRENGTHS):
             started = time.perf_counter()
             for head, truth in labels.items():
-                rows = known(truth)
-                fitted = logistic_regression if truth.ndim == 1 else sign_regressions
-                classes, balance = self.study.task.heads[head], self.study.settings.balance
-                self._set(head, *fitted(features[rows], truth[rows], classes, strength, balance))
+                rows = is_known(truth)
+                self._set(head, *self._fitted(head, features[rows], truth[rows], strength))
             judgement = self.judge(self.fabric, "val", None)
-            before, notes = notes, better_notes(notes, number, judgement.measures[measure], judgement.loss)
+            before, notes = notes, better_notes(notes, number, judgement.measures[measure], judgement.loss, measure)
             if notes["best_epoch"] != before.get("best_epoch"):
                 kept = {key: tensor.clone() for key, tensor in self.heads.state_dict().items()}
             told = {"regularisation": strength, "validation": judgement.measures[measure]}
@@ -85,14 +86,22 @@ class Probe:
         validation = {"best": notes["best"], "best_loss": notes["best_loss"], "regularisation": chosen}
         return Fitted(self.trial.network.state_dict(), validation)
 
+    def _fitted(
+        self, head: str, features: NDArray[np.float64], truth: NDArray[Any], strength: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return weight (K, C) and bias (K,) of a head, of features (N, C) whose labels (N,) or (N, K) are known."""
+        if scale := self.trial.model.facts.get(NUMBERS, {}).get(head):
+            return ridge_regression(features, standardised(truth, scale), strength)
+        fitted = logistic_regression if truth.ndim == 1 else sign_regressions
+        return fitted(features, truth, self.study.task.heads[head], strength, self.study.settings.balance)
+
     def judge(self, fabric: Fabric, split: str, folder: Path | None) -> Judgement:
         """Judge the present heads as `Trial.judge` does, on the features that are kept."""
         return self.kind.judge(self.study, split, self._scores, folder)
 
     def _scores(self, split: str) -> Iterator[Any]:
         """Score the photographs of a split, in the order of its rows."""
-        several = self.trial.model.facts.get(SEVERAL, ())
-        on_features = JointClassifier(nn.Identity(), self.heads, several).eval()
+        on_features = classifier(nn.Identity(), self.heads, self.trial.model.facts).eval()
         with torch.inference_mode():
             features = self.fabric.to_device(self.features[split])
             yield from self.kind.scores(self.fabric, on_features, features, self.trial.model)
@@ -126,6 +135,23 @@ def logistic_regression(
     weight[known] = rows / scaler.scale_
     bias[known] = offsets - weight[known] @ scaler.mean_
     return weight, bias
+
+
+def ridge_regression(
+    features: NDArray[np.float64], numbers: NDArray[np.float64], strength: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return weight (1, C) and bias (1,) of scikit-learn's ridge regression on standardised features (N, C).
+
+    The standardisation is part of them. numbers: (N,). strength: the inverse of the L2 regularisation, as that of
+    `logistic_regression`: of C times half of the squared errors against half of the squared weights.
+    """
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(features)
+    fitted = Ridge(alpha=1 / strength).fit(scaler.transform(features), numbers)
+    weight = fitted.coef_[None] / scaler.scale_
+    return weight, fitted.intercept_ - weight @ scaler.mean_
 
 
 def sign_regressions(

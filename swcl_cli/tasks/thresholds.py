@@ -24,7 +24,8 @@ def kept_thresholds(thresholds: Mapping[str, Any], own: Mapping[str, Label]) -> 
     """
     nominal = {head for head, label in own.items() if label.kind == CLASSES and label.classes > 2}
     several = {head for head, label in own.items() if label.kind == SEVERAL}
-    ordered = {head: float(value) for head, value in thresholds.items() if head not in nominal | several}
+    others = {head: value for head, value in thresholds.items() if head not in nominal | several}
+    ordered = {head: float(value) for head, value in others.items() if value is not None}  # numbers have none
     known = {head: value if math.isfinite(value) else None for head, value in ordered.items()}
     return {KEY: known} if known else {}
 
@@ -48,7 +49,7 @@ def thresholds_of(model: Description, path: Path, given: str | None, chosen: str
             )
         return known
     names = model.facts.get("classes", {})
-    two = [head for head, count in model.heads.items() if head not in names or count == 2]
+    two = [head for head, count in model.heads.items() if count == 2 or (count > 2 and head not in names)]
     heads = [head for head in told or two if head not in model.facts.get(SEVERAL, ())]
     if not heads:
         raise UsageError(f"--threshold: {path} has no label whose classes are ordered, or two.")

@@ -43,7 +43,7 @@ class Trial:
 def prepare(study: Study, initial: Initial, seed: int) -> Trial:
     """Build the network of a study on its initial encoder, with what trains and judges it."""
     kind, task, rows = KINDS[study.task.kind], study.task, study.rows
-    facts = kind.facts(task, study.settings)
+    facts = {**kind.facts(task, study.settings), **kind.learnt(study)}
     model = describe(study, initial, facts)
     with keyed_weights(seed, "head weights"):
         network = kind.network(initial.encoder, task.heads, facts)

@@ -11,7 +11,7 @@ from swcl_cli.datasets.sign_columns import read_together
 from swcl_cli.errors import SwclError, UsageError
 
 
-def read(cells: list[str], choice: str = "", name: str = "x") -> tuple[str, tuple[str, ...], list[str | None]]:
+def read(cells: list[str], choice: str = "", name: str = "x") -> tuple[str, tuple[str, ...], list[str | float | None]]:
     column = read_column(name, cells, read_choices([f"{name}={choice}"])[name] if choice else None)
     return column.label.kind, column.label.names, list(column.values)
 
@@ -75,9 +75,16 @@ def test_classes_have_the_names_that_are_given() -> None:
         (["a", "a"], "classes", "has one class, 'a'"),
         (["", ""], "", "is empty"),
         (["+", "-", "+"], "", "says nothing in any row, such as '+'"),
-        (["34", "51", "70"], "", "holds numbers, which are not learnt yet"),
-        (["0.5", "1.5", "2"], "", "holds numbers"),
-        (["-1", "0", "1"], "", "holds numbers"),
+        (["2.50", "2.5", "NA"], "number", "holds one number, 2.5"),
+        (["NA", "-"], "number", "holds no number"),
+        (
+            ["12", "13,5", "20/40", "n.t.", "> 21", "1e999"],
+            "number",
+            "holds '20/40' and 'n.t.' and '> 21' and 1 o",
+        ),
+        (["12", "inf", "13"], "number", "holds 'inf' beside numbers"),
+        ([*map(str, range(50)), "old"], "", "holds 'old' beside numbers"),
+        ([*map(str, range(7, 40)), ""], "", "counts its rows: --label 'x=number' takes it for a label"),
         (["a", "b", "c"], "", "holds 3 different texts in 3 rows"),
         ([f"{number} a" for number in range(31)] * 3, "", "holds 31 different texts in 93 rows"),
         ([f"{number}" for number in range(101)], "classes", "has 101 different values: classes are 100 at most"),
@@ -111,9 +118,10 @@ def test_spellings_that_are_one_class_are_told() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        (["x"], "'x' is not NAME=KIND, where KIND is one of classes, grades, several, none"),
+        (["x"], "'x' is not NAME=KIND, where KIND is one of classes, grades, several, number, none"),
         (["x=wrong"], "is not NAME=KIND"),
         (["x=none:a,b"], "classes can be named, each once and without ';', of classes, grades and several"),
+        (["x=number:a,b"], "classes can be named, each once"),
         (["x=classes:a"], "two or more classes can be named"),
         (["x=classes:1,1.0"], "two or more classes can be named, each once"),
         (["x=several:a;b,c"], "each once and without ';'"),
@@ -148,6 +156,31 @@ def test_choices_of_patients(given: str, choice: Choice) -> None:
     assert list(read_choices([given]).values()) == [choice]
 
 
+@pytest.mark.parametrize(
+    ("cells", "choice", "values"),
+    [
+        (["34", "51", "70.5", "NA", ""], "", [34, 51, 70.5, None, None]),
+        (["0,5", "-1.50", "+2", "3.", ".25"], "", [0.5, -1.5, 2, 3, 0.25]),
+        (["1e-05", "2E3", "0.1"], "", [1e-05, 2000, 0.1]),
+        (["-1", "0", "1"], "", [-1, 0, 1]),
+        (["0", "1", "1"], "number", [0, 1, 1]),  # else two classes
+        (["0", "3", "10"], "number", [0, 3, 10]),  # else grades
+        ([*map(str, range(40))], "number", [*range(40)]),  # else an index
+    ],
+)
+def test_numbers(cells: list[str], choice: str, values: list[float | None]) -> None:
+    column = read_column("x", cells, read_choices([f"x={choice}"])["x"] if choice else None)
+    assert (column.label.kind, column.label.names, list(column.values)) == ("number", (), values)
+    assert not column.remarks
+
+
+def test_numbers_that_may_mean_that_nothing_is_known() -> None:
+    cells = [*map(str, range(30, 80)), "999", "-9999"]
+    assert read_column("age in years", cells, None).remarks == (
+        "age in years: far from all others are -9999, 999: empty these cells if they mean that nothing is known",
+    )
+
+
 def test_signs_of_a_cell_are_in_one_order_each_once() -> None:
     cells = ["DR;AMD", "amd", "none", "", "DR | DR", "AMD;dr;AMD"]
     assert read(cells)[2] == ["AMD;DR", "AMD", "", None, "DR", "AMD;DR"]
@@ -170,6 +203,9 @@ def test_overviews() -> None:
     assert overview(label, ["AMD", None, "healthy", "AMD"]) == ("x", "classes", "healthy (1), AMD (2), DR (0)", "1")
     assert overview(Label("y", "binary", "y"), [True, False, True]) == ("y", "binary", "0 (1), 1 (2)", "0")
     assert overview(Label("z", "number", "z"), [7, None, 61]) == ("z", "number", "7 to 61", "1")
+    assert overview(Label("v", "number", "v", of="patient"), [-0.25, None]) == (
+        "v", "number, of patients", "-0.25 to -0.25", "1",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

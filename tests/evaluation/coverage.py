@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from swcl_cli.evaluation.intervals import Interval, interval
+from swcl_cli.evaluation.number_measures import number_measures
 from swcl_cli.evaluation.resampling import Measure, auc_measure, resampled, share
 
 Drawn = tuple[Measure, NDArray[np.int64]]  # of one data set: the measure, and the patient of each row
@@ -50,6 +51,19 @@ def auc(ill: int, well: int, truth: float) -> Setting:
     return truth, draw
 
 
+def number(patients: int, correlation: float, name: str) -> Setting:
+    """Ages and answers that are as far from them as this correlation says, of both eyes, of which answers are alike."""
+
+    def measure(rng: np.random.Generator, patients: int) -> Measure:
+        common, own = rng.normal(size=(2, patients))
+        said = np.repeat(common, 2) * correlation**2 + 0.1 * rng.normal(size=2 * patients)
+        age = np.repeat(correlation * common + np.sqrt(1 - correlation**2) * own, 2)
+        return number_measures("age", 60 + 10 * age, 60 + 10 * said)[name]
+
+    truth = float(measure(np.random.default_rng(9), 10**6).of(np.ones((1, 2 * 10**6)))[0])
+    return truth, lambda rng: (measure(rng, patients), np.repeat(np.arange(patients), 2))
+
+
 SETTINGS: dict[str, Setting] = {
     "F1, STARE, 10 photographs": f1(10, 1, 0.35),
     "F1, CHASE_DB1, 4 children, both eyes": f1(4, 2, 0.25),
@@ -61,6 +75,9 @@ SETTINGS: dict[str, Setting] = {
     "AUC 0.99, 20 and 20": auc(20, 20, 0.99),
     "AUC 0.85, 40 and 360, as REFUGE": auc(40, 360, 0.85),
     "AUC 0.98, 40 and 360": auc(40, 360, 0.98),
+    "mean absolute error of 30, both eyes": number(30, 0.6, "mae"),
+    "R2 of 30, both eyes": number(30, 0.6, "r2"),
+    "Pearson correlation of 30, both eyes": number(30, 0.6, "pearson"),
 }
 
 

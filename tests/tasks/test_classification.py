@@ -28,7 +28,7 @@ from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS, trial
-from swcl_cli.tasks.class_labels import balanced, cross_entropies, once_a_patient
+from swcl_cli.tasks.class_labels import balanced, losses_of, once_a_patient
 from swcl_cli.tasks.classification import JointClassifier, TrainViews
 from swcl_cli.tasks.predictor import PreparedViews
 from swcl_cli.tasks.saved import Study
@@ -90,9 +90,9 @@ def test_the_loss_of_judged_probabilities_is_the_mean_over_photographs() -> None
     with torch.no_grad():
         scores = {name: part.numpy() for name, part in module.probabilities(images).items()}
         loss, _ = module({"image": images, "labels": {name: torch.from_numpy(part) for name, part in truths.items()}})
-    assert cross_entropies(truths, scores) == pytest.approx(loss.item(), rel=1e-5)
+    assert losses_of(truths, scores) == pytest.approx(loss.item(), rel=1e-5)
     wrong = {"a": np.array([[1, 0], [0.5, 0.5]], np.float32)}
-    assert cross_entropies({"a": np.array([1, 0])}, wrong) == pytest.approx((126 + 1) / 2 * math.log(2), rel=1e-6)
+    assert losses_of({"a": np.array([1, 0])}, wrong) == pytest.approx((126 + 1) / 2 * math.log(2), rel=1e-6)
 
 
 def test_views(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_labels_that_are_not_known_carry_no_loss() -> None:
 def test_the_loss_of_judged_probabilities_leaves_out_what_is_not_known() -> None:
     scores = {"a": np.array([[0.5, 0.5], [0.25, 0.75]], np.float32), "b": np.array([[0.5, 0.5], [1, 0]], np.float32)}
     truths = {"a": np.array([-1, 0]), "b": np.array([1, -1])}
-    assert cross_entropies(truths, scores) == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)
+    assert losses_of(truths, scores) == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)
 
 
 def test_the_loss_of_several_at_once_by_loops() -> None:
@@ -300,7 +300,7 @@ def test_the_loss_of_several_at_once_by_loops() -> None:
     with torch.no_grad():
         scores = {name: part.numpy() for name, part in module.probabilities(images).items()}
     np.testing.assert_allclose(scores["signs"], 1 / (1 + np.exp(-np.array(logits))), rtol=1e-5)
-    of_judged = cross_entropies({"signs": signs.numpy()}, {"signs": scores["signs"]})
+    of_judged = losses_of({"signs": signs.numpy()}, {"signs": scores["signs"]})
     assert of_judged == pytest.approx(np.sum(expected) / 3 / 4, rel=1e-5)  # a mean over all photographs
 
 

@@ -15,7 +15,8 @@ RESULTS = columns.RESULTS.only(
     ["task", "name", "run", "split", "measure", "seed", "fold", "value", "primary", "low", "high"]
 )
 GRID = columns.GRID.only(["task", "name", "run", "learning_rate", "weight_decay", "value"])
-CLASSIFIED = columns.CLASSIFIED.only(f"{_PREDICTED} head truth prediction probabilities".split())
+CLASSIFIED = columns.NUMBERED.only(f"{_PREDICTED} head truth prediction probabilities".split())
+NUMBERS = columns.NUMBERED.only(f"{_PREDICTED} head true_number predicted_number".split())
 SEGMENTED = columns.SEGMENTED.only(f"{_PREDICTED} structure mask_path map_path shades f1".split())
 
 POSITIVE, LIKELIHOOD = "positive", "likelihood"  # probabilities of any class above 0, and of the true class

@@ -91,6 +91,7 @@ class Contents:
     labels: dict[tuple[str, str], Label] = field(default_factory=dict)  # people's own, by task and head
     results: pd.DataFrame = field(default_factory=_empty(columns.RESULTS.names))
     classified: pd.DataFrame = field(default_factory=_empty(columns.CLASS_COLUMNS))
+    numbers: pd.DataFrame = field(default_factory=_empty(columns.NUMBERS.names))  # predictions of them
     segmented: pd.DataFrame = field(default_factory=_empty(columns.SEGMENTED.names))
     grids: pd.DataFrame = field(default_factory=_empty(columns.GRID.names))
     embedded: dict[str, Embedded] = field(default_factory=dict)  # by the name of their folder

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from swcl_cli.catalogue.labels import Label, read_label
 from swcl_cli.catalogue.tasks import CLASSIFICATION, SEGMENTATION, TASKS
+from swcl_cli.data.columns import NUMBERS
 from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence import columns
@@ -27,7 +28,8 @@ OWN_COLUMN = {"classified": "head", "segmented": "structure"}
 
 def read_finetuned(workspace: Workspace, reader: Reader, contents: Contents) -> None:
     """Read results, predictions and grids of each task and name. Of a copied folder the folder's own names count."""
-    frames: dict[str, list[pd.DataFrame]] = {"results": [], "classified": [], "segmented": [], "grids": []}
+    held = ("results", "classified", "numbers", "segmented", "grids")
+    frames: dict[str, list[pd.DataFrame]] = {name: [] for name in held}
     for path in [folder / "results.parquet" for folder in workspace.finetuned()]:
         if not path.exists():
             continue
@@ -51,6 +53,8 @@ def read_finetuned(workspace: Workspace, reader: Reader, contents: Contents) -> 
         if kind:
             read = _classified if kind == "classified" else partial(read_frame, columns.SEGMENTED)
             frames_here[kind] = reader.read(predictions, partial(_of_task, task, read))
+        if kind == "classified" and has_numbers(predictions):
+            frames_here["numbers"] = reader.read(predictions, partial(_of_task, task, _numbers))
         frames_here["grids"] = reader.read(grid, partial(read_frame, columns.GRID))
         for key, frame in frames_here.items():
             frames[key] += [] if frame is None else [frame.assign(task=task, name=name)]
@@ -80,9 +84,27 @@ def _kind(task: str, path: Path) -> str:
     return kind
 
 
+def has_numbers(path: Path) -> bool:
+    """Tell whether predictions of a classification are of numbers, too."""
+    return set(NUMBERS.names) <= set(pq.read_schema(path).names)
+
+
+def _numbers(path: Path) -> pd.DataFrame:
+    """Read the predictions of numbers. Raises SwclError where a row has one of the two alone."""
+    table = read_columns(path, columns.NUMBERS)
+    lacking = [pc.is_null(table[name], nan_is_null=True) for name in NUMBERS.names]
+    if pc.any(pc.xor(*lacking)).as_py():
+        raise SwclError("a row has not both the true and the predicted number")
+    return table.filter(pc.invert(lacking[0])).to_pandas()
+
+
 def _classified(path: Path) -> pd.DataFrame:
     """Read predictions as CLASS_COLUMNS. Raises SwclError where a row has not the probabilities of its classes."""
     table = read_columns(path, columns.CLASSIFIED)
+    if has_numbers(path):
+        table = table.filter(pc.is_null(read_columns(path, columns.NUMBERS)["true_number"], nan_is_null=True))
+    if pc.any(pc.or_(pc.is_null(table["truth"]), pc.is_null(table["prediction"]))).as_py():
+        raise SwclError("a row has no class")
     lists = table["probabilities"].combine_chunks()
     truth, prediction = table["truth"].to_numpy(), table["prediction"].to_numpy()
     classes = pc.list_value_length(lists).fill_null(0).to_numpy()

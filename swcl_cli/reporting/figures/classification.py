@@ -25,7 +25,7 @@ def classification_figures(contents: Contents) -> list[Figure]:
     Labels of several classes without an order have none: there is no question to be answered by yes or no.
     """
     order, figures = initialisations(contents), []
-    for task, head, only, rows in by_head(shown_rows(contents.classified)):
+    for task, head, only, rows in by_head(shown_rows(contents.classified), contents.numbers):
         own = contents.labels.get((task, head))
         question = own_question(own) if own else question_of(task, head)
         if question is None:

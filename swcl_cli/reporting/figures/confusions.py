@@ -28,7 +28,7 @@ Counts = NDArray[np.int64]
 def confusion_matrices(contents: Contents) -> list[Figure]:
     """Make a figure for each task and label."""
     figures = []
-    for task, head, only, rows in by_head(shown_rows(contents.classified)):
+    for task, head, only, rows in by_head(shown_rows(contents.classified), contents.numbers):
         right = (rows["truth"] == rows["prediction"]).groupby(rows["name"]).mean().to_dict()
         own = contents.labels.get((task, head))
         entries = [Entry(name, right[name], f"{percent(right[name])} % right") for name, _ in by_initialisation(rows)]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from swcl_cli.catalogue.measures import quality_of
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
 from swcl_cli.reporting.figures.axes import count_steps
@@ -19,7 +20,7 @@ from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.figures.thinning import Line
 from swcl_cli.reporting.findings.grouping import by_initialisation, by_task
 from swcl_cli.reporting.findings.names import slug, title
-from swcl_cli.reporting.findings.percentages import percent
+from swcl_cli.reporting.findings.percentages import unit_of, written
 from swcl_cli.workspace import FINETUNE, RunName
 
 MOST_LINES = 6
@@ -37,7 +38,9 @@ def finetuning_learning(contents: Contents) -> list[Figure]:
         logs = {name: _logs(contents, task, name, rows["run"]) for name, rows in by_initialisation(of_task)}
         logged = {name: of_runs for name, of_runs in logs.items() if of_runs}
         if logged:
-            figures.append(_figure(task, logged, order))
+            measure = contents.results[(contents.results["task"] == task) & contents.results["primary"].astype(bool)]
+            name = str(measure["measure"].iloc[0]) if len(measure) else ""
+            figures.append(_figure(task, name, logged, order))
     return figures
 
 
@@ -46,20 +49,21 @@ def _logs(contents: Contents, task: str, name: str, runs: pd.Series) -> list[pd.
     return [log for log in logs if log is not None and "loss" in log]
 
 
-def _figure(task: str, logs: Logs, order: list[str]) -> Figure:
+def _figure(task: str, measure: str, logs: Logs, order: list[str]) -> Figure:
     count = sum(len(of_runs) for of_runs in logs.values())
     if count <= MOST_LINES:
         how = "a line each run."
     else:
         band = " and the band between its lowest and highest" if len(logs) <= MOST_BANDS else ""
         how = f"the average of each initialisation's runs{band}, drawn as far as half of its runs go."
+    best_of = "min" if quality_of(measure).lower else "max"
     best = {
-        name: [float(log["validation"].max()) for log in of_runs if "validation" in log]
+        name: [float(getattr(log["validation"], best_of)()) for log in of_runs if "validation" in log]
         for name, of_runs in logs.items()
     }
     means = {name: float(np.mean(values)) for name, values in best.items() if values}
-    entries = [Entry(name, mean, f"{percent(mean)} at best") for name, mean in means.items()]
-    measured = f" Measure on validation, percent: {summary(entries)}." if entries else ""
+    entries = [Entry(name, mean, f"{written(mean, measure)} at best") for name, mean in means.items()]
+    measured = f" Measure on validation, {unit_of(measure)}: {summary(entries)}." if entries else ""
     return Figure(
         f"finetuning-{slug(task)}",
         f"Learning of {title(task)}",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from swcl_cli.catalogue.measures import quality_of
 from swcl_cli.data.shared import RULE, overlaps
 from swcl_cli.data.splits import divided
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
@@ -158,6 +159,7 @@ def _listed(items: pd.Series) -> str:
 
 def _wide(contents: Contents) -> Caution | None:
     rows = primary(contents.results, TEST)
+    rows = rows[[quality_of(str(measure)).is_share for measure in rows["measure"]] if len(rows) else slice(0)]
     wide = rows.assign(width=(rows["high"] - rows["low"]).astype(np.float64)).groupby("task")["width"].mean()
     details = [f"{title(str(task))}: ±{percent(width / 2)} points" for task, width in wide[wide > WIDE].items()]
     measured = contents.labeler_validation

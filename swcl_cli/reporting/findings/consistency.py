@@ -19,7 +19,7 @@ PHOTOGRAPHS, WEIGHTS = "photographs", "initial weights"  # beside the settings: 
 ONE_RUN = ["task", "name", "seed", "fold"]
 PREDICTED = ["task", "name", "run", "split", "image_id"]
 MOST_FIELDS = 2  # in a name
-FRAMES = ("results", "classified", "segmented", "grids")
+FRAMES = ("results", "classified", "numbers", "segmented", "grids")
 Run = tuple[str, str, str]  # task, name and run
 
 
@@ -51,6 +51,7 @@ def _without_copies(contents: Contents) -> Contents:
         contents,
         results=single.reset_index(drop=True),
         classified=_predictions(contents.classified, "head", here),
+        numbers=_predictions(contents.numbers, "head", here),
         segmented=_predictions(contents.segmented, "structure", here),
         repeated=repeated,
     )
@@ -60,7 +61,8 @@ def _predictions(predictions: pd.DataFrame, part: str, here: set[Run] | None) ->
     """Keep each prediction once. here: the runs that are kept, or None where all are."""
     kept = ~predictions.duplicated([*PREDICTED, part]).to_numpy()
     if here is not None:
-        kept &= [run in here for run in predictions[["task", "name", "run"]].itertuples(index=False, name=None)]
+        named = predictions[["task", "name", "run"]].itertuples(index=False, name=None)
+        kept &= np.fromiter((run in here for run in named), bool, len(predictions))
     return predictions if kept.all() else predictions[kept].reset_index(drop=True)
 
 

@@ -29,6 +29,7 @@ from swcl_cli.reporting.findings.paired import (
 from swcl_cli.reporting.findings.protocol import protocol_of
 from swcl_cli.reporting.findings.scores import primary_or_validation
 
+MAE = "mae"
 AGREEMENT = 1e-6  # between a stored score and that of the stored predictions
 PHOTOGRAPH = ["task", "name", "run", "image_id", "patient_id"]
 PATIENTS_ALONE = "patients alone"
@@ -158,6 +159,10 @@ def _scores(contents: Contents, task: str, split: str, measure: str) -> pd.DataF
     classified, segmented = (rows[(rows["task"] == task) & (rows["split"] == split)] for rows in both)
     if len(segmented) and measure in MEANS:
         return segmented.rename(columns={"structure": "part", "f1": "score"})[[*PHOTOGRAPH, "part", "score"]]
+    if measure == MAE:
+        numbers = contents.numbers[(contents.numbers["task"] == task) & (contents.numbers["split"] == split)]
+        errors = (numbers["predicted_number"] - numbers["true_number"]).abs()
+        return numbers.assign(part="", score=errors)[[*PHOTOGRAPH, "part", "score"]]
     if measure == AUC:
         return classified[[*PHOTOGRAPH, "truth", POSITIVE]]
     right = classified.assign(score=(classified["truth"] == classified["prediction"]).astype(np.float64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from swcl_cli.catalogue.measures import quality_of
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.names import ordered_tasks, title
 from swcl_cli.reporting.findings.percentages import percent
@@ -32,7 +33,8 @@ def facts(contents: Contents) -> list[Fact]:
         facts.append(Fact(f"{len(contents.patches):,}", f"patches, {share} % of them abnormal"))
     tested = [score for score in scores(contents.results) if score.split == TEST]
     for task in ordered_tasks(score.task for score in tested):
-        best = max((score for score in tested if score.task == task), key=lambda score: score.mean)
-        words = f"percent {title(best.measure)} on {title(task)}: {best.name}, n = {best.runs}"
-        facts.append(Fact(percent(best.mean), words))
+        best = max((score for score in tested if score.task == task), key=lambda score: score.merit)
+        unit = "percent " if quality_of(best.measure).is_share else ""
+        words = f"{unit}{title(best.measure)} on {title(task)}: {best.name}, n = {best.runs}"
+        facts.append(Fact(best.shown, words))
     return facts

@@ -21,12 +21,15 @@ def by_initialisation(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield name, rows[rows["name"] == name]
 
 
-def by_head(predictions: pd.DataFrame) -> Iterator[tuple[str, str, bool, pd.DataFrame]]:
-    """Yield task, head, whether it is the task's only one, and the rows of each."""
+def by_head(
+    predictions: pd.DataFrame, others: pd.DataFrame | None = None
+) -> Iterator[tuple[str, str, bool, pd.DataFrame]]:
+    """Yield task, head, whether it is the task's only one, and the rows of each. others: predictions of other heads."""
     for task, of_task in by_task(predictions):
         heads = list(of_task["head"].unique())
+        beside = others is not None and (others["task"] == task).any()
         for head in heads:
-            yield task, head, len(heads) == 1, of_task[of_task["head"] == head]
+            yield task, head, len(heads) == 1 and not beside, of_task[of_task["head"] == head]
 
 
 def file_name(kind: str, task: str, head: str, only: bool) -> str:

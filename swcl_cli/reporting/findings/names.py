@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from swcl_cli.catalogue.labels import LABELS
+from swcl_cli.catalogue.measures import MEASURES
 from swcl_cli.catalogue.paper import INITIALISATIONS, TASK_ORDER
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.datasets import DATASETS
@@ -13,7 +14,7 @@ from swcl_cli.datasets import DATASETS
 SWCL, ILSVRC = "swcl", "imagenet"
 TITLES = {
     **{name: each.title for several in (DATASETS, TASKS, LABELS) for name, each in several.items()},
-    **{"joint_accuracy": "joint accuracy", "f1": "F1", "auc": "AUC"},
+    **{name: quality.title for name, quality in MEASURES.items()},
 }
 
 

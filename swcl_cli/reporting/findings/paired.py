@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swcl_cli import chance
+from swcl_cli.catalogue.measures import quality_of
 from swcl_cli.evaluation.intervals import Interval, interval
 from swcl_cli.evaluation.resampling import Measure, Values, Weights, ranked_auc, ratio, resampled
 from swcl_cli.reporting.evidence.columns import POSITIVE
@@ -22,7 +23,7 @@ RESAMPLES = 1000
 SEED = 0
 LEVEL = 0.95
 DIGITS = 12  # what is beyond is the order of summation
-MEANS = ("joint_accuracy", "accuracy", "f1")  # of a score a photograph, over photographs; then over structures
+MEANS = ("joint_accuracy", "accuracy", "f1", "mae")  # of a score a photograph, over photographs; then over structures
 AUC = "auc"
 NOT_TOLD_APART = "not told apart"
 SIDES = (" of the first", " of the second")  # keys of draws where seeds are drawn apart
@@ -37,7 +38,7 @@ class Sampled:
 
     seeds: (U,), ascending; values: (R + 1, U) of the measure; of_runs: of each fold of each seed in turn, all patients
     counted once; photographs: (P,) codes, of all runs; patients: how many they are of; interval: over these patients,
-    of the mean over seeds.
+    of the mean over seeds; measure: its name.
     """
 
     seeds: Codes
@@ -46,6 +47,7 @@ class Sampled:
     photographs: Codes
     patients: int
     interval: Interval
+    measure: str = ""
 
     @property
     def mean(self) -> float:
@@ -55,10 +57,11 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Difference:
-    """Hold a difference of means over runs, as shares; the interval is NaN where no resample has a value.
+    """Hold a difference of means over runs, of shares or in the label's own unit; the interval is NaN where no resample
+    has a value.
 
     with_runs: whether the interval is over runs, too, not over patients alone. paired: where the seeds are not the
-    same, how many are shared, which alone are compared; 0 where each side's were drawn apart.
+    same, how many are shared, which alone are compared; 0 where each side's were drawn apart. measure: its name.
     """
 
     value: float
@@ -66,10 +69,12 @@ class Difference:
     high: float
     with_runs: bool
     paired: int | None = None
+    measure: str = ""
 
     @property
     def verdict(self) -> str:
-        return "better" if self.low > 0 else "worse" if self.high < 0 else NOT_TOLD_APART
+        above, below = ("worse", "better") if quality_of(self.measure).lower else ("better", "worse")
+        return above if self.low > 0 else below if self.high < 0 else NOT_TOLD_APART
 
 
 def sample(rows: pd.DataFrame, measure: str, resamples: int = RESAMPLES) -> dict[str, Sampled]:
@@ -103,10 +108,11 @@ def sample(rows: pd.DataFrame, measure: str, resamples: int = RESAMPLES) -> dict
             means: Values = of_seeds(measured(weights)).mean(axis=1)
             return means
 
-        over_patients = Measure(mean, parts=parts, of_pairs=measure == AUC)
+        highest = 1.0 if quality_of(measure).is_share else np.inf
+        over_patients = Measure(mean, parts=parts, highest=highest, of_pairs=measure == AUC)
         sampled[str(name)] = Sampled(
             seeds, of_seeds(values), values[0, of_name.index], np.unique(photograph[own]),
-            len(np.unique(patient[own])), interval(over_patients, np.arange(len(patients))),
+            len(np.unique(patient[own])), interval(over_patients, np.arange(len(patients))), measure,
         )  # fmt: skip
     return sampled
 
@@ -134,7 +140,7 @@ def difference(first: Sampled, second: Sampled) -> Difference:
     tail = expanded_tail(first.patients)
     ends = np.quantile(kept, [tail, 1 - tail]) if len(kept) and tail > 0 else (np.nan, np.nan)
     paired = None if alike or not with_runs else len(shared) if together else 0
-    return Difference(float(gaps[0]), float(ends[0]), float(ends[1]), with_runs, paired)
+    return Difference(float(gaps[0]), float(ends[0]), float(ends[1]), with_runs, paired, first.measure)
 
 
 def expanded_tail(patients: int) -> float:
@@ -189,11 +195,15 @@ def _aucs(rows: pd.DataFrame, patient: Codes, run: Codes, patients: int) -> Meas
 
 
 def best_other(sampled: Mapping[str, Sampled], name: str, order: Sequence[str]) -> str | None:
-    """The other initialisation with the highest mean, among those that saw the same photographs; of equal ones the
+    """The other initialisation with the best mean, among those that saw the same photographs; of equal ones the
     first in `order`.
     """
     others = [other for other in order if other != name and comparable(sampled[other], sampled[name])]
-    return max(others, key=lambda other: round(sampled[other].mean, DIGITS), default=None)
+
+    def merit(other: str) -> float:
+        return quality_of(sampled[other].measure).merit(round(sampled[other].mean, DIGITS))
+
+    return max(others, key=merit, default=None)
 
 
 def comparable(first: Sampled, second: Sampled) -> bool:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from swcl_cli.catalogue.measures import quality_of
 from swcl_cli.evaluation.intervals import NONE, Interval
-from swcl_cli.reporting.findings.percentages import percent, with_interval
+from swcl_cli.reporting.findings.percentages import decimals_of, with_interval, written
 from swcl_cli.reporting.findings.splits import TEST, VALIDATION
 
 
 @dataclass(frozen=True)
 class Score:
-    """Hold the primary measure of one initialisation on one task, as shares.
+    """Hold the primary measure of one initialisation on one task, as a share or in the label's own unit.
 
     runs: its seeds, each the mean of its folds in a cross-validation; spread: their deviation (n - 1); low and high:
     the interval over patients, NaN where it is unknown.
@@ -31,11 +32,21 @@ class Score:
     low: float
     high: float
 
+    @property
+    def shown(self) -> str:
+        """Write the mean, shares in percent."""
+        return written(self.mean, self.measure)
+
+    @property
+    def merit(self) -> float:
+        """Return a number that is the larger the better the score is, as it is shown: equal ones are equal."""
+        return quality_of(self.measure).merit(float(self.shown))
+
     def text(self) -> str:
-        """Write mean, deviation over runs and interval over patients, percent: `87.1 ± 1.2 [81.0, 91.6] (n = 5)`."""
-        spread = f" ± {percent(self.spread)}" if self.runs > 1 else ""
-        around = with_interval(self.mean, self.low, self.high).removeprefix(percent(self.mean))
-        shown = f"{percent(self.mean)}{spread}{around}"
+        """Write mean, deviation over runs and interval over patients: `87.1 ± 1.2 [81.0, 91.6] (n = 5)`."""
+        spread = f" ± {written(self.spread, self.measure, decimals_of(self.measure, self.mean))}"
+        around = with_interval(self.mean, self.low, self.high, self.measure).removeprefix(self.shown)
+        shown = f"{self.shown}{spread if self.runs > 1 else ''}{around}"
         return f"{shown} (n = {self.runs})" + ("" if self.split == TEST else ", validation")
 
 
@@ -56,6 +67,20 @@ def primary_or_validation(results: pd.DataFrame, split: str = TEST) -> tuple[str
 def of_seeds(runs: pd.DataFrame) -> pd.Series:
     """Average the values of rows within each seed: those of a cross-validation over its folds."""
     return runs.groupby("seed")["value"].mean()
+
+
+def over_runs(runs: pd.DataFrame, measure: str) -> tuple[float, Interval, int] | None:
+    """Return the mean of a measure over seeds, the interval of a single run, and the count of seeds.
+
+    None where nothing is known.
+    """
+    measured = runs[(runs["measure"] == measure) & runs["value"].notna()]
+    if measured.empty:
+        return None
+    values = of_seeds(measured)
+    single = len(measured) == 1
+    ends = (float(measured["low"].iloc[0]), float(measured["high"].iloc[0])) if single else NONE
+    return float(values.mean()), ends, len(values)
 
 
 def scores(

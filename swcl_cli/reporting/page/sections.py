@@ -16,6 +16,7 @@ from swcl_cli.reporting.figures.hits_and_misses import hits_and_misses
 from swcl_cli.reporting.figures.labeler import labeler_figures
 from swcl_cli.reporting.figures.learning import labeler_learning, pretraining_learning
 from swcl_cli.reporting.figures.lesion_scores import lesion_scores
+from swcl_cli.reporting.figures.numbers import number_figures
 from swcl_cli.reporting.figures.patches import cam_overlays, patch_construction, read_examples
 from swcl_cli.reporting.figures.planes import embedding_planes
 from swcl_cli.reporting.figures.probe import probe_figure
@@ -26,6 +27,7 @@ from swcl_cli.reporting.tables.ablation import ablation_table
 from swcl_cli.reporting.tables.datasets import datasets_table
 from swcl_cli.reporting.tables.differences import differences_table
 from swcl_cli.reporting.tables.labeler import labeler_outcomes_table, labeler_table
+from swcl_cli.reporting.tables.numbers import numbers_table
 from swcl_cli.reporting.tables.patches import (
     judged_thresholds_table,
     judgement_parts_table,
@@ -73,7 +75,9 @@ def sections(contents: Contents, photographs: bool = True) -> list[Section]:
         Section(
             "results",
             "Results",
-            tables=tables(results_table, structures_table, differences_table, protocols_table, ablation_table),
+            tables=tables(
+                results_table, structures_table, numbers_table, differences_table, protocols_table, ablation_table
+            ),
             figures=figures(results_figures),
             folded=tables(runs_table),
         ),
@@ -98,7 +102,7 @@ def sections(contents: Contents, photographs: bool = True) -> list[Section]:
             "Fine-tuning",
             figures=figures(
                 *([segmentations, worst_and_best] if photographs else []),
-                *(classification_figures, confusion_matrices, finetuning_learning),
+                *(classification_figures, confusion_matrices, number_figures, finetuning_learning),
             ),
         ),
     ]

@@ -8,6 +8,7 @@ from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.differences import BEST_OTHER, PATIENTS_ALONE, RANDOM, Comparison, comparisons
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.paired import RESAMPLES, Difference
+from swcl_cli.reporting.findings.percentages import besides_percent, decimals_of, factor_of
 from swcl_cli.reporting.findings.splits import VALIDATION
 from swcl_cli.reporting.tables.table import Cell, Table, Value
 
@@ -43,6 +44,7 @@ def differences_table(contents: Contents) -> Table | None:
             "Not compared, since the stored predictions are missing or do not give the score of the run: "
             f"{'; '.join(left_out)}."
         )
+    of_errors = besides_percent(each.gap.measure for each in compared).replace(", or, of", "; of", 1)
     header = (
         *("task", "split", "initialisation", "against", "kind", "difference", "low", "high", "verdict"),
         *("runs", "runs_against", "drawn"),
@@ -50,8 +52,8 @@ def differences_table(contents: Contents) -> Table | None:
     return Table(
         name="differences",
         title="Differences on the same photographs",
-        sentence="How many points each initialisation gains over random initial weights, and over the best other "
-        "initialisation, on the same photographs, with 95 % intervals of a paired bootstrap.",
+        sentence="By how many points each initialisation differs from random initial weights, and from the best other "
+        f"initialisation, on the same photographs{of_errors}, with 95 % intervals of a paired bootstrap.",
         columns=("task", "initialisation", "over random", "verdict", "best other", "over it", "verdict"),
         rows=tuple(rows),
         notes=tuple(notes),
@@ -78,8 +80,11 @@ def drawn(gap: Difference) -> str:
 
 def points(gap: Difference) -> str:
     """Write `+3.2 [-0.4, +6.9]`, without brackets where there is no interval; no minus before a zero."""
-    value, low, high = (round(100 * share, 1) + 0.0 for share in (gap.value, gap.low, gap.high))
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]" if np.isfinite(low) else f"{value:+.1f}"
+    ends = (gap.value, gap.low, gap.high)
+    places = decimals_of(gap.measure, *ends)
+    value, low, high = (round(factor_of(gap.measure) * end, places) + 0.0 for end in ends)
+    shown = f"{value:+.{places}f}"
+    return f"{shown} [{low:+.{places}f}, {high:+.{places}f}]" if np.isfinite(low) else shown
 
 
 def _record(comparison: Comparison) -> tuple[Value, ...]:

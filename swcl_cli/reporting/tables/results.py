@@ -8,7 +8,7 @@ from swcl_cli.reporting.findings.configurations import families
 from swcl_cli.reporting.findings.differences import over_patients, sampled_by_task
 from swcl_cli.reporting.findings.initialisations import Initialisation, initialisation
 from swcl_cli.reporting.findings.names import ordered_initialisations, ordered_tasks, title
-from swcl_cli.reporting.findings.percentages import with_interval
+from swcl_cli.reporting.findings.percentages import besides_percent, with_interval
 from swcl_cli.reporting.findings.published import PHANTOM, listed, paper_score, withheld
 from swcl_cli.reporting.findings.rates import rates_notes
 from swcl_cli.reporting.findings.scores import Score, primary, scores
@@ -58,8 +58,9 @@ def results_table(contents: Contents) -> Table | None:
         name="results",
         title="Initialisations and tasks",
         sentence="How well each initialisation does on each task after fine-tuning: mean and standard deviation over n "
-        "runs on the test photographs, in percent, with the 95 % interval over patients. A run of a cross-validation "
-        "is the mean of its folds. Best in bold; best of those pretrained on retinal photographs only underlined.",
+        f"runs on the test photographs, in percent{besides_percent(measures.values())}, with the 95 % interval over "
+        "patients. A run of a cross-validation is the mean of its folds. Best in bold; best of those pretrained on "
+        "retinal photographs only underlined.",
         columns=("initialisation", *(f"{title(task)} ({title(measures[task])})" for task in tasks)),
         rows=tuple(rows),
         notes=(NOISE_FLOOR, *notes, *rates_notes({name: start.encoder for (_, name), start in began.items()})),
@@ -109,16 +110,12 @@ def _cell(shown: dict[Key, Score], began: dict[Key, Initialisation], papers: dic
     if score is None:
         return Cell()
     published = f"{papers[key]:.2f}" if key in papers else ""
-    rounded = {
-        rival: round(100 * other.mean, 1)
-        for rival, other in shown.items()
-        if rival[0] == key[0] and other.split == TEST
-    }
-    if len(rounded) < 2 or score.split != TEST:
+    merits = {rival: other.merit for rival, other in shown.items() if rival[0] == key[0] and other.split == TEST}
+    if len(merits) < 2 or score.split != TEST:
         return Cell(score.text(), score.mean, published=published)
-    at_home = [value for rival, value in rounded.items() if began[rival].in_domain]
-    best = rounded[key] == max(rounded.values())
-    best_at_home = began[key].in_domain and rounded[key] == max(at_home)
+    at_home = [merit for rival, merit in merits.items() if began[rival].in_domain]
+    best = merits[key] == max(merits.values())
+    best_at_home = began[key].in_domain and merits[key] == max(at_home)
     return Cell(score.text(), score.mean, best, best_at_home, published)
 
 
@@ -128,15 +125,15 @@ def runs_table(contents: Contents) -> Table | None:
     for split, word in SPLIT_WORDS.items():
         for row in primary(contents.results, split).sort_values(["task", "name", "run"]).to_dict("records"):
             about = Cell(title(row["task"]), row["task"]), Cell(str(row["name"])), Cell(str(row["run"])), Cell(word)
-            value = Cell(with_interval(row["value"], row["low"], row["high"]), row["value"])
+            value = Cell(with_interval(row["value"], row["low"], row["high"], str(row["measure"])), row["value"])
             rows.append((*about, Cell(title(row["measure"]), row["measure"]), value))
     if not rows:
         return None
     return Table(
         name="runs",
         title="Every run",
-        sentence="The single runs behind the averages: the task's own measure in percent, with its 95 % interval over "
-        "patients.",
+        sentence="The single runs behind the averages: the task's own measure in percent"
+        f"{besides_percent(primary(contents.results, TEST)['measure'])}, with its 95 % interval over patients.",
         columns=("task", "initialisation", "run", "photographs", "measure", "value"),
         rows=tuple(rows),
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.names import ordered_initialisations, ordered_tasks, title
-from swcl_cli.reporting.findings.scores import of_seeds
+from swcl_cli.reporting.findings.scores import over_runs
 from swcl_cli.reporting.findings.splits import VALIDATION, shown_rows
 from swcl_cli.reporting.tables.table import Cell, Table, Value, finite, score_cell
 
@@ -39,7 +37,7 @@ def structures_table(contents: Contents) -> Table | None:
             for structure in (*structures, MEAN):
                 for suffix, area in AREAS.items():
                     scores = {
-                        measure: _score(runs, f"{'' if structure == MEAN else f'{structure}_'}{measure}{suffix}")
+                        measure: over_runs(runs, f"{'' if structure == MEAN else f'{structure}_'}{measure}{suffix}")
                         for measure in MEASURES
                     }
                     known = {measure: score for measure, score in scores.items() if score is not None}
@@ -63,14 +61,3 @@ def structures_table(contents: Contents) -> Table | None:
         rows=tuple(rows),
         records=tuple(records),
     )
-
-
-def _score(runs: pd.DataFrame, measure: str) -> tuple[float, tuple[float, float], int] | None:
-    """Return the mean over seeds, the interval of a single run, and the count of seeds; None where nothing is known."""
-    measured = runs[(runs["measure"] == measure) & runs["value"].notna()]
-    if measured.empty:
-        return None
-    values = of_seeds(measured)
-    single = len(measured) == 1
-    interval = (float(measured["low"].iloc[0]), float(measured["high"].iloc[0])) if single else (float("nan"),) * 2
-    return float(values.mean()), interval, len(values)

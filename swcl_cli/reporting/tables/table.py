@@ -47,11 +47,11 @@ def count(number: int) -> Cell:
     return Cell(f"{number:,}", int(number))
 
 
-def score_cell(value: float | None, interval: tuple[float, float] | None = None) -> Cell:
-    """Write a score in percent with its interval, or a dash where nothing was measured."""
+def score_cell(value: float | None, interval: tuple[float, float] | None = None, measure: str = "") -> Cell:
+    """Write a score, a share in percent, with its interval, or a dash where nothing was measured."""
     if value is None or not np.isfinite(value):
         return Cell("-", "")
-    return Cell(with_interval(value, *(interval or (float("nan"), float("nan")))), value)
+    return Cell(with_interval(value, *(interval or (float("nan"), float("nan"))), measure), value)
 
 
 def finite(value: float) -> float | None:

@@ -1,0 +1,48 @@
+"""Describe measures: which of two values is better, and in what they are written. To add one: a row in MEASURES."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Describe a measure.
+
+    title: its name in tables. unit: `percent` of a share, the label's `own`, or none (`plain`). lower: whether less is
+    better.
+    """
+
+    name: str
+    title: str
+    unit: Literal["percent", "own", "plain"] = "percent"
+    lower: bool = False
+
+    @property
+    def is_share(self) -> bool:
+        return self.unit == "percent"
+
+    def merit(self, value: float) -> float:
+        """Return a number that is the larger the better a value is, and least of all for NaN."""
+        return -math.inf if math.isnan(value) else -value if self.lower else value
+
+
+MEASURES = {  # all others are shares of which more is better, and are called by their names
+    quality.name: quality
+    for quality in (
+        Quality("joint_accuracy", "joint accuracy"),
+        Quality("f1", "F1"),
+        Quality("auc", "AUC"),
+        Quality("error", "error", lower=True),  # of a ratio of diameters
+        Quality("mae", "mean absolute error", "own", lower=True),
+        Quality("r2", "R2", "plain"),
+        Quality("pearson", "Pearson correlation", "plain"),
+    )
+}
+
+
+def quality_of(measure: str) -> Quality:
+    """Describe a measure by its name, before which that of a head may stand: `age_mae` is a `mae`."""
+    return MEASURES.get(measure) or MEASURES.get(measure.rpartition("_")[2]) or Quality(measure, measure)
