@@ -29,6 +29,7 @@ Encoders for retinal photographs that transfer, from few labels and many photogr
 The steps, in order: prep, train-labeler, make-swap, pretrain, finetune, report. Each reads what the ones before it
 left in the workspace and names the command to run where something is missing. Start with: {START}
 
+Whether photographs are copies of others, such as of tested ones, is told by: audit
 A model of `finetune` is applied to other photographs by: predict
 Whether all this helps on your data is answered by: study
 """
@@ -51,6 +52,22 @@ Examples:
   swcl prep odir ~/downloads/ODIR-5K --preset small
 
   swcl prep folder ~/photographs --name clinic-a
+""",
+    ),
+    "audit": (
+        (),
+        """
+Find photographs that are copies of others, within and across all prepared data sets. Writes audit.parquet.
+
+Copies are found resized, compressed again, cropped, brightened, mirrored or turned. Told are two labels for one
+photograph, copies that splits part, and test photographs that a labeler or encoder of the workspace has learnt.
+The same eye in two photographs is told apart: it is no copy.
+
+Examples:
+
+  swcl audit
+
+  swcl audit --data idrid,idrid-seg --workers 4
 """,
     ),
     "train-labeler": (

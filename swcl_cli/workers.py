@@ -10,10 +10,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from typing import Any
 
 from swcl_cli.errors import SwclError, Unwritten
+
+CHUNK = 8
+AHEAD = 4  # chunks that may wait for each worker
+Work = Iterable[Any]
+Each = Callable[[Callable[[list[Any]], list[Any]], Work], Iterator[Any]]
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a scheduler, a closed terminal
 ADDRESSES = 5_000_000_000  # bytes: what a training maps before its first step, and some room
@@ -58,6 +68,47 @@ def start_worker(*heeded: signal.Signals) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
+
+
+@contextmanager
+def in_order(workers: int) -> Iterator[Each]:
+    """Provide a function that does work in `workers` processes, or in this process for 0: each(function, work).
+
+    function makes a list of results of a list of pieces. It yields results in the order of the work. Raises SwclError
+    where a process dies. Processes are forked at once: later each would keep a copy of all that this process has read
+    by then.
+    """
+    if workers == 0:
+        yield lambda function, work: (result for piece in work for result in function([piece]))
+        return
+    forks = sys.platform == "linux"
+    context = multiprocessing.get_context("fork" if forks else "spawn")
+    with in_want(workers):  # SIGTERM is how the executor ends the other workers where one died
+        executor = ProcessPoolExecutor(workers, context, start_worker, (signal.SIGTERM,))
+    try:
+        if forks:
+            with in_want(workers):
+                executor.submit(int).result()
+        yield partial(_each, executor, workers)
+    except BrokenExecutor as error:
+        raise SwclError("A worker process died, perhaps for want of memory. Use fewer --workers.") from error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _each(
+    executor: ProcessPoolExecutor, workers: int, function: Callable[[list[Any]], list[Any]], work: Work
+) -> Iterator[Any]:
+    """Do the work in chunks, reading it only as needed, so that memory does not grow with its length."""
+    waiting: deque[Future[list[Any]]] = deque()
+    pieces = iter(work)
+    with in_want(workers):
+        while chunk := list(islice(pieces, CHUNK)):
+            waiting.append(executor.submit(function, chunk))
+            if len(waiting) >= AHEAD * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
 
 
 @contextmanager

@@ -191,6 +191,40 @@ GRID = SEEDED + _columns(  # a row a point of grid.parquet
     key="learning_rate weight_decay",
 )
 
+DESCRIBED = _columns(  # a row a photograph of data/DATASET/.descriptions.parquet
+    ("path", TEXT),
+    ("checksum", INTEGER),
+    ("numbers", pa.list_(pa.float32())),
+    ("sketch", pa.binary()),
+    key="path",
+)
+COMPARED = _columns(  # a row a pair of data/.compared.parquet, by the checksums of its photographs
+    ("checksum", INTEGER),
+    ("other_checksum", INTEGER),
+    ("turn", pa.int8()),
+    ("seen", NUMBER),  # share of the field of view that the frame shows
+    ("other_seen", NUMBER),
+    *((name, NUMBER) for name in ("vessels", "levels", "local", "residual", "sharp")),
+    *((name, NUMBER) for name in ("apart", "degrees", "stretch", "gain")),
+    key="checksum other_checksum turn",
+)
+PLACE = _columns(
+    ("dataset", TEXT), ("split", TEXT), ("image_id", TEXT), ("patient_id", TEXT), ("group_id", TEXT), ("path", TEXT)
+)
+AUDIT = _columns(  # a row a pair of audit.parquet
+    ("kind", TEXT),  # copy: the same photograph; visit: the same eye in another photograph
+    ("sure", TEXT),  # certain, likely
+    ("change", TEXT),  # what was done to the other one
+    *PLACE.schema,
+    *((f"other_{name}", kind) for name, kind in zip(PLACE.names, PLACE.schema.types, strict=True)),
+    ("unlike", TEXT),  # labels that differ, with both values
+    ("leak", TEXT),  # the splits, where a copy parts train from test
+    ("family", pa.int32()),  # number of all that are copies of each other
+    *((name, NUMBER) for name in ("vessels", "levels", "residual", "apart", "degrees", "gain")),
+    gaps="unlike leak family",
+    key="path other_path",
+)
+
 FEATURES = _columns(  # a row a photograph of features/DATASET
     ("path", TEXT), ("checksum", INTEGER), ("features", pa.list_(pa.float32())), key="path"
 )
@@ -301,11 +335,15 @@ LIMITS = {  # by name: a column has one meaning in whatever table it stands
     **{label.name: Limits(label.low, label.high) for label in LABELS.values() if label.kind in ("grade", "number")},
     "split": Limits(allowed=SPLITS),
     "eye": Limits(allowed=EYES),
+    "kind": Limits(allowed=("copy", "visit")),
+    "sure": Limits(allowed=("certain", "likely")),
+    "other_split": Limits(allowed=SPLITS),
+    "turn": Limits(0, 7),
     "position": Limits(allowed=("tl", "tr", "c", "bl", "br")),
     **dict.fromkeys(("width", "height", "size"), Limits(1, 2**20)),
     **dict.fromkeys(("x", "y"), PIXELS),
     **dict.fromkeys(("score", "f1", "lesion_share"), SHARE),
-    "checksum": Limits(0, 2**32 - 1),
+    **dict.fromkeys(("checksum", "other_checksum"), Limits(0, 2**32 - 1)),
     **dict.fromkeys(("truth", "prediction"), Limits(0, 1000)),
     **dict.fromkeys(("seed", "fold", "best_epoch"), Limits(0, 2**31 - 1)),
     **dict.fromkeys(("learning_rate", "weight_decay"), Limits(0, 1000)),

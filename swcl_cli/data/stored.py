@@ -77,9 +77,9 @@ def each_column(path: Path, columns: Columns, later: Container[str] = ()) -> Ite
 
 
 def _require_rows(path: Path, rows: int) -> None:
-    if not rows:
-        raise Damaged(path, "it has no rows")
     written = rows_written(path)
+    if not rows and written != 0:
+        raise Damaged(path, "it has no rows")
     if written is not None and rows != written:
         raise Damaged(path, f"it has {rows:,} rows, of which {written:,} were written")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from swcl_cli.settings.audit import AuditSettings
 from swcl_cli.settings.finetune import FinetuneSettings
 from swcl_cli.settings.make_swap import MakeSwapSettings
 from swcl_cli.settings.path_parts import plain_part
@@ -22,6 +23,7 @@ __all__ = [
     "ROWS",
     "ROW_KEY",
     "STEPS",
+    "AuditSettings",
     "FinetuneSettings",
     "MakeSwapSettings",
     "Precision",
@@ -44,6 +46,7 @@ STEPS: dict[str, type[StepSettings]] = {
     model.step: model
     for model in (
         PrepSettings,
+        AuditSettings,
         TrainLabelerSettings,
         MakeSwapSettings,
         PretrainSettings,

@@ -25,6 +25,8 @@ JOURNAL = ".journal.jsonl"  # of `prep`, in data/DATASET: a cache
 JUDGED = "judged"  # in the folder of `make-swap`'s run
 FORMER = ".former.parquet"  # of `prep`, in data/DATASET: the manifest, while photographs are prepared again
 EMBEDDINGS = "embeddings.parquet"  # in the folder of a `predict` by an encoder
+DESCRIPTIONS = ".descriptions.parquet"  # of `audit`, in data/DATASET: a cache
+COMPARED = ".compared.parquet"  # of `audit`, in data: a cache
 MODEL = "model.safetensors"  # of a run of `finetune`
 DRAWING = "drawing.json"  # in the folder of phantom downloads: what was drawn
 
@@ -49,6 +51,19 @@ class Workspace:
 
     def quarantine(self, dataset: str) -> Path:
         return self.data(dataset) / "quarantine.csv"
+
+    def descriptions(self, dataset: str) -> Path:
+        """Return the file of descriptions of the data set's photographs, by which `audit` compares them: a cache."""
+        return self.data(dataset) / DESCRIPTIONS
+
+    @property
+    def compared(self) -> Path:
+        """Return the file of pairs of photographs that `audit` has compared: a cache."""
+        return self.root / "data" / COMPARED
+
+    @property
+    def audit(self) -> Path:
+        return self.root / "audit.parquet"
 
     def features(self, dataset: str) -> Path:
         """Return the folder of features of the data set's photographs, by frozen encoders: a cache."""

@@ -13,6 +13,8 @@ REMEDIES = {  # by the end of the file's path; {0} is what its first group holds
     r"finetune/([^/]+)/[^/]+/\w+\.parquet": "The same swcl finetune {0} puts it together again from its runs.",
     r"finetune/([^/]+)/[^/]+/.*": "Make it again with: swcl finetune {0} --fresh",
     r"embeddings/.*\.parquet": "The same swcl predict makes it again.",
+    r"audit\.parquet": "Make it again with: swcl audit",
+    r"data/[^/]+/\.descriptions\.parquet|data/\.compared\.parquet": "Remove it: what it held is computed again.",
     r"features/.*\.parquet": "Remove it: what it held is computed again.",
     r"runs/.*/resume\.safetensors": "The same command with --fresh starts over.",
     r"runs/.*/log\.jsonl": "Curves lack what it held; no table does.",

@@ -27,6 +27,7 @@ FIRST = {  # the settings that artefacts of version 0.1.0 tell, and `fold`, `gri
     "precision projection seed smallest_crop temperature threshold views warmup_epochs weight_decay",
     "finetune": "architecture batch colours crop data decoder epochs eval fold fold_order folds fraction freeze grid "
     "grid_seed heads learning_rate output_stride precision seed seeds task validate_every weight_decay",
+    "audit": "",
     "report": "no_images",
     "predict": "",
     "study": "",

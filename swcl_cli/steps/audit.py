@@ -1,0 +1,128 @@
+"""Find copies among all prepared photographs, within and across data sets, and what they spoil: the step `audit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from swcl_cli import console
+from swcl_cli.audit.comparing import compare
+from swcl_cli.audit.describing import Described, Place, described
+from swcl_cli.audit.learnt import learnt_copies, learnt_from
+from swcl_cli.audit.pairs import read_known_labels, read_photographs, rows_of
+from swcl_cli.audit.verdict import COPY, VISIT
+from swcl_cli.data.columns import AUDIT
+from swcl_cli.data.photographs import manifest_of
+from swcl_cli.errors import SwclError
+from swcl_cli.settings import AuditSettings
+from swcl_cli.workers import Each, in_order
+from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, read_provenance, require_own, write_parquet
+
+NAMED = 5  # pairs that are named each
+SHOWN = {COPY: "the same photograph", VISIT: "the same eye, another photograph"}
+
+
+def run(settings: AuditSettings) -> Path:
+    """Compare the photographs of all prepared data sets, or of those named; return the path of audit.parquet.
+
+    Raises SwclError where no data set is prepared, one is named that is not, or a photograph is missing.
+    """
+    workspace = Workspace(settings.workspace)
+    require_own(workspace.audit, "audit")
+    names = _data_sets(workspace, settings)
+    inputs = {name: fingerprint(manifest_of(workspace, name)) for name in names}
+    with in_order(settings.workers) as each, locked(workspace.compared.parent, "audit"):
+        photographs = read_photographs(workspace, names)
+        console.say(f"{len(photographs):,} photographs of {len(names):,} data sets: {', '.join(names)}.")
+        found = _described(workspace, photographs, each, settings.fresh)
+        files = zip(photographs["path"].tolist(), photographs["checksum"].tolist(), strict=True)
+        places = [Place(workspace.root / path, checksum) for path, checksum in files]
+        compared = compare(workspace, places, found, each, settings.fresh)
+    pairs = rows_of(photographs, compared, read_known_labels(workspace, names))
+    counts = {kind: int((pairs["kind"] == kind).sum()) for kind in SHOWN}
+    made = provenance("audit", settings.defining(), inputs, photographs=len(photographs), counts=counts)
+    write_parquet(workspace.audit, AUDIT.table(pairs), made)
+    _show(pairs)
+    _warn(workspace, pairs)
+    return workspace.audit
+
+
+def _data_sets(workspace: Workspace, settings: AuditSettings) -> list[str]:
+    """List the data sets to compare, sorted."""
+    names = sorted(workspace.prepared() if settings.data is None else settings.data)
+    if len(set(names)) < len(names):
+        raise SwclError(f"A data set is named twice: --data {','.join(names)}.")
+    if not names:
+        raise SwclError(
+            f"{workspace.root / 'data'} holds no prepared data set yet. Make one with: swcl prep DATASET SOURCE"
+        )
+    return names
+
+
+def _described(workspace: Workspace, photographs: pd.DataFrame, each: Each, fresh: bool) -> Described:
+    parts = [
+        described(workspace, str(name), rows, each, fresh) for name, rows in photographs.groupby("dataset", sort=True)
+    ]
+    return Described(
+        np.concatenate([part.numbers for part in parts]), np.concatenate([part.sketches for part in parts])
+    )
+
+
+def _show(pairs: pd.DataFrame) -> None:
+    """Show how many pairs of each kind lie in and between which data sets."""
+    if pairs.empty:
+        console.say("No photograph is a copy of another one, and no eye was found twice.")
+        return
+    counts = pairs.groupby(["dataset", "other_dataset", "kind"], sort=True).size()
+    places = list(dict.fromkeys((first, second) for first, second, _ in counts.index))
+    rows = [(*place, *(f"{counts.get((*place, kind), 0):,}" for kind in SHOWN)) for place in places]
+    console.table("Pairs of photographs", ("data set", "and", *SHOWN.values()), rows)
+
+
+def _warn(workspace: Workspace, pairs: pd.DataFrame) -> None:
+    """Warn of copies with two labels, of those that splits part, and of tested photographs that an artefact learnt."""
+    copies = pairs[pairs["kind"] == COPY]
+    for words, chosen in (
+        ("Copies with unlike labels", copies[copies["unlike"].notna()]),
+        ("Copies that the splits of a data set part", copies[_is_parted(copies)]),
+        ("Copies of test photographs in another data set", copies[copies["leak"].notna() & ~_is_parted(copies)]),
+    ):
+        if len(chosen):
+            named = "; ".join(_in_words(row) for row in chosen.head(NAMED).to_dict("records"))
+            more = f"; and {len(chosen) - NAMED:,} more" if len(chosen) > NAMED else ""
+            console.warn(f"{words}: {len(chosen):,} pairs. {named}{more}.")
+    for artefact, tested in _learnt(workspace, pairs).items():
+        for dataset, ids in tested.items():
+            console.warn(f"{artefact} has learnt copies of {len(ids):,} test photographs of {dataset}.")
+
+
+def _is_parted(copies: pd.DataFrame) -> pd.Series:
+    return copies["leak"].notna() & (copies["dataset"] == copies["other_dataset"])
+
+
+def _in_words(row: Mapping[str, object]) -> str:
+    first, second = (
+        f"{row[f'{side}dataset']}/{row[f'{side}image_id']} ({row[f'{side}split']})" for side in ("", "other_")
+    )
+    unlike = f", {row['unlike']}" if isinstance(row["unlike"], str) else ""
+    return f"{first} = {second}{unlike}"
+
+
+def _learnt(workspace: Workspace, pairs: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
+    """List the test photographs, by data set, of which each labeler, table of patches or encoder has learnt copies."""
+    paths = [path for path in (workspace.labeler, workspace.swap) if path.exists()]
+    made = {}
+    for path in [*paths, *workspace.encoder_files()]:
+        try:
+            made[workspace.relative(path)] = (fingerprint(path), read_provenance(path).get("inputs", {}))
+        except SwclError:  # weights of other people, or damaged: the step that reads it tells that
+            continue
+    names = workspace.prepared()
+    listed = {}
+    for artefact, learnt in learnt_from(made, names).items():
+        tested = {name: learnt_copies(pairs, name, learnt) for name in names}
+        listed[artefact] = {name: ids for name, ids in tested.items() if ids and learnt - {name}}
+    return listed
