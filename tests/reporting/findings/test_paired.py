@@ -183,6 +183,22 @@ def test_the_best_other_one_saw_the_same_photographs() -> None:
     assert [best_other(sampled, name, list("abcd")) for name in "abcd"] == ["b", "c", "b", None]
 
 
+def test_of_errors_the_smaller_is_better() -> None:
+    """In their own unit, as their difference and its interval are."""
+    rng = np.random.default_rng(3)
+    rows = _rows(rng, {"a": [0, 1, 2], "b": [0, 1, 2], "c": [0, 1, 2]})
+    rows["score"] = 10 + rows["score"] - 3.0 * (rows["name"] == "b")
+    errors = sample(rows, "mae", RESAMPLES)
+    assert best_other(errors, "a", list("abc")) == "b" and errors["a"].interval[1] > 10
+    gap = difference(errors["b"], errors["a"])
+    means = rows.groupby("name")["score"].mean()
+    assert gap.value == pytest.approx(means["b"] - means["a"]) and gap.low < gap.value < gap.high < 0
+    assert (gap.verdict, difference(errors["a"], errors["b"]).verdict) == ("better", "worse")
+    assert points(gap) == f"{gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]"
+    accuracies = sample(rows, "f1", RESAMPLES)
+    assert difference(accuracies["b"], accuracies["a"]).verdict == "worse"
+
+
 def test_unknown_measures_are_refused() -> None:
     with pytest.raises(ValueError, match="kappa"):
         sample(_rows(np.random.default_rng(0), {"a": [0]}), "kappa")
