@@ -10,10 +10,12 @@ from statistics import quantiles
 
 from swcl_cli.catalogue.labels import NUMBER, Label
 from swcl_cli.datasets.label_cells import Choice, LabelColumn, Unsuitable, quoted
+from swcl_cli.datasets.sheets import normal
 from swcl_cli.datasets.tables import says_nothing
 
 WRITTEN = re.compile(r"[+-]?(?:\d+(?:[.]\d*)?|[.]\d+|\d*,(?!\d{3}$)\d+)(?:[eE][+-]?\d{1,3})?")  # 1,000: 1000?
 MOSTLY = 0.9  # share of the cells of which a column counts as one of numbers, though others are none
+IDENTIFIERS = {"id", "index", "nr", "no"}  # last words of names
 INDEXED = 10  # numbers without a gap from which a column may be an index
 SHOWN = 3  # cells in a message
 FAR = 20  # times the middle half's width from the median: such a number may mean that nothing is known
@@ -42,14 +44,21 @@ def read_numbers(name: str, cells: Sequence[str], choice: Choice | None) -> Labe
     numbers = {value for value in values.values() if value is not None}
     if len(numbers) < 2:
         raise Unsuitable(f"holds one number, {numbers.pop():g}" if numbers else "holds no number")
-    if choice is None and _count_rows(counts, numbers):
-        raise Unsuitable(f"counts its rows: --label '{name}={NUMBER}' takes it for a label")
+    if choice is None and (_is_identifier(name) or _count_rows(counts, numbers)):
+        what = "seems to name rows" if _is_identifier(name) else "counts its rows"
+        raise Unsuitable(f"{what}: --label '{name}={NUMBER}' takes it for a label")
     label = Label(name, NUMBER, name, of=choice.of if choice else "photograph")
     absent = tuple(sorted(text for text, value in values.items() if text and value is None))
     read = [values[text] for text in cells]
     far = _far([value for value in read if value is not None])
     told = f"{name}: far from all others are {far}: empty these cells if they mean that nothing is known"
     return LabelColumn(label, read, (told,) if far else (), absent)
+
+
+def _is_identifier(name: str) -> bool:
+    """Tell whether a column of this name holds identifiers, which say nothing about a photograph."""
+    words = re.split(r"[\W_]+", normal(name))
+    return words[0] == "unnamed" or words[-1] in IDENTIFIERS
 
 
 def _count_rows(counts: Mapping[str, int], numbers: Iterable[float]) -> bool:

@@ -174,6 +174,15 @@ def test_numbers(cells: list[str], choice: str, values: list[float | None]) -> N
     assert not column.remarks
 
 
+@pytest.mark.parametrize("name", ["ID", "image_id", "Unnamed: 0", "row nr", "Exam.ID"])
+def test_identifiers_are_taken_for_no_number(name: str) -> None:
+    cells = ["104", "999", "17", "104"]
+    with pytest.raises(Unsuitable, match="seems to name rows|has a name with a meaning"):
+        read_column(name, cells, None)
+    if name != "image_id":
+        assert read_column(name, cells, Choice(name, "number")).values == [104, 999, 17, 104]
+
+
 def test_numbers_that_may_mean_that_nothing_is_known() -> None:
     cells = [*map(str, range(30, 80)), "999", "-9999"]
     assert read_column("age in years", cells, None).remarks == (
