@@ -65,6 +65,11 @@ class Label:
         return len(self.names) if self.is_own else self.high + 1 if self.kind in ("binary", "grade") else 0
 
     @property
+    def is_graded(self) -> bool:
+        """Return whether its classes are ordered grades."""
+        return self.kind in ("grade", GRADES)
+
+    @property
     def outputs(self) -> int:
         """Return how many outputs its head has: one a class, or that of a number; 0 where it can't be learnt."""
         return 1 if self.kind == NUMBER else self.classes

@@ -93,9 +93,10 @@ class FinetuneSettings(TrainingSettings):
     output_stride: Literal[8, 16] = setting(
         8, "Segmentation: stride of the encoder's last features under DeepLabv3+.", panel="Model"
     )
-    loss: Literal["cross-entropy", "dice"] = setting(
+    loss: Literal["cross-entropy", "dice", "corn"] = setting(
         "cross-entropy",
-        "Segmentation: what is minimised; dice: the Dice loss beside the cross-entropy.",
+        "What is minimised. dice: of masks the Dice loss beside the cross-entropy; corn: of grades a loss that knows "
+        "their order, in place of the cross-entropy.",
         panel="Training",
         neutral="cross-entropy",
     )

@@ -17,7 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from torch.utils.data import Dataset
 
 from swcl_cli import chance
-from swcl_cli.catalogue.labels import JOINT, PATIENT, SEVERAL, Label
+from swcl_cli.catalogue.labels import JOINT, LABELS, PATIENT, SEVERAL, Label
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.augment import View, center_view, classification_view, padded_view, squashed_view
 from swcl_cli.data.loaders import Key
@@ -27,6 +27,7 @@ from swcl_cli.evaluation.class_measures import any_grade, class_measures, is_kno
 from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.resampling import evaluate
 from swcl_cli.evaluation.sign_measures import best_thresholds
+from swcl_cli.losses.ordinal import corn, corn_probabilities
 from swcl_cli.models.asking import channels_of, require_size
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
@@ -51,6 +52,7 @@ from swcl_cli.tasks.saved import Description, Study
 from swcl_cli.tasks.thresholds import kept_thresholds
 
 RESIZE = 256 / 224  # shorter side at test, in crops (paper IV-B)
+CORN = "corn"  # its heads, in the model file
 OF_PATIENTS = "of_patients"  # heads, in the model file
 THRESHOLDS = "thresholds"  # above which a sign is there, in the model file
 
@@ -60,7 +62,8 @@ class JointClassifier(nn.Module):
 
     several: the heads of several signs at once, each of which is there or not, with a logit of its own. numbers: the
     heads that are numbers, with their scales; in place of the cross-entropy there is the mean squared error on these.
-    weights: (K,) of the classes, or of the signs' presence, by head, where they are not the same for all.
+    corn: the heads of grades with logits and a loss that know their order (losses/ordinal.py). weights: (K,) of the
+    classes, or of the signs' presence, by head, where they are not the same for all.
     """
 
     def __init__(
@@ -69,9 +72,11 @@ class JointClassifier(nn.Module):
         heads: JointHeads,
         several: Collection[str] = (),
         numbers: Scales = MappingProxyType({}),
+        corn: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.encoder, self.heads, self.several, self.numbers = encoder, heads, frozenset(several), numbers
+        self.corn = frozenset(corn)
         self.weights: dict[str, Tensor] = {}
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -84,6 +89,8 @@ class JointClassifier(nn.Module):
         """Return the loss of a head from its logits (N, K); of a number from its answer (N, 1)."""
         if head in self.numbers:
             return _known_squared_error(logits[:, 0], standardised(labels, self.numbers[head]))
+        if head in self.corn:
+            return _known_corn(logits, labels, self.weights.get(head))
         return _known_cross_entropy(logits, labels, self.weights.get(head))
 
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
@@ -95,6 +102,8 @@ class JointClassifier(nn.Module):
         if head in self.numbers:
             answer: Tensor = in_own_unit(logits, self.numbers[head])
             return answer
+        if head in self.corn:
+            return corn_probabilities(logits)
         return logits.sigmoid() if head in self.several else logits.softmax(dim=1)
 
 
@@ -110,6 +119,14 @@ def _known_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None)
         return cross_entropy(logits, labels, weights, ignore_index=MISSING)
     there = labels[:, 0] != MISSING
     return binary_cross_entropy_with_logits(logits[there], labels[there].float(), pos_weight=weights)
+
+
+def _known_corn(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the loss of the grades (N,) that are known; 0 where none is, with gradients of 0."""
+    there = labels != MISSING
+    if not there.any():
+        return logits.sum() * 0
+    return corn(logits[there], labels[there], None if weights is None else weights.to(logits.device))
 
 
 def _known_squared_error(answers: Tensor, numbers: Tensor) -> Tensor:
@@ -158,10 +175,12 @@ class Classification(Kind):
     def require(self, study: Study) -> None:
         """Raise SwclError where a split that needs two classes has one, or none; or a label is out of range.
 
-        Raises UsageError where classes are to be weighed, and there are none.
+        Raises UsageError where classes are to be weighed, or grades ordered, and there are none.
         """
         if study.settings.balance and len(study.task.numbers) == len(study.task.heads):
             raise UsageError(f"--balance weighs classes: {' and '.join(study.task.heads)} has none, being a number.")
+        if study.settings.loss == CORN and not study.settings.probe and not _graded(study.task):
+            raise UsageError(f"--loss {CORN} is for grades: {' and '.join(study.task.heads)} has none.")
         for head in study.task.heads:
             require_two_classes(study, head)
         for split in study.rows:
@@ -189,8 +208,8 @@ class Classification(Kind):
         """Raise UsageError where a setting is of masks."""
         if settings.focus:
             raise UsageError(f"--focus is for masks: {settings.task} learns labels of whole photographs.")
-        if settings.loss != "cross-entropy":
-            raise UsageError(f"--loss {settings.loss} is for masks: {settings.task} learns labels, by cross-entropy.")
+        if settings.loss == "dice":
+            raise UsageError(f"--loss dice is for masks: {settings.task} learns labels, by cross-entropy or corn.")
 
     def facts(self, task: Task, settings: FinetuneSettings) -> dict[str, Any]:
         facts: dict[str, Any] = {"grades": dict(task.grades), "fit": settings.fit}
@@ -198,6 +217,8 @@ class Classification(Kind):
             facts["classes"] = {head: list(label.names) for head, label in task.own.items() if label.names}
         if of_patients := [head for head, label in task.described.items() if label.of == PATIENT]:
             facts[OF_PATIENTS] = of_patients
+        if settings.loss == CORN and not settings.probe:
+            facts[CORN] = _graded(task)
         return facts | ({SEVERAL: several} if (several := _several(task.own)) else {})
 
     def learnt(self, study: Study) -> dict[str, Any]:
@@ -208,7 +229,8 @@ class Classification(Kind):
         require_size(initial.encoder, initial.architecture, settings.crop, "views")
 
     def network(self, encoder: nn.Module, heads: Mapping[str, int], facts: Mapping[str, Any]) -> JointClassifier:
-        return classifier(encoder, JointHeads(channels_of(encoder), heads), facts)
+        outputs = {head: count - 1 if head in facts.get(CORN, ()) else count for head, count in heads.items()}
+        return classifier(encoder, JointHeads(channels_of(encoder), outputs), facts)
 
     def objective(self, network: nn.Module, study: Study) -> nn.Module:
         """Return the network itself, which computes its own loss."""
@@ -306,7 +328,13 @@ class Classification(Kind):
 
 def classifier(encoder: nn.Module, heads: JointHeads, facts: Mapping[str, Any]) -> JointClassifier:
     """Join encoder and heads as the facts of a model say."""
-    return JointClassifier(encoder, heads, facts.get(SEVERAL, ()), facts.get(NUMBERS, {}))
+    return JointClassifier(encoder, heads, facts.get(SEVERAL, ()), facts.get(NUMBERS, {}), facts.get(CORN, ()))
+
+
+def _graded(task: Task) -> list[str]:
+    """List the heads of grades."""
+    labels = {head: task.own.get(head) or LABELS.get(head) for head in task.heads}
+    return [head for head, label in labels.items() if label and label.is_graded]
 
 
 def _joined(scores: Iterable[Scores]) -> Scores:

@@ -13,7 +13,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.settings import prep_command
 from swcl_cli.tasks.saved import Study
 
-Scales: TypeAlias = Mapping[str, Mapping[str, float]]  # by head: `mean` and `sd` of the training photographs
+Scales: TypeAlias = Mapping[str, Mapping[str, float]]  # by head, of training: `mean`, `sd`, `least`, `most`
 NUMBERS = "numbers"  # the scales, in the model file
 
 
@@ -24,11 +24,12 @@ def numbers_of(rows: pd.DataFrame, head: str) -> NDArray[np.float64]:
 
 
 def scales_of(study: Study) -> dict[str, dict[str, float]]:
-    """Return mean and standard deviation of each head that is a number, over the training photographs that have it."""
+    """Return mean, standard deviation, least and most of each number, over the training photographs that have it."""
     scales = {}
     for head in study.task.numbers:
         numbers = numbers_of(study.rows["train"], head)
-        scales[head] = {"mean": float(np.nanmean(numbers)), "sd": float(np.nanstd(numbers))}
+        spread = {"mean": float(np.nanmean(numbers)), "sd": float(np.nanstd(numbers))}
+        scales[head] = {**spread, "least": float(np.nanmin(numbers)), "most": float(np.nanmax(numbers))}
     return scales
 
 
@@ -38,8 +39,11 @@ def standardised(numbers: Any, scale: Mapping[str, float]) -> Any:
 
 
 def in_own_unit(answers: Any, scale: Mapping[str, float]) -> Any:
-    """Bring answers of a network, an array or a tensor, back from the scale of `standardised`."""
-    return answers * scale["sd"] + scale["mean"]
+    """Bring answers of a network, an array or a tensor, back from the scale of `standardised`.
+
+    They are held to the range of the training numbers (FACTS E12c).
+    """
+    return (answers * scale["sd"] + scale["mean"]).clip(scale["least"], scale["most"])
 
 
 def require_numbers(study: Study, head: str) -> None:

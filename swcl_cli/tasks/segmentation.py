@@ -114,6 +114,8 @@ class Segmentation(Kind):
         """Raise UsageError where a setting is of labels."""
         if settings.balance:
             raise UsageError(f"--balance is for labels: {settings.task} has masks, for which there is --loss dice.")
+        if settings.loss == "corn":
+            raise UsageError(f"--loss corn is for grades: {settings.task} has masks, for which there is --loss dice.")
         if settings.probe:
             raise UsageError(f"--probe is for labels: {settings.task} has masks, of which --freeze trains the decoder.")
         if settings.fit != "crop":

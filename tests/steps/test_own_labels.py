@@ -19,7 +19,7 @@ from swcl_cli.catalogue.labels import Label
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
 from swcl_cli.datasets import folder
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.settings import FinetuneSettings, PredictSettings, ReportSettings
 from swcl_cli.steps import finetune, predict, prep, report
 from swcl_cli.tasks.predictor import load_model
@@ -308,6 +308,32 @@ def test_probes_and_folds(tmp_path: Path, heads: list[str], kind: str) -> None:
         assert (predictions["head"] == head).sum() == tested[head].notna().sum()
     values = results[(results["split"] == "test") & results["measure"].str.endswith("accuracy")]["value"]
     assert len(values) and (values > 0.7).all()
+
+
+@pytest.mark.usefixtures("light")
+def test_grades_are_learnt_by_their_order(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    finetune.run(options(tmp_path, heads=["stage", "ill.now"], loss="corn", balance=True))
+    predictions, results = read(tmp_path, "predictions"), read(tmp_path, "results")
+    stage = predictions[predictions["head"] == "stage"]
+    scores = np.stack(stage["probabilities"].tolist())
+    assert scores.shape[1] == 3 and scores.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert stage["prediction"].tolist() == scores.argmax(axis=1).tolist()
+    assert results.query("split == 'test' and measure == 'stage_kappa'")["value"].item() > 0.8
+    model = read_provenance(folder_of(tmp_path) / "seed0/model.safetensors")
+    assert model["model"]["corn"] == ["stage"] and model["settings"]["loss"] == "corn"
+    with pytest.raises(UsageError, match="--loss corn is for grades: Diagnosis and ill.now has none"):
+        finetune.run(options(tmp_path, heads=["Diagnosis", "ill.now"], loss="corn"))
+
+
+def test_predict_gives_grades_learnt_by_their_order(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    finetune.run(options(tmp_path, heads=["stage"], loss="corn", epochs=1, batch=11, architecture="resnet18"))
+    predictor = load_model(folder_of(tmp_path) / "seed0/model.safetensors", "cpu")
+    for row in read(tmp_path, "predictions").itertuples():
+        answer = predictor(tmp_path / f"photographs/{row.image_id}.png")
+        assert answer.probabilities["stage"] == pytest.approx(row.probabilities, abs=1e-5)
+        assert answer.classes == {"stage": row.predicted_class}
 
 
 def test_the_labels_are_shown_before_anything_is_prepared(tmp_path: Path) -> None:

@@ -125,9 +125,9 @@ def test_a_number_of_photographs(tmp_path: Path, table: pd.DataFrame, given: dic
     assert (bounded["low"] < bounded["value"]).all() and (bounded["value"] < bounded["high"]).all()
     model = read_provenance(folder_of(tmp_path) / "seed0/model.safetensors")
     train = table[(table["split"] == "train") & table["visus"].notna()]["visus"].to_numpy(dtype=np.float64)
-    assert model["model"]["numbers"] == {
-        "visus": {"mean": pytest.approx(train.mean()), "sd": pytest.approx(train.std())}
-    }
+    scale = {"mean": pytest.approx(train.mean()), "sd": pytest.approx(train.std())}
+    assert model["model"]["numbers"] == {"visus": {**scale, "least": train.min(), "most": train.max()}}
+    assert predictions["predicted_number"].between(train.min(), train.max()).all(), "answers know their range"
     of_val = values_of(results, "val")["mae"]
     assert model["validation"]["best"] == pytest.approx(of_val)
     if "grid" in given:

@@ -24,6 +24,7 @@ from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.class_measures import specific_threshold
+from swcl_cli.losses.ordinal import corn
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
@@ -127,6 +128,66 @@ def test_a_model_says_how_a_photograph_becomes_a_square(
     np.testing.assert_array_equal(PreparedViews(photographs, model)[(0, 3)].view, expected(photographs.read(3)))
     chosen = FinetuneSettings(workspace=tmp_path, task="idrid", **said)
     assert KINDS["classification"].facts(TASKS["idrid"], chosen)["fit"] == said.get("fit", "crop")
+
+
+def test_the_loss_of_numbers() -> None:
+    """The mean squared error on the training's scale of those that are known; beside the cross-entropy of others."""
+    heads = JointHeads(4, {"age": 1, "b": 3})
+    module = JointClassifier(nn.Identity(), heads, (), {"age": {"mean": 50.0, "sd": 20.0, "least": 10.0, "most": 60.0}})
+    images = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)) * 10
+    ages = [30.0, math.nan, 61.5, math.nan, 80.0]
+    labels = {"age": torch.tensor(ages), "b": torch.tensor([2, 0, 1, 2, 2])}
+    logits = {name: part.tolist() for name, part in heads(images).items()}
+    known = [item for item, age in enumerate(ages) if not math.isnan(age)]
+    squared = sum((logits["age"][item][0] - (ages[item] - 50) / 20) ** 2 for item in known) / len(known)
+    entropy = sum(
+        math.log(sum(math.exp(value) for value in row)) - row[truth]
+        for row, truth in zip(logits["b"], labels["b"].tolist(), strict=True)
+    )
+    loss, _ = module({"image": images, "labels": labels})
+    assert loss.item() == pytest.approx(squared + entropy / 5, rel=1e-5)
+    answers = module.probabilities(images)["age"][:, 0].tolist()
+    assert answers == pytest.approx([min(max(50 + 20 * row[0], 10), 60) for row in logits["age"]], rel=1e-5)
+    assert min(answers) == 10 and max(answers) == 60
+    none, _ = module({"image": images, "labels": {**labels, "age": torch.full((5,), math.nan)}})
+    none.backward()
+    assert none.item() == pytest.approx(entropy / 5, rel=1e-5)
+    assert all(part.grad is not None and torch.isfinite(part.grad).all() for part in heads.parameters())
+
+
+def test_the_loss_of_judged_numbers() -> None:
+    scales = {"age": {"mean": 50.0, "sd": 20.0, "least": 0.0, "most": 99.0}}
+    truths = {"age": np.array([30.0, math.nan, 61.5]), "b": np.array([0, 1, 0])}
+    scores = {"age": np.array([[40.0], [1.0], [61.5]], np.float32), "b": np.full((3, 2), 0.5, np.float32)}
+    assert losses_of(truths, scores, scales) == pytest.approx(0.25 / 3 + math.log(2), rel=1e-6)
+
+
+def test_numbers_of_patients_are_averaged_for_each_visit() -> None:
+    """Of a patient with two ages each is scored by the photographs that have it; nobody knows the last one's."""
+    task = replace(TASKS["idrid"], heads={"age": 1})
+    rows = pd.DataFrame({"patient_id": ["a", "b", "a", "a", "b", "c"]})
+    truths = {"age": np.array([50.0, 70, 50, 53, 70, math.nan])}
+    scores = {"age": np.array([[40], [60], [50], [56], [64], [1]], np.float32)}
+    ages, answers = once_a_patient(task, rows, truths, scores)
+    np.testing.assert_array_equal(ages["age"], [50, 70, math.nan, 53, math.nan, math.nan])
+    assert answers["age"][[0, 1, 3], 0].tolist() == [45, 62, 56]
+
+
+def test_public_grades_by_their_order(tmp_path: Path) -> None:
+    write(tmp_path)
+    made = prepare(tmp_path, loss="corn")
+    assert {key: tensor.shape[0] for key, tensor in made.network.state_dict().items() if key.endswith("weight")} == {
+        "encoder.2.weight": 6, "heads.heads.dr_grade.weight": 4, "heads.heads.dme_grade.weight": 2,
+    }  # fmt: skip
+    assert made.model.heads == {"dr_grade": 5, "dme_grade": 3} and made.model.facts["corn"] == ["dr_grade", "dme_grade"]
+    judged = made.judge(FABRIC, "test", tmp_path)
+    assert [len(each) for each in judged.predictions["probabilities"]] == [5] * 4 + [3] * 4
+    items = [made.dataset[(0, item)] for item in range(4)]
+    batch = {"image": torch.stack([torch.from_numpy(item["image"]) for item in items])}
+    labels = {head: torch.tensor([item["labels"][head] for item in items]) for head in made.model.heads}
+    logits = made.network.get_submodule("heads")(made.network.get_submodule("encoder")(batch["image"]))
+    loss, _ = made.objective({**batch, "labels": labels})
+    assert loss.item() == pytest.approx(sum(corn(logits[head], labels[head]).item() for head in labels), rel=1e-5)
 
 
 def test_splits_and_plan(tmp_path: Path) -> None:

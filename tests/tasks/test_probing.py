@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -24,7 +24,7 @@ from swcl_cli.settings.finetune import OF_TRAINING
 from swcl_cli.settings.resolve import resolve
 from swcl_cli.steps import finetune, report
 from swcl_cli.tasks import probing
-from swcl_cli.tasks.probing import STRENGTHS, logistic_regression, sign_regressions
+from swcl_cli.tasks.probing import STRENGTHS, logistic_regression, ridge_regression, sign_regressions
 from swcl_cli.workspace import read_provenance, write_safetensors
 from tests import prepared
 from tests.folders import contents, read_log
@@ -54,6 +54,20 @@ def test_weights_give_scikit_learns_probabilities(present: tuple[int, ...]) -> N
     assert weight.shape == (4, 5) and bias.shape == (4,)
     np.testing.assert_allclose(found, expected, atol=1e-9)
     assert (found[:, [number for number in range(4) if number not in present]] == 0).all()
+
+
+def test_numbers_are_those_of_scikit_learns_ridge_regression() -> None:
+    """With the strength of a logistic regression: C / 2 times the squared errors and half the squared weights."""
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(60, 5)) * [1, 100, 0.01, 0, 3] + [0, 50, 1, 7, 0]
+    numbers = 0.1 * features[:, 1] + rng.normal(size=60)
+    weight, bias = ridge_regression(features, numbers, 0.05)
+    model = make_pipeline(StandardScaler(), Ridge(alpha=20)).fit(features, numbers)
+    assert weight.shape == (1, 5) and bias.shape == (1,)
+    np.testing.assert_allclose((features @ weight.T + bias)[:, 0], model.predict(features), atol=1e-9)
+    plain = StandardScaler().fit_transform(features)
+    own = np.linalg.solve(plain.T @ plain + np.eye(5) / 0.05, plain.T @ (numbers - numbers.mean()))
+    np.testing.assert_allclose(plain @ own + numbers.mean(), model.predict(features), atol=1e-9)
 
 
 @pytest.mark.parametrize("balance", [False, True])
