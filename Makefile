@@ -18,7 +18,7 @@ RUN_ABLATION = $(SWCL) --workspace $(WORKSPACE)
 PREPARED = $(wildcard $(WORKSPACE)/data/$(1)/manifest.parquet)
 ABLATED = $(or $(TASK),$(if $(call PREPARED,refuge-cls),refuge-cls))
 
-.PHONY: help setup demo study ablation test test-all lint bench mutants clean
+.PHONY: help setup demo study ablation test test-all lint bench constraints mutants clean
 
 help:
 	@echo "make demo      draw phantom eyes and run the whole pipeline on them; ends with a table and a page"
@@ -30,6 +30,7 @@ help:
 	@echo "make setup     the environment in .venv; the other targets do it themselves"
 	@echo "make lint      ruff, mypy, import-linter"
 	@echo "make bench     speed and memory beside the alternatives, as ratios"
+	@echo "make constraints  write the versions of this environment to .ci/constraints.txt"
 	@echo "make mutants   damage the core in 400 small ways and count which the tests notice; up to an hour on two cores"
 	@echo "               (ONLY='swcl_cli.losses.*': all damages of these names in place of the 400)"
 	@echo "make clean     remove what the targets made; data and downloads of yours stay"
@@ -113,6 +114,9 @@ lint: setup
 
 bench: .venv/.bench-complete
 	$(BIN)/python -m pytest -m bench -s tests/bench
+
+constraints: setup
+	$(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' | grep -viE '^(nvidia|cuda|triton)' > .ci/constraints.txt
 
 mutants: setup
 	$(BIN)/python -m tests.mutants $(foreach pattern,$(ONLY),'$(pattern)')

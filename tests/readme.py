@@ -8,6 +8,7 @@ from pathlib import Path
 
 from swcl_cli.catalogue.labels import LABELS
 from swcl_cli.catalogue.methods import METHODS, Method
+from swcl_cli.catalogue.paper import TABLE_TWO, TASK_ORDER, TITLES
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.datasets import DATASETS
 from swcl_cli.reporting.findings.names import title
@@ -20,7 +21,13 @@ EVIDENCE = Path(__file__).with_name("evidence")
 
 def written(text: str) -> str:
     """The text with each table between `<!-- NAME -->` and `<!-- end -->` made anew."""
-    made = {"data sets": data_sets(), "tasks": tasks(), "methods": methods(), "study": study(Summary(EVIDENCE))}
+    made = {
+        "data sets": data_sets(),
+        "tasks": tasks(),
+        "methods": methods(),
+        "paper": paper(),
+        "study": study(Summary(EVIDENCE)),
+    }
     for name, lines in made.items():
         block = f"<!-- {name} -->\n{lines}<!-- end -->"
         text, count = re.subn(rf"<!-- {name} -->\n.*?<!-- end -->", lambda _: block, text, flags=re.DOTALL)  # noqa: B023
@@ -30,10 +37,16 @@ def written(text: str) -> str:
 
 def data_sets() -> str:
     rows = [
-        (f"`{name}`", source.about, " / ".join(f"{count:,} {split}" for split, count in source.published.items()))
+        (
+            f"`{name}`",
+            f"[{source.about}]({source.page})" if source.page else source.about,
+            " / ".join(f"{count:,} {split}" for split, count in source.published.items()) or "any",
+            source.size,
+            source.terms,
+        )
         for name, source in DATASETS.items()
     ]
-    return _table(("data set", "what it is", "photographs"), [(*row[:2], row[2] or "any") for row in rows])
+    return _table(("data set", "what it is", "photographs", "download", "terms"), rows)
 
 
 def tasks() -> str:
@@ -48,6 +61,12 @@ def tasks() -> str:
 
 def _head(name: str, classes: int) -> str:
     return f"{LABELS[name].title}, {classes} classes" if name in LABELS else name
+
+
+def paper() -> str:
+    """Table II of the paper."""
+    rows = [(TITLES.get(name, name), *(f"{value:.1f}" for value in scores)) for name, scores in TABLE_TWO.items()]
+    return _table(("initial weights", *(TASKS[task].title for task in TASK_ORDER)), rows)
 
 
 def methods() -> str:

@@ -14,7 +14,10 @@ from swcl_cli.settings import ROWS, STEPS
 from swcl_cli.settings.resolve import preset_names
 
 ROOT = Path(__file__).parents[1]
-CHOICES = {step: [name for name in rows if name != "list"] for step, rows in ROWS.items()}
+CHOICES = {
+    **{step: [name for name in rows if name != "list"] for step, rows in ROWS.items()},
+    "predict": ["model.safetensors"],
+}
 
 
 @pytest.fixture(scope="module")

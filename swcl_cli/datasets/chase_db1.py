@@ -51,6 +51,7 @@ SOURCE = Source(
     layout=EXPECTED,
     size="about 3 MB",
     origin="the retinal image page of Kingston University London (Fraz et al. 2012)",
+    page="https://blogs.kingston.ac.uk/retinal/chasedb1/",
     terms="CC BY 4.0",
     published=PUBLISHED,
     prepared_size=0,

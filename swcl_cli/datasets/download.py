@@ -36,10 +36,11 @@ class Source:
     """Describe a public data set: its name, where to get it, and how to read it.
 
     title: its name in tables; about: its name in running text. size: of the download, in words; origin: a site or
-    paper; layout: the files that SOURCE holds. published: images by split, as the publication counts them.
-    prepared_size: pixels of the shorter side of prepared photographs, 0 keeps their own. options: settings of `prep`
-    that it alone has; read(source, **options) finds its photographs. lesions: its masks show lesions. shared:
-    photographs that another data set holds, too: by its name and its split, pairs of ids, the own and the other's.
+    paper; page: the address where it is had; layout: the files that SOURCE holds. published: images by split, as the
+    publication counts them. prepared_size: pixels of the shorter side of prepared photographs, 0 keeps their own.
+    options: settings of `prep` that it alone has; read(source, **options) finds its photographs. lesions: its masks
+    show lesions. shared: photographs that another data set holds, too: by its name and its split, pairs of ids, the own
+    and the other's.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Source:
     published: Mapping[str, int]
     prepared_size: int
     read: Callable[..., Download]
+    page: str = ""
     options: tuple[str, ...] = ()
     lesions: bool = False
     shared: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)

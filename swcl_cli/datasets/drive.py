@@ -52,6 +52,7 @@ SOURCE = Source(
     layout=EXPECTED,
     size="about 30 MB",
     origin="the DRIVE challenge of the Image Sciences Institute, Utrecht (Staal et al. 2004)",
+    page="https://drive.grand-challenge.org",
     terms="research and education alone, no redistribution; registration",
     published=PUBLISHED,
     prepared_size=0,

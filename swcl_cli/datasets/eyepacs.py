@@ -66,6 +66,7 @@ SOURCE = Source(
     layout=EXPECTED,
     size="about 88 GB",
     origin="the Kaggle competition Diabetic Retinopathy Detection (2015)",
+    page="https://www.kaggle.com/c/diabetic-retinopathy-detection",
     terms="the competition's rules; no redistribution",
     published=PUBLISHED,
     prepared_size=448,

@@ -64,6 +64,7 @@ SOURCE = Source(
     layout=EXPECTED,
     size="212 MB",
     origin="IEEE DataPort, Indian Diabetic Retinopathy Image Dataset (Porwal et al. 2018)",
+    page="https://ieee-dataport.org/open-access/indian-diabetic-retinopathy-image-dataset-idrid",
     terms="CC BY 4.0",
     published=PUBLISHED,
     prepared_size=350,

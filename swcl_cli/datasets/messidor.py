@@ -81,6 +81,7 @@ SOURCE = Source(
     layout=EXPECTED,
     size="several GB",
     origin="the Messidor page of ADCIS (Decenciere et al. 2014)",
+    page="https://www.adcis.net/en/third-party/messidor/",
     terms="research and education alone, no redistribution; a form to fill in",
     published=PUBLISHED,
     prepared_size=350,

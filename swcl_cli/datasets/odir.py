@@ -157,6 +157,7 @@ SOURCE = Source(
     layout=EXPECTED,
     size="about 2 GB (Kaggle packaging)",
     origin="the ODIR-2019 challenge of Peking University (Li et al. 2021); the training part also on Kaggle as ODIR-5K",
+    page="https://odir2019.grand-challenge.org",
     terms="see the site; registration",
     published=PUBLISHED,
     prepared_size=448,

@@ -36,6 +36,7 @@ EXPECTED = (
 )
 SIZE = "about 5 GB unpacked"
 ORIGIN = "the REFUGE challenge on Grand Challenge (Orlando et al. 2020)"
+PAGE = "https://refuge.grand-challenge.org"
 TERMS = "see the site; registration"
 
 

@@ -33,6 +33,7 @@ SOURCE = Source(
     layout=refuge.EXPECTED,
     size=refuge.SIZE,
     origin=refuge.ORIGIN,
+    page=refuge.PAGE,
     terms=refuge.TERMS,
     published=refuge.PUBLISHED,
     prepared_size=514,

@@ -47,6 +47,7 @@ SOURCE = Source(
     layout=EXPECTED,
     size="about 20 MB",
     origin="the STARE project of Clemson University (Hoover et al. 2000), its three archives of the vessel task",
+    page="https://cecas.clemson.edu/~ahoover/stare/",
     terms="see the site",
     published=PUBLISHED,
     prepared_size=0,

@@ -29,7 +29,8 @@ def rows(workspace: Workspace) -> list[tuple[str, ...]]:
 def descriptions() -> list[str]:
     """Describe each data set: what it is, where to get it, its terms, and the layout that SOURCE must have."""
     return [
-        f"{name}: {source.about}, from {source.origin}. Terms: {source.terms}.\n  SOURCE holds {source.layout}."
+        f"{name}: {source.about}, from {source.origin}. Terms: {source.terms}.{source.page and f' {source.page}'}\n"
+        f"  SOURCE holds {source.layout}."
         for name, source in DATASETS.items()
     ]
 

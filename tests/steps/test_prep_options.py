@@ -114,7 +114,8 @@ def test_list_tells_of_every_data_set(tmp_path: Path, capsys: pytest.CaptureFixt
     assert prep.run(PrepSettings(workspace=tmp_path, dataset="list")) == tmp_path / "data"
     text = capsys.readouterr().out
     for name, source in DATASETS.items():
-        assert f"{name}: {source.about}, from {source.origin}. Terms: {source.terms}." in text
+        told = f"{name}: {source.about}, from {source.origin}. Terms: {source.terms}."
+        assert (f"{told} {source.page}" if source.page else told) in text
         assert source.layout in text
     line = next(line for line in text.splitlines() if line.startswith("│ idrid"))
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
