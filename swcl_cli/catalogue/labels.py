@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 LabelKind = Literal["text", "binary", "grade", "number", "classes", "grades", "several"]
@@ -56,8 +56,14 @@ class Label:
 
     @property
     def is_own(self) -> bool:
-        """Return whether it is a label of people's own."""
-        return self.kind in OWN_KINDS and self.name not in LABELS
+        """Return whether it is described as labels of people's own are, by the names of its classes."""
+        return self.kind in OWN_KINDS and LABELS.get(self.name) != self
+
+    @property
+    def learnt(self) -> Label:
+        """Return the label as a classifier learns it: of words, the words that are stored become classes."""
+        names = tuple(dict.fromkeys(stored for _, stored in self.words))
+        return replace(self, kind=CLASSES, words=(), names=names) if names else self
 
     @property
     def classes(self) -> int:
@@ -123,11 +129,13 @@ def part_name(label: str, sign: str) -> str:
 
 
 def read_label(described: Mapping[str, Any]) -> Label:
-    """Return the label that a manifest describes.
+    """Return the label that a manifest or a fine-tuning describes.
 
     Raises KeyError, TypeError or ValueError where it is none: neither one of LABELS nor one of people's own.
     """
     name = str(described["name"])
+    if name in LABELS and described["kind"] == LABELS[name].learnt.kind:
+        return LABELS[name].learnt
     if name in LABELS:
         return LABELS[name]
     kind, of = str(described["kind"]), str(described["of"])

@@ -40,7 +40,7 @@ class Source:
     publication counts them. prepared_size: pixels of the shorter side of prepared photographs, 0 keeps their own.
     options: settings of `prep` that it alone has; read(source, **options) finds its photographs. lesions: its masks
     show lesions. shared: photographs that another data set holds, too: by its name and its split, pairs of ids, the own
-    and the other's.
+    and the other's. labels: those that it has beside LABELS, described as people's own are.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Source:
     options: tuple[str, ...] = ()
     lesions: bool = False
     shared: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    labels: tuple[Label, ...] = ()
 
 
 class LabelRow(Mapping[str, Value]):
@@ -127,7 +128,8 @@ class Download:
     `drop_disagreeing`: photographs with equal pixels and different labels are left out. `stops`: why the photographs
     can't be prepared, a sentence each; they are collected, so that quarantine.csv is written all the same. `remarks`:
     what is told on the terminal. `unused`: columns of a public data set's tables that nothing reads, as they are shown.
-    `own_labels`: labels of people's own, which all photographs have, if only as None; `overview`: of each label name,
+    `own_labels`: labels beside LABELS, of people's own or of a public set, which all photographs have, if only as None;
+    `overview`: of each label name,
     kind, classes with their counts, and how many photographs lack it, for the terminal.
     """
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from swcl_cli.catalogue.labels import ABNORMAL
+from swcl_cli.catalogue.labels import ABNORMAL, JOINT, PATIENT, SEVERAL, Label
 from swcl_cli.datasets.download import Download, Photograph, Source, Value, check_source, find, wrong_layout
 from swcl_cli.datasets.folders import Images, photographs_in
 from swcl_cli.datasets.names import stem_of
-from swcl_cli.datasets.tables import Row, read_table, require_unique
+from swcl_cli.datasets.tables import Row, Table, read_table, require_unique
 
 PUBLISHED = {"train": 7000, "val": 1000, "test": 2000}
 PARTS = {  # split: folder, label file in its folder Annotation
@@ -30,6 +30,7 @@ COLUMNS = (
     "Left-Diagnostic Keywords",
     "Right-Diagnostic Keywords",
 )
+CATEGORIES = Label("categories", SEVERAL, "categories", of=PATIENT, names=tuple("NDGCAHMO"))  # FACTS B8b
 EXPECTED = (
     f"{' / '.join(folder for folder, _ in PARTS.values())}, each with Images and Annotation; "
     f"or {' / '.join(KAGGLE_LABELS)} with {' / '.join(KAGGLE_IMAGES)}"
@@ -58,7 +59,7 @@ def read(source: Path, keywords: str = "released") -> Download:
     parts = {split: find(source, [folder], depth=1) for split, (folder, _) in PARTS.items()}
     if any(parts.values()):
         folders = {split: folder for split, folder in parts.items() if folder}
-        download = Download(source, PUBLISHED, draw_validation="val" not in folders)
+        download = Download(source, PUBLISHED, draw_validation="val" not in folders, own_labels=(CATEGORIES,))
         for split, folder in folders.items():
             table = download.labels(folder / "Annotation" / PARTS[split][1])
             inside = photographs_in(download, folder / "Images")
@@ -68,7 +69,8 @@ def read(source: Path, keywords: str = "released") -> Download:
         images = find(source, KAGGLE_IMAGES, KAGGLE_DEPTH)
         if labels is None or images is None:
             raise wrong_layout(source, "OIA-ODIR", EXPECTED)
-        download = Download(source, {"train": PUBLISHED["train"]}, draw_validation=True)
+        published = {"train": PUBLISHED["train"]}
+        download = Download(source, published, draw_validation=True, own_labels=(CATEGORIES,))
         images = photographs_in(download, images)
         _add(download, "train", _patients(download, download.labels(labels)), images, keywords == "clean")
     return download
@@ -85,18 +87,25 @@ def is_abnormal(keywords: Sequence[str]) -> bool:
 
 
 def _patients(download: Download, table: Path) -> Iterable[Row]:
-    rows = read_table(table, COLUMNS)
+    rows = read_table(table, COLUMNS, CATEGORIES.names)
     rows.remark(download.remarks, download.unused)
+    _tell_of_categories(download, rows)
     if table.name != "full_df.csv":
         require_unique(rows, "ID")
         return rows
     patients: dict[str, Row] = {}
     for row in rows:
         first = patients.setdefault(row.text("ID"), row)
-        for column in COLUMNS:
+        for column in row.cells:
             if row.cells[column] != first.cells[column]:
                 raise row.wrong(column, f"'{row.cells[column]}' contradicts row {first.number} of the same patient")
     return patients.values()
+
+
+def _tell_of_categories(download: Download, rows: Table) -> None:
+    """Remark that the table lacks categories: all eight are read, or none."""
+    if lacking := [name for name in CATEGORIES.names if name not in rows.columns]:
+        download.remark(f"{rows.file.name} has no column {', '.join(lacking)}: its patients have no {CATEGORIES.name}.")
 
 
 def _add(download: Download, split: str, patients: Iterable[Row], folder: Path, clean: bool) -> None:
@@ -108,6 +117,7 @@ def _add(download: Download, split: str, patients: Iterable[Row], folder: Path, 
         patient = str(row.integer("ID", 0, 10**9))
         if patient in earlier:
             raise row.wrong("ID", f"patient {patient} stands in another part already")
+        person, categories = _person(row), _categories(row)
         eyes = {eye: keywords_of(row.text(f"{eye.title()}-Diagnostic Keywords")) for eye in ("left", "right")}
         for eye, keywords in eyes.items():
             name = row.name(f"{eye.title()}-Fundus")
@@ -133,7 +143,12 @@ def _add(download: Download, split: str, patients: Iterable[Row], folder: Path, 
                     split=split,
                     path=path,
                     eye=eye,
-                    labels={ABNORMAL: is_abnormal(decisive), "keywords": ",".join(keywords), **_person(row)},
+                    labels={
+                        ABNORMAL: is_abnormal(decisive),
+                        "keywords": ",".join(keywords),
+                        **person,
+                        CATEGORIES.name: categories,
+                    },
                 )
                 download.add(photograph)
     if contrary:
@@ -142,6 +157,13 @@ def _add(download: Download, split: str, patients: Iterable[Row], folder: Path, 
             f"{contrary[0]}; the rows are believed."
         )
     images.close()
+
+
+def _categories(row: Row) -> str | None:
+    """Return the patient's categories, joined; None where the table lacks one of them, or a cell is empty."""
+    if not all(map(row.optional, CATEGORIES.names)):
+        return None
+    return JOINT.join(name for name in CATEGORIES.names if row.truth(name))
 
 
 def _person(row: Row) -> dict[str, Value]:
@@ -163,4 +185,5 @@ SOURCE = Source(
     prepared_size=448,
     read=read,
     options=("keywords",),
+    labels=(CATEGORIES,),
 )

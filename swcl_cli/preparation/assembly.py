@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from swcl_cli.catalogue.labels import CLASS_LABELS
+from swcl_cli.catalogue.tasks import OWN
 from swcl_cli.data import manifest
 from swcl_cli.data.splits import binned, divided, joined, stratifying, validation_groups
 from swcl_cli.datasets.download import DROPPED, Download, Photograph, Problem, Value
@@ -155,10 +156,10 @@ def _compare(photograph: Photograph, twin: Photograph) -> str:
 def _draw_validation(settings: PrepSettings, result: Sorted) -> None:
     good = result.good
     train = [place for place, photograph in enumerate(good) if photograph.split == "train"]
-    groups, labels = (
-        (result.group(good[place]) for place in train),
-        stratifying(_with_bins([good[place].classes for place in train]), len(CLASS_LABELS)),
-    )
+    groups = (result.group(good[place]) for place in train)
+    known = None if settings.dataset == OWN else len(CLASS_LABELS)  # of public sets the labels of all versions
+    classes = _with_bins([good[place].classes[:known] for place in train])
+    labels = stratifying(classes, len(CLASS_LABELS))
     chosen = validation_groups(groups, labels, settings.seed, settings.dataset)
     for place in train:
         if result.group(good[place]) in chosen:

@@ -32,9 +32,12 @@ def cohort(task: Task, settings: FinetuneSettings, workspace: Workspace, seed: i
     table = manifest.read(manifest_of(workspace, task.dataset))
     if settings.task == OWN:
         table = table[kind.usable(task, table)].reset_index(drop=True)
-    strata = kind.strata(task)
+    strata, remarks = kind.strata(task), []
     if fold is not None:
         table = table.assign(split=_split_of_fold(task, settings, table, strata, fold))
+    elif settings.task == OWN and {*table["split"]} == {"train", "test"}:
+        table = table.assign(split=_with_validation(task, table, strata))
+        remarks = [f"{task.dataset} has no validation split: a fifth of the patients of train becomes it."]
     if settings.fraction < 1:
         train = table[table["split"] == "train"]
         part = nested_part(train["group_id"], _joint(task, train, strata), settings.fraction, seed, task.dataset)
@@ -48,7 +51,7 @@ def cohort(task: Task, settings: FinetuneSettings, workspace: Workspace, seed: i
             f"{task.dataset} has {counts} photographs: each split needs some. Say which are {empty}, by "
             f"{prep_command(task.dataset)} --split-file, or the column split of --labels; or take --folds 5."
         )
-    study = Study(task, settings, workspace, rows)
+    study = Study(task, settings, workspace, rows, tuple(remarks))
     kind.require(study)
     return study
 
@@ -68,6 +71,14 @@ def _split_of_fold(
         others["group_id"], _joint(task, others, strata), FOLD_SEED, f"{task.dataset}, fold {fold}"
     )
     return np.where(fold_of == fold, "test", np.where(table["group_id"].isin(validating), "val", "train"))
+
+
+def _with_validation(task: Task, table: pd.DataFrame, strata: list[str]) -> NDArray[Any]:
+    """Return the split names (N,) of a data set without `val`: a grouped fifth of `train` validates, keyed by name."""
+    train = table[table["split"] == "train"]
+    chosen = validation_groups(train["group_id"], _joint(task, train, strata), FOLD_SEED, task.dataset)
+    becomes = (table["split"] == "train") & table["group_id"].isin(chosen)
+    return np.where(becomes, "val", table["split"].to_numpy(dtype=str))
 
 
 def _unshuffled(task: Task, table: pd.DataFrame, strata: list[str], count: int) -> NDArray[np.int64]:

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 import pandas as pd
 from torch import nn
 
-from swcl_cli.catalogue.labels import NUMBER, primary
+from swcl_cli.catalogue.labels import LABELS, NUMBER, primary
 from swcl_cli.catalogue.structures import Structures
-from swcl_cli.catalogue.tasks import SEGMENTATION, TASKS, Task
+from swcl_cli.catalogue.tasks import OWN, SEGMENTATION, TASKS, Task
 from swcl_cli.data import manifest
+from swcl_cli.datasets import DATASETS
 from swcl_cli.errors import SwclError
-from swcl_cli.settings import FinetuneSettings
+from swcl_cli.settings import FinetuneSettings, prep_command
 from swcl_cli.workspace import Workspace
 
 MASK = "mask"
+PUBLIC = DATASETS.keys() - {OWN}
 LONGEST = 150  # bytes of a task's name, which a folder has
+
+
+class Default(NamedTuple):
+    """Say which labels are learnt where nobody names any.
+
+    own: people's own, which some photographs may lack; numbers: left out beside others; by_name: never.
+    """
+
+    own: Collection[str]
+    numbers: Collection[str]
+    by_name: Collection[str]
 
 
 def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
@@ -33,7 +48,8 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     if not task.open:
         return task
     path = workspace.manifest(settings.data)
-    labels = {label.name: label for label in manifest.read_labels(path) if label.is_own or label.name in task.heads}
+    held = [label.learnt for label in manifest.read_labels(path)]
+    labels = {label.name: label for label in held if label.is_own or label.name in task.heads}
     columns = [*(head for head in task.heads if head in labels), *(name for name in labels if name not in task.heads)]
     structures = manifest.read_structures(path) or Structures.two_valued(MASK)
     table = manifest.read(path, columns=[*columns, "mask_path"]).rename(columns={"mask_path": MASK})
@@ -42,7 +58,10 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     others = [_written(head, columns) for head in settings.heads if head not in named]
     wanted, free = [*([MASK] if named else []), *others], [name for name, label in labels.items() if label.is_own]
     numbers = [name for name, label in labels.items() if label.kind == NUMBER]
-    chosen = _chosen(table, wanted, free, numbers, str(path), structures.names)
+    by_name = [name for name in labels if name not in task.heads and (name in LABELS or settings.data in PUBLIC)]
+    _require_read(wanted, settings.data, labels, path)
+    default = Default(free, numbers, by_name)
+    chosen = _chosen(table, wanted, default, str(path), structures.names)
     if chosen == [MASK]:
         learnt = structures.only(named or structures.names)
         _require_names(learnt.names, str(path))
@@ -55,6 +74,16 @@ def task_of(settings: FinetuneSettings, workspace: Workspace) -> Task:
     apart = settings.heads and (described or {*chosen} & {*numbers})
     name = _named(own.name, chosen if apart else ())
     return replace(own, name=name, heads=heads, measure=measure, own=described)
+
+
+def _require_read(wanted: Sequence[str], dataset: str, labels: Collection[str], path: Path) -> None:
+    """Raise SwclError where the manifest lacks a wanted label that this version would have read."""
+    read = DATASETS[dataset].labels if dataset in DATASETS else ()
+    if lacking := [label.name for label in read if label.name in wanted and label.name not in labels]:
+        raise SwclError(
+            f"{path} was prepared by an earlier version, which did not read {' and '.join(lacking)}: run "
+            f"`{prep_command(dataset)}` again."
+        )
 
 
 def _named(task: str, chosen: Iterable[str]) -> str:
@@ -95,15 +124,13 @@ def _require_names(structures: Sequence[str], path: str) -> None:
 def _chosen(
     table: pd.DataFrame,
     wanted: Sequence[str],
-    own: Sequence[str],
-    numbers: Sequence[str],
+    default: Default,
     path: str,
     structures: Sequence[str],
 ) -> list[str]:
     """Choose the columns to learn: those of `wanted`, else masks if there are any, else labels of all photographs.
 
-    own: labels of people's own, which some photographs may lack; numbers: labels that are learnt where they are wanted,
-    and of people's own where there are no others. structures: the names of those in the masks, for messages. Raises
+    default: what is learnt where nothing is wanted. structures: the names of those in the masks, for messages. Raises
     SwclError where a wanted column is empty, masks and labels are wanted together, or there is nothing to learn.
     """
     known = {column: int(table[column].notna().sum()) for column in table}
@@ -118,8 +145,13 @@ def _chosen(
         return [column for column in known if column in wanted]
     if known[MASK]:
         return [MASK]
-    whole = [column for column, count in known.items() if count == len(table) > 0 or (count and column in own)]
-    whole = [column for column in whole if column not in numbers] or [column for column in whole if column in own]
+    held_by = {column: count for column, count in known.items() if column not in default.by_name}
+    whole = [
+        column for column, count in held_by.items() if count == len(table) > 0 or (count and column in default.own)
+    ]
+    whole = [column for column in whole if column not in default.numbers] or [
+        column for column in whole if column in default.own
+    ]
     if not whole:
         raise SwclError(
             f"{path} holds nothing to learn: neither masks nor a label of all photographs. Labels: {held}. "

@@ -145,7 +145,7 @@ class TaskRun:
         """Return warnings about the photographs that train, a sentence each."""
         study = self._cohort()
         overlapping = shared.sentences(self.workspace, self.task.dataset)
-        return [*overlapping, *_leaks(self.task, study.rows), *KINDS[self.task.kind].cautions(study)]
+        return [*overlapping, *study.remarks, *_leaks(self.task, study.rows), *KINDS[self.task.kind].cautions(study)]
 
     def fit(self, rates: Rates, log_folder: Path) -> Fitted:
         """Train with these rates. Only the log and resume state in `log_folder` are written."""

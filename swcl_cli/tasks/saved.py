@@ -25,12 +25,16 @@ FAR = 2  # times smaller or larger than those that trained: predictions of such 
 
 @dataclass(frozen=True)
 class Study:
-    """Hold the data of a run: rows of the manifest by split, `train` and `val` among them."""
+    """Hold the data of a run: rows of the manifest by split, `train` and `val` among them.
+
+    remarks: what was done so that there are these splits, a sentence each.
+    """
 
     task: Task
     settings: FinetuneSettings
     workspace: Workspace
     rows: Mapping[str, pd.DataFrame]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,54 @@ def test_two_label_files_at_one_depth_stop(tmp_path: Path) -> None:
         odir.read(source)
 
 
+@pytest.mark.parametrize("form", ["data.xlsx", "full_df.csv"])
+def test_categories_are_of_patients(tmp_path: Path, form: str) -> None:
+    """Whatever an eye's own keywords say: both have those of the patient, in the order N to O."""
+    flags: dict[int, list[object]] = {
+        1: [0, 1, 0, 0, 0, 0, 0, 1],
+        2: [1, 0, 0, 0, 0, 0, 0, 0],
+        3: [0] * 8,
+        4: [0, 0, "", 0, 0, 0, 0, 1],
+    }
+    rows = [[*downloads.odir_row(patient, right="drusen")[:-8], *of] for patient, of in flags.items()]
+    for item, name in enumerate(f"{patient}_{eye}" for patient in flags for eye in ("left", "right")):
+        downloads.write_photograph(tmp_path / f"preprocessed_images/{name}.jpg", item)
+    if form == "data.xlsx":
+        downloads.write_xlsx(tmp_path / "ODIR-5K/data.xlsx", rows)
+    else:
+        downloads.write_csv(tmp_path / form, [downloads.ODIR_COLUMNS, *(row for row in rows for _ in "LR")])
+    download = odir.read(tmp_path)
+    expected = {"1": "D;O", "2": "N", "3": "", "4": None}
+    assert [(row.patient_id, row.labels["categories"]) for row in download.photographs] == [
+        (patient, expected[patient]) for patient in "11223344"
+    ]
+    assert {row.image_id: row.labels["abnormal"] for row in download.photographs if row.eye == "left"} == {
+        f"{patient}_left": False for patient in flags
+    }
+    assert [label.name for label in download.own_labels] == ["categories"]
+    assert not set("NDGCAHMO") & {column.strip("'") for column in download.unused}
+
+
+def test_categories_that_contradict_each_other_or_are_no_flags_stop(tmp_path: Path) -> None:
+    rows = [downloads.odir_row(1), [*downloads.odir_row(1)[:-1], 1]]
+    downloads.write_photograph(tmp_path / "preprocessed_images/1_left.jpg", 1)
+    downloads.write_csv(tmp_path / "full_df.csv", [downloads.ODIR_COLUMNS, *rows])
+    with pytest.raises(SwclError, match=r"full_df\.csv, row 3, column 'O': '1' contradicts row 2 of the same patient"):
+        odir.read(tmp_path)
+    downloads.write_csv(tmp_path / "full_df.csv", [downloads.ODIR_COLUMNS, [*downloads.odir_row(1)[:-1], 2]])
+    with pytest.raises(SwclError, match=r"full_df\.csv, row 2, column 'O': 2 is not in 0 to 1"):
+        odir.read(tmp_path)
+
+
+def test_a_table_without_categories_is_read_and_told(tmp_path: Path) -> None:
+    downloads.odir_kaggle(tmp_path, {1: (NORMAL, NORMAL)})
+    columns = downloads.ODIR_COLUMNS[:-1]
+    downloads.write_xlsx(tmp_path / "ODIR-5K/data.xlsx", [downloads.odir_row(1)[:-1]], columns)
+    download = odir.read(tmp_path)
+    assert [row.labels["categories"] for row in download.photographs] == [None, None]
+    assert download.remarks == ["data.xlsx has no column O: its patients have no categories."]
+
+
 def test_names_that_contradict_their_row_are_told(tmp_path: Path) -> None:
     """As where a column was sorted alone, or both eyes' columns are exchanged; other names tell nothing."""
     rows = [downloads.odir_row(patient) for patient in (1, 2, 3)]

@@ -209,9 +209,7 @@ def test_columns_of_public_tables_without_use_are_said_once(tmp_path: Path, caps
     prep.run(settings(tmp_path, "eyepacs", downloads.eyepacs(tmp_path / "eyepacs", [1], [2])))
     prep.run(settings(tmp_path, "idrid", downloads.idrid(tmp_path / "idrid", 2, 1)))
     told = capsys.readouterr()
-    unused = ", ".join(f"'{column}'" for column in "NDGCAHMO")
     assert [line for line in told.out.splitlines() if "not used" in line] == [
-        *[f"odir: columns of its tables that are not used: {unused}."] * 2,
         "eyepacs: columns of its tables that are not used: 'Usage'.",
     ]
     assert "not used" not in told.err
