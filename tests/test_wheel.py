@@ -14,9 +14,10 @@ from swcl_cli.settings import ROWS, STEPS
 from swcl_cli.settings.resolve import preset_names
 
 ROOT = Path(__file__).parents[1]
-CHOICES = {
-    **{step: [name for name in rows if name != "list"] for step, rows in ROWS.items()},
-    "predict": ["model.safetensors"],
+CHOICES = {step: [[name] for name in rows if name != "list"] for step, rows in ROWS.items()}
+CHOICES |= {
+    "pretrain": [["--method", *row] for row in CHOICES["pretrain"]],
+    "predict": [["MODEL", "PHOTOS", "--out", "answers"]],
 }
 
 
@@ -82,8 +83,7 @@ def test_it_carries_its_facts_and_says_that_it_is_typed(swcl: Path) -> None:
 @pytest.mark.parametrize("preset", preset_names())
 @pytest.mark.parametrize("step", STEPS)
 def test_every_preset_passes_a_dry_run(swcl: Path, outside: dict[str, str], step: str, preset: str) -> None:
-    for choice in CHOICES.get(step, [None]):
-        arguments = ["--method", choice] if step == "pretrain" and choice else [choice] if choice else []
+    for arguments in CHOICES.get(step, [[]]):
         done = called(swcl, outside, step, *arguments, "--preset", preset, "--dry-run")
         assert done.returncode == 0, done.stderr
         assert f"swcl {step}" in done.stdout
