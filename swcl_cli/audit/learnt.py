@@ -31,7 +31,7 @@ def learnt_from(made: Made, known: Iterable[str]) -> dict[str, set[str]]:
 
 
 def learnt_copies(pairs: pd.DataFrame, tested: str, learnt: Iterable[str], folds: bool = False) -> set[str]:
-    """Return the ids of photographs that a data set tests on, of which a copy was learnt.
+    """Return the paths of photographs that a data set tests on, of which a copy was learnt.
 
     pairs: rows of audit.parquet; learnt: data sets, of which all photographs may have been learnt, but those that
     `tested` itself tests on. folds: its photographs are tested in turn, so that a copy in another group may have been
@@ -46,5 +46,5 @@ def learnt_copies(pairs: pd.DataFrame, tested: str, learnt: Iterable[str], folds
         outside = mine[f"{other}dataset"] != tested
         apart = mine["group_id"] != mine["other_group_id"] if folds else mine[f"{other}split"] != TEST
         leaking = is_tested & (outside | apart) & mine[f"{other}dataset"].isin(names)
-        found |= set(mine.loc[leaking, f"{own}image_id"])
+        found |= set(mine.loc[leaking, f"{own}path"])
     return found

@@ -14,8 +14,9 @@ CERTAIN, LIKELY = "certain", "likely"
 SHARP_VESSELS, SHARP_LEVELS = 0.85, 0.97  # of copies that say themselves what they are
 DIM_VESSELS, DIM_LEVELS, DIM_RESIDUAL = 0.68, 0.94, 1.6  # of hazy ones, where JPEG's noise is as large as what is seen
 STILL_DEGREES, STILL_APART, STILL_STRETCH = 0.3, 0.02, 1.04
-CROPPED_APART = 0.12
-CROPPED = ((0.12, 0.85, 0.985), (0.3, 0.93, 0.998))  # degrees at most, vessels and levels at least
+FIXED_DEGREES, FIXED_APART, FIXED_RESIDUAL = 0.1, 0.005, 0.5
+FIXED_VESSELS, FIXED_LEVELS = 0.85, 0.85  # of those that did not move at all, though their light was clipped
+CROPPED = ((0.12, 0.12, 0.85, 0.985), (0.3, 0.2, 0.93, 0.998))  # degrees, apart at most; vessels, levels at least
 SAME_LOCAL, SAME_RESIDUAL, SAME_SHARP, SAME_VESSELS = 0.85, 0.6, 0.93, 0.7  # of one eye; dust is in fewer places
 IDENTICAL = 0.999
 BRIGHTER = 1.08  # gain from which brightness was changed
@@ -38,13 +39,16 @@ def verdict(agreement: Agreement) -> tuple[str, str] | None:
 
 
 def _is_copy(agreement: Agreement) -> bool:
-    degrees, vessels, levels = abs(agreement.degrees), agreement.vessels, agreement.levels
+    degrees, apart = abs(agreement.degrees), agreement.apart
+    vessels, levels, residual = agreement.vessels, agreement.levels, agreement.residual
     if agreement.stretch > STILL_STRETCH:
         return False
-    if degrees <= STILL_DEGREES and agreement.apart <= STILL_APART:
-        return vessels >= DIM_VESSELS and levels >= DIM_LEVELS and agreement.residual <= DIM_RESIDUAL
-    return agreement.apart <= CROPPED_APART and any(
-        degrees <= most and vessels >= least and levels >= least_levels for most, least, least_levels in CROPPED
+    still = degrees <= STILL_DEGREES and apart <= STILL_APART
+    fixed = degrees <= FIXED_DEGREES and apart <= FIXED_APART and residual <= FIXED_RESIDUAL
+    return (
+        (still and vessels >= DIM_VESSELS and levels >= DIM_LEVELS and residual <= DIM_RESIDUAL)
+        or (fixed and vessels >= FIXED_VESSELS and levels >= FIXED_LEVELS)
+        or any(degrees <= a and apart <= b and vessels >= c and levels >= d for a, b, c, d in CROPPED)
     )
 
 

@@ -95,8 +95,8 @@ def _warn(workspace: Workspace, pairs: pd.DataFrame) -> None:
             more = f"; and {len(chosen) - NAMED:,} more" if len(chosen) > NAMED else ""
             console.warn(f"{words}: {len(chosen):,} pairs. {named}{more}.")
     for artefact, tested in _learnt(workspace, pairs).items():
-        for dataset, ids in tested.items():
-            console.warn(f"{artefact} has learnt copies of {len(ids):,} test photographs of {dataset}.")
+        for dataset, paths in tested.items():
+            console.warn(f"{artefact} has learnt copies of {len(paths):,} test photographs of {dataset}.")
 
 
 def _is_parted(copies: pd.DataFrame) -> pd.Series:
@@ -124,5 +124,5 @@ def _learnt(workspace: Workspace, pairs: pd.DataFrame) -> dict[str, dict[str, se
     listed = {}
     for artefact, learnt in learnt_from(made, names).items():
         tested = {name: learnt_copies(pairs, name, learnt) for name in names}
-        listed[artefact] = {name: ids for name, ids in tested.items() if ids and learnt - {name}}
+        listed[artefact] = {name: paths for name, paths in tested.items() if paths and learnt - {name}}
     return listed

@@ -123,9 +123,9 @@ def by_loops(listed: list[dict[str, Any]], tested: str, learnt: set[str], folds:
             continue
         if row[f"{other}dataset"] == tested:
             parted = row["group_id"] != row["other_group_id"] if folds else row[f"{other}split"] != "test"
-            found |= {row[f"{own}image_id"]} if parted else set()
+            found |= {row[f"{own}path"]} if parted else set()
         else:
-            found.add(row[f"{own}image_id"])
+            found.add(row[f"{own}path"])
     return found
 
 
@@ -140,6 +140,6 @@ def test_tested_photographs_of_which_a_copy_was_learnt(tested: str, learnt: set[
 
 def test_of_two_parts_of_one_data_set() -> None:
     listed = pd.DataFrame(rows((0, 1), (1, 2)))
-    assert learnt_copies(listed, "a", {"a"}) == {"2"} and learnt_copies(listed, "a", {"b"}) == set()
-    assert learnt_copies(listed, "a", {"a"}, folds=True) == {"1", "2", "3"}
+    assert learnt_copies(listed, "a", {"a"}) == {"data/a2.jpg"} and learnt_copies(listed, "a", {"b"}) == set()
+    assert learnt_copies(listed, "a", {"a"}, folds=True) == {f"data/a{number}.jpg" for number in (1, 2, 3)}
     assert learnt_copies(pd.DataFrame(rows(), columns=AUDIT.names), "a", {"b"}) == set()

@@ -81,6 +81,11 @@ def test_fellow_eyes_and_other_eyes_are_nothing() -> None:
         ({"apart": 0.05}, (COPY, CERTAIN)),  # a crop moves the disc that is fitted
         ({"apart": 0.05, "levels": 0.976}, (VISIT, CERTAIN)),
         ({"apart": 0.025, "degrees": 0.165, "levels": 0.995}, (VISIT, CERTAIN)),
+        ({"levels": 0.9}, (COPY, LIKELY)),  # clipped light
+        ({"levels": 0.9, "apart": 0.01}, (VISIT, CERTAIN)),
+        ({"levels": 0.9, "degrees": 0.2}, (VISIT, CERTAIN)),
+        ({"levels": 0.9, "residual": 0.55}, (VISIT, CERTAIN)),
+        ({"levels": 0.8}, (VISIT, CERTAIN)),
         ({"apart": 0.03, "degrees": 0.2}, (COPY, CERTAIN)),
         ({"stretch": 1.2}, (VISIT, CERTAIN)),
     ],

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from swcl_cli import chance
 from swcl_cli.data import manifest
-from swcl_cli.data.columns import JUDGED, SWAP
+from swcl_cli.data.columns import AUDIT, JUDGED, PLACE, SWAP
 from swcl_cli.swap.crops import five_crops
 from swcl_cli.swap.lesion_masks import KINDS
 from swcl_cli.swap.weak_labels import are_single, is_abnormal
@@ -333,3 +333,23 @@ def _write_finetuned(
     folder = workspace.finetune(task, name)
     write_parquet(folder / "results.parquet", pa.Table.from_pylist(results), work)
     write_parquet(folder / "predictions.parquet", pa.Table.from_pylist(predictions), work)
+
+
+def add_audit(workspace: Workspace, pairs: list[dict[str, Any]]) -> pd.DataFrame:
+    """Write audit.parquet with these pairs: `one` and `other` as (data set, number of row), and what is not usual."""
+    names = workspace.prepared()
+    tables = {name: manifest.read(workspace.manifest(name), PLACE.names).to_dict("records") for name in names}
+    usual = {
+        "kind": "copy", "sure": "certain", "change": "mirrored", "unlike": None, "leak": None, "family": None,
+        "vessels": 0.98, "levels": 0.99, "residual": 0.1, "apart": 0.01, "degrees": 0.0, "gain": 1.0,
+    }  # fmt: skip
+    rows = []
+    for pair in pairs:
+        one, other = (tables[dataset][row] for dataset, row in (pair["one"], pair["other"]))
+        told = {name: value for name, value in pair.items() if name not in ("one", "other")}
+        rows.append({**usual, **one, **{f"other_{name}": value for name, value in other.items()}, **told})
+    frame = pd.DataFrame(rows, columns=AUDIT.names).astype({"family": "Int32"})
+    inputs = {name: fingerprint(workspace.manifest(name)) for name in names}
+    made = provenance("audit", {}, inputs, photographs=sum(map(len, tables.values())), counts={})
+    write_parquet(workspace.audit, AUDIT.table(frame), made)
+    return frame

@@ -11,6 +11,7 @@ SWAP = columns.SWAP.only(
     ["dataset", "position", "path", "x", "y", "size", "mirrored", "score", "abnormal", "image_abnormal"]
 )
 JUDGED = columns.JUDGED
+AUDIT = columns.AUDIT
 RESULTS = columns.RESULTS.only(
     ["task", "name", "run", "split", "measure", "seed", "fold", "value", "primary", "low", "high"]
 )

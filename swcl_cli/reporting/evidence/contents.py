@@ -79,6 +79,8 @@ class Contents:
     root: Path
     phantom: bool
     datasets: dict[str, DataSet] = field(default_factory=dict)
+    audit: Artefact | None = None
+    pairs: pd.DataFrame = field(default_factory=_empty(columns.AUDIT.names))  # that the audit found, of what is here
     labeler: Artefact | None = None
     labeler_scores: pd.DataFrame | None = None
     swap: Artefact | None = None
@@ -117,7 +119,7 @@ class Contents:
 
     def artefacts(self) -> list[Artefact]:
         """Return all artefacts in the order in which they were made."""
-        single = [artefact for artefact in (self.labeler, self.swap) if artefact]
+        single = [artefact for artefact in (self.audit, self.labeler, self.swap) if artefact]
         prepared = [dataset.artefact for dataset in self.datasets.values()]
         judged = [each.artefact for each in self.judged.values()]
         return [*prepared, *single, *judged, *self.encoders.values(), *self.finetuned.values()]

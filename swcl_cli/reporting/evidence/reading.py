@@ -25,10 +25,10 @@ from swcl_cli.reporting.evidence.logs import read_log
 from swcl_cli.reporting.evidence.reader import Reader, read_artefact, read_frame
 from swcl_cli.reporting.evidence.stored import described, is_ours
 from swcl_cli.reporting.evidence.unfinished import Progress, Tuned
-from swcl_cli.settings import STEPS, PredictSettings
+from swcl_cli.settings import STEPS, AuditSettings, PredictSettings
 from swcl_cli.workspace import FINETUNE, LABELER, PRETRAIN, RunFolder, RunName, Workspace, differences, part_of, remedy
 
-PREDICT = PredictSettings.step
+AUDIT, PREDICT = AuditSettings.step, PredictSettings.step
 MEASURED = ("auc", "auc_low", "auc_high", "best_auc", "best_epoch")  # what a labeler remembers of its validation
 
 
@@ -37,6 +37,7 @@ def read_contents(workspace: Workspace) -> Contents:
     contents = Contents(workspace.root, phantom=workspace.phantom.is_dir())
     reader = Reader(workspace, contents)
     _read_data(workspace, reader, contents)
+    _read_audit(workspace, reader, contents)
     _read_weak_labels(workspace, reader, contents)
     for path in workspace.encoder_files():
         if reader.read(path, is_ours) and (encoder := reader.read(path, partial(_encoder, workspace))):
@@ -63,6 +64,18 @@ def _read_data(workspace: Workspace, reader: Reader, contents: Contents) -> None
         if images is not None and artefact:
             problems = reader.read(workspace.quarantine(name), _problems)
             contents.datasets[name] = DataSet(name, artefact, images, problems or Counter())
+
+
+def _read_audit(workspace: Workspace, reader: Reader, contents: Contents) -> None:
+    """Read the pairs of photographs that are in the manifests still: --no-images has names for these alone."""
+    pairs = reader.read(workspace.audit, partial(read_frame, columns.AUDIT))
+    contents.audit = None if pairs is None else reader.artefact(workspace.audit, AUDIT)
+    if pairs is not None and contents.audit:
+        here = {(name, id) for name, dataset in contents.datasets.items() for id in dataset.images["image_id"]}
+        places = zip(pairs["dataset"], pairs["image_id"], strict=True)
+        others = zip(pairs["other_dataset"], pairs["other_image_id"], strict=True)
+        kept = [one in here and other in here for one, other in zip(places, others, strict=True)]
+        contents.pairs = pairs[np.array(kept, dtype=bool)].reset_index(drop=True)
 
 
 def _problems(path: Path) -> Counter[str]:

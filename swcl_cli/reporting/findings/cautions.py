@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,10 @@ from swcl_cli.data.splits import divided
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.evidence.damage import grouped
 from swcl_cli.reporting.findings.consistency import inconsistencies
+from swcl_cli.reporting.findings.copies import Leak, leaks, not_audited
 from swcl_cli.reporting.findings.health import ailments
 from swcl_cli.reporting.findings.names import title
-from swcl_cli.reporting.findings.percentages import percent
+from swcl_cli.reporting.findings.percentages import percent, written
 from swcl_cli.reporting.findings.protocols import is_taught
 from swcl_cli.reporting.findings.recipes import in_words
 from swcl_cli.reporting.findings.scores import primary
@@ -24,6 +25,7 @@ from swcl_cli.reporting.findings.splits import TEST
 from swcl_cli.workspace import outgrown, remedy
 
 FEW_RUNS = 3
+MOST_NAMED = 6  # photographs
 WIDE = 0.10  # an interval as wide as the gaps between the methods of the paper's Table II
 
 
@@ -38,7 +40,14 @@ class Caution:
 def cautions(contents: Contents) -> list[Caution]:
     """List all warnings that apply, the gravest first."""
     possible = [
-        *(_leaks(contents), _taught(contents), _shared(contents), _phantom(contents), _damaged(contents)),
+        *(
+            _learnt(contents),
+            _leaks(contents),
+            _taught(contents),
+            _shared(contents),
+            _phantom(contents),
+            _damaged(contents),
+        ),
         *(Caution(text, details) for text, details in (*ailments(contents), *inconsistencies(contents))),
         *(_outgrown(contents), _stale(contents), _undefined(contents), _few_runs(contents), _wide(contents)),
         *(_unfinished(contents), _set_aside(contents)),
@@ -49,6 +58,30 @@ def cautions(contents: Contents) -> list[Caution]:
 def _if_any(text: str, details: Iterable[str]) -> Caution | None:
     """Return None where there is nothing to warn of."""
     return Caution(text, kept) if (kept := tuple(details)) else None
+
+
+def _learnt(contents: Contents) -> Caution | None:
+    details = []
+    for (task, ids, tested), group in _grouped(leaks(contents)).items():
+        named = f" ({', '.join(ids)})" if len(ids) <= MOST_NAMED else ""
+        scores = "; ".join(map(_both_scores, group))
+        details.append(f"{title(task)}: {len(ids):,} of {tested:,} tested photographs{named}: {scores}")
+    return _if_any("Copies of tested photographs were learnt: these scores flatter themselves.", details)
+
+
+def _both_scores(leak: Leak) -> str:
+    if leak.official is None or leak.without is None:
+        return f"{leak.name} (no score without them)"
+    official, without = (written(each.mean, leak.measure) for each in (leak.official, leak.without))
+    return f"{leak.name} {without} without, {official} with them"
+
+
+def _grouped(found: Sequence[Leak]) -> dict[tuple[str, tuple[str, ...], int], list[Leak]]:
+    """Put together the rows of a task that learnt copies of the same photographs."""
+    groups: dict[tuple[str, tuple[str, ...], int], list[Leak]] = {}
+    for leak in found:
+        groups.setdefault((leak.task, leak.ids, leak.tested), []).append(leak)
+    return groups
 
 
 def _leaks(contents: Contents) -> Caution | None:
@@ -111,6 +144,7 @@ def _stale(contents: Contents) -> Caution | None:
     here = {name: dataset.artefact for name, dataset in contents.datasets.items()}
     here |= {name: artefact for name, artefact in (("labeler", contents.labeler), ("swap", contents.swap)) if artefact}
     judged = (each.artefact for each in contents.judged.values())
+    since = not_audited(contents)
     several = (contents.labeler, contents.swap, *judged, *contents.encoders.values())
     made = [(artefact, here) for artefact in several if artefact]
     for (_, name), artefact in contents.finetuned.items():
@@ -122,6 +156,8 @@ def _stale(contents: Contents) -> Caution | None:
         for name, used in sorted(_inputs(artefact).items())
         if name in now and now[name].fingerprint != used
     ]
+    if since:
+        details.append(f"audit.parquet knows nothing of {', '.join(since)} as prepared now; renew it with: swcl audit")
     return _if_any("Made from inputs that have changed since.", details)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,10 +59,10 @@ def comparisons(contents: Contents) -> tuple[list[Comparison], list[str]]:
     scored = contents.results[contents.results["primary"].astype(bool) & contents.results["value"].notna()]
     for task, rows in by_task(scored):
         split, runs = primary_or_validation(rows)
-        sampled = _sampled(contents, runs, split)
-        missing = ordered_initialisations(set(runs["name"]) - set(sampled))
+        resampled = sampled(contents, runs, split)
+        missing = ordered_initialisations(set(runs["name"]) - set(resampled))
         left_out += [f"{title(task)}, {name}" for name in missing]
-        compared += _of_task(contents, task, split, sampled)
+        compared += _of_task(contents, task, split, resampled)
     return compared, left_out
 
 
@@ -107,8 +107,11 @@ def _reference(
     return next((other for other in possible if is_alike(other)), next(iter(possible), None))
 
 
-def _sampled(contents: Contents, runs: pd.DataFrame, split: str) -> dict[str, Sampled]:
-    """Resample each initialisation whose stored predictions give the scores of all of its runs (of one task)."""
+def sampled(contents: Contents, runs: pd.DataFrame, split: str, without: Set[str] = frozenset()) -> dict[str, Sampled]:
+    """Resample each initialisation whose stored predictions give the scores of all of its runs (of one task).
+
+    without: ids of photographs that are left out of what is returned, though not of that comparison.
+    """
     measure = str(runs["measure"].iloc[0])
     keys = runs[["name", "run", "seed", "fold", "value"]].assign(fold=runs["fold"].fillna(-1).astype(np.int64))
     scores = _scores(contents, str(runs["task"].iloc[0]), split, measure)
@@ -117,15 +120,19 @@ def _sampled(contents: Contents, runs: pd.DataFrame, split: str) -> dict[str, Sa
         return {}
     rows = rows.assign(dataset=dataset_of(contents, str(runs["task"].iloc[0])))
     rows["patient_id"] = groups_of_patients(contents, rows["dataset"], rows["patient_id"])
-    sampled = sample(rows, measure)
-    return {name: each for name, each in sampled.items() if _agrees(each, keys[keys["name"] == name])}
+    every = sample(rows, measure)
+    agreeing = {name: each for name, each in every.items() if _agrees(each, keys[keys["name"] == name])}
+    if not without:
+        return agreeing
+    others = sample(rows[~rows["image_id"].isin(without)], measure)
+    return {name: each for name, each in others.items() if name in agreeing}
 
 
 def sampled_by_task(contents: Contents) -> dict[tuple[str, str], dict[str, Sampled]]:
     """Resample what has predictions that give its scores, by task and split, then by name."""
     scored = contents.results[contents.results["primary"].astype(bool) & contents.results["value"].notna()]
     return {
-        (task, str(split)): _sampled(contents, runs, str(split))
+        (task, str(split)): sampled(contents, runs, str(split))
         for task, rows in by_task(scored)
         for split, runs in rows.groupby("split")
     }

@@ -9,6 +9,7 @@ from functools import partial
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.classification import classification_figures
 from swcl_cli.reporting.figures.confusions import confusion_matrices
+from swcl_cli.reporting.figures.copies import copies_figures
 from swcl_cli.reporting.figures.embeddings import embeddings_figure
 from swcl_cli.reporting.figures.finetuning import finetuning_learning
 from swcl_cli.reporting.figures.hard_and_easy import worst_and_best
@@ -24,6 +25,7 @@ from swcl_cli.reporting.figures.results import results_figures
 from swcl_cli.reporting.figures.segmentations import segmentations
 from swcl_cli.reporting.figures.style import Figure
 from swcl_cli.reporting.tables.ablation import ablation_table
+from swcl_cli.reporting.tables.copies import copies_table, leaks_table
 from swcl_cli.reporting.tables.datasets import datasets_table
 from swcl_cli.reporting.tables.differences import differences_table
 from swcl_cli.reporting.tables.labeler import labeler_outcomes_table, labeler_table
@@ -81,7 +83,12 @@ def sections(contents: Contents, photographs: bool = True) -> list[Section]:
             figures=figures(results_figures),
             folded=tables(runs_table),
         ),
-        Section("data", "Data", tables=tables(datasets_table)),
+        Section(
+            "data",
+            "Data",
+            tables=tables(datasets_table, copies_table, leaks_table),
+            figures=figures(*([copies_figures] if photographs else [])),
+        ),
         Section(
             "labeler",
             "The labeler",
