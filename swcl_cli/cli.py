@@ -30,7 +30,8 @@ The steps, in order: prep, train-labeler, make-swap, pretrain, finetune, report.
 left in the workspace and names the command to run where something is missing. Start with: {START}
 
 Whether photographs are copies of others, such as of tested ones, is told by: audit
-A model of `finetune` is applied to other photographs by: predict
+A model of `finetune`, or an encoder, is applied to other photographs by: predict
+Either is written for other programs by: export
 Whether all this helps on your data is answered by: study
 """
 
@@ -154,6 +155,20 @@ The model file alone is enough. Nothing of the photographs is modified; unreadab
 Example:
 
   swcl predict finetune/drive/swcl/seed0/model.safetensors photographs --out vessels
+""",
+    ),
+    "export": (
+        ("model",),
+        """
+Write a model or an encoder for other programs, with a model card. Writes OUT: model.onnx, model.pt, or timm's form.
+
+What is written is compared with `swcl predict` on synthetic eyes, and refused where it differs. No network is needed.
+
+Examples:
+
+  swcl export finetune/idrid/swcl/seed0/model.safetensors --to onnx --out grades
+
+  swcl export swcl.safetensors --to folder --out encoder
 """,
     ),
     "study": (

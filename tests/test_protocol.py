@@ -89,5 +89,5 @@ def test_a_dry_run_shows_the_settings_of_the_paper(of: tuple[str, str, str]) -> 
 
 def test_each_step_that_has_a_preset_is_in_it() -> None:
     steps = {step for _, step, _ in wanted()}
-    assert steps == STEPS.keys() - {"predict", "report", "study"}
+    assert steps == STEPS.keys() - {"audit", "export", "predict", "report", "study"}
     assert {row for _, step, row in wanted() if step in ROWS} >= {"odir", "eyepacs", "swcl", "simclr", "byol", "dino"}

@@ -18,6 +18,7 @@ CHOICES = {step: [[name] for name in rows if name != "list"] for step, rows in R
 CHOICES |= {
     "pretrain": [["--method", *row] for row in CHOICES["pretrain"]],
     "predict": [["MODEL", "PHOTOS", "--out", "answers"]],
+    "export": [["MODEL", "--out", "exported"]],
 }
 
 

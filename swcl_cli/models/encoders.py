@@ -57,9 +57,13 @@ Network = Annotated[str, AfterValidator(_known)]  # what our files tell of their
 
 
 def create_encoder(
-    architecture: str, seed: int = 0, output_stride: int = 32, weights: Mapping[str, Tensor] | None = None
+    architecture: str,
+    seed: int = 0,
+    output_stride: int = 32,
+    weights: Mapping[str, Tensor] | None = None,
+    classes: int = 0,
 ) -> nn.Module:
-    """Create a timm network without classifier: (N, 3, H, W) -> (N, channels).
+    """Create a timm network: (N, 3, H, W) -> (N, channels); with timm's own classifier, where there are `classes`.
 
     output_stride: 8, 16 or 32; below 32 the last stages are dilated, and the keys stay the same. weights: those that
     are to be loaded, of which the number of a transformer's positions is taken; it resizes them to each image.
@@ -68,15 +72,17 @@ def create_encoder(
     require_network(architecture)
     if architecture in ENCODERS:
         with keyed_weights(seed, "encoder weights"):
-            return timm.create_model(architecture, pretrained=False, num_classes=0, output_stride=output_stride)
-    encoder = _of_any_size(architecture, seed, output_stride)
+            return timm.create_model(architecture, pretrained=False, num_classes=classes, output_stride=output_stride)
+    encoder = _of_any_size(architecture, seed, output_stride, classes=classes)
     own, given = getattr(encoder, POSITIONS, None), (weights or {}).get(POSITIONS)
     if own is not None and given is not None and own.ndim == given.ndim == TOKENS and own.shape != given.shape:
-        encoder = _of_any_size(architecture, seed, output_stride, _image_size(encoder, own, given))
+        encoder = _of_any_size(architecture, seed, output_stride, _image_size(encoder, own, given), classes)
     return encoder
 
 
-def _of_any_size(architecture: str, seed: int, output_stride: int, image_size: int | None = None) -> nn.Module:
+def _of_any_size(
+    architecture: str, seed: int, output_stride: int, image_size: int | None = None, classes: int = 0
+) -> nn.Module:
     """Create a network that takes images of other sizes than its own, where it can.
 
     timm's transformers do so when they are told; other networks do not know the option, and most don't need it.
@@ -86,7 +92,7 @@ def _of_any_size(architecture: str, seed: int, output_stride: int, image_size: i
     for options in ({"dynamic_img_size": True, **given}, given):
         try:
             with keyed_weights(seed, "encoder weights"):
-                return timm.create_model(architecture, pretrained=False, num_classes=0, **options)
+                return timm.create_model(architecture, pretrained=False, num_classes=classes, **options)
         except (TypeError, AssertionError) as error:
             if not isinstance(error, AssertionError) and NOT_TAKEN not in str(error):
                 raise

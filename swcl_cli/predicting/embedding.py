@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,6 @@ from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.predicting.folder import Row, set_aside
 from swcl_cli.preparation.decoding import Unusable
 from swcl_cli.preparation.unprepared import Found
-from swcl_cli.settings import PredictSettings
 from swcl_cli.tasks.features import Features
 from swcl_cli.tasks.predictor import Predictor
 from swcl_cli.tasks.saved import Description
@@ -65,15 +65,21 @@ class Embeddings:
         return columns.table(frame).append_column("vector", vectors), shares
 
 
-def load_embedder(settings: PredictSettings) -> tuple[Predictor, Initial]:
+def load_embedder(
+    source: str,
+    architecture: str | None,
+    workspace: Path,
+    accelerator: Literal["auto", "cpu", "gpu"],
+    crop: int | None = None,
+    fit: str = "crop",
+) -> tuple[Predictor, Initial]:
     """Load an encoder from any source of weights, and what applies it to photographs.
 
-    Raises SwclError where the source is none, or the encoder can't take images of this size.
+    crop, fit: how a photograph becomes the square that it gets. Raises SwclError where the source is none, or the
+    encoder can't take images of this size.
     """
-    initial = initialise(
-        str(settings.model), settings.architecture, colours="rgb", seed=0, workspace=settings.workspace
-    )
-    crop = settings.crop or initial.image_size or CROP
+    initial = initialise(source, architecture, colours="rgb", seed=0, workspace=workspace)
+    crop = crop or initial.image_size or CROP
     require_size(initial.encoder, initial.architecture, crop, "photographs")
     model = Description(
         task="",
@@ -89,11 +95,11 @@ def load_embedder(settings: PredictSettings) -> tuple[Predictor, Initial]:
         crop_to_field=False,
         lossless=True,
         sizes=(0, 0),
-        facts={"fit": settings.fit},
+        facts={"fit": fit},
     )
     network = nn.ModuleDict({"encoder": initial.encoder})
     in_its_memory_format(network, initial.encoder)
-    fabric = make_fabric(settings.accelerator, model.precision)
+    fabric = make_fabric(accelerator, model.precision)
     return Predictor(model, network.eval().to(fabric.device), fabric), initial
 
 
@@ -165,8 +171,3 @@ def _finite(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def _text(name: str) -> str:
     """Return a file's name as text that parquet can hold: bytes that are no UTF-8 are written as `\\xff`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def is_encoder(made: Mapping[str, Any] | None, embed: bool) -> bool:
-    """Tell whether a file of weights is used as an encoder. made: its provenance, if it is ours."""
-    return embed or made is None or "encoder" in made or "labeler" in made

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from swcl_cli import console
+from swcl_cli import console, workspace
 from swcl_cli.errors import SwclError
 from swcl_cli.preparation.decoding import Unusable
 from swcl_cli.preparation.opening import is_archive, open_source
 from swcl_cli.preparation.unprepared import Found, find_photographs
 from swcl_cli.settings import PredictSettings
-from swcl_cli.workspace import LOCK, Workspace, atomic, differences, require_record, write_text
+from swcl_cli.workspace import Workspace, atomic
 
 RECORD = "predict.json"  # what the folder holds, and whose it is
 ASIDE, REMARKS = "unreadable.csv", "remarks.csv"
@@ -24,33 +23,14 @@ Row: TypeAlias = dict[str, Any]
 
 
 def claim(folder: Path, work: Mapping[str, Any]) -> None:
-    """Record in the folder whose predictions it holds.
-
-    Raises SwclError where it holds anything but earlier predictions by this model of these photographs.
-    """
-    record = folder / RECORD
-    if record.is_file():
-        if changed := differences(_recorded(record), work):
-            raise SwclError(f"{folder} holds other predictions ({'; '.join(changed)}): name another folder with --out.")
-    elif any(path.name != LOCK for path in folder.iterdir()):
-        raise SwclError(f"{folder} is not empty: name a new folder with --out.")
-    write_text(record, json.dumps(work, sort_keys=True, indent=1) + "\n")
-
-
-def _recorded(path: Path) -> dict[str, Any]:
-    """Read whose predictions a folder holds. Raises SwclError where the record is damaged."""
-    try:
-        return require_record(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, RecursionError) as error:
-        raise SwclError(
-            f"{path} is damaged, or of another version: {error}. Remove its folder, or name another one with --out."
-        ) from error
+    """Record in the folder whose predictions it holds. Raises SwclError where it holds anything else."""
+    workspace.claim(folder, RECORD, work, "predictions")
 
 
 def find(settings: PredictSettings) -> tuple[Found, str]:
     """Find the photographs that are given; return also a hash of their names. Raises SwclError where there is none."""
-    workspace = Workspace(settings.workspace)
-    images = [open_source(path, workspace, False) if is_archive(path) else path for path in settings.images]
+    root = Workspace(settings.workspace)
+    images = [open_source(path, root, False) if is_archive(path) else path for path in settings.images]
     found = find_photographs(images, besides=settings.out)
     return found, hashlib.sha256("\n".join(found.files).encode(errors="surrogateescape")).hexdigest()[:16]
 

@@ -23,7 +23,14 @@ def embed(settings: PredictSettings) -> Path:
 
     Raises SwclError where the weights are no encoder, or no photograph can be read.
     """
-    predictor, initial = load_embedder(settings)
+    predictor, initial = load_embedder(
+        str(settings.model),
+        settings.architecture,
+        settings.workspace,
+        settings.accelerator,
+        settings.crop,
+        settings.fit,
+    )
     workspace, out = Workspace(settings.workspace), settings.out
     inputs = {"model": initial.inputs.get("init", UNTRAINED)}
     inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in settings.data}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from swcl_cli.settings.audit import AuditSettings
+from swcl_cli.settings.export import ExportSettings
 from swcl_cli.settings.finetune import FinetuneSettings
 from swcl_cli.settings.make_swap import MakeSwapSettings
 from swcl_cli.settings.path_parts import plain_part
@@ -24,6 +25,7 @@ __all__ = [
     "ROW_KEY",
     "STEPS",
     "AuditSettings",
+    "ExportSettings",
     "FinetuneSettings",
     "MakeSwapSettings",
     "Precision",
@@ -53,6 +55,7 @@ STEPS: dict[str, type[StepSettings]] = {
         FinetuneSettings,
         ReportSettings,
         PredictSettings,
+        ExportSettings,
         StudySettings,
     )
 }

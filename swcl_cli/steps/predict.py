@@ -9,13 +9,10 @@ import numpy as np
 from PIL import Image
 
 from swcl_cli import console
-from swcl_cli.catalogue.encoders import TAGS, UNTRAINED
 from swcl_cli.catalogue.tasks import SEGMENTATION
 from swcl_cli.errors import SwclError, UsageError
-from swcl_cli.models.initialisation import located
-from swcl_cli.models.initialisation.weight_files import our_provenance
-from swcl_cli.predicting.embedding import is_encoder
 from swcl_cli.predicting.folder import ASIDE, REMARKS, Row, claim, find, none_read, set_aside, tell_remarks, write_rows
+from swcl_cli.predicting.sources import find_weights, is_encoder
 from swcl_cli.predicting.tables import embed
 from swcl_cli.preparation.decoding import Unusable
 from swcl_cli.preparation.unprepared import Found, read_at_own_size
@@ -39,8 +36,8 @@ def run(settings: PredictSettings) -> Path:
     """Predict or embed photographs into the folder `--out`; return it. Raises SwclError where none could be read."""
     if settings.out.exists() and not settings.out.is_dir():
         raise SwclError(f"{settings.out} is a file: --out names a folder.")
-    path = _weights(settings)
-    if path is None or is_encoder(our_provenance(path), settings.embed):
+    path = find_weights(settings.model, settings.workspace)
+    if path is None or settings.embed or is_encoder(path):
         _require_fitting(settings, settings.of_models, "an encoder, which embeds")
         return embed(settings)
     _require_fitting(settings, settings.of_encoders, "a model; --embed takes its encoder")
@@ -54,20 +51,6 @@ def run(settings: PredictSettings) -> Path:
     with locked(settings.out, "predict"):
         claim(settings.out, work)
         return _predict(settings, path, predictor, found, thresholds)
-
-
-def _weights(settings: PredictSettings) -> Path | None:
-    """Find the file of a model or an encoder, here or in the workspace; None for weights that have a name.
-
-    Raises SwclError where there is no such file.
-    """
-    place = located(str(settings.model), settings.workspace)
-    if place is None and str(settings.model) not in (UNTRAINED, *TAGS):
-        raise SwclError(
-            f"{settings.model}: no such file. Models are made by `swcl finetune`, as RUN/model.safetensors, encoders "
-            "by `swcl pretrain`, as NAME.safetensors."
-        )
-    return place[0] if place else None
 
 
 def _require_fitting(settings: PredictSettings, foreign: frozenset[str], given: str) -> None:

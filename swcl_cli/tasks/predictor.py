@@ -124,6 +124,10 @@ class Predictor:
         views = PreparedViews(photographs, self.model)
         return (features for _, features in self._scored(views, len(photographs), workers, self._features))
 
+    def raw_scores(self, photographs: Sequence[Photograph]) -> Iterator[Any]:
+        """Score photographs of any kind, as `scores` does those of a prepared data set."""
+        return (scores for _, scores in self._scored(RawViews(photographs, self.model), len(photographs), 0))
+
     def embed(self, photographs: Sequence[Photograph], workers: int = 0) -> Iterator[tuple[Taken | Unusable, Any]]:
         """Encode photographs of any kind: how each was read, and float32 (C,); or why it can't be used, and None."""
         return self._scored(RawViews(photographs, self.model), len(photographs), workers, self._features)

@@ -19,6 +19,7 @@ from swcl_cli.workspace.artefacts import (
     write_safetensors,
     write_text,
 )
+from swcl_cli.workspace.claims import claim
 from swcl_cli.workspace.locks import LOCK, Lock, locked
 from swcl_cli.workspace.logs import log_lines, read_lines
 from swcl_cli.workspace.places import DRAWING, EMBEDDINGS, FORMER, JOURNAL, MODEL, Workspace
@@ -59,6 +60,7 @@ __all__ = [
     "Workspace",
     "as_before",
     "atomic",
+    "claim",
     "differences",
     "fingerprint",
     "grid_points",

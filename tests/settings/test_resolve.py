@@ -179,7 +179,8 @@ SHIPPED = [(name, step, choice) for name in preset_names() for step in STEPS for
 
 @pytest.mark.parametrize(("name", "step", "choice"), SHIPPED)
 def test_every_shipped_preset_resolves(name: str, step: str, choice: str | None) -> None:
-    needed = {"model": "m", "images": ["i"], "out": "o"} if step == "predict" else {}
+    weights: dict[str, object] = {"model": "m", "out": "o"}
+    needed = {"predict": {**weights, "images": ["i"]}, "export": weights}.get(step, {})
     resolve(STEPS[step], {**needed, **({ROW_KEY[step]: choice} if choice else {})}, name)
 
 

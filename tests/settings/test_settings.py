@@ -25,6 +25,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "prep": {"dataset": "phantom"},
     "finetune": {"task": "idrid"},
     "predict": {"model": "m.safetensors", "images": ["a.jpg"], "out": "out"},
+    "export": {"model": "m.safetensors", "out": "out"},
 }
 
 

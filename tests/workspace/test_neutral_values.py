@@ -30,6 +30,7 @@ FIRST = {  # the settings that artefacts of version 0.1.0 tell, and `fold`, `gri
     "audit": "",
     "report": "no_images",
     "predict": "",
+    "export": "",
     "study": "",
 }
 DECLARED = [pytest.param(step, name, id=f"{step} {name}") for step in STEPS for name in sorted(neutral_values(step))]
