@@ -7,6 +7,10 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from swcl_cli.audit.verdict import COPY
+from swcl_cli.data.columns import AUDIT
+from swcl_cli.data.stored import read_columns
+from swcl_cli.errors import SwclError
+from swcl_cli.workspace import Workspace, fingerprint, read_provenance
 
 TEST = "test"
 Made = Mapping[str, tuple[str, Mapping[str, str]]]  # by an artefact's path: fingerprint, and fingerprints of inputs
@@ -28,6 +32,37 @@ def learnt_from(made: Made, known: Iterable[str]) -> dict[str, set[str]]:
         return own.union(*(sets(each, seen | {path}) for each in before))
 
     return {path: sets(path, frozenset()) for path in made}
+
+
+def read_made(workspace: Workspace) -> dict[str, tuple[str, dict[str, str]]]:
+    """Read what the labeler, retinal-SWAP and the encoders of a workspace were made from; others are left out."""
+    paths = [path for path in (workspace.labeler, workspace.swap) if path.exists()]
+    made = {}
+    for path in [*paths, *workspace.encoder_files()]:
+        try:
+            made[workspace.relative(path)] = (fingerprint(path), read_provenance(path).get("inputs", {}))
+        except SwclError:  # not ours, or damaged: the step that reads it tells that
+            continue
+    return made
+
+
+def sentence_of_copies(workspace: Workspace, dataset: str, inputs: Mapping[str, str], folds: bool) -> str:
+    """Say how many tested photographs of a data set are copies of what these inputs have learnt; '' where none are.
+
+    inputs: fingerprints of the data set and of the initial weights. folds: see `learnt_copies`. Without an audit
+    nothing is known.
+    """
+    if not workspace.audit.exists():
+        return ""
+    made = {**read_made(workspace), "": ("", inputs)}
+    pairs = read_columns(workspace.audit, AUDIT).to_pandas()
+    paths = learnt_copies(pairs, dataset, learnt_from(made, workspace.prepared())[""], folds)
+    if not paths:
+        return ""
+    return (
+        f"{len(paths):,} photographs that {dataset} tests on, such as {min(paths)}, are copies of photographs that are "
+        "learnt, by swcl audit: scores flatter themselves; the report shows them without these, too."
+    )
 
 
 def learnt_copies(pairs: pd.DataFrame, tested: str, learnt: Iterable[str], folds: bool = False) -> set[str]:

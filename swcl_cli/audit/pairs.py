@@ -41,7 +41,7 @@ def rows_of(photographs: pd.DataFrame, compared: Sequence[tuple[Pair, Outcome]],
     for pair, outcome in compared:
         if found := verdict(outcome.agreement):
             equal = bool(photographs["checksum"][pair.one] == photographs["checksum"][pair.other])
-            changed = change(pair.turn, outcome.agreement, (outcome.seen, outcome.other_seen), equal)
+            changed = change(found[0], pair.turn, outcome.agreement, (outcome.seen, outcome.other_seen), equal)
             judged.append((pair, outcome.agreement, *found, changed))
     judged.sort(key=lambda row: (row[2] != COPY, row[0].one, row[0].other))
     families = _families([row[0] for row in judged if row[2] == COPY])

@@ -52,20 +52,23 @@ def _is_copy(agreement: Agreement) -> bool:
     )
 
 
-def change(turn: int, agreement: Agreement, shares: tuple[float, float], equal: bool) -> str:
+def change(kind: str, turn: int, agreement: Agreement, shares: tuple[float, float], equal: bool) -> str:
     """Say how the second photograph of a pair differs from the first, in words joined by commas.
 
     turn: how it has to be laid to lie like the first; shares: of the disc, in the first and the second frame; equal:
-    whether the prepared files are the same, byte for byte.
+    whether the prepared files are the same, byte for byte. Of a visit it is told how the camera moved.
     """
     laid = LAID[turn]
     degrees = laid.degrees if laid.mirrored else -laid.degrees % 360  # the other way round; a mirroring undoes itself
     words = ["mirrored"] if laid.mirrored else []
     words += [f"turned by {degrees}"] if degrees else []
+    if kind == VISIT:
+        moved = f"shifted by {100 * agreement.apart:.0f} % of the radius"
+        return ", ".join([*words, moved, f"rotated by {abs(agreement.degrees):.1f} degrees"])
+    if equal:
+        return "equal"
     if abs(shares[1] - shares[0]) > LESS_SEEN:
         words.append("cropped" if shares[1] < shares[0] else "less cropped")
     if not 1 / BRIGHTER <= agreement.gain <= BRIGHTER:
         words.append("brighter" if agreement.gain > 1 else "darker")
-    if equal:
-        return "equal"
     return ", ".join(words or ["resized or compressed" if agreement.vessels < IDENTICAL else "nearly equal"])

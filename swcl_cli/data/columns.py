@@ -214,7 +214,7 @@ PLACE = _columns(
 AUDIT = _columns(  # a row a pair of audit.parquet
     ("kind", TEXT),  # copy: the same photograph; visit: the same eye in another photograph
     ("sure", TEXT),  # certain, likely
-    ("change", TEXT),  # what was done to the other one
+    ("change", TEXT),  # what was done to the other one; of a visit, how the camera moved
     *PLACE.schema,
     *((f"other_{name}", kind) for name, kind in zip(PLACE.names, PLACE.schema.types, strict=True)),
     ("unlike", TEXT),  # labels that differ, with both values

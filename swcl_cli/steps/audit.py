@@ -11,7 +11,7 @@ import pandas as pd
 from swcl_cli import console
 from swcl_cli.audit.comparing import compare
 from swcl_cli.audit.describing import Described, Place, described
-from swcl_cli.audit.learnt import learnt_copies, learnt_from
+from swcl_cli.audit.learnt import learnt_copies, learnt_from, read_made
 from swcl_cli.audit.pairs import read_known_labels, read_photographs, rows_of
 from swcl_cli.audit.verdict import COPY, VISIT
 from swcl_cli.data.columns import AUDIT
@@ -19,7 +19,7 @@ from swcl_cli.data.photographs import manifest_of
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import AuditSettings
 from swcl_cli.workers import Each, in_order
-from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, read_provenance, require_own, write_parquet
+from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, require_own, write_parquet
 
 NAMED = 5  # pairs that are named each
 SHOWN = {COPY: "the same photograph", VISIT: "the same eye, another photograph"}
@@ -113,16 +113,9 @@ def _in_words(row: Mapping[str, object]) -> str:
 
 def _learnt(workspace: Workspace, pairs: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
     """List the test photographs, by data set, of which each labeler, table of patches or encoder has learnt copies."""
-    paths = [path for path in (workspace.labeler, workspace.swap) if path.exists()]
-    made = {}
-    for path in [*paths, *workspace.encoder_files()]:
-        try:
-            made[workspace.relative(path)] = (fingerprint(path), read_provenance(path).get("inputs", {}))
-        except SwclError:  # weights of other people, or damaged: the step that reads it tells that
-            continue
     names = workspace.prepared()
     listed = {}
-    for artefact, learnt in learnt_from(made, names).items():
+    for artefact, learnt in learnt_from(read_made(workspace), names).items():
         tested = {name: learnt_copies(pairs, name, learnt) for name in names}
         listed[artefact] = {name: paths for name, paths in tested.items() if paths and learnt - {name}}
     return listed

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from swcl_cli import console
+from swcl_cli.audit.learnt import sentence_of_copies
 from swcl_cli.catalogue.tasks import TASKS
 from swcl_cli.data.columns import GRID, OF_RUN, PREDICTED, RESULTS
 from swcl_cli.data.photographs import manifest_of
@@ -53,6 +54,9 @@ def _finetuned(runs: Sequence[TaskRun], settings: FinetuneSettings) -> Path:
         if len(trainings := ledger.trainings(runs)) > 1:
             console.say(f"{title}: {ledger.forecast(trainings)}.")
 
+    first = runs[0]
+    if text := sentence_of_copies(first.workspace, first.task.dataset, first.inputs, first.fold is not None):
+        console.warn(text)
     chosen: dict[int | None, Rates] = {}  # by fold
     warned: set[str] = set()
     for run in runs:

@@ -19,14 +19,16 @@ def judged(one: object, other: object) -> tuple[tuple[str, str] | None, str]:
     """The verdict on two images, and in words how the second differs."""
     pictures = [array(image) for image in (one, other)]  # type: ignore[arg-type]
     first, second = (describe(picture) for picture in pictures)
-    found = nearest(np.stack([first.numbers, second.numbers]))
-    if not len(found.one):
+    candidates = nearest(np.stack([first.numbers, second.numbers]))
+    if not len(candidates.one):
         return None, ""
-    turn = int(found.turn[0])
+    turn = int(candidates.turn[0])
     _, across, down = compare_sketches(first.sketch, turned(second.sketch, turn))
     views = [view_of(picture) for picture in pictures]
     agreement = agree(views[0], views[1].turned(turn), across, down)
-    return verdict(agreement), change(turn, agreement, (views[0].seen, views[1].seen), False)
+    found = verdict(agreement)
+    kind = found[0] if found else COPY
+    return found, change(kind, turn, agreement, (views[0].seen, views[1].seen), False)
 
 
 @pytest.mark.parametrize("patient", [0, 4])
@@ -95,7 +97,10 @@ def test_each_measure_counts(changed: dict[str, float], wanted: tuple[str, str] 
 
 
 def test_words_of_changes() -> None:
-    assert change(0, SAME, (1, 1), True) == "equal"
-    assert change(0, SAME._replace(vessels=0.9999), (1, 1), False) == "nearly equal"
-    assert change(3, SAME._replace(gain=1.4), (1, 0.9), False) == "turned by 180, cropped, brighter"
-    assert change(2, SAME._replace(gain=0.7), (0.9, 1), False) == "mirrored, less cropped, darker"
+    assert change(COPY, 0, SAME, (1, 1), True) == "equal"
+    assert change(COPY, 0, SAME._replace(vessels=0.9999), (1, 1), False) == "nearly equal"
+    assert change(COPY, 3, SAME._replace(gain=1.4), (1, 0.9), False) == "turned by 180, cropped, brighter"
+    assert change(COPY, 2, SAME._replace(gain=0.7), (0.9, 1), False) == "mirrored, less cropped, darker"
+    visit = SAME._replace(apart=0.061, degrees=-3.44, gain=1.5)
+    assert change(VISIT, 0, visit, (1, 0.9), False) == "shifted by 6 % of the radius, rotated by 3.4 degrees"
+    assert change(VISIT, 3, visit, (1, 1), False).startswith("turned by 180, shifted by 6 %")

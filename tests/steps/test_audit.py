@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 
 from swcl_cli.audit import comparing, describing
+from swcl_cli.audit.learnt import sentence_of_copies
 from swcl_cli.data.columns import AUDIT
 from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import AuditSettings, PrepSettings
 from swcl_cli.steps import audit, prep
-from swcl_cli.workspace import Workspace, read_provenance, write_safetensors
+from swcl_cli.workspace import Workspace, fingerprint, read_provenance, write_safetensors
 from tests.audit.eyes import COPIES, eyes, taken_twice
 from tests.folders import contents
 
@@ -213,3 +214,18 @@ def test_a_labeler_that_learnt_tested_copies_is_named(workspace: Path, capsys: p
     write_safetensors(Workspace(workspace).labeler, {"weight": torch.zeros(1)}, made)
     run(workspace)
     assert "labeler.safetensors has learnt copies of 1 test photographs of one." in capsys.readouterr().err
+
+
+def test_finetune_tells_that_tested_photographs_are_copies_of_what_is_learnt(workspace: Path) -> None:
+    """Of its own training part, and of what the initial weights have learnt; without an audit nothing is known."""
+    inputs = {"one": "1" * 16, "init": "2" * 16}
+    place = Workspace(workspace)
+    assert sentence_of_copies(place, "one", inputs, False) == ""
+    run(workspace)
+    told = sentence_of_copies(place, "one", inputs, False)
+    assert told.startswith("1 photographs that one tests on, such as data/one/images/test_mirrored.jpg, are copies of")
+    made = {"step": "pretrain", "settings": {}, "inputs": {"two": "3" * 16}}
+    write_safetensors(place.encoder("byol"), {"weight": torch.zeros(1)}, made)
+    inputs["init"] = fingerprint(place.encoder("byol"))
+    assert sentence_of_copies(place, "one", inputs, False).startswith("2 photographs that one tests on, such as ")
+    assert sentence_of_copies(place, "two", {"two": "3" * 16}, False) == ""

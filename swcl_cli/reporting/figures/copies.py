@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from swcl_cli.audit.verdict import COPY, VISIT
 from swcl_cli.data.images import read_image
+from swcl_cli.data.splits import joined
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import shortened
 from swcl_cli.reporting.figures.photographs import show
@@ -61,13 +62,13 @@ def copies_figures(contents: Contents) -> list[Figure]:
 
 
 def chosen(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Choose SHOWN pairs, the gravest first; of copies that belong together a pair alone."""
+    """Choose SHOWN pairs, the gravest first; of photographs that belong together a pair alone."""
     two_numbers = (pairs["patient_id"] != pairs["other_patient_id"]) & (pairs["kind"] == VISIT)
     order = pairs.assign(
         one=~pairs["leak"].notna(), two=~pairs["unlike"].notna(), three=~two_numbers, four=pairs["vessels"]
     ).sort_values(["one", "two", "three", "four", "path", "other_path"])
-    families = order["family"].where(order["family"].notna(), -1 - pd.Series(range(len(order)), index=order.index))
-    return pairs.loc[order[~families.duplicated()].index[:SHOWN]]
+    groups = joined(zip(order["path"], order["other_path"], strict=True))
+    return pairs.loc[order[~order["path"].map(groups).duplicated()].index[:SHOWN]]
 
 
 def _read(contents: Contents, row: Mapping[Hashable, Any]) -> Pair:
@@ -81,10 +82,16 @@ def _named(row: Mapping[Hashable, Any], side: str) -> str:
     return f"{title(row[f'{side}dataset'])} {row[f'{side}image_id']} ({row[f'{side}split']})"
 
 
+def _shape(photograph: NDArray[np.uint8]) -> float:
+    """Return its height over its width."""
+    return float(photograph.shape[0] / photograph.shape[1])
+
+
 def _draw(pairs: Sequence[Pair], theme: Theme) -> Drawing:
-    rows = -(-len(pairs) // ACROSS)
-    drawing = new_drawing(theme, 9.6, 2.75 * rows)
-    panels = drawing.subfigures(rows, ACROSS, squeeze=False)
+    rows = [pairs[start : start + ACROSS] for start in range(0, len(pairs), ACROSS)]
+    heights = [0.6 + 2.2 * max(_shape(photograph) for pair in row for photograph in pair.photographs) for row in rows]
+    drawing = new_drawing(theme, 9.6, sum(heights))
+    panels = drawing.subfigures(len(rows), ACROSS, squeeze=False, height_ratios=heights)
     for panel, pair in zip(panels.flat, pairs, strict=False):
         panel.suptitle(pair.words, fontsize=9, x=0.02, ha="left")
         for axes, photograph, name in zip(panel.subplots(1, 2), pair.photographs, pair.names, strict=True):

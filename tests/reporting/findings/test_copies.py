@@ -156,18 +156,19 @@ def pairs(**columns: list[Any]) -> pd.DataFrame:
     usual: dict[str, Any] = dict.fromkeys(AUDIT.names)
     usual |= {"kind": "copy", "vessels": 0.9, "patient_id": "a", "other_patient_id": "a"}
     frame = pd.DataFrame({name: [value] * count for name, value in usual.items()})
-    return frame.assign(path=[f"{row:02d}" for row in range(count)], other_path="x").assign(**columns)
+    paths = [f"{row:02d}" for row in range(count)]
+    return frame.assign(path=paths, other_path=[f"other {path}" for path in paths]).assign(**columns)
 
 
-def test_the_gravest_pairs_are_shown_one_of_each_family() -> None:
+def test_the_gravest_pairs_are_shown_one_of_each_group() -> None:
     told = pairs(
         leak=[None, "train and test", None, None, None],
         unlike=[None, None, "dr_grade 0 and 1", None, None],
         vessels=[0.99, 0.99, 0.99, 0.7, 0.6],
-        family=[0, 1, 2, 3, 3],
+        other_path=["a", "b", "c", "04", "d"],
     )
     assert chosen(told)["path"].tolist() == ["01", "02", "04", "00"]
-    visits = pairs(kind=["visit"] * 3, other_patient_id=["a", "b", "a"], vessels=[0.7, 0.9, 0.8], family=[None] * 3)
+    visits = pairs(kind=["visit"] * 3, other_patient_id=["a", "b", "a"], vessels=[0.7, 0.9, 0.8])
     assert chosen(visits)["path"].tolist() == ["01", "00", "02"]
     assert len(chosen(pairs(family=list(range(30))))) == SHOWN
 
