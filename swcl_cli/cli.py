@@ -155,6 +155,8 @@ The model file alone is enough. Nothing of the photographs is modified; unreadab
 Example:
 
   swcl predict finetune/drive/swcl/seed0/model.safetensors photographs --out vessels
+
+  swcl predict finetune/folder-a/swcl/*/model.safetensors --data b
 """,
     ),
     "export": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from swcl_cli.models.encoders import create_encoder, load_encoder
+from swcl_cli.workspace import read_provenance
 from tests import own_eyes, prepared, readme
 from tests.commands import swcl
 from tests.foreign_weights import photographs
@@ -55,6 +57,7 @@ def run_each(commands: list[list[str]]) -> None:
     Path("tiny.toml").write_text(TINY, encoding="utf-8")
     for program, *words in commands:
         tiny = ["tiny.toml" if word == "small" else word for word in words]
+        tiny = [path for word in tiny for path in (sorted(glob.glob(word)) if "*" in word else [word])]
         more = ["--workers", "0", *(["--accelerator", "cpu"] if words[0] in OF_A_MACHINE else [])]
         done = swcl(*tiny, *more)
         assert (program, done.code) == ("swcl", 0), (words, done.err)
@@ -64,7 +67,13 @@ def test_the_whole_path_on_photographs_of_one_s_own(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     own_eyes.clinic(Path("CLINIC_A"), 0, 20, "a.csv", classes=("healthy", "DR", "DR"))
     own_eyes.clinic(Path("CLINIC_B"), 1, 4, "b.csv")
+    own_eyes.clinic(Path("CLINIC_C"), 2, 8, "c.csv", classes=("healthy", "DR", "DR"))
+    table = Path("c.csv").read_text(encoding="utf-8")
+    Path("c.csv").write_text(table.replace(",P0", ",C0"), encoding="utf-8")
     run_each(block("swcl prep folder CLINIC_A"))
+    run_each(block("swcl prep folder CLINIC_C"))
+    (scores,) = Path("tested/clinic-c").glob("*/swcl/5-models-*/results.parquet")
+    assert read_provenance(scores)["tested"]["photographs"] == 16
     answers = Path("answers/predictions.csv").read_text(encoding="utf-8").splitlines()
     assert len(answers) == 9 and answers[0].startswith("image,width,height,diagnosis,diagnosis_healthy,")
 

@@ -30,8 +30,8 @@ def claim(folder: Path, work: Mapping[str, Any]) -> None:
 def find(settings: PredictSettings) -> tuple[Found, str]:
     """Find the photographs that are given; return also a hash of their names. Raises SwclError where there is none."""
     root = Workspace(settings.workspace)
-    images = [open_source(path, root, False) if is_archive(path) else path for path in settings.images]
-    found = find_photographs(images, besides=settings.out)
+    images = [open_source(path, root, False) if is_archive(path) else path for path in settings.photographs]
+    found = find_photographs(images, besides=settings.folder)
     return found, hashlib.sha256("\n".join(found.files).encode(errors="surrogateescape")).hexdigest()[:16]
 
 

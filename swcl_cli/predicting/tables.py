@@ -31,11 +31,11 @@ def embed(settings: PredictSettings) -> Path:
         settings.crop,
         settings.fit,
     )
-    workspace, out = Workspace(settings.workspace), settings.out
+    workspace, out = Workspace(settings.workspace), settings.folder
     inputs = {"model": initial.inputs.get("init", UNTRAINED)}
     inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in settings.data}
     found = None
-    if settings.images:
+    if settings.photographs:
         found, inputs["photographs"] = find(settings)
     work = provenance("predict", settings.defining(), inputs, encoder=described(predictor, initial))
     view = f"photographs as squares of {predictor.model.crop} px ({settings.fit})"

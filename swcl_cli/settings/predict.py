@@ -7,9 +7,11 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, model_validator
 
+from swcl_cli.errors import UsageError
 from swcl_cli.settings.path_parts import PathParts
 from swcl_cli.settings.step import StepSettings, setting
 
+WEIGHTS = ".safetensors"
 CHOSEN = "validation"  # the threshold that was chosen there, and is in the model's file
 
 
@@ -27,8 +29,9 @@ class PredictSettings(StepSettings):
     """Set how `swcl predict` applies a model or an encoder to photographs of any kind."""
 
     step: ClassVar[str] = "predict"
-    of_models: ClassVar[frozenset[str]] = frozenset({"threshold", "maps"})
-    of_encoders: ClassVar[frozenset[str]] = frozenset({"data", "architecture", "crop", "fit"})
+    of_models: ClassVar[frozenset[str]] = frozenset({"threshold", "maps", "patients"})
+    of_encoders: ClassVar[frozenset[str]] = frozenset({"architecture", "crop", "fit"})
+    of_photographs: ClassVar[frozenset[str]] = frozenset({"threshold", "maps", "out"})
 
     model: Path = setting(
         ...,
@@ -39,18 +42,27 @@ class PredictSettings(StepSettings):
     )
     images: list[Path] = setting(
         [],
-        "Photographs, or folders and archives that hold some.",
+        "Photographs, or folders and archives that hold some; further models of the same task (.safetensors) make an "
+        "ensemble, whose answer is the mean of their probabilities.",
         panel="Data",
         runtime=True,
     )
     data: PathParts = setting(
         [],
-        "Prepared data sets, in place of photographs: their embeddings, with their labels beside; joined by commas.",
+        "Prepared data sets, in place of photographs, joined by commas. A model is scored on them, where they have its "
+        "labels, in tested/DATA/TASK/NAME/RUN of the workspace; an encoder embeds them.",
         panel="Data",
         runtime=True,
     )
-    out: Path = setting(
-        ...,
+    patients: Literal["shared", "apart"] = setting(
+        "shared",
+        "With --data: whether equal ids of patients in two sets of your own are one person, who is left out where the "
+        "model was trained on one; apart: they are different people.",
+        panel="Data",
+        neutral="shared",
+    )
+    out: Path | None = setting(
+        None,
         "Folder for what is written; a new one, or an empty one. The report shows embeddings in embeddings/NAME of the "
         "workspace.",
         panel="Data",
@@ -85,10 +97,29 @@ class PredictSettings(StepSettings):
     workers: int = setting(1, "Processes that decode photographs.", panel="Machine", runtime=True, ge=0, le=256)
     accelerator: Literal["auto", "cpu", "gpu"] = setting("auto", "Where to compute.", panel="Machine", runtime=True)
 
+    @property
+    def models(self) -> list[Path]:
+        """List the model, and those that are given beside it."""
+        return [self.model, *(path for path in self.images if path.suffix == WEIGHTS)]
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder for what is written. Raises UsageError where none is named."""
+        if self.out is None:
+            raise UsageError("--out is missing: it names the folder for what is written.")
+        return self.out
+
+    @property
+    def photographs(self) -> list[Path]:
+        """List what is given and is no model."""
+        return [path for path in self.images if path.suffix != WEIGHTS]
+
     @model_validator(mode="after")
     def _photographs_or_data(self) -> Self:
-        if not self.images and not self.data:
+        if not self.photographs and not self.data:
             raise ValueError("images: name photographs, or folders that hold some, or prepared data sets with --data")
-        if self.images and self.data:
+        if self.photographs and self.out is None:
+            raise ValueError("out: name the folder for what is written, --out DIR")
+        if self.photographs and self.data:
             raise ValueError("data: name photographs or prepared data sets, not both")
         return self

@@ -12,6 +12,7 @@ from swcl_cli import console
 from swcl_cli.catalogue.tasks import SEGMENTATION
 from swcl_cli.errors import SwclError, UsageError
 from swcl_cli.predicting.folder import ASIDE, REMARKS, Row, claim, find, none_read, set_aside, tell_remarks, write_rows
+from swcl_cli.predicting.scoring import score_prepared
 from swcl_cli.predicting.sources import find_weights, is_encoder
 from swcl_cli.predicting.tables import embed
 from swcl_cli.preparation.decoding import Unusable
@@ -21,7 +22,8 @@ from swcl_cli.settings import PredictSettings
 from swcl_cli.settings.predict import CHOSEN
 from swcl_cli.tasks import saved
 from swcl_cli.tasks.answer import Answer
-from swcl_cli.tasks.predictor import Predictor, load_model
+from swcl_cli.tasks.ensemble import Ensemble
+from swcl_cli.tasks.predictor import load_model
 from swcl_cli.tasks.segmentation import structures_of
 from swcl_cli.tasks.thresholds import ABOVE, above, thresholds_of
 from swcl_cli.training.processes import device_name
@@ -33,23 +35,33 @@ OVERLAY_QUALITY = 90
 
 
 def run(settings: PredictSettings) -> Path:
-    """Predict or embed photographs into the folder `--out`; return it. Raises SwclError where none could be read."""
-    if settings.out.exists() and not settings.out.is_dir():
+    """Predict or embed photographs into the folder `--out`, or score prepared data sets; return the folder.
+
+    Raises SwclError where no photograph could be read, or scored.
+    """
+    if settings.out and settings.out.exists() and not settings.out.is_dir():
         raise SwclError(f"{settings.out} is a file: --out names a folder.")
-    path = find_weights(settings.model, settings.workspace)
+    paths = [find_weights(model, settings.workspace) for model in settings.models]
+    path = paths[0]
     if path is None or settings.embed or is_encoder(path):
         _require_fitting(settings, settings.of_models, "an encoder, which embeds")
+        if paths[1:]:
+            raise UsageError(f"{settings.models[1]}: several models are predicted by together; encoders embed alone.")
         return embed(settings)
     _require_fitting(settings, settings.of_encoders, "a model; --embed takes its encoder")
-    predictor = load_model(path, settings.accelerator)
+    files = [path for path in paths if path]
+    predictor = Ensemble([load_model(path, settings.accelerator) for path in files], files)
+    if settings.data:
+        _require_fitting(settings, settings.of_photographs, "scored on a prepared data set, in its workspace")
+        return score_prepared(settings, predictor, files)
     thresholds = thresholds_of(predictor.model, path, settings.threshold, CHOSEN)
     if settings.maps and predictor.model.kind != SEGMENTATION:
         raise UsageError(f"--maps is for structures: {path} tells labels.")
     found, names = find(settings)
-    inputs = {"model": fingerprint(path), "photographs": names}
+    inputs = {"model": "+".join(map(fingerprint, files)), "photographs": names}
     work = provenance("predict", settings.defining(), inputs, model=read_provenance(path)[saved.KEY])
-    with locked(settings.out, "predict"):
-        claim(settings.out, work)
+    with locked(settings.folder, "predict"):
+        claim(settings.folder, work)
         return _predict(settings, path, predictor, found, thresholds)
 
 
@@ -60,7 +72,7 @@ def _require_fitting(settings: PredictSettings, foreign: frozenset[str], given: 
 
 
 def _predict(
-    settings: PredictSettings, path: Path, predictor: Predictor, found: Found, thresholds: Mapping[str, float]
+    settings: PredictSettings, path: Path, predictor: Ensemble, found: Found, thresholds: Mapping[str, float]
 ) -> Path:
     """Predict the photographs that were found, and write what is told of them; see `run`."""
     photographs, count = found.files, len(found.files) + len(found.aside)
@@ -83,25 +95,25 @@ def _predict(
                 if not rows and len(colours := _colours(predictor, answer)) > 1:
                     told = (f"{structure} {hexadecimal(colour)}" for structure, colour in colours.items())
                     console.say(f"Colours of the overlays: {', '.join(told)}.")
-                row = _written(predictor, answer, name, photograph, settings.out)
+                row = _written(predictor, answer, name, photograph, settings.folder)
                 rows.append(row | above(answer, thresholds) | _maps(settings, answer, name))
                 remarks += [{"image": name, "remark": note} for note in answer.notes]
                 far += [name] if predictor.model.is_far(answer.width, answer.height) else []
             bar.advance()
-    write_rows(settings.out / TABLE, rows)
-    write_rows(settings.out / ASIDE, unreadable)
-    write_rows(settings.out / REMARKS, remarks)
+    write_rows(settings.folder / TABLE, rows)
+    write_rows(settings.folder / ASIDE, unreadable)
+    write_rows(settings.folder / REMARKS, remarks)
     if not rows:
-        raise none_read(count, settings.out)
+        raise none_read(count, settings.folder)
     if far:
         console.warn(
             f"{len(far):,} of {len(rows):,} photographs, such as {far[0]}, have a shorter side less than half or more "
             f"than twice that of those that trained ({' to '.join(map(str, sorted({*predictor.model.sizes})))} pixels)."
         )
-    tell_remarks(remarks, len(rows), settings.out)
-    set_apart = f", {len(unreadable):,} set aside: see {settings.out / ASIDE}" if unreadable else ""
+    tell_remarks(remarks, len(rows), settings.folder)
+    set_apart = f", {len(unreadable):,} set aside: see {settings.folder / ASIDE}" if unreadable else ""
     console.say(f"{len(rows):,} of {count:,} files predicted{set_apart}.")
-    return settings.out
+    return settings.folder
 
 
 def _require_finite(name: str, answer: Answer, heads: Iterable[str], model: Path) -> None:
@@ -121,12 +133,12 @@ def _maps(settings: PredictSettings, answer: Answer, name: str) -> Row:
     for structure in answer.masks if settings.maps else ():
         file = f"maps/{name}{f'_{structure}' if len(answer.masks) > 1 else ''}.png"
         levels = np.rint(answer.probabilities[structure].astype(np.float64) * MOST).astype(np.uint16)
-        _save(settings.out / file, Image.fromarray(levels), "PNG")
+        _save(settings.folder / file, Image.fromarray(levels), "PNG")
         cells[f"{structure}_map"] = file
     return cells
 
 
-def _written(predictor: Predictor, answer: Answer, name: str, photograph: Path, folder: Path) -> Row:
+def _written(predictor: Ensemble, answer: Answer, name: str, photograph: Path, folder: Path) -> Row:
     """Write a photograph's masks, and an overlay of them all, at its own size; return its row of the table."""
     record = predictor.kind.record(answer, name, predictor.model)
     row: Row = {"image": name, "width": answer.width, "height": answer.height, **record.cells}
@@ -140,7 +152,7 @@ def _written(predictor: Predictor, answer: Answer, name: str, photograph: Path, 
     return {**row, "overlay": file}
 
 
-def _colours(predictor: Predictor, answer: Answer) -> dict[str, Colour]:
+def _colours(predictor: Ensemble, answer: Answer) -> dict[str, Colour]:
     """Return the colour of each structure in overlays; none where the answer has no masks."""
     return colours_of(list(answer.masks), structures_of(predictor.model.facts))
 

@@ -269,17 +269,26 @@ class Classification(Kind):
             values, reasons = evaluate(class_measures(labels, scores, None, task.described), len(rows))
             return Judgement(values, reasons=reasons, loss=losses_of(labels, scores, scales_of(study)))
         validated = labels, scores
-        if split != "val":
+        if split != "val" and study.thresholds is None:
             of_val = labels_of(study, "val"), _joined(scores_of("val"))
             validated = once_a_patient(task, study.rows["val"], *of_val)
-        thresholds = _thresholds(*validated, task.numbers)
+        thresholds = study.thresholds or _thresholds(*validated, task.numbers)
         measures = class_measures(labels, scores, thresholds, task.described)
         values, reasons = evaluate(measures, len(rows))
         ranges = intervals(measures, rows["group_id"].to_numpy(dtype=str))
         predictions, columns = predicted_table(task, rows, labels, scores, thresholds), columns_of(task)
+        if study.thresholds is not None:
+            return Judgement(values, ranges, predictions, reasons, columns)
         chosen = {head: [float(each) for each in thresholds[head]] for head in _several(task.own)}
         facts = kept_thresholds(thresholds, task.own) | ({THRESHOLDS: chosen} if chosen else {})
         return Judgement(values, ranges, predictions, reasons, columns, facts=facts)
+
+    def mean(self, scores: list[Scores], model: Description) -> Scores:
+        """Average probabilities, and numbers, of each head."""
+        if len(scores) == 1:
+            return scores[0]
+        stacked = {head: np.stack([each[head] for each in scores]).astype(np.float64) for head in scores[0]}
+        return {head: part.mean(axis=0).astype(np.float32) for head, part in stacked.items()}
 
     def answer(self, scores: Scores, size: tuple[int, int], model: Description) -> Answer:
         """Return the most probable class of each head, by its name if it has one, and the probability of each class.

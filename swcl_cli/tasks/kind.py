@@ -124,6 +124,10 @@ class Kind(Protocol):
         """
         ...
 
+    def mean(self, scores: list[Any], model: Description) -> Any:
+        """Average the scores of a photograph by several models of one task, as their probabilities are averaged."""
+        return scores[0] if len(scores) == 1 else np.mean(scores, axis=0)
+
     def answer(self, scores: Any, size: tuple[int, int], model: Description) -> Answer:
         """Turn the scores of a photograph into an answer. size: its own width and height."""
         ...

@@ -108,11 +108,15 @@ class Predictor:
         Photographs are scored in batches, which is faster. In fp32 their probabilities are those of a batch of one
         within 1e-5: the kernels for larger batches add up in another order.
         """
-        for photograph, scores in self._scored(RawViews(photographs, self.model), len(photographs), workers):
+        for photograph, scores in self.scored(photographs, workers):
             if isinstance(photograph, Unusable):
                 yield photograph
             else:
                 yield replace(self.kind.answer(scores, photograph.size, self.model), notes=photograph.notes)
+
+    def scored(self, photographs: Sequence[Photograph], workers: int = 0) -> Iterator[tuple[Taken | Unusable, Any]]:
+        """Score photographs of any kind: how each was read, and its scores; or why it can't be used, and None."""
+        return self._scored(RawViews(photographs, self.model), len(photographs), workers)
 
     def scores(self, photographs: Photographs, workers: int = 0) -> Iterator[Any]:
         """Score each photograph of a prepared data set; see `Kind.scores`."""

@@ -27,7 +27,8 @@ FAR = 2  # times smaller or larger than those that trained: predictions of such 
 class Study:
     """Hold the data of a run: rows of the manifest by split, `train` and `val` among them.
 
-    remarks: what was done so that there are these splits, a sentence each.
+    remarks: what was done so that there are these splits, a sentence each. thresholds: by head, of a model that is
+    scored on another data set than its own; else validation chooses them.
     """
 
     task: Task
@@ -35,6 +36,7 @@ class Study:
     workspace: Workspace
     rows: Mapping[str, pd.DataFrame]
     remarks: tuple[str, ...] = ()
+    thresholds: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from swcl_cli.workspace import read_provenance
 
 STRUCTURES = "structures"  # among the facts of a model
 JOINT = "structures"  # the head of all of them, where they exclude each other
+SMALLEST = 1e-12  # of probabilities, so that log odds are finite
 
 
 class Segmenter(nn.Module):
@@ -157,6 +158,17 @@ class Segmentation(Kind):
         scores = scores_of(split)
         segmented.count(map(against_others, scores) if study.task.structures.exclusive else scores)
         return segmented.judgement()
+
+    def mean(self, scores: list[LogOdds], model: Description) -> LogOdds:
+        """Average the probabilities (K, H, W) that the log odds of each model give, and return their log odds."""
+        if len(scores) == 1:
+            return scores[0]
+        exclusive = structures_of(model.facts).exclusive
+        of_each = [shares(each) if exclusive else torch.from_numpy(each).sigmoid().numpy() for each in scores]
+        mean = np.mean(of_each, axis=0, dtype=np.float64)
+        others = 1 - (mean.sum(axis=0, keepdims=True) if exclusive else mean)  # of the background
+        log_odds = np.log(np.maximum(mean, SMALLEST)) - np.log(np.maximum(others, SMALLEST))
+        return log_odds.astype(np.float32)
 
     def answer(self, scores: LogOdds, size: tuple[int, int], model: Description) -> Answer:
         """Return masks and probabilities at the photograph's own size, and the share of each structure."""

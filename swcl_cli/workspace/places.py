@@ -28,6 +28,7 @@ EMBEDDINGS = "embeddings.parquet"  # in the folder of a `predict` by an encoder
 DESCRIPTIONS = ".descriptions.parquet"  # of `audit`, in data/DATASET: a cache
 COMPARED = ".compared.parquet"  # of `audit`, in data: a cache
 MODEL = "model.safetensors"  # of a run of `finetune`
+TESTED = "tested"  # the folder of scores of models on data sets that are not their own
 DRAWING = "drawing.json"  # in the folder of phantom downloads: what was drawn
 
 
@@ -114,6 +115,14 @@ class Workspace:
     def finetune(self, task: str, name: str) -> Path:
         return self.root / "finetune" / task / name
 
+    def tested(self, dataset: str, task: str, name: str, run: str) -> Path:
+        """Return the folder of a model's scores on a data set that is not its own."""
+        return self.root / TESTED / dataset / task / name / run
+
+    def tests_elsewhere(self) -> list[Path]:
+        """List the results.parquet of models on data sets that are not their own."""
+        return sorted(self.root.glob(f"{TESTED}/*/*/*/*/results.parquet"))
+
     def finetuned(self) -> list[Path]:
         """List the folders finetune/TASK/NAME that exist."""
         return sorted(path for path in self.root.glob(f"{FINETUNE}/*/*") if path.is_dir())
@@ -131,6 +140,7 @@ class Workspace:
         predictions = [*self.root.glob(f"{FINETUNE}/*/*/predictions.parquet")]
         single = [path for path in (self.swap, self.labeler_scores) if path.exists()]
         judged = map(self.judged, self.judged_on())
+        predictions += [path.with_name("predictions.parquet") for path in self.tests_elsewhere()]
         return [*map(self.manifest, self.prepared()), *single, *judged, *sorted(predictions)]
 
     @property

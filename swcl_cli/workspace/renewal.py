@@ -12,6 +12,7 @@ REMEDIES = {  # by the end of the file's path; {0} is what its first group holds
     r"swap\.parquet|runs/make-swap/(?:\w+\.safetensors|judged/.+)": "Make it again with: swcl make-swap --fresh",
     r"finetune/([^/]+)/[^/]+/\w+\.parquet": "The same swcl finetune {0} puts it together again from its runs.",
     r"finetune/([^/]+)/[^/]+/.*": "Make it again with: swcl finetune {0} --fresh",
+    r"tested/.*": "The same swcl predict --data makes it again.",
     r"embeddings/.*\.parquet": "The same swcl predict makes it again.",
     r"audit\.parquet": "Make it again with: swcl audit",
     r"data/[^/]+/\.descriptions\.parquet|data/\.compared\.parquet": "Remove it: what it held is computed again.",

@@ -68,6 +68,23 @@ class Embedded:
     variance: list[float]
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """Hold the scores of models on a data set that they were not trained on: rows of RESULTS, whose split is `test`.
+
+    models, photographs, patients: how many there are; left_out: what was not scored, a sentence each.
+    """
+
+    artefact: Artefact
+    rows: pd.DataFrame
+    dataset: str
+    trained_on: list[str]
+    models: int
+    photographs: int
+    patients: int
+    left_out: list[str]
+
+
 def _empty(names: tuple[str, ...] | list[str]) -> Callable[[], pd.DataFrame]:
     return lambda: pd.DataFrame(columns=list(names))
 
@@ -96,6 +113,7 @@ class Contents:
     numbers: pd.DataFrame = field(default_factory=_empty(columns.NUMBERS.names))  # predictions of them
     segmented: pd.DataFrame = field(default_factory=_empty(columns.SEGMENTED.names))
     grids: pd.DataFrame = field(default_factory=_empty(columns.GRID.names))
+    elsewhere: list[Elsewhere] = field(default_factory=list)
     embedded: dict[str, Embedded] = field(default_factory=dict)  # by the name of their folder
     logs: dict[RunName, pd.DataFrame] = field(default_factory=dict)
     unfinished: list[Unfinished] = field(default_factory=list)
@@ -105,7 +123,7 @@ class Contents:
 
     @property
     def empty(self) -> bool:
-        return not (self.artefacts() or self.embedded or self.logs or self.unfinished)
+        return not (self.artefacts() or self.embedded or self.elsewhere or self.logs or self.unfinished)
 
     @property
     def labeler_validation(self) -> dict[str, float]:

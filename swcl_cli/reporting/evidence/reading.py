@@ -19,7 +19,7 @@ from swcl_cli.catalogue.labels import read_label
 from swcl_cli.data import columns as data_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.reporting.evidence import columns
-from swcl_cli.reporting.evidence.contents import Artefact, Contents, DataSet, Embedded, Judged
+from swcl_cli.reporting.evidence.contents import Artefact, Contents, DataSet, Elsewhere, Embedded, Judged
 from swcl_cli.reporting.evidence.finetuned import read_finetuned
 from swcl_cli.reporting.evidence.logs import read_log
 from swcl_cli.reporting.evidence.reader import Reader, read_artefact, read_frame
@@ -46,6 +46,9 @@ def read_contents(workspace: Workspace) -> Contents:
         if embedded := reader.read(path, _embedded):
             contents.embedded[path.parent.name] = embedded
     read_finetuned(workspace, reader, contents)
+    for path in workspace.tests_elsewhere():
+        if tested := reader.read(path, partial(_elsewhere, workspace)):
+            contents.elsewhere.append(tested)
     held = contents.results[["task", "name", "run"]].drop_duplicates().itertuples(index=False, name=None)
     finetuned = {RunName(FINETUNE, *run) for run in held}
     folders, strays = workspace.run_folders(finetuned)
@@ -134,6 +137,17 @@ def _embedded(path: Path) -> Embedded:
     labels = [read_label(entry) for entry in part_of(path, made, ("labels",), list[dict[str, Any]])]
     held = data_columns.embedded(labels, "umap_1" in pq.read_schema(path).names)
     return Embedded(read_frame(held, path), labels, part_of(path, made, ("variance",), list[float]))
+
+
+def _elsewhere(workspace: Workspace, path: Path) -> Elsewhere:
+    artefact = read_artefact(workspace, path, PREDICT)
+    made, about = artefact.provenance, ("tested",)
+    told: dict[str, Any] = {
+        "dataset": part_of(path, made, (*about, "dataset"), str),
+        **{name: part_of(path, made, (*about, name), list[str]) for name in ("trained_on", "left_out")},
+        **{name: part_of(path, made, (*about, name), int) for name in ("models", "photographs", "patients")},
+    }
+    return Elsewhere(artefact, read_frame(columns.RESULTS, path), **told)
 
 
 def _read_logs(workspace: Workspace, reader: Reader, contents: Contents, folders: Sequence[RunFolder]) -> None:

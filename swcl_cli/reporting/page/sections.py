@@ -28,6 +28,7 @@ from swcl_cli.reporting.tables.ablation import ablation_table
 from swcl_cli.reporting.tables.copies import copies_table, leaks_table
 from swcl_cli.reporting.tables.datasets import datasets_table
 from swcl_cli.reporting.tables.differences import differences_table
+from swcl_cli.reporting.tables.elsewhere import elsewhere_table
 from swcl_cli.reporting.tables.labeler import labeler_outcomes_table, labeler_table
 from swcl_cli.reporting.tables.numbers import numbers_table
 from swcl_cli.reporting.tables.patches import (
@@ -78,7 +79,13 @@ def sections(contents: Contents, photographs: bool = True) -> list[Section]:
             "results",
             "Results",
             tables=tables(
-                results_table, structures_table, numbers_table, differences_table, protocols_table, ablation_table
+                results_table,
+                structures_table,
+                numbers_table,
+                elsewhere_table,
+                differences_table,
+                protocols_table,
+                ablation_table,
             ),
             figures=figures(results_figures),
             folded=tables(runs_table),
