@@ -15,5 +15,8 @@ def contents(folder: Path, without: Container[str] = ()) -> dict[str, bytes]:
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """Reads the lines of a run's log.jsonl."""
-    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    """Reads the lines of a run's log.jsonl, but for their times, which never go back."""
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    times = [record.pop("time") for record in records]
+    assert times == sorted(times)
+    return records

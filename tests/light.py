@@ -79,7 +79,7 @@ def pressed(monkeypatch: pytest.MonkeyPatch, press: Callable[[], None], folder: 
 
     def log_and_press(self: Run, **record: Any) -> None:
         log(self, **record)
-        if self.log_path.parent.name == folder and self.state.step == step and "loss" in record:
+        if self.lines.path.parent.name == folder and self.state.step == step and "loss" in record:
             press()
 
     monkeypatch.setattr(Run, "log", log_and_press)

@@ -50,12 +50,11 @@ def fit(
         f"{method.steps_per_epoch:,}) at {method.image_size} px, on {device_name(fabric)}."
     )
     state = TrainState(method.objective, optimizer)
-    job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
+    job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh, settings.tensorboard)
     one = torch.zeros(1, 3, method.image_size, method.image_size)
     foretell(fabric, settings, method.encoder, one, (total - state.step) * method.views_a_step)
-    batches = _announced(
-        step_batches(method.dataset, plan, state.step, total, settings.workers, method.collate), method, state.step
-    )
+    drawn = step_batches(method.dataset, plan, state.step, total, settings.workers, method.collate)
+    batches = _announced(job.watched(drawn, method), method, state.step)
     steps = training_steps(
         fabric, objective, optimizer, batches,
         lambda step: settings.learning_rate * warmup_cosine(step, warmup, total), settings.seed, state.step,

@@ -149,4 +149,10 @@ class TrainingSettings(SeededSettings):
     save_seconds: float = setting(
         120, "Seconds between two saves of the resume state; 0 saves each step.", panel="Machine", runtime=True, ge=0
     )
+    tensorboard: bool = setting(
+        False,
+        "Write what log.jsonl tells, and a picture of views, for `tensorboard --logdir runs`, too.",
+        panel="Machine",
+        runtime=True,
+    )
     fresh: bool = setting(False, "Start over, even if there is work to resume.", panel="Machine", runtime=True)

@@ -161,10 +161,11 @@ def run(settings: TrainLabelerSettings) -> Path:
             f"Left out of training, as pixel-by-pixel copies of validation photographs: {photographs.copies:,}."
         )
     state = TrainState(objective, optimizer)
-    job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
+    job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh, settings.tensorboard)
     one = torch.zeros(1, 3, settings.crop, settings.crop)
     foretell(fabric, settings, objective.network, one, (total - state.step) * views)
-    batches = step_batches(LabelerViews(photographs, settings), plan, state.step, total, settings.workers)
+    drawn = step_batches(LabelerViews(photographs, settings), plan, state.step, total, settings.workers)
+    batches = job.watched(drawn, photographs)
     smaller = f"--chunk {max(settings.least_chunk, min(settings.chunk or forward, forward) // 2)}"
     trained = training_steps(
         fabric, prepared, optimizer, batches, _rate_of_step(settings, steps), settings.seed, state.step, smaller,

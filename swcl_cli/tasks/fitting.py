@@ -78,11 +78,12 @@ def fit(
     planned = f"at most {total:,} steps ({settings.epochs} epochs){least}"
     console.say(f"{counts} photographs; {planned}, on {device_name(fabric)}.")
     state = TrainState(trial.objective, optimizer)
-    job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh)
+    job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh, settings.tensorboard)
     one = default_collate([trial.dataset[trial.plan(0)[0][0]]])
     views = settings.epochs * trial.images["train"] * (total - state.step) // total
     foretell(fabric, settings, trial.objective, one, views, trainings)
-    batches = step_batches(trial.dataset, trial.plan, state.step, total, settings.workers)
+    drawn = step_batches(trial.dataset, trial.plan, state.step, total, settings.workers)
+    batches = job.watched(drawn, trial.model)
     rate = rate_of_step(settings, rates.learning_rate, trial.steps_per_epoch)
     steps = training_steps(fabric, objective, optimizer, batches, rate, seed, state.step, clip=settings.clip)
     reason = ""

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from swcl_cli.errors import SwclError
 from swcl_cli.tasks.runs import TaskRun
-from swcl_cli.workspace import LOCK, LOG, MODEL, RESUME, RUN, remove_tree, require_own
+from swcl_cli.workspace import EVENTS, LOCK, LOG, MODEL, RESUME, RUN, remove_tree, require_own
 
 TABLES = ("results.parquet", "predictions.parquet", "grid.parquet")
 STEP = "finetune"
@@ -52,7 +52,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _is_named(folder: Path, place: tuple[str, ...], run: TaskRun) -> bool:
     """Check whether `finetune` writes a file to this place in the folder. place: the parts of its relative path."""
     if folder != run.folder.parent:  # of logs
-        return len(place) in (1, 2) and place[-1] in (LOCK, LOG, RESUME)
+        return (len(place) in (1, 2) and place[-1] in (LOCK, LOG, RESUME)) or EVENTS in place[-3:-1]
     if len(place) == 1:
         return place[0] in TABLES
     if not RUN.fullmatch(place[0]):

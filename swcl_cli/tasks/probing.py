@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from swcl_cli.tasks.number_labels import NUMBERS, standardised
 from swcl_cli.tasks.predictor import Predictor
 from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.trial import Trial
-from swcl_cli.workspace import write_text
+from swcl_cli.training.log import TrainingLog
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # scikit-learn's C, strongest regularisation first
 MOST_ITERATIONS = 5000
@@ -64,7 +63,8 @@ class Probe:
         console.say(f"{counts} photographs; {' and '.join(kinds)} regression on {features.shape[1]:,} features.")
         notes: dict[str, float] = {}
         kept: dict[str, Tensor] = {}
-        lines: list[str] = []
+        lines = TrainingLog(log.parent, self.study.settings.tensorboard)
+        lines.begin(0)
         for number, strength in enumerate(STRENGTHS):
             started = time.perf_counter()
             for head, truth in labels.items():
@@ -76,8 +76,8 @@ class Probe:
                 kept = {key: tensor.clone() for key, tensor in self.heads.state_dict().items()}
             told = {"regularisation": strength, "validation": judgement.measures[measure]}
             told |= {"validation_loss": judgement.loss, "seconds": time.perf_counter() - started}
-            lines.append(json.dumps({"step": number, **told}))
-        write_text(log, "\n".join([*lines, ""]))
+            lines.write(number, "validation", told)
+        lines.close()
         if math.isnan(notes["best"]):
             raise SwclError(f"No regularisation can be chosen: {measure} on validation is not a number.")
         self.heads.load_state_dict(kept)

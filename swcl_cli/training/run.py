@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,9 +17,10 @@ from lightning_fabric import Fabric
 from swcl_cli import console
 from swcl_cli.errors import Interrupted
 from swcl_cli.training.checkpoints import TrainState, load_state, save_state
+from swcl_cli.training.log import Coloured, TrainingLog, watched
 from swcl_cli.training.loop import Step
 from swcl_cli.workers import STOPPING
-from swcl_cli.workspace import LOG, RESUME, Damaged, Lock, differences, log_lines, read_provenance
+from swcl_cli.workspace import RESUME, Lock, differences, read_provenance
 
 FORECAST_AFTER = 3  # steps: the first ones are slower
 
@@ -40,9 +40,17 @@ class Run:
     """
 
     def __init__(
-        self, fabric: Fabric, folder: Path, work: Mapping[str, Any], state: TrainState, save_seconds: float, fresh: bool
+        self,
+        fabric: Fabric,
+        folder: Path,
+        work: Mapping[str, Any],
+        state: TrainState,
+        save_seconds: float,
+        fresh: bool,
+        tensorboard: bool = False,
     ) -> None:
-        self.fabric, self.log_path, self.resume_path = fabric, folder / LOG, folder / RESUME
+        self.fabric, self.resume_path = fabric, folder / RESUME
+        self.lines = TrainingLog(folder, tensorboard)
         self.work, self.state, self.save_seconds = work, state, save_seconds
         self.stopped = False  # a signal came at the step that the caller made its last: it still has to stop
         self.again = "the same command without --fresh" if fresh else "the same command"
@@ -56,22 +64,17 @@ class Run:
             console.say(f"Resuming {folder} after step {state.step:,}.")
         fabric.barrier()
         if fabric.is_global_zero:
-            self._cut_log()
-
-    def _cut_log(self) -> None:
-        """Remove the lines of steps after the resume state: those are done again."""
-        lines = log_lines(self.log_path)
-        if lines.lost:
-            console.warn(str(Damaged(self.log_path, f"{lines.lost:,} of its lines are no records; they are left out")))
-        earlier = [line for line, record in lines.records if record["step"] < self.state.step]
-        self.log_path.write_text("".join(f"{line}\n" for line in earlier), encoding="utf-8")
+            self.lines.begin(state.step)
 
     def log(self, **record: Any) -> None:
-        """Append a JSON line for the last step."""
-        if not self.fabric.is_global_zero:
-            return
-        with open(self.log_path, "a", encoding="utf-8") as handle:
-            handle.write(json.dumps({"step": self.state.step - 1, **record}) + "\n")
+        """Append a line for the last step: of its training, or of a validation or a probe after it."""
+        if self.fabric.is_global_zero:
+            group = "training" if "loss" in record else "validation"
+            self.lines.write(self.state.step - 1, group, record)
+
+    def watched(self, batches: Iterable[Any], described: Coloured) -> Iterator[Any]:
+        """Pass the batches through; TensorBoard shows the views of the first one. described: what normalised them."""
+        return watched(batches, self.lines, self.state.step, described)
 
     def follow(self, steps: Iterator[Step], total: int, views_a_step: int) -> Iterator[Step]:
         """Pass the steps through: count, log and show them, and save the state between two of them when it is time.
@@ -83,10 +86,8 @@ class Run:
         with _signals() as signals, console.progress("training", total, self.state.step) as ticker:
             for step in steps:
                 self.state.step = step.index + 1
-                self.log(
-                    loss=step.loss, learning_rate=step.learning_rate, **step.metrics,
-                    views_a_second=views_a_step / step.took, waited_share=step.waited / step.took,
-                )  # fmt: skip
+                speed = {"views_a_second": views_a_step / step.took, "waited_share": step.waited / step.took}
+                self.log(loss=step.loss, learning_rate=step.learning_rate, **step.metrics, **speed)
                 ticker.advance(note=_note(step, views_a_step))
                 try:
                     yield step
@@ -106,6 +107,7 @@ class Run:
         """Remove the resume state, once the artefact is written."""
         if self.fabric.is_global_zero:
             self.resume_path.unlink(missing_ok=True)
+            self.lines.close()
             self.lock.release()
         self.fabric.barrier()
 
@@ -113,6 +115,7 @@ class Run:
         """Write the resume state."""
         if self.fabric.is_global_zero:
             save_state(self.resume_path, self.state, self.work)
+            self.lines.flush()
 
     def _in_any_process(self, stopped: bool) -> bool:
         """Return whether any of the processes was stopped."""

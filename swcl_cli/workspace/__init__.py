@@ -26,6 +26,7 @@ from swcl_cli.workspace.places import DRAWING, EMBEDDINGS, FORMER, JOURNAL, MODE
 from swcl_cli.workspace.provenance import as_before, differences, is_done, outgrown, provenance, require_own, versions
 from swcl_cli.workspace.renewal import Damaged, remedy
 from swcl_cli.workspace.run_folders import (
+    EVENTS,
     FINETUNE,
     LABELER,
     LOG,
@@ -41,6 +42,7 @@ from swcl_cli.workspace.run_folders import (
 __all__ = [
     "DRAWING",
     "EMBEDDINGS",
+    "EVENTS",
     "FINETUNE",
     "FORMER",
     "JOURNAL",

@@ -18,6 +18,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.workspace.artefacts import read_provenance
 
 LOG, RESUME = "log.jsonl", "resume.safetensors"
+EVENTS = "tensorboard"  # the folder of events, where they are wanted
 POINT = "encoder.safetensors"  # of a point of a pretraining's grid, until that is done
 LABELER, SWAP, PRETRAIN, FINETUNE = "train-labeler", "make-swap", "pretrain", "finetune"  # the long steps
 PARTS: dict[str, tuple[str, ...]] = {  # of the names of a step's runs

@@ -87,10 +87,12 @@ def test_what_one_choice_does_not_have_another_one_has(step: str) -> None:
 
 def test_where_and_how_fast_is_runtime() -> None:
     """What the same result may be computed with; all else must refuse to resume."""
-    here = {"workspace", "workers", "accelerator", "save_seconds", "fresh", "name", "probe_every", "probe_data"}
+    here = {"workspace", "workers", "accelerator", "save_seconds", "fresh", "tensorboard"}
+    here |= {"name", "probe_every", "probe_data"}
     by_fingerprint = {"init", "swap"}
     assert PretrainSettings.runtime_fields() == here | by_fingerprint
     same = {"workers": 7, "accelerator": "cpu", "save_seconds": 3, "fresh": True, "name": "x", "workspace": "/there"}
+    same |= {"tensorboard": True}
     assert of_step("pretrain", **same).defining() == of_step("pretrain").defining()
     assert of_step("pretrain", seed=1).defining() != of_step("pretrain").defining()
 
