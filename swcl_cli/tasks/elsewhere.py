@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from swcl_cli.catalogue.labels import CLASSES, GRADES, JOINT, NUMBER, PATIENT, SEVERAL, Label, primary
+from swcl_cli.catalogue.labels import CLASSES, GRADES, JOINT, LABELS, NUMBER, PATIENT, SEVERAL, Label, primary
 from swcl_cli.catalogue.structures import Structures
 from swcl_cli.catalogue.tasks import CLASSIFICATION, OWN, SEGMENTATION, TASKS, Task
 from swcl_cli.data import manifest
@@ -63,7 +63,9 @@ def task_elsewhere(model: Description, dataset: str, table: pd.DataFrame, worksp
             own[head], rows[head] = label, values
     if not own:
         return Elsewhere(table, None, tuple(remarks))
-    measure = TASKS[model.task].measure if model.task in TASKS and model.task != OWN else primary(own)
+    named = model.facts.get("classes", {})
+    learnt = {head: LABELS[head] if head in LABELS and head not in named else label for head, label in own.items()}
+    measure = TASKS[model.task].measure if model.task in TASKS and model.task != OWN else primary(learnt)
     heads = {head: model.heads[head] for head in own}
     task = Task(model.task, dataset, CLASSIFICATION, heads, measure, model.task, {}, own=own)
     return Elsewhere(table, _study(task, workspace, rows, _thresholds(model, own)), tuple(remarks))
