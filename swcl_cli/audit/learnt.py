@@ -61,7 +61,7 @@ def sentence_of_copies(workspace: Workspace, dataset: str, inputs: Mapping[str, 
         return ""
     return (
         f"{len(paths):,} photographs that {dataset} tests on, such as {min(paths)}, are copies of photographs that are "
-        "learnt, by swcl audit: scores flatter themselves; the report shows them without these, too."
+        "learnt, by swcl audit: what is tested there was seen. The report shows scores without these, too."
     )
 
 

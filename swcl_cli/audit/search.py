@@ -14,7 +14,7 @@ from swcl_cli.audit.turns import EXCHANGED, TURNS, turned_numbers
 
 NEAREST = 8  # of each photograph are looked at
 LEAST_ALIKE = 0.6  # cosine: 999 of 1,000 degraded copies are nearer (run)
-BLOCK = 2048  # photographs that are compared with as many others at once
+BLOCK = 512  # photographs that are compared with as many others at once: their products fit into a cache
 
 
 class Candidates(NamedTuple):
@@ -44,7 +44,7 @@ def nearest(numbers: NDArray[np.float32], advance: Callable[[int], object] = lam
             if begin == start:
                 alike.fill_diagonal_(-1.0)
             else:
-                _keep(best[columns], places[columns], alike.T, start)
+                _keep(best[columns], places[columns], alike.T.contiguous(), start)
             _keep(best[rows], places[rows], alike, begin)
         advance(rows.stop - rows.start)
     return _pairs(numbers, best.numpy(), places.numpy())

@@ -14,22 +14,25 @@ from swcl_cli.audit.turns import turned_numbers
 
 pytestmark = pytest.mark.bench
 PHOTOGRAPHS, PLANTED = 100_000, 400
-SECONDS, GIGABYTES = 120, 2.0
+SECONDS, CORES, GIGABYTES = 120, 2, 2.0
 
 
 def test_candidates_among_many() -> None:
-    """All planted pairs are found, however they lie, in two minutes and two gigabytes on two cores."""
+    """All planted pairs are found, however they lie, in two minutes of two cores, and two gigabytes."""
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(PHOTOGRAPHS, LENGTH)).astype(np.float32) + rng.normal(size=LENGTH).astype(np.float32)
     for place in range(PLANTED):
         noise = 0.3 * np.linalg.norm(numbers[place]) / LENGTH**0.5 * rng.normal(size=(1, LENGTH)).astype(np.float32)
         numbers[-1 - place] = turned_numbers(numbers[place : place + 1] + noise, place % 8)[0]
     numbers /= np.linalg.norm(numbers, axis=1, keepdims=True)
-    before = time.perf_counter()
+    before, begun = time.process_time(), time.perf_counter()
     found = nearest(numbers)
-    seconds = time.perf_counter() - before
+    seconds, elapsed = time.process_time() - before, time.perf_counter() - begun
     pairs = set(zip(found.one.tolist(), found.other.tolist(), strict=True))
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{PHOTOGRAPHS:,} photographs: {seconds:.0f} s, {len(pairs):,} candidates, {gigabytes:.2f} GB")
+    print(
+        f"{PHOTOGRAPHS:,} photographs: {elapsed:.0f} s, {seconds:.0f} s of a core, {len(pairs):,} candidates, "
+        f"{gigabytes:.2f} GB"
+    )
     assert all((place, PHOTOGRAPHS - 1 - place) in pairs for place in range(PLANTED))
-    assert seconds < SECONDS and gigabytes < GIGABYTES
+    assert seconds < CORES * SECONDS and gigabytes < GIGABYTES

@@ -66,7 +66,7 @@ def _learnt(contents: Contents) -> Caution | None:
         named = f" ({', '.join(ids)})" if len(ids) <= MOST_NAMED else ""
         scores = "; ".join(map(_both_scores, group))
         details.append(f"{title(task)}: {len(ids):,} of {tested:,} tested photographs{named}: {scores}")
-    return _if_any("Copies of tested photographs were learnt: these scores flatter themselves.", details)
+    return _if_any("Copies of tested photographs were learnt: what is tested there was seen in training.", details)
 
 
 def _both_scores(leak: Leak) -> str:

@@ -72,7 +72,7 @@ def test_a_copy_in_the_training_part_spoils_all_rows_of_the_task(workspace: Work
         assert leak.without.mean == pytest.approx(joint_accuracy(contents, name, ids))
         assert leak.without.patients == leak.official.patients - 1
     caution = first_caution(contents)
-    assert caution.text == "Copies of tested photographs were learnt: these scores flatter themselves."
+    assert caution.text == "Copies of tested photographs were learnt: what is tested there was seen in training."
     (line,) = caution.details
     assert line.startswith(f"IDRiD: 1 of 4 tested photographs ({ids.pop()}): ")
     assert f"swcl {100 * found['swcl'].without.mean:.1f} without, " in line  # type: ignore[union-attr]
