@@ -74,6 +74,9 @@ def test_the_whole_path_on_photographs_of_one_s_own(tmp_path: Path, monkeypatch:
     run_each(block("swcl prep folder CLINIC_C"))
     (scores,) = Path("tested/clinic-c").glob("*/swcl/5-models-*/results.parquet")
     assert read_provenance(scores)["tested"]["photographs"] == 16
+    (model, *_) = glob.glob("finetune/folder-clinic-a,diagnosis/swcl/*/model.safetensors")
+    seen = swcl("predict", model, "--data", "clinic-b", "--patients", "apart", "--workers", 0, "--accelerator", "cpu")
+    assert "The encoder was pretrained on photographs of clinic-b, of all its splits" in " ".join(seen.err.split())
     answers = Path("answers/predictions.csv").read_text(encoding="utf-8").splitlines()
     assert len(answers) == 9 and answers[0].startswith("image,width,height,diagnosis,diagnosis_healthy,")
 

@@ -14,7 +14,7 @@ from swcl_cli.catalogue.tasks import OWN, TASKS
 from swcl_cli.data import manifest
 from swcl_cli.datasets import DATASETS
 from swcl_cli.errors import SwclError
-from swcl_cli.workspace import Workspace, fingerprint
+from swcl_cli.workspace import Workspace, fingerprint, read_provenance
 
 COMPARED = ["image_id", "patient_id", "source_hash", "checksum", "width", "height"]
 Patients = Literal["shared", "apart"]
@@ -63,6 +63,24 @@ def without_trained(
     if not len(kept):
         raise SwclError(f"{dataset} has no photograph left to score. {' '.join(sentences)}")
     return kept, sentences
+
+
+def pretrained_on(dataset: str, models: Mapping[Path, Mapping[str, Any]], workspace: Workspace) -> list[str]:
+    """Say in a sentence that the models' encoder saw photographs of a data set before; none where it is not known."""
+    marks = {str(made["inputs"].get("init")) for made in models.values()}
+    seen: set[str] = set()
+    for path in workspace.encoder_files():
+        if fingerprint(path) in marks:
+            inputs = read_provenance(path).get("inputs", {})
+            seen |= set(inputs)
+            if "swap" in inputs and workspace.swap.exists():
+                seen |= set(read_provenance(workspace.swap).get("inputs", {}))
+    if dataset not in seen:
+        return []
+    return [
+        f"The encoder was pretrained on photographs of {dataset}, of all its splits: scores on it are not those of "
+        "photographs that it never saw."
+    ]
 
 
 def _shared(

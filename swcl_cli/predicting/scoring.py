@@ -16,7 +16,7 @@ from swcl_cli.data.columns import RESULTS
 from swcl_cli.data.photographs import Photographs, manifest_of
 from swcl_cli.errors import SwclError
 from swcl_cli.predicting.folder import write_rows
-from swcl_cli.predicting.overlap import trained_on, without_trained
+from swcl_cli.predicting.overlap import pretrained_on, trained_on, without_trained
 from swcl_cli.preparation.unprepared import Form
 from swcl_cli.settings import PredictSettings
 from swcl_cli.tasks import saved
@@ -55,7 +55,7 @@ def score_prepared(settings: PredictSettings, ensemble: Ensemble, paths: Sequenc
         place = manifest_of(workspace, dataset)
         table, left_out = without_trained(manifest.read(place), dataset, models, workspace, settings.patients)
         elsewhere = task_elsewhere(ensemble.model, dataset, table, workspace)
-        sentences = [*left_out, *elsewhere.remarks]
+        sentences = [*left_out, *pretrained_on(dataset, models, workspace), *elsewhere.remarks]
         for sentence in sentences:
             console.warn(sentence)
         name, run = _named(paths)

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from safetensors.torch import load_file
 
 from swcl_cli.catalogue.labels import Label
 from swcl_cli.data import manifest
-from swcl_cli.predicting.overlap import without_trained
+from swcl_cli.predicting.overlap import pretrained_on, without_trained
 from swcl_cli.tasks.elsewhere import SPLIT, Elsewhere, task_elsewhere
 from swcl_cli.tasks.saved import Description
-from swcl_cli.workspace import Workspace, fingerprint
+from swcl_cli.workspace import Workspace, fingerprint, write_parquet, write_safetensors
 from tests import prepared
 
 
@@ -135,3 +137,22 @@ def test_a_training_set_that_is_not_here_is_told(tmp_path: Path) -> None:
     models = {tmp_path / "model": {"settings": {"task": "folder", "data": "gone"}, "inputs": {"gone": "0"}}}
     kept, (told,) = without_trained(table, "there", models, Workspace(tmp_path), "shared")
     assert len(kept) == 1 and told.startswith("gone, which trained, is not in this workspace as it was then")
+
+
+def test_what_the_encoder_was_pretrained_on_is_told(tmp_path: Path) -> None:
+    """By the encoder's own inputs, and through retinal-SWAP by those that it was made of."""
+    prepared.encoder(tmp_path / "swcl.safetensors", "resnet18", seed=0)
+    path = tmp_path / "swcl.safetensors"
+    workspace = Workspace(tmp_path)
+    for inputs in ({"odir": "0"}, {"swap": "1"}):
+        write_safetensors(path, load_file(path), {"step": "pretrain", "settings": {}, "inputs": inputs})
+        models = {tmp_path / "model": {"inputs": {"init": fingerprint(path), "eyepacs": "2"}}}
+        if "swap" in inputs:
+            assert pretrained_on("odir", models, workspace) == []
+            made = {"step": "make-swap", "settings": {}, "inputs": {"labeler": "3", "odir": "4"}}
+            write_parquet(workspace.swap, pa.table({"path": ["a"]}), made)
+        (told,) = pretrained_on("odir", models, workspace)
+        assert told.startswith("The encoder was pretrained on photographs of odir") and not pretrained_on(
+            "idrid", models, workspace
+        )
+    assert pretrained_on("odir", {tmp_path / "model": {"inputs": {"init": "other"}}}, workspace) == []
