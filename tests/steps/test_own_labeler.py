@@ -143,6 +143,8 @@ def test_labeler_and_swap(clinics: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     report = swcl("report", "--workspace", clinics, "--no-images")
     assert report.code == 0, report.err
+    table = (clinics / "report/tables/labeler.md").read_text(encoding="utf-8")
+    assert "Labels: clinic-a:diagnosis; normal: healthy." in table and "The paper reports" not in table
 
 
 def test_a_label_and_abnormal_of_the_same_values_train_the_same_labeler(tmp_path: Path) -> None:

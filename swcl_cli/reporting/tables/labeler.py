@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,8 +38,17 @@ def labeler_table(contents: Contents) -> Table | None:
         "percent, with the 95 % interval over patients.",
         columns=("architecture", "photographs", "AUC after the last epoch", "best AUC of all epochs", "weights kept"),
         rows=(row,),
-        notes=("50 is chance. The paper reports 72 on the off-site part of OIA-ODIR.",),
+        notes=(f"50 is chance. {_labels(contents.labeler.settings)}",),
     )
+
+
+def _labels(settings: Mapping[str, Any]) -> str:
+    """Say which labels it learnt, where these are not the paper's, of which there is a number to compare with."""
+    labelled = list(settings.get("labelled", ["odir"]))
+    if labelled == ["odir"]:
+        return "The paper reports 72 on the off-site part of OIA-ODIR."
+    normal = ", ".join(settings.get("normal", ()))
+    return f"Labels: {', '.join(labelled)}{f'; normal: {normal}' if normal else ''}."
 
 
 def labeler_outcomes_table(contents: Contents) -> Table | None:
