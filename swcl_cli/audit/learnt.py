@@ -54,6 +54,8 @@ def sentence_of_copies(workspace: Workspace, dataset: str, inputs: Mapping[str, 
     """
     if not workspace.audit.exists():
         return ""
+    if read_provenance(workspace.audit).get("inputs", {}).get(dataset) != inputs[dataset]:
+        return f"{workspace.audit} knows nothing of {dataset} as prepared now; renew it with: swcl audit"
     made = {**read_made(workspace), "": ("", inputs)}
     pairs = read_columns(workspace.audit, AUDIT).to_pandas()
     paths = learnt_copies(pairs, dataset, learnt_from(made, workspace.prepared())[""], folds)

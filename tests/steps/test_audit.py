@@ -218,8 +218,8 @@ def test_a_labeler_that_learnt_tested_copies_is_named(workspace: Path, capsys: p
 
 def test_finetune_tells_that_tested_photographs_are_copies_of_what_is_learnt(workspace: Path) -> None:
     """Of its own training part, and of what the initial weights have learnt; without an audit nothing is known."""
-    inputs = {"one": "1" * 16, "init": "2" * 16}
     place = Workspace(workspace)
+    inputs = {"one": fingerprint(place.manifest("one")), "init": "2" * 16}
     assert sentence_of_copies(place, "one", inputs, False) == ""
     run(workspace)
     told = sentence_of_copies(place, "one", inputs, False)
@@ -228,4 +228,6 @@ def test_finetune_tells_that_tested_photographs_are_copies_of_what_is_learnt(wor
     write_safetensors(place.encoder("byol"), {"weight": torch.zeros(1)}, made)
     inputs["init"] = fingerprint(place.encoder("byol"))
     assert sentence_of_copies(place, "one", inputs, False).startswith("2 photographs that one tests on, such as ")
-    assert sentence_of_copies(place, "two", {"two": "3" * 16}, False) == ""
+    assert sentence_of_copies(place, "two", {"two": fingerprint(place.manifest("two"))}, False) == ""
+    told = sentence_of_copies(place, "two", {"two": "3" * 16}, False)
+    assert told.endswith("audit.parquet knows nothing of two as prepared now; renew it with: swcl audit")
