@@ -64,7 +64,7 @@ def compare(
             kept[key] = outcome
             bar.advance()
     if missing:
-        _write(workspace.compared, {key: kept[key] for key in keys})
+        _write(workspace.compared, kept)
     return [(pair, kept[key]) for key, pair in zip(keys, pairs, strict=True)]
 
 

@@ -62,8 +62,8 @@ def sentence_of_copies(workspace: Workspace, dataset: str, inputs: Mapping[str, 
     if not paths:
         return ""
     return (
-        f"{len(paths):,} photographs that {dataset} tests on, such as {min(paths)}, are copies of photographs that are "
-        "learnt, by swcl audit: what is tested there was seen. The report shows scores without these, too."
+        f"Photographs that {dataset} tests on are copies of learnt ones, by swcl audit ({len(paths):,}, such as "
+        f"{min(paths)}): what is tested there was seen. The report shows scores without these, too."
     )
 
 

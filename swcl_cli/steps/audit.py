@@ -93,10 +93,10 @@ def _warn(workspace: Workspace, pairs: pd.DataFrame) -> None:
         if len(chosen):
             named = "; ".join(_in_words(row) for row in chosen.head(NAMED).to_dict("records"))
             more = f"; and {len(chosen) - NAMED:,} more" if len(chosen) > NAMED else ""
-            console.warn(f"{words}: {len(chosen):,} pairs. {named}{more}.")
+            console.warn(f"{words} ({len(chosen):,}): {named}{more}.")
     for artefact, tested in _learnt(workspace, pairs).items():
         for dataset, paths in tested.items():
-            console.warn(f"{artefact} has learnt copies of {len(paths):,} test photographs of {dataset}.")
+            console.warn(f"{artefact} has learnt copies of photographs that {dataset} tests on: {len(paths):,}.")
 
 
 def _is_parted(copies: pd.DataFrame) -> pd.Series:

@@ -89,9 +89,9 @@ def test_copies_within_and_across_data_sets(workspace: Path, capsys: pytest.Capt
     assert by_other["unlike"].dropna().to_dict() == {"test_mirrored": "grade g0 and g2"}
     told = capsys.readouterr()
     assert "11 photographs of 2 data sets: one, two." in told.out
-    assert "Copies with unlike labels: 1 pairs." in told.err and "grade g" in told.err
-    assert "Copies that the splits of a data set part: 1 pairs." in told.err
-    assert "Copies of test photographs in another data set: 1 pairs." in told.err
+    assert "Copies with unlike labels (1): " in told.err and "grade g" in told.err
+    assert "Copies that the splits of a data set part (1): " in told.err
+    assert "Copies of test photographs in another data set (1): " in told.err
     made = read_provenance(workspace / "audit.parquet")
     assert made["counts"] == {"copy": 3, "visit": 1} and set(made["inputs"]) == {"one", "two"}
 
@@ -213,7 +213,7 @@ def test_a_labeler_that_learnt_tested_copies_is_named(workspace: Path, capsys: p
     made = {"step": "train-labeler", "settings": {}, "inputs": {"two": "0" * 16}}
     write_safetensors(Workspace(workspace).labeler, {"weight": torch.zeros(1)}, made)
     run(workspace)
-    assert "labeler.safetensors has learnt copies of 1 test photographs of one." in capsys.readouterr().err
+    assert "labeler.safetensors has learnt copies of photographs that one tests on: 1." in capsys.readouterr().err
 
 
 def test_finetune_tells_that_tested_photographs_are_copies_of_what_is_learnt(workspace: Path) -> None:
@@ -223,11 +223,15 @@ def test_finetune_tells_that_tested_photographs_are_copies_of_what_is_learnt(wor
     assert sentence_of_copies(place, "one", inputs, False) == ""
     run(workspace)
     told = sentence_of_copies(place, "one", inputs, False)
-    assert told.startswith("1 photographs that one tests on, such as data/one/images/test_mirrored.jpg, are copies of")
+    assert told.startswith(
+        "Photographs that one tests on are copies of learnt ones, by swcl audit (1, such as data/one/im"
+    )
     made = {"step": "pretrain", "settings": {}, "inputs": {"two": "3" * 16}}
     write_safetensors(place.encoder("byol"), {"weight": torch.zeros(1)}, made)
     inputs["init"] = fingerprint(place.encoder("byol"))
-    assert sentence_of_copies(place, "one", inputs, False).startswith("2 photographs that one tests on, such as ")
+    assert sentence_of_copies(place, "one", inputs, False).startswith(
+        "Photographs that one tests on are copies of learnt ones, by swcl audit (2, "
+    )
     assert sentence_of_copies(place, "two", {"two": fingerprint(place.manifest("two"))}, False) == ""
     told = sentence_of_copies(place, "two", {"two": "3" * 16}, False)
     assert told.endswith("audit.parquet knows nothing of two as prepared now; renew it with: swcl audit")
