@@ -118,8 +118,10 @@ class PredictSettings(StepSettings):
     def _photographs_or_data(self) -> Self:
         if not self.photographs and not self.data:
             raise ValueError("images: name photographs, or folders that hold some, or prepared data sets with --data")
-        if self.photographs and self.out is None:
-            raise ValueError("out: name the folder for what is written, --out DIR")
+        if "patients" in self.model_fields_set and not self.data:
+            raise ValueError("patients: it is about --data, which scores a model on a prepared set")
         if self.photographs and self.data:
             raise ValueError("data: name photographs or prepared data sets, not both")
+        if self.photographs and self.out is None:
+            raise ValueError("out: name the folder for what is written, --out DIR")
         return self

@@ -253,6 +253,19 @@ def test_the_report_shows_them_apart(fresh: Path) -> None:
     assert "2-models" not in main and "clinic-b" not in main
 
 
+def test_what_does_not_go_together_is_refused(fresh: Path, tmp_path: Path) -> None:
+    model = models(fresh)[0]
+    for words, message in (
+        ((fresh / "b", "--out", tmp_path / "out", "--patients", "apart"), "patients: it is about --data, which scores"),
+        (("--data", "clinic-b", "--out", tmp_path / "out"), "--out: "),
+        (("--data", "clinic-b", "--threshold", "0.5"), "--threshold: "),
+        ((fresh / "b", "--data", "clinic-b"), "data: name photographs or prepared data sets, not both"),
+    ):
+        done = swcl("predict", model, *words, "--workspace", fresh, *CPU)
+        assert (done.code, message in done.err) == (2, True), done.err
+    assert not (fresh / "tested").exists() and not (tmp_path / "out").exists()
+
+
 def test_means_of_scores_by_hand() -> None:
     """Of probabilities, not of log odds; of structures that exclude each other the background takes the rest."""
     described = load_description({})
