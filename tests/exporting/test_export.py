@@ -145,7 +145,7 @@ def test_several_signs_have_sigmoids_and_their_thresholds_inside(root: Path) -> 
 
 
 def test_numbers_are_in_their_own_unit(root: Path) -> None:
-    numbers = {"glaucoma": {"mean": 300.0, "sd": 40.0}}
+    numbers = {"glaucoma": {"mean": 300.0, "sd": 40.0, "least": 0.0, "most": 900.0}}
     model = write_model(root, "refuge-cls", heads={"glaucoma": 1}, numbers=numbers)
     given = run_card(root, exported(root, model, "torchscript", "numbers"), "timm")["glaucoma"]
     expected = load_model(model, "cpu")(root / "eye.png").numbers["glaucoma"]
