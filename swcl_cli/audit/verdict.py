@@ -18,6 +18,7 @@ FIXED_DEGREES, FIXED_APART, FIXED_RESIDUAL = 0.1, 0.005, 0.5
 FIXED_VESSELS, FIXED_LEVELS = 0.85, 0.85  # of those that did not move at all, though their light was clipped
 CROPPED = ((0.12, 0.12, 0.85, 0.985), (0.3, 0.2, 0.93, 0.998))  # degrees, apart at most; vessels, levels at least
 SAME_LOCAL, SAME_RESIDUAL, SAME_SHARP, SAME_VESSELS = 0.85, 0.6, 0.93, 0.7  # of one eye; dust is in fewer places
+SAME_LEVELS = 0.3  # and it neither moves nor is lit as the eye is
 IDENTICAL = 0.999
 BRIGHTER = 1.08  # gain from which brightness was changed
 LESS_SEEN = 0.03  # share of the disc that one shows and the other does not
@@ -29,7 +30,9 @@ def verdict(agreement: Agreement) -> tuple[str, str] | None:
         is_sharp = agreement.vessels >= SHARP_VESSELS and agreement.levels >= SHARP_LEVELS
         return COPY, CERTAIN if is_sharp else LIKELY
     if (
-        agreement.vessels >= SAME_VESSELS
+        not _is_still(agreement)
+        and agreement.levels >= SAME_LEVELS
+        and agreement.vessels >= SAME_VESSELS
         and agreement.local >= SAME_LOCAL
         and agreement.residual <= SAME_RESIDUAL
         and agreement.sharp >= SAME_SHARP
@@ -38,15 +41,19 @@ def verdict(agreement: Agreement) -> tuple[str, str] | None:
     return None
 
 
+def _is_still(agreement: Agreement) -> bool:
+    """Tell whether nothing moved in the field of view: the same photograph, or dust on the lens of one camera."""
+    return abs(agreement.degrees) <= STILL_DEGREES and agreement.apart <= STILL_APART
+
+
 def _is_copy(agreement: Agreement) -> bool:
     degrees, apart = abs(agreement.degrees), agreement.apart
     vessels, levels, residual = agreement.vessels, agreement.levels, agreement.residual
     if agreement.stretch > STILL_STRETCH:
         return False
-    still = degrees <= STILL_DEGREES and apart <= STILL_APART
     fixed = degrees <= FIXED_DEGREES and apart <= FIXED_APART and residual <= FIXED_RESIDUAL
     return (
-        (still and vessels >= DIM_VESSELS and levels >= DIM_LEVELS and residual <= DIM_RESIDUAL)
+        (_is_still(agreement) and vessels >= DIM_VESSELS and levels >= DIM_LEVELS and residual <= DIM_RESIDUAL)
         or (fixed and vessels >= FIXED_VESSELS and levels >= FIXED_LEVELS)
         or any(degrees <= a and apart <= b and vessels >= c and levels >= d for a, b, c, d in CROPPED)
     )

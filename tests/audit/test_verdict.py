@@ -84,12 +84,15 @@ def test_fellow_eyes_and_other_eyes_are_nothing() -> None:
         ({"apart": 0.05, "levels": 0.976}, (VISIT, CERTAIN)),
         ({"apart": 0.025, "degrees": 0.165, "levels": 0.995}, (VISIT, CERTAIN)),
         ({"levels": 0.9}, (COPY, LIKELY)),  # clipped light
-        ({"levels": 0.9, "apart": 0.01}, (VISIT, CERTAIN)),
-        ({"levels": 0.9, "degrees": 0.2}, (VISIT, CERTAIN)),
-        ({"levels": 0.9, "residual": 0.55}, (VISIT, CERTAIN)),
-        ({"levels": 0.8}, (VISIT, CERTAIN)),
+        ({"levels": 0.9, "apart": 0.01}, None),  # dust, which does not move
+        ({"levels": 0.9, "degrees": 0.2}, None),
+        ({"levels": 0.9, "residual": 0.55}, None),
+        ({"levels": 0.8}, None),
+        ({"levels": 0.4, "degrees": 1.0}, (VISIT, CERTAIN)),
+        ({"levels": 0.2, "degrees": 1.0}, None),
         ({"apart": 0.03, "degrees": 0.2}, (COPY, CERTAIN)),
-        ({"stretch": 1.2}, (VISIT, CERTAIN)),
+        ({"stretch": 1.2}, None),
+        ({"stretch": 1.2, "degrees": 1.0}, (VISIT, CERTAIN)),
     ],
 )
 def test_each_measure_counts(changed: dict[str, float], wanted: tuple[str, str] | None) -> None:
