@@ -144,6 +144,17 @@ def test_several_signs_have_sigmoids_and_their_thresholds_inside(root: Path) -> 
     assert json.loads((root / "out/signs-by-timm/config.json").read_text())["label_names"] == ["DR", "AMD"]
 
 
+def test_ordered_grades_keep_their_own_form(root: Path) -> None:
+    """Their head has a logit less than classes: the graph has it inside, and timm's classifier does not."""
+    model = write_model(root, "refuge-cls", heads={"glaucoma": 3}, corn=["glaucoma"])
+    given = run_card(root, exported(root, model, "torchscript", "grades"), "timm")["glaucoma"]
+    expected = load_model(model, "cpu")(root / "eye.png").probabilities["glaucoma"]
+    assert given.shape == (1, 3) and given.sum() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(given[0], expected, atol=0.03)
+    out = exported(root, model, "folder", "grades-own")
+    assert (out / "model.safetensors").read_bytes() == model.read_bytes()
+
+
 def test_numbers_are_in_their_own_unit(root: Path) -> None:
     numbers = {"glaucoma": {"mean": 300.0, "sd": 40.0, "least": 0.0, "most": 900.0}}
     model = write_model(root, "refuge-cls", heads={"glaucoma": 1}, numbers=numbers)
