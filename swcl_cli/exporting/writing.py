@@ -74,9 +74,11 @@ def write(settings: ExportSettings, predictor: Predictor, source: Path | None, m
         eyes = eyes_for(graph)
         apart = graph.largest_difference(run, eyes)
         if not apart <= MOST_APART:
+            for name in (*FILES.values(), WEIGHTS, CONFIG, CARD):
+                (out / name).unlink(missing_ok=True)
             raise SwclError(
                 f"{out}: what was written differs from `swcl predict` by {apart:.2g} on synthetic eyes, more than "
-                f"{MOST_APART:g}. Don't use it; --to with another form may fit."
+                f"{MOST_APART:g}, and was removed. --to with another form may fit."
             )
         known = evidence_of(source, str(settings.model), Workspace(settings.workspace))
         made = Made(settings.to, by_timm, run, eyes, apart, work)
