@@ -134,7 +134,7 @@ def read_label(described: Mapping[str, Any]) -> Label:
     Raises KeyError, TypeError or ValueError where it is none: neither one of LABELS nor one of people's own.
     """
     name = str(described["name"])
-    if name in LABELS and described["kind"] == LABELS[name].learnt.kind:
+    if name in LABELS and described.get("kind") == LABELS[name].learnt.kind:
         return LABELS[name].learnt
     if name in LABELS:
         return LABELS[name]
