@@ -35,7 +35,7 @@ MEASURES = {  # all others are shares of which more is better, and are called by
         Quality("joint_accuracy", "joint accuracy"),
         Quality("f1", "F1"),
         Quality("auc", "AUC"),
-        Quality("error", "error", lower=True),  # of a ratio of diameters
+        Quality("error", "error", lower=True),  # of a ratio of diameters, or of calibration
         Quality("mae", "mean absolute error", "own", lower=True),
         Quality("r2", "R2", "plain"),
         Quality("pearson", "Pearson correlation", "plain"),

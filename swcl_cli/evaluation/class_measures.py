@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from swcl_cli.catalogue.labels import CLASSES, LABELS, NUMBER, SEVERAL, Label, part_name, primary
+from swcl_cli.evaluation.calibration import calibration_measure
 from swcl_cli.evaluation.number_measures import number_measures
 from swcl_cli.evaluation.resampling import (
     Measure,
@@ -34,6 +35,7 @@ def class_measures(
     scores: Mapping[str, Array],
     thresholds: Mapping[str, Any] | None = None,
     own: Mapping[str, Label] = MappingProxyType({}),
+    before: Mapping[str, Array] | None = None,
 ) -> dict[str, Measure]:
     """Define the measures of each head. Where there are several, names begin with the head's name.
 
@@ -46,6 +48,9 @@ def class_measures(
     those of `sign_measures`. Where it is a number, its truth is (N,), NaN where one is not known, its scores are the
     answers (N, 1), and its measures those of `number_measures`. In place of `joint_accuracy` there may be `mean`, of
     the heads' measures that are shares; see `catalogue.labels.primary`.
+
+    before: the scores before they were calibrated; where they are given, the `calibration_error` of classes and signs
+    is measured, and that of these, by head, `uncalibrated_error`.
     """
     known = {head: is_known(truth) for head, truth in truths.items()}
     several = [head for head, label in own.items() if label.kind == SEVERAL]
@@ -71,6 +76,8 @@ def class_measures(
         else:
             of_rows = _of_classes(head, truth[rows], scores[head][rows], threshold, own.get(head))
             of_heads[head] = {name: among(measure, rows) for name, measure in of_rows.items()}
+        if before is not None and not (head in own and own[head].kind == NUMBER):
+            of_heads[head] |= _calibration(head, truth[rows], scores[head][rows], before.get(head), rows)
     if first == "mean":
         firsts = [of_head[(own.get(head) or LABELS[head]).share] for head, of_head in of_heads.items()]
         lowest = min(-1.0, *(measure.lowest for measure in firsts))
@@ -79,6 +86,15 @@ def class_measures(
         prefix = f"{head}_" if len(truths) > 1 else ""
         measures |= {f"{prefix}{name}": measure for name, measure in of_head.items()}
     return measures | of_parts
+
+
+def _calibration(
+    head: str, truth: Array, scores: Array, before: Array | None, rows: NDArray[np.bool_]
+) -> dict[str, Measure]:
+    """Define the calibration errors of a head, of all rows (N,), by those of which the label is known."""
+    none = f"no photograph has a {head}"
+    errors = {"calibration_error": scores, **({} if before is None else {"uncalibrated_error": before[rows]})}
+    return {name: among(calibration_measure(truth, said, none), rows) for name, said in errors.items()}
 
 
 def is_known(truth: Array) -> NDArray[np.bool_]:

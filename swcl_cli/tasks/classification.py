@@ -49,6 +49,7 @@ from swcl_cli.tasks.class_predictions import columns_of, predicted_table
 from swcl_cli.tasks.kind import Judgement, Kind, require_finite
 from swcl_cli.tasks.number_labels import NUMBERS, Scales, in_own_unit, scales_of, standardised
 from swcl_cli.tasks.saved import Description, Study
+from swcl_cli.tasks.temperatures import TEMPERATURES, calibrated, chosen_temperatures
 from swcl_cli.tasks.thresholds import kept_thresholds
 
 RESIZE = 256 / 224  # shorter side at test, in crops (paper IV-B)
@@ -257,30 +258,38 @@ class Classification(Kind):
     def scores(self, fabric: Fabric, network: nn.Module, views: Tensor, model: Description) -> list[Scores]:
         with fabric.autocast():
             scores: dict[str, Tensor] = network.probabilities(views)  # type: ignore[operator]
-        by_head = {head: part.cpu().numpy() for head, part in scores.items()}
+        told = {head: part.cpu().numpy() for head, part in scores.items()}
+        by_head = calibrated(told, model.facts.get(TEMPERATURES, {}), model.facts.get(SEVERAL, ()))
         return [{head: part[item] for head, part in by_head.items()} for item in range(len(views))]
 
     def judge(
         self, study: Study, split: str, scores_of: Callable[[str], Iterable[Scores]], folder: Path | None
     ) -> Judgement:
-        task, rows = study.task, study.rows[split]
-        labels, scores = once_a_patient(task, rows, labels_of(study, split), _joined(scores_of(split)))
+        task, rows, known, said = study.task, study.rows[split], labels_of(study, split), _joined(scores_of(split))
         if folder is None:
+            labels, scores = once_a_patient(task, rows, known, said)
             values, reasons = evaluate(class_measures(labels, scores, None, task.described), len(rows))
             return Judgement(values, reasons=reasons, loss=losses_of(labels, scores, scales_of(study)))
-        validated = labels, scores
-        if split != "val" and study.thresholds is None:
-            of_val = labels_of(study, "val"), _joined(scores_of("val"))
-            validated = once_a_patient(task, study.rows["val"], *of_val)
-        thresholds = study.thresholds or _thresholds(*validated, task.numbers)
-        measures = class_measures(labels, scores, thresholds, task.described)
+        several = _several(task.own)
+        if study.thresholds is not None:
+            labels, scores = once_a_patient(task, rows, known, said)  # of a model that has its temperatures
+            temperatures, thresholds, before = {}, study.thresholds, {}
+        else:
+            of_val = (known, said) if split == "val" else (labels_of(study, "val"), _joined(scores_of("val")))
+            temperatures = chosen_temperatures(*of_val, task.numbers)
+            labels, before = once_a_patient(task, rows, known, said)
+            _, scores = once_a_patient(task, rows, known, calibrated(said, temperatures, several))
+            validated = of_val[0], calibrated(of_val[1], temperatures, several)
+            thresholds = _thresholds(*once_a_patient(task, study.rows["val"], *validated), task.numbers)
+        measures = class_measures(labels, scores, thresholds, task.described, before)
         values, reasons = evaluate(measures, len(rows))
         ranges = intervals(measures, rows["group_id"].to_numpy(dtype=str))
         predictions, columns = predicted_table(task, rows, labels, scores, thresholds), columns_of(task)
         if study.thresholds is not None:
             return Judgement(values, ranges, predictions, reasons, columns)
-        chosen = {head: [float(each) for each in thresholds[head]] for head in _several(task.own)}
+        chosen = {head: [float(each) for each in thresholds[head]] for head in several}
         facts = kept_thresholds(thresholds, task.own) | ({THRESHOLDS: chosen} if chosen else {})
+        facts |= {TEMPERATURES: temperatures} if temperatures else {}
         return Judgement(values, ranges, predictions, reasons, columns, facts=facts)
 
     def mean(self, scores: list[Scores], model: Description) -> Scores:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from swcl_cli.chance import generator
 from swcl_cli.data import manifest
 from swcl_cli.datasets import folder
 from swcl_cli.errors import SwclError, UsageError
+from swcl_cli.evaluation.metrics import reliability
 from swcl_cli.settings import FinetuneSettings, PredictSettings, ReportSettings
 from swcl_cli.steps import finetune, predict, prep, report
-from swcl_cli.tasks.predictor import load_model
+from swcl_cli.tasks.predictor import Predictor, load_model
 from swcl_cli.workspace import Workspace, read_provenance
 from tests import prep_runs
 from tests.commands import swcl
@@ -271,6 +273,63 @@ def test_labels_of_patients_are_scored_once_a_patient(tmp_path: Path) -> None:
     assert "On 4 test patients: 2 patients of class ill and 2 patients of class well" in page
     (legend,) = load_model(model, "cpu").kind.legend(load_model(model, "cpu").model)
     assert legend.startswith("outcome is of a patient")
+
+
+@pytest.mark.parametrize("given", [{}, {"probe": True, "name": "random"}], ids=["training", "probe"])
+@pytest.mark.usefixtures("light")
+def test_probabilities_are_calibrated_on_validation(tmp_path: Path, given: dict[str, Any]) -> None:
+    """The errors of calibration are those of the predictions that are stored, and of what they were before."""
+    write_signs(tmp_path)
+    finetune.run(options(tmp_path, epochs=3, **given))
+    predictions, results = read(tmp_path, "predictions"), read(tmp_path, "results")
+    values = results[results["split"] == "test"].set_index("measure")["value"]
+    model = read_provenance(folder_of(tmp_path) / "seed0/model.safetensors")["model"]
+    chosen = model["temperatures"]
+    assert list(chosen) == list(model["heads"]) and all(value != 1 for value in chosen.values())
+    rows = predictions[predictions["head"] == "Diagnosis"]
+    signs = predictions[predictions["head"].str.startswith("signs: ")]
+    said = np.stack(rows["probabilities"].tolist()).astype(np.float64)
+    right = (said.argmax(axis=1) == rows["truth"]).to_numpy()
+    of_signs, there = np.stack(signs["probabilities"].tolist())[:, 1].astype(np.float64), signs["truth"].to_numpy() == 1
+    assert values["Diagnosis_calibration_error"] == pytest.approx(ece(right, said.max(axis=1)), abs=1e-6)
+    assert values["signs_calibration_error"] == pytest.approx(ece(there, of_signs), abs=1e-6)
+    before = said ** chosen["Diagnosis"] / (said ** chosen["Diagnosis"]).sum(axis=1, keepdims=True)
+    assert values["Diagnosis_uncalibrated_error"] == pytest.approx(ece(right, before.max(axis=1)), abs=1e-4)
+    page = report.run(ReportSettings(workspace=tmp_path)).read_text()
+    assert "Calibration" in page and (tmp_path / "report/tables/calibration.csv").exists()
+
+
+def ece(right: Any, said: Any) -> float:
+    return reliability(right, said, 15).expected_calibration_error
+
+
+@pytest.mark.usefixtures("light")
+def test_validation_of_one_class_calibrates_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write(tmp_path)
+    rows = [
+        f"{item:03},{SPLITS[item % 5]},{'a' if SPLITS[item % 5] == 'val' else 'abc'[item % 3]}" for item in range(COUNT)
+    ]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,split,kind", *rows]))
+    chosen = {"labels": tmp_path / "labels.csv", "size": 0, "name": "eyes"}
+    prep.run(prep_runs.settings(tmp_path, "folder", source, **chosen))
+    finetune.run(options(tmp_path, epochs=1))
+    assert "kind: validation has one class alone, so that its probabilities stay as" in capsys.readouterr().out
+    model = read_provenance(folder_of(tmp_path) / "seed0/model.safetensors")["model"]
+    assert model["temperatures"] == {"kind": 1.0}
+    values = read(tmp_path, "results").query("split == 'test'").set_index("measure")["value"]
+    assert values["calibration_error"] == values["uncalibrated_error"]
+
+
+def test_a_model_of_before_is_used_as_it_is(model: Path, tmp_path: Path) -> None:
+    """Its file tells no temperature: its probabilities are those of its network."""
+    predictor = load_model(model, "cpu")
+    temperature = predictor.model.facts["temperatures"]["Diagnosis"]
+    facts = {name: value for name, value in predictor.model.facts.items() if name != "temperatures"}
+    older = Predictor(replace(predictor.model, facts=facts), predictor.network, predictor.fabric)
+    path = tmp_path / "photographs/001.png"
+    now, before = (each(path).probabilities["Diagnosis"].astype(np.float64) for each in (predictor, older))
+    powers = before ** (1 / temperature)
+    assert temperature != 1 and now == pytest.approx(powers / powers.sum(), abs=1e-5) and now != pytest.approx(before)
 
 
 def test_predict_joins_the_signs_above_their_thresholds(tmp_path: Path) -> None:

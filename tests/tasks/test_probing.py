@@ -144,7 +144,8 @@ def test_the_regularisation_that_validates_best_predicts(tmp_path: Path) -> None
         scores[strength] = (float(right[validating].mean()), -loss)
     best = max(scores, key=lambda strength: scores[strength])
     assert STRENGTHS[0] < best < STRENGTHS[-1] and len({accuracy for accuracy, _ in scores.values()}) > 1
-    chosen = read_provenance(path.parent / "seed0/model.safetensors")["validation"]
+    made = read_provenance(path.parent / "seed0/model.safetensors")
+    chosen, temperatures = made["validation"], made["model"]["temperatures"]
     assert chosen == {
         "best": pytest.approx(scores[best][0]), "best_loss": pytest.approx(-scores[best][1], rel=1e-4),
         "regularisation": best,
@@ -154,7 +155,9 @@ def test_the_regularisation_that_validates_best_predicts(tmp_path: Path) -> None
         rows = predictions[predictions["head"] == name]
         assert rows["image_id"].tolist() == table.loc[testing, "image_id"].tolist()
         found = np.stack(rows["probabilities"].to_list())
-        np.testing.assert_allclose(found[:, list(part.columns)], part[testing], atol=1e-5)
+        powers = part[testing].to_numpy() ** (1 / temperatures[name])  # calibrated (FACTS E16)
+        expected = powers / powers.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(found[:, list(part.columns)], expected, atol=1e-5)
 
 
 @pytest.mark.usefixtures("light")

@@ -25,6 +25,7 @@ from swcl_cli.reporting.figures.results import results_figures
 from swcl_cli.reporting.figures.segmentations import segmentations
 from swcl_cli.reporting.figures.style import Figure
 from swcl_cli.reporting.tables.ablation import ablation_table
+from swcl_cli.reporting.tables.calibration import calibration_table
 from swcl_cli.reporting.tables.copies import copies_table, leaks_table
 from swcl_cli.reporting.tables.datasets import datasets_table
 from swcl_cli.reporting.tables.differences import differences_table
@@ -88,7 +89,7 @@ def sections(contents: Contents, photographs: bool = True) -> list[Section]:
                 ablation_table,
             ),
             figures=figures(results_figures),
-            folded=tables(runs_table),
+            folded=tables(calibration_table, runs_table),
         ),
         Section(
             "data",
