@@ -32,7 +32,8 @@ class FinetuneSettings(TrainingSettings):
     heads: Names = setting(
         [],
         "What is learnt: mask, or labels joined by commas; by default the masks, else all labels that no photograph "
-        "lacks and all of your own, but numbers where there are classes.",
+        "lacks and all of your own, but numbers where there are classes. What chooses the epoch is the mean absolute "
+        "error of a number alone; beside other labels the mean of its R2 and of theirs.",
         panel="Data",
     )
     init: str = setting(
@@ -75,8 +76,9 @@ class FinetuneSettings(TrainingSettings):
     freeze: bool = setting(False, "Leave the encoder as it is: heads or decoder alone train.", panel="Model")
     probe: bool = setting(
         False,
-        "Classification: logistic regression on features of the frozen encoder, of each photograph as it is tested, "
-        "without training views; seconds in place of a training. Its regularisation is chosen on validation.",
+        "Classification: logistic regression, of numbers ridge regression, on features of the frozen encoder, of each "
+        "photograph as it is tested, without training views; seconds in place of a training. Its regularisation is "
+        "chosen on validation.",
         panel="Model",
         neutral=False,
     )
