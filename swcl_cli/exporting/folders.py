@@ -21,6 +21,7 @@ from swcl_cli.models.encoders import create_encoder
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.tasks.classification import RESIZE
 from swcl_cli.tasks.predictor import Predictor
+from swcl_cli.tasks.temperatures import TEMPERATURES
 from swcl_cli.workspace import atomic
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -48,7 +49,10 @@ def timm_network(predictor: Predictor) -> nn.Module | None:
         weight: Tensor = whole.state_dict()[f"{name}.weight"]
         if weight.numel() != head.weight.numel():
             return None
-        state |= {f"{name}.weight": head.weight.reshape(weight.shape), f"{name}.bias": head.bias}
+        temperature = model.facts.get(TEMPERATURES, {}).get(next(iter(model.heads)), 1.0)
+        state |= {
+            f"{name}.weight": head.weight.reshape(weight.shape) / temperature, f"{name}.bias": head.bias / temperature,
+        }  # fmt: skip
     whole.load_state_dict(state)
     return whole.eval()
 

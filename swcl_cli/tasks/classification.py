@@ -23,6 +23,7 @@ from swcl_cli.data.augment import View, center_view, classification_view, padded
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import UsageError
+from swcl_cli.evaluation.calibration import NEAREST, SMALLEST
 from swcl_cli.evaluation.class_measures import any_grade, class_measures, is_known, specific_threshold
 from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.resampling import evaluate
@@ -63,8 +64,9 @@ class JointClassifier(nn.Module):
 
     several: the heads of several signs at once, each of which is there or not, with a logit of its own. numbers: the
     heads that are numbers, with their scales; in place of the cross-entropy there is the mean squared error on these.
-    corn: the heads of grades with logits and a loss that know their order (losses/ordinal.py). weights: (K,) of the
-    classes, or of the signs' presence, by head, where they are not the same for all.
+    corn: the heads of grades with logits and a loss that know their order (losses/ordinal.py). temperatures: of the
+    heads of a finished model, by which probabilities are calibrated. weights: (K,) of the classes, or of the signs'
+    presence, by head, where they are not the same for all.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class JointClassifier(nn.Module):
         several: Collection[str] = (),
         numbers: Scales = MappingProxyType({}),
         corn: Collection[str] = (),
+        temperatures: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         super().__init__()
+        self.temperatures = temperatures
         self.encoder, self.heads, self.several, self.numbers = encoder, heads, frozenset(several), numbers
         self.corn = frozenset(corn)
         self.weights: dict[str, Tensor] = {}
@@ -103,9 +107,20 @@ class JointClassifier(nn.Module):
         if head in self.numbers:
             answer: Tensor = in_own_unit(logits, self.numbers[head])
             return answer
-        if head in self.corn:
-            return corn_probabilities(logits)
-        return logits.sigmoid() if head in self.several else logits.softmax(dim=1)
+        several = head in self.several
+        said = corn_probabilities(logits) if head in self.corn else logits.softmax(dim=1)
+        said = logits.sigmoid() if several else said
+        return _at_temperature(said, self.temperatures[head], several) if head in self.temperatures else said
+
+
+def _at_temperature(probabilities: Tensor, temperature: float, independent: bool) -> Tensor:
+    """Calibrate probabilities (N, K) as `evaluation.calibration.at_temperature` does, within a graph of torch."""
+    if temperature == 1:
+        return probabilities
+    log = probabilities.clamp(min=SMALLEST).log()
+    if independent:
+        return ((log - (1 - probabilities).clamp(min=NEAREST).log()) / temperature).sigmoid()
+    return (log / temperature).softmax(dim=1)
 
 
 def _known_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
@@ -258,8 +273,7 @@ class Classification(Kind):
     def scores(self, fabric: Fabric, network: nn.Module, views: Tensor, model: Description) -> list[Scores]:
         with fabric.autocast():
             scores: dict[str, Tensor] = network.probabilities(views)  # type: ignore[operator]
-        told = {head: part.cpu().numpy() for head, part in scores.items()}
-        by_head = calibrated(told, model.facts.get(TEMPERATURES, {}), model.facts.get(SEVERAL, ()))
+        by_head = {head: part.cpu().numpy() for head, part in scores.items()}
         return [{head: part[item] for head, part in by_head.items()} for item in range(len(views))]
 
     def judge(
@@ -273,7 +287,8 @@ class Classification(Kind):
         several = _several(task.own)
         if study.thresholds is not None:
             labels, scores = once_a_patient(task, rows, known, said)  # of a model that has its temperatures
-            temperatures, thresholds, before = {}, study.thresholds, {}
+            temperatures, thresholds = dict[str, float](), study.thresholds
+            before: Scores = {}
         else:
             of_val = (known, said) if split == "val" else (labels_of(study, "val"), _joined(scores_of("val")))
             temperatures = chosen_temperatures(*of_val, task.numbers)
@@ -346,7 +361,8 @@ class Classification(Kind):
 
 def classifier(encoder: nn.Module, heads: JointHeads, facts: Mapping[str, Any]) -> JointClassifier:
     """Join encoder and heads as the facts of a model say."""
-    return JointClassifier(encoder, heads, facts.get(SEVERAL, ()), facts.get(NUMBERS, {}), facts.get(CORN, ()))
+    kinds = facts.get(SEVERAL, ()), facts.get(NUMBERS, {}), facts.get(CORN, ())
+    return JointClassifier(encoder, heads, *kinds, facts.get(TEMPERATURES, {}))
 
 
 def _graded(task: Task) -> list[str]:

@@ -325,7 +325,9 @@ def test_a_model_of_before_is_used_as_it_is(model: Path, tmp_path: Path) -> None
     predictor = load_model(model, "cpu")
     temperature = predictor.model.facts["temperatures"]["Diagnosis"]
     facts = {name: value for name, value in predictor.model.facts.items() if name != "temperatures"}
-    older = Predictor(replace(predictor.model, facts=facts), predictor.network, predictor.fabric)
+    network = predictor.kind.network(predictor.network.get_submodule("encoder"), predictor.model.heads, facts)
+    network.load_state_dict(predictor.network.state_dict())
+    older = Predictor(replace(predictor.model, facts=facts), network, predictor.fabric)
     path = tmp_path / "photographs/001.png"
     now, before = (each(path).probabilities["Diagnosis"].astype(np.float64) for each in (predictor, older))
     powers = before ** (1 / temperature)

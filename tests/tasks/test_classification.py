@@ -23,6 +23,7 @@ from swcl_cli.data.augment import center_view, padded_view, squashed_view
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
+from swcl_cli.evaluation.calibration import at_temperature
 from swcl_cli.evaluation.class_measures import specific_threshold
 from swcl_cli.losses.ordinal import corn
 from swcl_cli.models.heads import JointHeads
@@ -153,6 +154,19 @@ def test_the_loss_of_numbers() -> None:
     none.backward()
     assert none.item() == pytest.approx(entropy / 5, rel=1e-5)
     assert all(part.grad is not None and torch.isfinite(part.grad).all() for part in heads.parameters())
+
+
+@pytest.mark.parametrize("several", [(), ("a",)])
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+def test_a_finished_network_is_calibrated_as_it_was_judged(several: tuple[str, ...], temperature: float) -> None:
+    """Saturated probabilities too: what predict says is what predictions.parquet holds."""
+    heads = JointHeads(4, {"a": 3})
+    images = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)) * 40
+    judged = JointClassifier(nn.Identity(), heads, several).probabilities(images)["a"].detach().numpy()
+    finished = JointClassifier(nn.Identity(), heads, several, {}, (), {"a": temperature})
+    found = finished.probabilities(images)["a"].detach().numpy()
+    np.testing.assert_allclose(found, at_temperature(judged, temperature, bool(several)), atol=2e-6)
+    assert (judged > 0.99999).any()
 
 
 def test_the_loss_of_judged_numbers() -> None:
