@@ -41,9 +41,10 @@ def standardised(numbers: Any, scale: Mapping[str, float]) -> Any:
 def in_own_unit(answers: Any, scale: Mapping[str, float]) -> Any:
     """Bring answers of a network, an array or a tensor, back from the scale of `standardised`.
 
-    They are held to the range of the training numbers (FACTS E12c).
+    They are held to the range of the training numbers, where the scale tells it (FACTS E12c).
     """
-    return (answers * scale["sd"] + scale["mean"]).clip(scale["least"], scale["most"])
+    numbers = answers * scale["sd"] + scale["mean"]
+    return numbers.clip(scale["least"], scale["most"]) if "least" in scale else numbers
 
 
 def require_numbers(study: Study, head: str) -> None:
