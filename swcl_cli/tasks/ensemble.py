@@ -17,11 +17,12 @@ from swcl_cli.tasks.answer import Answer
 from swcl_cli.tasks.classification import THRESHOLDS
 from swcl_cli.tasks.predictor import Predictor
 from swcl_cli.tasks.saved import Description
+from swcl_cli.tasks.temperatures import TEMPERATURES
 from swcl_cli.tasks.thresholds import KEY
 from swcl_cli.workspace import fingerprint
 
 OF_A_TRAINING = frozenset(
-    {THRESHOLDS, KEY, "numbers", "fit", "decoder", "output_stride", "corn"}
+    {THRESHOLDS, KEY, TEMPERATURES, "numbers", "fit", "decoder", "output_stride", "corn"}
 )  # facts that may differ
 
 
