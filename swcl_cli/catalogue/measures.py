@@ -12,13 +12,15 @@ class Quality:
     """Describe a measure.
 
     title: its name in tables. unit: `percent` of a share, the label's `own`, or none (`plain`). lower: whether less is
-    better.
+    better. least, most: what its values can be; of shares also kappas and errors of a ratio.
     """
 
     name: str
     title: str
     unit: Literal["percent", "own", "plain"] = "percent"
     lower: bool = False
+    least: float = -1.0
+    most: float = 1000.0
 
     @property
     def is_share(self) -> bool:
@@ -36,9 +38,9 @@ MEASURES = {  # all others are shares of which more is better, and are called by
         Quality("f1", "F1"),
         Quality("auc", "AUC"),
         Quality("error", "error", lower=True),  # of a ratio of diameters, or of calibration
-        Quality("mae", "mean absolute error", "own", lower=True),
-        Quality("r2", "R2", "plain"),
-        Quality("pearson", "Pearson correlation", "plain"),
+        Quality("mae", "mean absolute error", "own", lower=True, least=0.0, most=math.inf),
+        Quality("r2", "R2", "plain", least=-math.inf, most=1.0),
+        Quality("pearson", "Pearson correlation", "plain", most=1.0),
     )
 }
 

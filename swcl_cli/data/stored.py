@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from swcl_cli.catalogue.measures import quality_of
 from swcl_cli.data.columns import CLASSIFIED, LIMITS, NUMBERED, NUMBERS, SEGMENTED, Columns, Limits
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import ROWS, Damaged, read_provenance, remedy, require_file
 
 FILLED = {*CLASSIFIED.required, *SEGMENTED.required}  # columns of predictions that have no gaps
 MAY_BE_EMPTY = ("audit",)  # steps whose table may hold nothing: no photograph is a copy
+SCORES = {"value", "low", "high"}  # of the measure that the row names
 IDENTIFYING = {*CLASSIFIED.key, *SEGMENTED.key}
 
 
@@ -30,7 +32,21 @@ def read_columns(path: Path, columns: Columns, later: Container[str] = ()) -> pa
     table = pa.table([parts[name] for name in columns.names], names=columns.names)
     if columns.key:
         require_no_repeats(path, table.select(list(columns.key)))
+    if "measure" in columns.names:
+        _require_possible_scores(path, table)
     return table
+
+
+def _require_possible_scores(path: Path, table: pa.Table) -> None:
+    """Raise SwclError where a measure has a value, or an end of its interval, that it can't have."""
+    for measure in table["measure"].unique().to_pylist():
+        rows, quality = table.filter(pc.equal(table["measure"], measure)), quality_of(measure)
+        for name in SCORES.intersection(table.column_names):
+            ends = pc.min_max(pc.drop_null(rows[name])).as_py().values()
+            numbers = [value for value in ends if value is not None and value == value]
+            if any(not quality.least <= value <= quality.most for value in numbers):
+                bounds = f"from {quality.least:g} to {quality.most:g}"
+                raise Damaged(path, f"its column {name} holds other numbers of {measure} than those {bounds}")
 
 
 def read_whole(path: Path, least: Columns) -> pa.Table:
