@@ -37,6 +37,7 @@ MEASURES = {  # all others are shares of which more is better, and are called by
         Quality("joint_accuracy", "joint accuracy"),
         Quality("f1", "F1"),
         Quality("auc", "AUC"),
+        Quality("mean", "mean", least=-math.inf),  # of several labels, of which some may be numbers, with their R2
         Quality("error", "error", lower=True),  # of a ratio of diameters, or of calibration
         Quality("mae", "mean absolute error", "own", lower=True, least=0.0, most=math.inf),
         Quality("r2", "R2", "plain", least=-math.inf, most=1.0),

@@ -41,6 +41,10 @@ def test_qualities(measure: str, lower: bool, unit: str) -> None:
     assert (merit(2.0) < merit(1.0)) == lower and merit(math.nan) < merit(-1e9) and merit(math.nan) < merit(1e9)
 
 
+def test_a_mean_with_r2_has_no_least_value() -> None:
+    assert quality_of("mean").least == quality_of("age_r2").least == -math.inf and quality_of("auc").least == -1
+
+
 def test_errors_are_written_in_their_own_unit() -> None:
     assert written(0.6123, "auc") == "61.2" and written(0.6123, "r2") == "0.61" and written(8.1234, "mae") == "8.12"
     assert [written(value, "mae") for value in (0.0, 0.04567, 123.4, 98765.4)] == ["0.00", "0.0457", "123", "98765"]
