@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from swcl_cli.evaluation.resampling import Measure, Values, Weights, ratio
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Array = NDArray[Any]
 BINS = 15  # of equal width, over the probability of the answer (arXiv 1706.04599)
 BOUNDS = (0.05, 20.0)  # of a temperature
 SMALLEST = float(np.finfo(np.float32).tiny)
-MOST_LOG_ODDS = 700.0  # whose power is finite
 NEAREST = 2.0**-25  # to 1: half the step of fp32 below it
 
 
-def at_temperature(probabilities: Array, temperature: float, independent: bool = False) -> NDArray[np.float32]:
-    """Return the probabilities (..., K) that their logits, divided by a temperature, have: float32, of the same shape.
+def at_temperature(probabilities: Tensor, temperature: float, independent: bool = False) -> Tensor:
+    """Return the probabilities (..., K) that their logits, divided by a temperature, have, in the same precision.
 
     independent: each is the probability of a sign of its own; else they are those of classes that exclude each other.
-    The likeliest class stays the likeliest. At 1 they stay as they are.
+    The likeliest class stays the likeliest. At 1 they stay as they are. Networks and evaluation both ask here, so that
+    they agree to the bit.
     """
     if temperature == 1:
-        return np.asarray(probabilities, np.float32)
-    log = np.log(np.maximum(np.asarray(probabilities, np.float64), SMALLEST))
+        return probabilities
+    log = probabilities.clamp(min=SMALLEST).log()
     if independent:
-        against = np.log(np.maximum(1 - np.asarray(probabilities, np.float64), NEAREST))
-        odds = np.exp(np.minimum((against - log) / temperature, MOST_LOG_ODDS))  # against the sign
-        return np.asarray(1 / (1 + odds), np.float32)
-    powers = np.exp((log - log.max(axis=-1, keepdims=True)) / temperature)
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
+        against = (1 - probabilities).clamp(min=NEAREST).log()
+        return ((log - against) / temperature).sigmoid()
+    return (log / temperature).softmax(dim=-1)
 
 
 def fitted_temperature(truth: Array, probabilities: Array) -> float | None:
@@ -41,22 +42,24 @@ def fitted_temperature(truth: Array, probabilities: Array) -> float | None:
     truth: (N,) classes, or (N, K) signs, 0 or 1; probabilities: (N, K). log T is standard normal beforehand, which
     matters where rows are few: without it those that are all classified rightly would ask for a temperature of 0.
     """
+    import torch
     from scipy.optimize import minimize_scalar
 
     if len(np.unique(truth)) < 2:
         return None
 
     def loss(log_temperature: float) -> float:
-        return _negative_log_likelihood(truth, probabilities, float(np.exp(log_temperature))) + log_temperature**2 / 2
+        said = at_temperature(given, float(np.exp(log_temperature)), truth.ndim == 2)
+        return _negative_log_likelihood(truth, said.numpy()) + log_temperature**2 / 2
 
+    given = torch.from_numpy(np.asarray(probabilities, np.float64))
     found = minimize_scalar(loss, bounds=tuple(np.log(BOUNDS)), method="bounded", options={"xatol": 1e-7})
     return float(np.exp(found.x))
 
 
-def _negative_log_likelihood(truth: Array, probabilities: Array, temperature: float) -> float:
-    """Return the sum over rows, and signs, of -log p of what is true."""
+def _negative_log_likelihood(truth: Array, said: Array) -> float:
+    """Return the sum over rows, and signs, of -log p of what is true, of probabilities (N, K)."""
     signs = truth.ndim == 2
-    said = at_temperature(probabilities, temperature, signs).astype(np.float64)
     true = np.where(truth > 0, said, 1 - said) if signs else said[np.arange(len(said)), truth]
     return float(-np.log(np.maximum(true, NEAREST if signs else SMALLEST)).sum())
 

@@ -23,7 +23,7 @@ from swcl_cli.data.augment import View, center_view, classification_view, padded
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import UsageError
-from swcl_cli.evaluation.calibration import NEAREST, SMALLEST
+from swcl_cli.evaluation.calibration import at_temperature
 from swcl_cli.evaluation.class_measures import any_grade, class_measures, is_known, specific_threshold
 from swcl_cli.evaluation.intervals import intervals
 from swcl_cli.evaluation.resampling import evaluate
@@ -110,17 +110,7 @@ class JointClassifier(nn.Module):
         several = head in self.several
         said = corn_probabilities(logits) if head in self.corn else logits.softmax(dim=1)
         said = logits.sigmoid() if several else said
-        return _at_temperature(said, self.temperatures[head], several) if head in self.temperatures else said
-
-
-def _at_temperature(probabilities: Tensor, temperature: float, independent: bool) -> Tensor:
-    """Calibrate probabilities (N, K) as `evaluation.calibration.at_temperature` does, within a graph of torch."""
-    if temperature == 1:
-        return probabilities
-    log = probabilities.clamp(min=SMALLEST).log()
-    if independent:
-        return ((log - (1 - probabilities).clamp(min=NEAREST).log()) / temperature).sigmoid()
-    return (log / temperature).softmax(dim=1)
+        return at_temperature(said, self.temperatures[head], several) if head in self.temperatures else said
 
 
 def _known_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import torch
+
 from swcl_cli import console
 from swcl_cli.evaluation.calibration import at_temperature, fitted_temperature
 from swcl_cli.evaluation.class_measures import is_known
@@ -31,7 +33,8 @@ def chosen_temperatures(labels: Labels, scores: Scores, numbers: Collection[str]
 
 def calibrated(scores: Scores, temperatures: Mapping[str, float], several: Collection[str]) -> Scores:
     """Return scores at the temperatures of their heads; those of heads that have none stay. several: of signs."""
-    return {
-        head: at_temperature(part, temperatures[head], head in several) if head in temperatures else part
-        for head, part in scores.items()
+    changed = {
+        head: at_temperature(torch.from_numpy(scores[head]), temperature, head in several).numpy()
+        for head, temperature in temperatures.items()
     }
+    return {**scores, **changed}

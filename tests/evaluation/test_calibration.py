@@ -11,11 +11,11 @@ from scipy.special import expit, softmax
 
 from swcl_cli.evaluation.calibration import (
     BOUNDS,
-    at_temperature,
     calibration_errors,
     calibration_measure,
     fitted_temperature,
 )
+from swcl_cli.evaluation.calibration import at_temperature as tensor_at_temperature
 from swcl_cli.evaluation.metrics import reliability
 
 RNG = np.random.default_rng(0)
@@ -23,6 +23,10 @@ LOGITS = 3 * RNG.normal(size=(400, 5))
 CLASSES = np.array([RNG.choice(5, p=softmax(row / 2.5)) for row in LOGITS])
 SIGN_LOGITS = 3 * RNG.normal(size=(400, 3))
 SIGNS = (RNG.random((400, 3)) < expit(SIGN_LOGITS / 2)).astype(np.int64)
+
+
+def at_temperature(probabilities: Any, temperature: float, independent: bool = False) -> Any:
+    return tensor_at_temperature(torch.from_numpy(probabilities), temperature, independent).numpy()
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])

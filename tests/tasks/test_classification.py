@@ -23,7 +23,6 @@ from swcl_cli.data.augment import center_view, padded_view, squashed_view
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.data.photographs import Photographs
 from swcl_cli.errors import SwclError
-from swcl_cli.evaluation.calibration import at_temperature
 from swcl_cli.evaluation.class_measures import specific_threshold
 from swcl_cli.losses.ordinal import corn
 from swcl_cli.models.heads import JointHeads
@@ -34,6 +33,7 @@ from swcl_cli.tasks.class_labels import balanced, losses_of, once_a_patient
 from swcl_cli.tasks.classification import JointClassifier, TrainViews
 from swcl_cli.tasks.predictor import PreparedViews
 from swcl_cli.tasks.saved import Study
+from swcl_cli.tasks.temperatures import calibrated
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace
@@ -165,7 +165,7 @@ def test_a_finished_network_is_calibrated_as_it_was_judged(several: tuple[str, .
     judged = JointClassifier(nn.Identity(), heads, several).probabilities(images)["a"].detach().numpy()
     finished = JointClassifier(nn.Identity(), heads, several, {}, (), {"a": temperature})
     found = finished.probabilities(images)["a"].detach().numpy()
-    np.testing.assert_allclose(found, at_temperature(judged, temperature, bool(several)), atol=2e-6)
+    np.testing.assert_array_equal(found, calibrated({"a": judged}, {"a": temperature}, several)["a"])
     assert (judged > 0.99999).any()
 
 
