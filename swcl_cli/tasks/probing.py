@@ -21,7 +21,7 @@ from swcl_cli.evaluation.class_measures import is_known
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.tasks import KINDS
 from swcl_cli.tasks.class_labels import labels_of
-from swcl_cli.tasks.classification import classifier
+from swcl_cli.tasks.classifier import classifier
 from swcl_cli.tasks.features import Features
 from swcl_cli.tasks.fitting import Fitted, better_notes
 from swcl_cli.tasks.kind import Judgement

@@ -29,7 +29,7 @@ from swcl_cli.models.encoders import create_encoder
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.steps import finetune
-from swcl_cli.tasks.classification import JointClassifier
+from swcl_cli.tasks.classifier import JointClassifier
 from swcl_cli.tasks.fitting import freeze_encoder
 from swcl_cli.tasks.probing import MOST_ITERATIONS, STRENGTHS
 from swcl_cli.training.loop import Step

@@ -30,7 +30,8 @@ from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS, trial
 from swcl_cli.tasks.class_labels import balanced, losses_of, once_a_patient
-from swcl_cli.tasks.classification import JointClassifier, TrainViews
+from swcl_cli.tasks.classification import TrainViews
+from swcl_cli.tasks.classifier import JointClassifier
 from swcl_cli.tasks.predictor import PreparedViews
 from swcl_cli.tasks.saved import Study
 from swcl_cli.tasks.temperatures import calibrated

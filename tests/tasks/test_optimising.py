@@ -12,7 +12,7 @@ from torch import nn
 
 from swcl_cli.models.heads import JointHeads
 from swcl_cli.settings import FinetuneSettings
-from swcl_cli.tasks.classification import JointClassifier
+from swcl_cli.tasks.classifier import JointClassifier
 from swcl_cli.tasks.fitting import freeze_encoder
 from swcl_cli.tasks.optimising import layered_groups, make_optimizer, rate_of_step
 from swcl_cli.training.grid import Rates

@@ -20,7 +20,7 @@ from swcl_cli.models.heads import JointHeads
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import FinetuneSettings
 from swcl_cli.tasks import KINDS
-from swcl_cli.tasks.classification import JointClassifier
+from swcl_cli.tasks.classifier import JointClassifier
 from swcl_cli.tasks.networks import DECODERS, segmenter
 from swcl_cli.tasks.predictor import load_model
 from swcl_cli.tasks.saved import KEY, Study, as_provenance, describe
