@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from swcl_cli import chance
 from swcl_cli.data import manifest
 from swcl_cli.data.augment import contrastive_pixels, flipped_pixels
+from swcl_cli.data.left_out import NOTHING, LeftOut
 from swcl_cli.data.loaders import Key
 from swcl_cli.data.manifest import prepared_size
 from swcl_cli.data.photographs import Photographs, manifest_of
@@ -29,7 +30,8 @@ class ImageSet:
     """Hold the photographs of some data sets in a row, of a split or of all splits (None).
 
     positive: (N,) bool, whether the label is above 0, or None without a label column. size: shorter side in pixels.
-    unlabelled: how many photographs were left out, since their label is not known.
+    unlabelled: how many photographs were left out, since their label is not known; left_out: those that are not to be
+    learnt.
     """
 
     photographs: Photographs
@@ -38,6 +40,7 @@ class ImageSet:
     split: str | None
     inputs: dict[str, str]
     unlabelled: int
+    left_out: LeftOut
 
     def __len__(self) -> int:
         return len(self.photographs)
@@ -49,7 +52,11 @@ class ImageSet:
 
 
 def read_images(
-    workspace: Workspace, names: Sequence[str], label: str | None = None, split: str | None = None
+    workspace: Workspace,
+    names: Sequence[str],
+    label: str | None = None,
+    split: str | None = None,
+    left_out: LeftOut = NOTHING,
 ) -> ImageSet:
     """Read the manifests of these data sets, of a split or of all splits. No label column is read but `label`.
 
@@ -67,6 +74,9 @@ def read_images(
     table = table[table["split"] == split] if split else table
     if not len(table):
         raise SwclError(f"{', '.join(names)} has no photograph{f' in its {split} split' if split else ''}.")
+    table = left_out.without(table)
+    if not len(table):
+        raise SwclError(f"--without-tests {','.join(left_out.tested)} leaves no photograph of {', '.join(names)}.")
     usable = table[table[label].notna()] if label else table
     if not len(usable):
         raise SwclError(
@@ -80,6 +90,7 @@ def read_images(
         split=split,
         inputs={name: fingerprint(path) for name, path in paths.items()},
         unlabelled=len(table) - len(usable),
+        left_out=left_out,
     )
 
 

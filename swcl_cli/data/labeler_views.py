@@ -14,6 +14,7 @@ from swcl_cli import chance
 from swcl_cli.data import colour, manifest
 from swcl_cli.data.augment import labeler_pixels
 from swcl_cli.data.images import read_image
+from swcl_cli.data.left_out import NOTHING, LeftOut
 from swcl_cli.data.loaders import Key, Plan, remembered_order
 from swcl_cli.data.manifest import prepared_size
 from swcl_cli.data.normality import read_normality
@@ -60,8 +61,10 @@ class LabelerData:
         }
 
 
-def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> LabelerData:
+def read_photographs(workspace: Workspace, settings: TrainLabelerSettings, left_out: LeftOut = NOTHING) -> LabelerData:
     """Read the photographs of all data sets from their manifests. No label of an unlabelled set is read (FACTS B9).
+
+    left_out: photographs that are neither learnt nor validated on.
 
     The validation split stays whole: what training would share with it is left out of training (FACTS B8).
     Raises SwclError where a set is not prepared, lacks its label, or was prepared at another size.
@@ -78,6 +81,7 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings) -> La
     told = read_normality(workspace, settings.labelled, settings.normal, ["split", "path", "checksum", *IDENTIFIED])
     labelled = pd.concat([part.table[part.table["abnormal"].notna()] for part in told.values()])
     unlabelled = [manifest.read(workspace.manifest(name), columns=["path", "checksum"]) for name in settings.unlabelled]
+    labelled, *unlabelled = (left_out.without(rows) for rows in (labelled, *unlabelled))
     train, validation = (labelled[labelled["split"] == split] for split in ("train", "val"))
     shown = pd.concat(unlabelled) if unlabelled else train[:0]
     before = len(train) + len(shown)

@@ -8,12 +8,11 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from swcl_cli.catalogue.methods import RELEASED
-from swcl_cli.data.image_views import read_images
 from swcl_cli.evaluation.embeddings import spread
 from swcl_cli.losses.distillation import of_other_view, regression
 from swcl_cli.methods.embedding import Encoding
 from swcl_cli.methods.method import Method, initial_encoder
-from swcl_cli.methods.on_images import image_method
+from swcl_cli.methods.on_images import image_method, images_to_learn
 from swcl_cli.methods.teacher import MOMENTUM, Teacher
 from swcl_cli.models.asking import channels_of
 from swcl_cli.models.encoders import keyed_weights
@@ -49,7 +48,7 @@ def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
     there are fewer photographs than a batch has.
     """
     released = settings.variant == RELEASED
-    images = read_images(workspace, settings.data)
+    images = images_to_learn(settings, workspace, settings.data)
     initial = initial_encoder(settings, workspace)
     with keyed_weights(settings.seed, "projector weights"):
         projector = BatchFreeMLP(channels_of(initial.encoder), bias=released)

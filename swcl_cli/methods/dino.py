@@ -9,12 +9,11 @@ from torch import Tensor, nn
 
 from swcl_cli import console
 from swcl_cli.catalogue.methods import RELEASED
-from swcl_cli.data.image_views import read_images
 from swcl_cli.evaluation.embeddings import spread, teacher_fault
 from swcl_cli.losses.distillation import mean_entropy, of_other_view, sharpened, soft_cross_entropy
 from swcl_cli.methods.embedding import Embedding
 from swcl_cli.methods.method import Method, initial_encoder
-from swcl_cli.methods.on_images import image_method
+from swcl_cli.methods.on_images import image_method, images_to_learn
 from swcl_cli.methods.teacher import MOMENTUM, Teacher
 from swcl_cli.models.asking import channels_of
 from swcl_cli.models.encoders import keyed_weights
@@ -76,7 +75,7 @@ def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
     there are fewer photographs than a batch has.
     """
     released = settings.variant == RELEASED
-    images = read_images(workspace, settings.data)
+    images = images_to_learn(settings, workspace, settings.data)
     initial = initial_encoder(settings, workspace)
     with keyed_weights(settings.seed, "projector weights"):
         bottleneck = Bottleneck(channels_of(initial.encoder), released=released)

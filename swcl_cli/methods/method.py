@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from swcl_cli import console
 from swcl_cli.data.colour import Colour
+from swcl_cli.data.left_out import LeftOut
 from swcl_cli.data.loaders import Plan
 from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.settings import PretrainSettings
@@ -33,6 +34,7 @@ class Method:
     views is how many of a patch or photograph a step has, image_size the side of a view. before_step(index) sets what a
     schedule gives for a step, as a pure function of its index; before_update() may drop gradients that the optimiser
     shall not use; after_step(index) follows the optimiser, and may change only the objective's state (a teacher).
+    left_out: what --without-tests leaves out of the data sets `learning`.
     `batch_option` is the setting that a message names where a batch is too large or can't be shared.
     """
 
@@ -52,6 +54,8 @@ class Method:
     std: Colour
     summary: str
     batch_option: str
+    left_out: LeftOut
+    learning: tuple[str, ...]
     before_step: Callable[[int], None] = nothing
     before_update: Callable[[], None] = unchanged
     after_step: Callable[[int], None] = nothing

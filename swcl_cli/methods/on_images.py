@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from swcl_cli.data.image_views import ImageSet, ImageViews
+from swcl_cli.audit.without_tests import without_tests
+from swcl_cli.data.image_views import ImageSet, ImageViews, read_images
 from swcl_cli.data.loaders import epoch_plan
 from swcl_cli.errors import SwclError
 from swcl_cli.methods.method import Method, nothing
 from swcl_cli.models.initialisation import Initial
 from swcl_cli.settings import PretrainSettings
+from swcl_cli.workspace import Workspace
+
+
+def images_to_learn(
+    settings: PretrainSettings, workspace: Workspace, names: Sequence[str], label: str | None = None,
+    split: str | None = None,
+) -> ImageSet:  # fmt: skip
+    """Read the photographs of these data sets but for those that --without-tests leaves out, as `read_images` does."""
+    left_out = without_tests(workspace, settings.without_tests, names)
+    return read_images(workspace, names, label, split, left_out)
 
 
 def image_method(
@@ -57,6 +68,8 @@ def image_method(
         batch_option="--batch-images",
         before_step=before_step,
         after_step=after_step,
+        left_out=images.left_out,
+        learning=tuple(images.inputs),
         summary=f"{_summary(images)}; a batch of {batch:,} = {dataset.views * batch:,} views",
     )
 

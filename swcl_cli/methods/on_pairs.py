@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 from torch import nn
 
 from swcl_cli import console
+from swcl_cli.audit.without_tests import without_tests
+from swcl_cli.data.columns import SWAP
+from swcl_cli.data.left_out import NOTHING, LeftOut
 from swcl_cli.data.loaders import epoch_plan
+from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.methods.method import Method
 from swcl_cli.models.initialisation import Initial
@@ -23,24 +28,44 @@ from swcl_cli.workspace import Workspace, fingerprint, outgrown, read_provenance
 
 @dataclass(frozen=True)
 class Swap:
-    """Hold patches, the file or folder that lists them, the root of their paths, and fingerprints of the inputs."""
+    """Hold patches, the file or folder that lists them, the root of their paths, and fingerprints of the inputs.
+
+    left_out: the photographs that --without-tests leaves out of the data sets `learning`.
+    """
 
     patches: Patches
     source: Path
     root: Path
     inputs: dict[str, str]
+    left_out: LeftOut = NOTHING
+    learning: tuple[str, ...] = ()
 
 
 def read_swap(settings: PretrainSettings, workspace: Workspace, labels: Sequence[WeakLabel]) -> Swap:
     """Read the workspace's swap.parquet, or the folder that --swap names; `labels` make up a patch's label id."""
     if settings.swap:
+        if settings.without_tests:
+            raise SwclError(
+                f"--without-tests: which photographs the patches in {settings.swap} are of is not known. Leave them "
+                "out of swap.parquet instead: swcl make-swap --without-tests, then pretrain without --swap."
+            )
         patches = read_released(settings.swap, labels, settings.threshold)
         if told := read_mark(settings.swap):
             again = f"swcl make-swap --fresh --materialize {settings.swap}"
             _warn_of_older(settings.swap, {"step": "make-swap", "settings": told}, again)
         return Swap(patches, settings.swap, settings.swap, {"swap": table_fingerprint(settings.swap)})
     path = find_swap(workspace)
-    return Swap(read_patches(path, labels, settings.threshold), path, workspace.root, {"swap": fingerprint(path)})
+    learning, left_out = left_out_of(settings, workspace, path)
+    patches = read_patches(path, labels, settings.threshold, without=left_out.reasons)
+    return Swap(patches, path, workspace.root, {"swap": fingerprint(path)}, left_out, learning)
+
+
+def left_out_of(settings: PretrainSettings, workspace: Workspace, swap: Path) -> tuple[tuple[str, ...], LeftOut]:
+    """Find the data sets that swap.parquet has patches of, and what --without-tests leaves out of them."""
+    if not settings.without_tests:
+        return (), NOTHING
+    learning = tuple(sorted(pc.unique(read_columns(swap, SWAP.only(["dataset"]))["dataset"]).to_pylist()))
+    return learning, without_tests(workspace, settings.without_tests, learning)
 
 
 def find_swap(workspace: Workspace) -> Path:
@@ -100,6 +125,8 @@ def pair_method(
         mean=initial.mean,
         std=initial.std,
         batch_option="--batch-patches",
+        left_out=swap.left_out,
+        learning=swap.learning,
         summary=f"{len(patches):,} patches in {len(patches.pairs):,} pairs; "
         f"a batch of {settings.batch_patches:,} patches = {batch:,} pairs = {views:,} views",
     )

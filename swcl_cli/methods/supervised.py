@@ -7,12 +7,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
 from swcl_cli.catalogue.labels import ABNORMAL, DR_GRADE
 from swcl_cli.catalogue.methods import RELEASED
-from swcl_cli.data.image_views import read_images
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.embeddings import spread
 from swcl_cli.methods.embedding import Encoding
 from swcl_cli.methods.method import Method, initial_encoder
-from swcl_cli.methods.on_images import image_method
+from swcl_cli.methods.on_images import image_method, images_to_learn
 from swcl_cli.models.asking import channels_of
 from swcl_cli.models.encoders import keyed_weights
 from swcl_cli.settings import PretrainSettings
@@ -58,7 +57,7 @@ def _prepare(settings: PretrainSettings, workspace: Workspace, dataset: str, lab
     and flipped alone; the variant `ours` those of the train split, in two contrastive views at half the size.
     """
     released = settings.variant == RELEASED
-    images = read_images(workspace, [dataset], label, None if released else "train")
+    images = images_to_learn(settings, workspace, [dataset], label, None if released else "train")
     positive = int(images.positive.sum()) if images.positive is not None else 0
     if positive in (0, len(images)):
         split = f" in the {images.split} split" if images.split else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from swcl_cli import console
 from swcl_cli.methods.contrast import contrast
 from swcl_cli.methods.method import Method, initial_encoder
-from swcl_cli.methods.on_pairs import Swap, find_swap, pair_method, warn_of_one_kind
+from swcl_cli.methods.on_pairs import Swap, find_swap, left_out_of, pair_method, warn_of_one_kind
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.swap.image_labels import image_labels
 from swcl_cli.swap.weak_labels import UNLABELLED, read_patches
@@ -19,11 +19,12 @@ def prepare(settings: PretrainSettings, workspace: Workspace) -> Method:
     """
     path = find_swap(workspace)
     abnormal, inputs = image_labels(workspace, path)
-    patches = read_patches(path, settings.labels, abnormal=abnormal)
+    learning, left_out = left_out_of(settings, workspace, path)
+    patches = read_patches(path, settings.labels, abnormal=abnormal, without=left_out.reasons)
     if "abnormality" in settings.labels:
         warn_of_one_kind(patches, "by their photographs' labels")
     if unknown := int((abnormal == UNLABELLED).sum()):
         console.say(f"{unknown:,} of {len(abnormal):,} patches are left out: their photographs have no label.")
-    swap = Swap(patches, path, workspace.root, {"swap": fingerprint(path), **inputs})
+    swap = Swap(patches, path, workspace.root, {"swap": fingerprint(path), **inputs}, left_out, learning)
     initial = initial_encoder(settings, workspace)
     return pair_method(settings, swap, initial, contrast(settings, initial))

@@ -44,11 +44,12 @@ def work_of(settings: PretrainSettings, method: Method, workspace: Workspace) ->
 
     Raises SwclError where those are not prepared.
     """
-    told = {**settings.defining(), "architecture": method.architecture}
+    told = {**settings.defining(), "architecture": method.architecture, **method.left_out.setting}
+    facts = method.left_out.facts
     if not settings.grid:
-        return provenance("pretrain", told, method.inputs)
+        return provenance("pretrain", told, method.inputs, **facts)
     probed = {settings.probe_data: fingerprint(manifest_of(workspace, settings.probe_data))}
-    return provenance("pretrain", told, probed | method.inputs)
+    return provenance("pretrain", told, probed | method.inputs, **facts)
 
 
 @dataclass(frozen=True)

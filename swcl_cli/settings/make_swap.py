@@ -19,6 +19,7 @@ class MakeSwapSettings(StepSettings):
     """Set how `swcl make-swap` turns class activation maps into five weakly labelled patches per eye (paper III-B)."""
 
     step: ClassVar[str] = "make-swap"
+    derived: ClassVar[frozenset[str]] = frozenset({"left_out"})  # told with --without-tests
     rules: ClassVar[Mapping[str, Rule]] = {  # FACTS A8
         "right_eyes": Rule(now="scored, then mirrored", untold="mirrored, then scored"),
     }
@@ -44,6 +45,13 @@ class MakeSwapSettings(StepSettings):
     )
     unlabelled: PathParts | None = setting(
         None, "Data sets scored without labels; by default the labeler's own (else eyepacs).", panel="Data"
+    )
+    without_tests: PathParts = setting(
+        [],
+        "Prepared data sets whose tests shall stay unseen, joined by commas: their test photographs (all, "
+        "where there is no test split) and copies of these, by `swcl audit`, are left out.",
+        panel="Data",
+        neutral=[],
     )
     judge_on: PathParts | None = setting(
         None,

@@ -19,7 +19,9 @@ class PretrainSettings(TrainingSettings):
     """Set how `swcl pretrain` trains an encoder, by SWCL (paper III-C) or a method that it is compared with (IV-B)."""
 
     step: ClassVar[str] = "pretrain"
-    derived: ClassVar[frozenset[str]] = frozenset({"grid_probe"})  # the data set by which a grid chose
+    derived: ClassVar[frozenset[str]] = frozenset(
+        {"grid_probe", "left_out"}
+    )  # by what a grid chose; with --without-tests
     decides: ClassVar[Mapping[str, tuple[str, ...]]] = {"grid": ("learning_rate", "weight_decay")}
 
     method: Method = setting("swcl", "Pretraining method.", panel="Model")
@@ -58,6 +60,13 @@ class PretrainSettings(TrainingSettings):
         "Prepared data sets whose photographs train, of all splits, without labels; joined by commas.",
         panel="Data",
         min_length=1,
+    )
+    without_tests: PathParts = setting(
+        [],
+        "Prepared data sets whose tests shall stay unseen, joined by commas: their test photographs (all, "
+        "where there is no test split) and copies of these, by `swcl audit`, are left out.",
+        panel="Data",
+        neutral=[],
     )
     swap: Path | None = setting(
         None,

@@ -15,7 +15,7 @@ class TrainLabelerSettings(TrainingSettings):
     """Set how `swcl train-labeler` trains the labeler, a semi-supervised classifier (S4L, paper III-A)."""
 
     step: ClassVar[str] = "train-labeler"
-    derived: ClassVar[frozenset[str]] = frozenset({"copies_left_out"})  # told where there are some
+    derived: ClassVar[frozenset[str]] = frozenset({"copies_left_out", "left_out"})  # told where there are some
 
     labelled: LabelledSets = setting(
         ["odir"],
@@ -35,6 +35,13 @@ class TrainLabelerSettings(TrainingSettings):
         ["eyepacs"],
         "Prepared data sets used without labels; '' is plain supervised: the loss is the cross-entropy alone.",
         panel="Data",
+    )
+    without_tests: PathParts = setting(
+        [],
+        "Prepared data sets whose tests shall stay unseen, joined by commas: their test photographs (all, "
+        "where there is no test split) and copies of these, by `swcl audit`, are left out.",
+        panel="Data",
+        neutral=[],
     )
     architecture: str = setting(
         "resnet34",

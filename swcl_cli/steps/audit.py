@@ -117,5 +117,5 @@ def _learnt(workspace: Workspace, pairs: pd.DataFrame) -> dict[str, dict[str, se
     listed = {}
     for artefact, learnt in learnt_from(read_made(workspace), names).items():
         tested = {name: learnt_copies(pairs, name, learnt) for name in names}
-        listed[artefact] = {name: paths for name, paths in tested.items() if paths and learnt - {name}}
+        listed[artefact] = {name: paths for name, paths in tested.items() if paths and learnt.keys() - {name}}
     return listed

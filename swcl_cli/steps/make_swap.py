@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from swcl_cli import chance, console
+from swcl_cli.audit.without_tests import without_tests
 from swcl_cli.data.columns import SWAP
 from swcl_cli.data.photographs import Photographs, Squares, manifest_of
 from swcl_cli.data.stored import read_columns
@@ -69,6 +70,7 @@ def run(settings: MakeSwapSettings) -> Path:
     labelled, unlabelled, normal = data_sets(settings, labeler)
     names = [*map(data_set, labelled), *unlabelled]
     known = known_photographs(workspace, settings, names)
+    left_out = without_tests(workspace, settings.without_tests, names)
     inputs = {"labeler": fingerprint(path) + (f"#{key}" if key else "")}
     inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in names}
     outside = path.resolve() != workspace.labeler.resolve()
@@ -77,8 +79,9 @@ def run(settings: MakeSwapSettings) -> Path:
             f"{', '.join(changed)} changed since the labeler was trained; swcl train-labeler --fresh renews it."
         )
     chosen = {**settings.defining(), "labelled": labelled, "unlabelled": unlabelled, "normal": normal}
-    work = provenance("make-swap", chosen, inputs, **({"outside": ["labeler"]} if outside else {}))
-    scoring = {**work, "settings": {name: value for name, value in chosen.items() if name != "threshold"}}
+    facts = {**left_out.facts, **({"outside": ["labeler"]} if outside else {})}
+    work = provenance("make-swap", {**chosen, **left_out.setting}, inputs, **facts)
+    scoring = {**work, "settings": {name: value for name, value in work["settings"].items() if name != "threshold"}}
 
     with locked(workspace.swap_run.folder, "make-swap"):
         if workspace.swap.exists() and not settings.fresh and not is_begun(workspace.swap_run.folder, scoring):
@@ -93,7 +96,8 @@ def run(settings: MakeSwapSettings) -> Path:
             else:
                 console.say("retinal-SWAP is already made with these settings and data.")
         else:
-            table = photographs_to_score(workspace, labelled, unlabelled, normal, labeler.image_size)
+            left_out.tell(workspace.swap_run.left_out, names)
+            table = photographs_to_score(workspace, labelled, unlabelled, normal, labeler.image_size, left_out)
             tell_of_sides(table)
             scores = _score(workspace, settings, table, labeler, scoring)
             rows = patch_rows(table, scores, settings.threshold)

@@ -47,6 +47,8 @@ def run(settings: PretrainSettings) -> Path:
         return target
     probe = _probe(settings, workspace, method)
     fabric = make_fabric(settings.accelerator, settings.precision, several=True)
+    if fabric.is_global_zero:
+        method.left_out.tell(folder.left_out, method.learning)
     if not (settings.grid and probe):
         _train(settings, method, probe, fabric, folder, work, target)
         return target

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from swcl_cli import console
+from swcl_cli.audit.without_tests import without_tests
 from swcl_cli.data import colour
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.columns import LABELER_SCORES
@@ -30,6 +31,7 @@ from swcl_cli.losses.triplet import triplet
 from swcl_cli.models.encoders import require_network
 from swcl_cli.models.initialisation.starting_labelers import starting_labeler
 from swcl_cli.settings import TrainLabelerSettings
+from swcl_cli.settings.labelled_sets import data_set
 from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.chunks import encode_in_chunks, mixed_chunks
 from swcl_cli.training.cost import foretell
@@ -122,14 +124,17 @@ def run(settings: TrainLabelerSettings) -> Path:
     require_network(settings.architecture)
     workspace = Workspace(settings.workspace)
     require_own(workspace.labeler, "train-labeler")
-    photographs = read_photographs(workspace, settings)
+    names = [*map(data_set, settings.labelled), *settings.unlabelled]
+    left_out = without_tests(workspace, settings.without_tests, names)
+    photographs = read_photographs(workspace, settings, left_out)
     start = starting_labeler(
         settings.init, settings.architecture, colours=settings.colours, seed=settings.seed,
         last_norm=settings.last_norm, sizes=(settings.crop, photographs.size), workspace=settings.workspace,
     )  # fmt: skip
     photographs = replace(photographs, mean=start.mean, std=start.std, inputs={**photographs.inputs, **start.inputs})
     copies = {"copies_left_out": photographs.copies} if photographs.copies else {}
-    work = provenance("train-labeler", {**settings.defining(), **copies}, photographs.inputs)
+    chosen = {**settings.defining(), **copies, **left_out.setting}
+    work = provenance("train-labeler", chosen, photographs.inputs, **left_out.facts)
     folder = workspace.labeler_run.folder
     if not is_begun(folder, work) and is_done(workspace.labeler, work, settings.fresh):
         console.say("The labeler is already trained with these settings and data.")
@@ -137,6 +142,7 @@ def run(settings: TrainLabelerSettings) -> Path:
 
     for sentence in photographs.cautions:
         console.warn(sentence)
+    left_out.tell(workspace.labeler_run.left_out, names)
     fabric = make_fabric(settings.accelerator, settings.precision)
     colours = (photographs.mean, photographs.std)
     objective = S4L(start.network, settings, colours).to(memory_format=torch.channels_last)

@@ -8,6 +8,7 @@ import pyarrow as pa
 from swcl_cli import console
 from swcl_cli.catalogue.labels import ABNORMAL
 from swcl_cli.data import manifest
+from swcl_cli.data.left_out import LeftOut
 from swcl_cli.data.manifest import prepared_size
 from swcl_cli.data.normality import read_normality
 from swcl_cli.errors import SwclError
@@ -39,11 +40,17 @@ def data_sets(settings: MakeSwapSettings, labeler: Labeler) -> tuple[list[str], 
 
 
 def photographs_to_score(
-    workspace: Workspace, labelled: list[str], unlabelled: list[str], normal: list[str], image_size: int
+    workspace: Workspace,
+    labelled: list[str],
+    unlabelled: list[str],
+    normal: list[str],
+    image_size: int,
+    left_out: LeftOut,
 ) -> pd.DataFrame:
     """Read the photographs of all splits (FACTS A1) of the data sets; image_abnormal only of the labelled ones.
 
-    Raises SwclError where a data set is prepared at another size than the labeler's, or lacks the label that is named.
+    Raises SwclError where a data set is prepared at another size than the labeler's, or lacks the label that is named,
+    or all photographs are left out.
     """
     for name in [*map(data_set, labelled), *unlabelled]:
         size = prepared_size(workspace.manifest(name))
@@ -61,7 +68,10 @@ def photographs_to_score(
         table = manifest.read(workspace.manifest(name), columns=COLUMNS)
         unknown = pd.array([None] * len(table), dtype=pd.ArrowDtype(pa.bool_()))
         tables.append(table.assign(image_abnormal=unknown))
-    return pd.concat(tables, ignore_index=True)
+    table = left_out.without(pd.concat(tables, ignore_index=True)).reset_index(drop=True)
+    if not len(table):
+        raise SwclError(f"--without-tests {','.join(left_out.tested)} leaves no photograph to score.")
+    return table
 
 
 def tell_of_sides(table: pd.DataFrame) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from swcl_cli.data.columns import SWAP
@@ -54,12 +55,17 @@ class Patches:
 
 
 def read_patches(
-    path: Path, labels: Sequence[str], threshold: float | None = None, abnormal: NDArray[np.int8] | None = None
+    path: Path,
+    labels: Sequence[str],
+    threshold: float | None = None,
+    abnormal: NDArray[np.int8] | None = None,
+    without: Collection[str] = (),
 ) -> Patches:
     """Read swap.parquet. Two patches have the same label id if and only if they agree in all of `labels` (FACTS C3).
 
     threshold: overrides the stored abnormality, and so does `abnormal`: (N,) 1, 0, or UNLABELLED for rows that are to
-    be left out. Raises SwclError where the file is damaged, of another version, or the patches are not all of one size.
+    be left out. without: paths of photographs whose patches are left out, too. Raises SwclError where the file is
+    damaged, of another version, or the patches are not all of one size.
     """
     wanted = [name for name in SWAP.names if name not in UNREAD]
     series: dict[str, pd.Series] = {}
@@ -80,10 +86,16 @@ def read_patches(
     _require_consistent(path, frame, paths.indices.to_numpy(), sizes[0])
     if threshold is not None:
         frame["abnormal"] = is_abnormal(frame["score"].to_numpy(), threshold)
+    kept = np.ones(len(frame), bool)
     if abnormal is not None:
-        labelled = abnormal != UNLABELLED
-        frame = frame.assign(abnormal=abnormal == 1)[labelled].reset_index(drop=True)
-        paths = paths.filter(pa.array(labelled))
+        kept &= abnormal != UNLABELLED
+        frame = frame.assign(abnormal=abnormal == 1)
+    if without:
+        unwanted = pc.is_in(paths.dictionary, pa.array(sorted(without), pa.string()))
+        kept &= ~unwanted.to_numpy(zero_copy_only=False)[paths.indices.to_numpy()]
+    if not kept.all():
+        frame = frame[kept].reset_index(drop=True)
+        paths = paths.filter(pa.array(kept))
     columns = [column for label in labels for column in COLUMN_OF[label]]
     return Patches(
         paths,

@@ -18,6 +18,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.workspace.artefacts import read_provenance
 
 LOG, RESUME = "log.jsonl", "resume.safetensors"
+LEFT_OUT = "left-out.csv"  # photographs that were not learnt, so that tests stay unseen
 EVENTS = "tensorboard"  # the folder of events, where they are wanted
 POINT = "encoder.safetensors"  # of a point of a pretraining's grid, until that is done
 LABELER, SWAP, PRETRAIN, FINETUNE = "train-labeler", "make-swap", "pretrain", "finetune"  # the long steps
@@ -59,6 +60,10 @@ class RunFolder:
     @property
     def resume(self) -> Path:
         return self.folder / RESUME
+
+    @property
+    def left_out(self) -> Path:
+        return self.folder / LEFT_OUT
 
     def point(self, name: str) -> Path:
         """Return the file of weights of a point of the grid, in the point's own folder."""

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from swcl_cli.audit.comparing import Outcome, Pair
-from swcl_cli.audit.learnt import learnt_copies, learnt_from
+from swcl_cli.audit.learnt import Made, learnt_copies, learnt_from
 from swcl_cli.audit.pairs import rows_of
 from swcl_cli.audit.registration import NONE
 from swcl_cli.data.columns import AUDIT
+from swcl_cli.data.left_out import mark
 
 SAME = NONE._replace(vessels=0.99, levels=0.999, local=1.0, residual=0.05, sharp=0.99, apart=0.001)
 PLACES = [  # data set, split, image_id, checksum
@@ -90,19 +91,20 @@ def test_families_are_chains_of_copies() -> None:
     }  # fmt: skip
 
 
-MADE = {  # by path: fingerprint, and inputs
-    "labeler.safetensors": ("L", {"odir": "1", "eyepacs": "2"}),
-    "swap.parquet": ("S", {"labeler": "L", "eyepacs": "2"}),
-    "swcl.safetensors": ("W", {"swap": "S", "init": "imagenet"}),
-    "more.safetensors": ("M", {"init": "W", "messidor": "3"}),
-    "byol.safetensors": ("B", {"eyepacs": "2", "init": "random"}),
-    "own.safetensors": ("O", {"init": "O", "gone": "9"}),  # names itself, and a data set that is not here
+MADE = {  # by path: fingerprint, inputs, and what was left out
+    "labeler.safetensors": Made("L", {"odir": "1", "eyepacs": "2"}),
+    "swap.parquet": Made("S", {"labeler": "L", "eyepacs": "2"}),
+    "swcl.safetensors": Made("W", {"swap": "S", "init": "imagenet"}),
+    "more.safetensors": Made("M", {"init": "W", "messidor": "3"}),
+    "byol.safetensors": Made("B", {"eyepacs": "2", "init": "random"}),
+    "own.safetensors": Made("O", {"init": "O", "gone": "9"}),  # names itself, and a data set that is not here
 }
+NAMES = ["odir", "eyepacs", "messidor", "idrid"]
 
 
 def test_data_sets_come_along_with_what_an_artefact_was_made_from() -> None:
-    found = learnt_from(MADE, ["odir", "eyepacs", "messidor", "idrid"])
-    assert found == {
+    found = learnt_from(MADE, NAMES)
+    assert {path: set(learnt) for path, learnt in found.items()} == {
         "labeler.safetensors": {"odir", "eyepacs"},
         "swap.parquet": {"odir", "eyepacs"},
         "swcl.safetensors": {"odir", "eyepacs"},
@@ -110,6 +112,26 @@ def test_data_sets_come_along_with_what_an_artefact_was_made_from() -> None:
         "byol.safetensors": {"eyepacs"},
         "own.safetensors": set(),
     }
+    assert not any(marks for learnt in found.values() for marks in learnt.values())
+
+
+def left_out(**marks: str) -> dict[str, dict[str, set[str]]]:
+    """What each artefact has not learnt, by data set, where these leave photographs out: a letter each."""
+    made = {path: one._replace(left_out=frozenset(marks.get(path.split(".")[0], ""))) for path, one in MADE.items()}
+    found = learnt_from(made, NAMES)
+    return {path: {name: set(apart) for name, apart in learnt.items()} for path, learnt in found.items()}
+
+
+def test_what_is_left_out_was_not_learnt_only_where_each_on_the_way_left_it_out() -> None:
+    """The labeler of SWCL's patches has seen both data sets: what it has learnt is in the patches' labels."""
+    by_swap = left_out(swap="ab")
+    assert by_swap["swap.parquet"] == {"odir": set(), "eyepacs": set()}
+    assert left_out(swap="ab", labeler="bc")["swap.parquet"] == {"odir": {"b", "c"}, "eyepacs": {"b"}}
+    by_encoder = left_out(swcl="ad", labeler="abc")
+    assert by_encoder["swcl.safetensors"] == {"odir": {"a", "b", "c"}, "eyepacs": {"a"}}
+    assert by_encoder["more.safetensors"] == {"odir": {"a", "b", "c"}, "eyepacs": {"a"}, "messidor": set()}
+    assert left_out(more="a")["more.safetensors"] == {"odir": set(), "eyepacs": set(), "messidor": {"a"}}
+    assert left_out(byol="a")["byol.safetensors"] == {"eyepacs": {"a"}}
 
 
 def by_loops(listed: list[dict[str, Any]], tested: str, learnt: set[str], folds: bool) -> set[str]:
@@ -134,12 +156,21 @@ def by_loops(listed: list[dict[str, Any]], tested: str, learnt: set[str], folds:
 @pytest.mark.parametrize("tested", ["a", "b", "c"])
 def test_tested_photographs_of_which_a_copy_was_learnt(tested: str, learnt: set[str], folds: bool) -> None:
     listed = rows((0, 1), (1, 2), (1, 3), (3, 5), (4, 5)) + rows((0, 5), degrees=2.0)
-    found = learnt_copies(pd.DataFrame(listed), tested, learnt, folds)
+    found = learnt_copies(pd.DataFrame(listed), tested, dict.fromkeys(learnt, frozenset()), folds)
     assert found == by_loops(listed, tested, learnt, folds)
 
 
 def test_of_two_parts_of_one_data_set() -> None:
     listed = pd.DataFrame(rows((0, 1), (1, 2)))
-    assert learnt_copies(listed, "a", {"a"}) == {"data/a2.jpg"} and learnt_copies(listed, "a", {"b"}) == set()
-    assert learnt_copies(listed, "a", {"a"}, folds=True) == {f"data/a{number}.jpg" for number in (1, 2, 3)}
-    assert learnt_copies(pd.DataFrame(rows(), columns=AUDIT.names), "a", {"b"}) == set()
+    own, other = {"a": frozenset[str]()}, {"b": frozenset[str]()}
+    assert learnt_copies(listed, "a", own) == {"data/a2.jpg"} and learnt_copies(listed, "a", other) == set()
+    assert learnt_copies(listed, "a", own, folds=True) == {f"data/a{number}.jpg" for number in (1, 2, 3)}
+    assert learnt_copies(pd.DataFrame(rows(), columns=AUDIT.names), "a", other) == set()
+
+
+def test_copies_that_were_left_out_are_no_leak() -> None:
+    listed = pd.DataFrame(rows((1, 3), (1, 4)))
+    (path,) = learnt_copies(listed, "a", {"b": frozenset()})
+    twins = listed["other_path"].tolist()
+    assert learnt_copies(listed, "a", {"b": frozenset({mark(twins[0])})}) == {path}
+    assert learnt_copies(listed, "a", {"b": frozenset(map(mark, twins))}) == set()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from swcl_cli.audit.learnt import learnt_copies, learnt_from
+from swcl_cli.audit.learnt import Made, learnt_copies, learnt_from, made_of
 from swcl_cli.audit.verdict import COPY
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.findings.differences import dataset_of, sampled
@@ -51,11 +51,11 @@ def leaks(contents: Contents) -> list[Leak]:
     return found
 
 
-def _made(contents: Contents) -> dict[str, tuple[str, dict[str, str]]]:
-    """Return the fingerprint and the inputs of each artefact that learnt, by its path."""
+def _made(contents: Contents) -> dict[str, Made]:
+    """Return what each artefact that learnt was made from, by its path."""
     single = [artefact for artefact in (contents.labeler, contents.swap) if artefact]
     artefacts: Iterable[Artefact] = (*single, *contents.encoders.values(), *contents.finetuned.values())
-    return {artefact.path: (artefact.fingerprint, artefact.inputs) for artefact in artefacts}
+    return {artefact.path: made_of(artefact.fingerprint, artefact.provenance) for artefact in artefacts}
 
 
 def _leak(contents: Contents, task: str, name: str, dataset: str, paths: set[str]) -> Leak | None:

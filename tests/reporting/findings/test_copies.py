@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from swcl_cli.data import manifest
 from swcl_cli.data.columns import AUDIT
+from swcl_cli.data.left_out import MARKS, mark
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.reporting.figures.copies import SHOWN, chosen, copies_figures
@@ -88,6 +90,17 @@ def test_a_copy_in_what_the_weights_learnt_spoils_their_rows_alone(workspace: Wo
     assert [cell.text for cell in table.rows[0][:4]] == ["IDRiD", "swcl", "4", "1"]
     record = dict(zip(table.records[0], table.records[1], strict=True))
     assert record["without"] == pytest.approx(joint_accuracy(contents, "swcl", set(leaks(contents)[0].ids)))
+
+
+def test_what_labeler_and_patches_left_out_spoils_nothing(workspace: Workspace) -> None:
+    tested = places(workspace, "idrid", "test")[1]
+    contents = audited(workspace, {"one": tested, "other": ("eyepacs", 0), "leak": "test and train"})
+    marks = [mark(path) for path in contents.pairs["other_path"]]
+    assert contents.labeler and contents.swap and len(leaks(contents)) == 1
+    contents.swap = replace(contents.swap, provenance={**contents.swap.provenance, MARKS: marks})
+    assert len(leaks(contents)) == 1, "the labeler has learnt it still"
+    contents.labeler = replace(contents.labeler, provenance={**contents.labeler.provenance, MARKS: marks})
+    assert leaks(contents) == []
 
 
 @pytest.mark.parametrize(
