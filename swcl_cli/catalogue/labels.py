@@ -42,6 +42,8 @@ class Label:
     People's own labels are of the kinds `classes` and, where these are ordered, `grades`. Their columns hold the names
     of classes; names: all of them, in the order in which a classifier numbers them. Of the kind `several` a photograph
     may have any number of these classes at once, which its column joins by JOINT; an empty text has none of them.
+
+    titles: what the values 0, 1 ... of a public label are called in figures; of a grade, each data set says it.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Label:
     of: Literal["photograph", "patient"] = "photograph"
     question: Question | None = None
     names: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
 
     @property
     def is_own(self) -> bool:
@@ -155,6 +158,7 @@ LABELS = {
             "binary",
             "abnormal",
             question=Question("abnormal", "abnormal photographs", "normal photographs"),
+            titles=("normal", "abnormal"),
         ),
         Label(
             DR_GRADE,
@@ -175,6 +179,7 @@ LABELS = {
             "binary",
             "glaucoma",
             question=Question("glaucoma", "photographs with glaucoma", "photographs without"),
+            titles=("no glaucoma", "glaucoma"),
         ),
         Label("keywords", "text", "keywords"),
         Label("age", "number", "age", high=130, of="patient"),
@@ -187,6 +192,8 @@ LABELS = {
         ),
     )
 }
+RETINOPATHY = ("none", "mild", "moderate", "severe", "proliferative")  # the international scale, grades 0 to 4
+OEDEMA = ("no exudates", "exudates far", "exudates near")  # hard ones, a disc's diameter from the macula, or nearer
 CLASS_LABELS = tuple(name for name, label in LABELS.items() if label.classes)  # those that a classifier can learn
 TABLED = tuple(  # labels that people's own tables may hold
     label

@@ -12,7 +12,8 @@ class Quality:
     """Describe a measure.
 
     title: its name in tables. unit: `percent` of a share, the label's `own`, or none (`plain`). lower: whether less is
-    better. least, most: what its values can be; of shares also kappas and errors of a ratio.
+    better. least, most: what its values can be; of shares also kappas and errors of a ratio. meaning: what it is, for
+    tables whose readers may not know it.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Quality:
     lower: bool = False
     least: float = -1.0
     most: float = 1000.0
+    meaning: str = ""
 
     @property
     def is_share(self) -> bool:
@@ -34,10 +36,20 @@ class Quality:
 MEASURES = {  # all others are shares of which more is better, and are called by their names
     quality.name: quality
     for quality in (
-        Quality("joint_accuracy", "joint accuracy"),
-        Quality("f1", "F1"),
-        Quality("auc", "AUC"),
-        Quality("mean", "mean", least=-math.inf),  # of several labels, of which some may be numbers, with their R2
+        Quality(
+            "joint_accuracy", "joint accuracy", meaning="the share of photographs of which all labels are told rightly"
+        ),
+        Quality("f1", "F1", meaning="twice what mask and answer have in common, over the sum of both (Dice)"),
+        Quality(
+            "auc",
+            "AUC",
+            meaning="how often, of a photograph with the condition and one without, the first gets the higher "
+            "probability; 50 is chance",
+        ),
+        Quality("kappa", "kappa", meaning="the agreement of labels and answers beyond that of chance"),
+        Quality(  # of several labels, of which some may be numbers, with their R2
+            "mean", "mean", least=-math.inf, meaning="the mean over the labels of a measure of each"
+        ),
         Quality("error", "error", lower=True),  # of a ratio of diameters, or of calibration
         Quality("mae", "mean absolute error", "own", lower=True, least=0.0, most=math.inf),
         Quality("r2", "R2", "plain", least=-math.inf, most=1.0),

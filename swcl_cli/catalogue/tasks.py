@@ -19,12 +19,13 @@ NO_STRUCTURES = Structures((), ())
 class Grouping:
     """Say how grades of a label column become classes.
 
-    classes: the class of each grade; words: the grades of each class; question: what a classifier answers about a
-    photograph.
+    classes: the class of each grade; words: the grades of each class; titles: what figures call the classes; question:
+    what a classifier answers about a photograph.
     """
 
     classes: tuple[int, ...]
     words: tuple[str, ...]
+    titles: tuple[str, ...]
     question: Question
 
 
@@ -80,6 +81,7 @@ class Task:
 REFERABLE = Grouping(  # grades 0 and 1 against 2 and 3 (paper, Table I)
     classes=(0, 0, 1, 1),
     words=("0-1", "2-3"),
+    titles=("not referable", "referable"),
     question=Question(
         "referable retinopathy", "photographs with retinopathy of grade 2 or 3", "photographs of grade 0 or 1"
     ),

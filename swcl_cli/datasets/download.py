@@ -40,7 +40,8 @@ class Source:
     publication counts them. prepared_size: pixels of the shorter side of prepared photographs, 0 keeps their own.
     options: settings of `prep` that it alone has; read(source, **options) finds its photographs. lesions: its masks
     show lesions. shared: photographs that another data set holds, too: by its name and its split, pairs of ids, the own
-    and the other's. labels: those that it has beside LABELS, described as people's own are.
+    and the other's. labels: those that it has beside LABELS, described as people's own are. titles: what figures call
+    the values 0, 1 ... of a label in LABELS, where this is the data set's matter.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Source:
     lesions: bool = False
     shared: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     labels: tuple[Label, ...] = ()
+    titles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class LabelRow(Mapping[str, Value]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from swcl_cli.catalogue.labels import DR_GRADE
+from swcl_cli.catalogue.labels import DR_GRADE, RETINOPATHY
 from swcl_cli.datasets.download import Download, Photograph, Source, check_source, find, wrong_layout
 from swcl_cli.datasets.folders import Images, photographs_in
 from swcl_cli.datasets.tables import read_table, require_unique
@@ -71,4 +71,5 @@ SOURCE = Source(
     published=PUBLISHED,
     prepared_size=448,
     read=read,
+    titles={DR_GRADE: RETINOPATHY},
 )

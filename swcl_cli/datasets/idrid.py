@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE
+from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE, OEDEMA, RETINOPATHY
 from swcl_cli.datasets.download import Download, Photograph, Source, check_source, find, wrong_layout
 from swcl_cli.datasets.folders import Images, photographs_in
 from swcl_cli.datasets.tables import read_table, require_unique
@@ -69,4 +69,5 @@ SOURCE = Source(
     published=PUBLISHED,
     prepared_size=350,
     read=read,
+    titles={DR_GRADE: RETINOPATHY, DME_GRADE: OEDEMA},
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE
+from swcl_cli.catalogue.labels import DME_GRADE, DR_GRADE, OEDEMA
 from swcl_cli.datasets.download import CORRECTED, Download, Photograph, Source, check_source, find, wrong_layout
 from swcl_cli.datasets.folders import Images, photographs_in
 from swcl_cli.datasets.names import stem_of
@@ -14,7 +14,7 @@ from swcl_cli.errors import SwclError
 PUBLISHED = {"train": 1196}  # of 1,200; four are left out, see `read`
 BASES = tuple(f"Base{hospital}{part}" for hospital in (1, 2, 3) for part in (1, 2, 3, 4))
 LABELS = ("Annotation_{base}.xls", "Annotation {base}.xls", "Annotation_{base}.xlsx", "Annotation {base}.xlsx")
-IMAGE, GRADES, OEDEMA = "Image name", "Retinopathy grade", "Risk of macular edema"
+IMAGE, GRADES, RISK = "Image name", "Retinopathy grade", "Risk of macular edema"
 ERRATA = {  # (base, stem): the grade that the site's errata give
     ("Base11", "20051020_63045_0100_PP"): 0,
     ("Base11", "20051020_64007_0100_PP"): 3,
@@ -49,14 +49,14 @@ def _add(download: Download, base: str, folder: Path) -> None:
     if not tables:
         raise SwclError(f"The label file {folder.parent / names[0]} is missing; it may lie in {base} as well.")
     labels = download.labels(tables[0])
-    rows = read_table(labels, (IMAGE, GRADES, OEDEMA))
+    rows = read_table(labels, (IMAGE, GRADES, RISK))
     rows.remark(download.remarks, download.unused)
     require_unique(rows, IMAGE)
     images = Images(download, inside, ignored={table.name for table in tables})
     for row in rows:
         name = row.name(IMAGE)
         stem = stem_of(name)
-        grade, oedema = row.integer(GRADES, 0, 3), row.label(OEDEMA, DME_GRADE)
+        grade, oedema = row.integer(GRADES, 0, 3), row.label(RISK, DME_GRADE)
         path = images.take(name)
         if path is None:
             images.missing(name, str(row))
@@ -86,4 +86,5 @@ SOURCE = Source(
     published=PUBLISHED,
     prepared_size=350,
     read=read,
+    titles={DME_GRADE: OEDEMA},
 )

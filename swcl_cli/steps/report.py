@@ -28,8 +28,12 @@ def run(settings: ReportSettings) -> Path:
             bar.advance()
     files = report.files()
     _write(workspace.report, files, earlier)
+    if report.caution:
+        console.warn(report.caution)
     if table := report.table_two():
         console.table(*table)
+        for conclusion in report.standings():
+            console.say(conclusion)
     if compared := report.comparison():
         rows = [[cell.text for cell in row] for row in compared.rows]
         console.table(f"{compared.title}, in points, with 95 % intervals", compared.columns, rows)

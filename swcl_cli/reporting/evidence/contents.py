@@ -120,6 +120,7 @@ class Contents:
     damaged: list[str] = field(default_factory=list)
     mixed: list[str] = field(default_factory=list)  # runs of one name that were made differently
     repeated: list[str] = field(default_factory=list)  # runs that are stored twice with different values
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # by `once`
 
     @property
     def empty(self) -> bool:
@@ -141,6 +142,15 @@ class Contents:
         prepared = [dataset.artefact for dataset in self.datasets.values()]
         judged = [each.artefact for each in self.judged.values()]
         return [*prepared, *single, *judged, *self.encoders.values(), *self.finetuned.values()]
+
+    def once(self, name: str, compute: Callable[[Contents], T]) -> T:
+        """Return what is computed of the contents, the first time it is asked for, under this name. A copy of the
+        contents computes its own.
+        """
+        if name not in self.kept:
+            self.kept[name] = compute(self)
+        result: T = self.kept[name]
+        return result
 
     def attempt(self, read: Callable[[], T], words: str = "", file: str = "") -> T | None:
         """Return what `read` returns, or None with a line in `damaged`: damage to one file never hides the rest.

@@ -11,6 +11,7 @@ from swcl_cli.reporting.figures.reliability import reliability_figure
 from swcl_cli.reporting.figures.roc import roc_figure
 from swcl_cli.reporting.figures.strokes import initialisations
 from swcl_cli.reporting.figures.style import Figure
+from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.grouping import by_head, by_initialisation, file_name
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.percentages import with_deviation, with_interval
@@ -36,8 +37,8 @@ def classification_figures(contents: Contents) -> list[Figure]:
         words = f"{title(task)}: {question.noun}"
         cases = int((photographs["truth"] > 0).sum())
         sentence = (
-            f"On {len(photographs):,} {split_word(rows)} {units(own)}: {cases:,} {question.cases} and "
-            f"{len(photographs) - cases:,} {question.others}.{caution_of(rows)}"
+            f"On {counted(len(photographs), f'{split_word(rows)} {units(own)}')}: {counted(cases, question.cases)} and "
+            f"{counted(len(photographs) - cases, question.others)}.{caution_of(rows)}"
         )
         curves = [_with_both(each) for each in scored if any(run.has_both for run in each.runs)]
         missing = [each.label for each in scored if not any(run.has_both for run in each.runs)]

@@ -14,10 +14,11 @@ from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
 from swcl_cli.reporting.figures.strokes import label
 from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
+from swcl_cli.reporting.findings.differences import dataset_of
 from swcl_cli.reporting.findings.grouping import by_head, by_initialisation, file_name
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.percentages import percent
-from swcl_cli.reporting.findings.questions import grade_of, units
+from swcl_cli.reporting.findings.questions import class_of, units
 from swcl_cli.reporting.findings.splits import caution_of, shown_rows, split_word
 
 ON_DARK, ON_LIGHT = "#fefefe", "#111111"  # not the themes' own, which change on dark paper: a cell's colour does not
@@ -39,7 +40,7 @@ def confusion_matrices(contents: Contents) -> list[Figure]:
                 f"Rows are true classes, columns predicted ones; numbers count {split_word(rows)} {units(own)} over "
                 f"all runs, shades are shares of a row.{caution_of(rows)}",
                 shortened(f"Confusion matrices of {title(task)}, {title(head)}: {summary(entries)}."),
-                partial(_draw, rows, task, head, own),
+                partial(_draw, rows, task, head, own, dataset_of(contents, task)),
             )
         )
     return figures
@@ -52,9 +53,9 @@ def confusion(truth: Counts, prediction: Counts, classes: int) -> Counts:
     return counts
 
 
-def _draw(table: pd.DataFrame, task: str, head: str, own: Label | None, theme: Theme) -> Drawing:
+def _draw(table: pd.DataFrame, task: str, head: str, own: Label | None, dataset: str, theme: Theme) -> Drawing:
     classes = own.classes if own else int(table[["truth", "prediction"]].to_numpy().max()) + 1
-    grades = [grade_of(task, head, number, own) for number in range(classes)]
+    names = [class_of(task, head, number, own, dataset) for number in range(classes)]
     parts = list(by_initialisation(table))
     columns = min(len(parts), MATRICES_A_ROW)
     rows = math.ceil(len(parts) / columns)
@@ -68,8 +69,8 @@ def _draw(table: pd.DataFrame, task: str, head: str, own: Label | None, theme: T
         for (truth, prediction), number in np.ndenumerate(counts):
             ink = ON_DARK if shares[truth, prediction] > 0.55 else ON_LIGHT
             axes.text(prediction, truth, f"{number:,}", ha="center", va="center", color=ink, fontsize=_size(counts))
-        axes.set_xticks(range(classes), grades, rotation=90 if own else 0)
-        axes.set_yticks(range(classes), grades)
+        axes.set_xticks(range(classes), names, rotation=0 if all(map(str.isdigit, names)) else 90)
+        axes.set_yticks(range(classes), names)
         axes.set_title(label(name))
     for axes in panels.flat[len(parts) :]:
         axes.set_visible(False)

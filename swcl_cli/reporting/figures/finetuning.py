@@ -18,6 +18,7 @@ from swcl_cli.reporting.figures.smoothing import course, draw_smoothed, running_
 from swcl_cli.reporting.figures.strokes import initialisations, label, strokes
 from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.figures.thinning import Line
+from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.grouping import by_initialisation, by_task
 from swcl_cli.reporting.findings.names import slug, title
 from swcl_cli.reporting.findings.percentages import unit_of, written
@@ -69,7 +70,8 @@ def _figure(task: str, measure: str, logs: Logs, order: list[str]) -> Figure:
         f"Learning of {title(task)}",
         f"Training loss and the task's own measure on the validation photographs: {how}",
         shortened(
-            f"Line charts of fine-tuning on {title(task)}, {count} runs of {len(logs)} initialisations.{measured}"
+            f"Line charts of fine-tuning on {title(task)}, {counted(count, 'runs')} of "
+            f"{counted(len(logs), 'initialisations')}.{measured}"
         ),
         partial(_draw, logs, order, count),
     )

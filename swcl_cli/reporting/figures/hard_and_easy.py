@@ -19,9 +19,11 @@ from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import shortened
 from swcl_cli.reporting.figures.photographs import show
 from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
+from swcl_cli.reporting.findings.counts import counted
+from swcl_cli.reporting.findings.differences import dataset_of
 from swcl_cli.reporting.findings.grouping import by_task
 from swcl_cli.reporting.findings.names import slug, title
-from swcl_cli.reporting.findings.questions import grade_of
+from swcl_cli.reporting.findings.questions import class_of
 from swcl_cli.reporting.findings.splits import shown_rows, split_word
 
 SHOWN = 4  # worst ones, and as many best ones
@@ -48,7 +50,7 @@ def worst_and_best(contents: Contents) -> list[Figure]:
         if not (worst or best):
             continue
         runs, names = len(of_task.drop_duplicates(["name", "run"])), of_task["name"].unique()
-        over = f"{runs:,} runs of {f'{len(names)} initialisations' if len(names) > 1 else names[0]}"
+        over = f"{counted(runs, 'runs')} of {f'{len(names)} initialisations' if len(names) > 1 else names[0]}"
         lines = "; ".join(
             ", ".join((words, *photograph.lines[1:]))
             for words, photographs in (("worst", worst), ("best", best))
@@ -59,7 +61,7 @@ def worst_and_best(contents: Contents) -> list[Figure]:
                 f"cases-{slug(task)}",
                 f"Hard and easy photographs of {title(task)}",
                 f"The {split_word(of_task)} photographs that are judged worst, above, and best, below: those whose "
-                f"true grades got the least and the most probability, over {over}. Shown are the true grade, the one "
+                f"true classes got the least and the most probability, over {over}. Shown are the true class, the one "
                 "that most runs say, and how many of those that were tested on it say the true one. What all models "
                 "get wrong may be a wrong label.",
                 shortened(f"Photographs of {title(task)}, the first of each: {lines}."),
@@ -93,14 +95,19 @@ def _read(contents: Contents, rows: pd.DataFrame, ranked: pd.DataFrame, words: s
 
 
 def _judged(contents: Contents, rows: pd.DataFrame, ranked: Mapping[Any, Any], words: str) -> Judged:
-    lines = (f"{words}: {_short(ranked['image_id'])}", *answers(rows, contents.labels))
+    lines = (
+        f"{words}: {_short(ranked['image_id'])}",
+        *answers(rows, contents.labels, dataset_of(contents, str(rows["task"].iloc[0]))),
+    )
     return Judged(lines, read_image(contents.root / ranked["path"]))
 
 
-def answers(rows: pd.DataFrame, own: Mapping[tuple[str, str], Label] = MappingProxyType({})) -> list[str]:
-    """Write a line for each head of a photograph: `DR grade 2, said 0; 3/10 right`. Of equal ones the lower counts.
+def answers(
+    rows: pd.DataFrame, own: Mapping[tuple[str, str], Label] = MappingProxyType({}), dataset: str = ""
+) -> list[str]:
+    """Write a line for each head of a photograph: `DR grade: moderate, said mild; 3/10 right`.
 
-    own: labels of people's own, by task and head.
+    Of equal ones the lower counts. own: labels of people's own, by task and head; dataset: the task's.
     """
     lines, task = [], str(rows["task"].iloc[0])
     for head in rows["head"].unique():
@@ -108,9 +115,9 @@ def answers(rows: pd.DataFrame, own: Mapping[tuple[str, str], Label] = MappingPr
         truth, classes = int(of_head["truth"].iloc[0]), of_head["prediction"].to_numpy(dtype=np.int64)
         common = int(np.bincount(classes).argmax())
         right = int((classes == truth).sum())
-        true, said = (grade_of(task, head, number, own.get((task, head))) for number in (truth, common))
-        grades = f"{title(head)} {true}, said {said}"
-        lines.append(f"{grades}; {right:,}/{len(classes):,} right")
+        true, said = (class_of(task, head, number, own.get((task, head)), dataset) for number in (truth, common))
+        classes_told = f"{title(head)}: {true}, said {said}"
+        lines.append(f"{classes_told}; {right:,}/{len(classes):,} right")
     return lines
 
 

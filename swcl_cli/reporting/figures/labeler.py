@@ -9,6 +9,7 @@ from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.reliability import reliability_figure
 from swcl_cli.reporting.figures.roc import roc_figure
 from swcl_cli.reporting.figures.style import Figure
+from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.labeler import labeler_validation
 from swcl_cli.reporting.findings.percentages import with_interval
 from swcl_cli.reporting.findings.probabilities import Scored
@@ -23,7 +24,7 @@ def labeler_figures(contents: Contents) -> list[Figure]:
     run, question = validation.run, question_of("", ABNORMAL)
     ends = validation.interval(auc_measure(run.truth, run.score))
     scored = [Scored("labeler", (run,), with_interval(auc(run.truth, run.score), *ends))]
-    photographs = f"{len(run.truth):,} validation photographs, {int(run.truth.sum()):,} of them abnormal"
+    photographs = f"{counted(len(run.truth), 'validation photographs')}, {int(run.truth.sum()):,} of them abnormal"
     roc = f"The kept labeler on {photographs}; its AUC with the 95 % interval over patients."
     reliable = f"Whether the labeler's probabilities can be taken at their word: {photographs}."
     return [

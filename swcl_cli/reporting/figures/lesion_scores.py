@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.style import ABNORMAL, COLOURS, Drawing, Figure, Theme, new_drawing
+from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.patches import THRESHOLDS, abnormal_counts
 from swcl_cli.reporting.findings.percentages import percent
 
@@ -31,15 +32,15 @@ def lesion_scores(contents: Contents) -> Figure | None:
         "labelled normal (score set to 0)": score[normal],
     }
     shown = {name: values for name, values in groups.items() if len(values)}
-    medians = "; ".join(f"{name}: {len(v):,} patches, median {np.median(v):.2f}" for name, v in shown.items())
+    medians = "; ".join(f"{name}: {counted(len(v), 'patches')}, median {np.median(v):.2f}" for name, v in shown.items())
     abnormal = zip(THRESHOLDS, abnormal_counts(contents.patches["score"], THRESHOLDS), strict=True)
-    counted = ", ".join(f"{number:,} ({percent(number / len(score))} %) at t = {t:g}" for t, number in abnormal)
+    shares = ", ".join(f"{number:,} ({percent(number / len(score))} %) at t = {t:g}" for t, number in abnormal)
     return Figure(
         "lesion-scores",
         "Distribution of lesion scores",
         f"How the lesion scores of all patches are distributed; from t = {threshold:g} on, a patch counts as abnormal. "
-        f"Of {len(score):,} patches, abnormal are {counted}.",
-        f"Histograms of lesion scores from 0 to 1, t = {threshold:g} marked. {medians}. Abnormal: {counted}.",
+        f"Of {counted(len(score), 'patches')}, abnormal are {shares}.",
+        f"Histograms of lesion scores from 0 to 1, t = {threshold:g} marked. {medians}. Abnormal: {shares}.",
         partial(_draw, shown, threshold),
     )
 
@@ -53,7 +54,7 @@ def _draw(groups: Mapping[str, NDArray[np.float64]], threshold: float, theme: Th
         colours = [ABNORMAL if edge >= threshold - 1e-9 else COLOURS[0] for edge in edges[:-1]]
         axes.bar(edges[:-1], 100 * counts / len(values), np.diff(edges), align="edge", color=colours)
         axes.axvline(threshold, color=theme.ink, linestyle="--", linewidth=1.2)
-        axes.set_title(f"{name}: {len(values):,} patches")
+        axes.set_title(f"{name}: {counted(len(values), 'patches')}")
         axes.set_ylabel("percent")
         axes.set_xlim(0, 1)
     panels[-1].set_xlabel(f"lesion score of the patch; dashed: t = {threshold:g}")

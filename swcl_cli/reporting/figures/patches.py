@@ -22,6 +22,7 @@ from swcl_cli.data.pixels import center_crop_box
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.photographs import show
 from swcl_cli.reporting.figures.style import ABNORMAL, NORMAL, Drawing, Figure, Theme, new_drawing
+from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.swap.crops import POSITIONS
 
 COLOURMAP = "viridis"
@@ -136,8 +137,8 @@ def cam_overlays(contents: Contents, examples: Sequence[Example]) -> Figure | No
         "Photographs, and below each its class activation map with the five patches and their lesion scores: solid "
         f"green below {threshold}, dashed red from it on. Patches of photographs labelled normal score 0, whatever "
         "the map says.",
-        f"{len(boxes) // 5} photographs with their class activation maps; {sum(box.abnormal for box in boxes)} of "
-        f"their {len(boxes)} patches are abnormal.",
+        f"{counted(len(boxes) // 5, 'photographs')} with class activation maps; "
+        f"{sum(box.abnormal for box in boxes)} of the {len(boxes)} patches in them are abnormal.",
         partial(_draw_overlays, rows, threshold),
         photographic=True,
     )

@@ -16,6 +16,7 @@ from swcl_cli.reporting.figures.axes import BESIDE
 from swcl_cli.reporting.figures.strokes import label as short
 from swcl_cli.reporting.figures.style import COLOURS, Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.findings.colouring import UNKNOWN, Colouring, colourings
+from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.names import slug
 
 MARKERS = ("o", "^", "s", "D", "v", "P")
@@ -59,9 +60,9 @@ def plane_figures(
     return [
         Figure(
             f"{prefix}{name}",
-            f"{before}embeddings of {count:,} photographs ({name.upper()})",
+            f"{before}embeddings of {counted(count, 'photographs')} ({name.upper()})",
             f"{WORDS[name]}{coloured}{some}",
-            shortened(f"Scatter plot of {len(drawn):,} photographs.{coloured}"),
+            shortened(f"Scatter plot of {counted(len(drawn), 'photographs')}.{coloured}"),
             partial(_draw, drawn[[f"{name}_1", f"{name}_2"]].to_numpy(dtype=np.float64), ways, axes[name]),
         )
         for name in WORDS

@@ -15,6 +15,7 @@ from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.evidence.damage import grouped
 from swcl_cli.reporting.findings.consistency import inconsistencies
 from swcl_cli.reporting.findings.copies import Leak, leaks, not_audited
+from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.health import ailments
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.percentages import percent, written
@@ -26,6 +27,10 @@ from swcl_cli.workspace import outgrown, remedy
 
 FEW_RUNS = 3
 MOST_NAMED = 6  # photographs
+PHANTOM_EYES = (
+    "These are phantom eyes, drawn by this program. The numbers show that the steps work; they say nothing about real "
+    "eyes, and nothing about how good a method is."
+)
 WIDE = 0.10  # an interval as wide as the gaps between the methods of the paper's Table II
 
 
@@ -65,7 +70,7 @@ def _learnt(contents: Contents) -> Caution | None:
     for (task, ids, tested), group in _grouped(leaks(contents)).items():
         named = f" ({', '.join(ids)})" if len(ids) <= MOST_NAMED else ""
         scores = "; ".join(map(_both_scores, group))
-        details.append(f"{title(task)}: {len(ids):,} of {tested:,} tested photographs{named}: {scores}")
+        details.append(f"{title(task)}: {len(ids):,} of {counted(tested, 'tested photographs')}{named}: {scores}")
     return _if_any("Copies of tested photographs were learnt: what is tested there was seen in training.", details)
 
 
@@ -91,7 +96,7 @@ def _leaks(contents: Contents) -> Caution | None:
         leaking = images["group_id"].isin(divided(images["group_id"].tolist(), images["split"].tolist()))
         if count := int(leaking.sum()):
             splits = " and ".join(sorted(images.loc[leaking, "split"].unique()))
-            details.append(f"{title(dataset.name)}: {count:,} photographs, in {splits}")
+            details.append(f"{title(dataset.name)}: {counted(count, 'photographs')}, in {splits}")
     text = "Photographs of one patient, or equal photographs, lie in several splits: what is tested there was learnt."
     return _if_any(text, details)
 
@@ -114,10 +119,7 @@ def _taught(contents: Contents) -> Caution | None:
 def _phantom(contents: Contents) -> Caution | None:
     if not contents.phantom:
         return None
-    return Caution(
-        "These are phantom eyes, drawn by this program. The numbers show that the steps work; they say nothing about "
-        "real eyes, and nothing about how good a method is."
-    )
+    return Caution(PHANTOM_EYES)
 
 
 def _damaged(contents: Contents) -> Caution | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from swcl_cli.catalogue.labels import Label
 from swcl_cli.reporting.findings.names import title
+from swcl_cli.reporting.findings.questions import titles_of
 
 MOST_GROUPS = 6  # colours that can be told apart
 MOST_COLOURINGS = 4
@@ -32,10 +33,20 @@ def colourings(rows: pd.DataFrame, labels: Sequence[Label]) -> list[Colouring]:
     """
     listed = [label for label in labels if label.kind not in ("number", "text") or label.words]
     listed.sort(key=lambda label: label.kind == "text")
-    ways = [_by(rows[label.name], title(label.name), label.names) for label in listed]
+    datasets = sorted(map(str, rows["dataset"].unique()))
+    ways = [_by_label(rows[label.name], label, datasets) for label in listed]
     if rows["dataset"].nunique() > 1:
         ways.append(_by(rows["dataset"], "data set", ()))
     return [way for way in ways if way is not None][:MOST_COLOURINGS]
+
+
+def _by_label(column: pd.Series, label: Label, datasets: Sequence[str]) -> Colouring | None:
+    """Divide by a label, with the names of its classes where these data sets have them."""
+    titles = () if label.names else titles_of(label.name, datasets)
+    if not titles:
+        return _by(column, title(label.name), label.names)
+    named = column.astype(object).map(dict(enumerate(titles)), na_action="ignore")
+    return _by(named.where(named.notna(), column.astype(object)), title(label.name), titles)
 
 
 def _by(column: pd.Series, name: str, order: Sequence[str]) -> Colouring | None:

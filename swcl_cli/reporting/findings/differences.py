@@ -59,7 +59,7 @@ def comparisons(contents: Contents) -> tuple[list[Comparison], list[str]]:
     scored = contents.results[contents.results["primary"].astype(bool) & contents.results["value"].notna()]
     for task, rows in by_task(scored):
         split, runs = primary_or_validation(rows)
-        resampled = sampled(contents, runs, split)
+        resampled = sampled_by_task(contents)[task, split]
         missing = ordered_initialisations(set(runs["name"]) - set(resampled))
         left_out += [f"{title(task)}, {name}" for name in missing]
         compared += _of_task(contents, task, split, resampled)
@@ -130,6 +130,10 @@ def sampled(contents: Contents, runs: pd.DataFrame, split: str, without: Set[str
 
 def sampled_by_task(contents: Contents) -> dict[tuple[str, str], dict[str, Sampled]]:
     """Resample what has predictions that give its scores, by task and split, then by name."""
+    return contents.once("resampled", _sampled_by_task)
+
+
+def _sampled_by_task(contents: Contents) -> dict[tuple[str, str], dict[str, Sampled]]:
     scored = contents.results[contents.results["primary"].astype(bool) & contents.results["value"].notna()]
     return {
         (task, str(split)): sampled(contents, runs, str(split))

@@ -7,6 +7,7 @@ import pandas as pd
 
 from swcl_cli.evaluation.embeddings import is_collapsed, teacher_fault
 from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.percentages import with_interval
 from swcl_cli.workspace import PRETRAIN
@@ -42,8 +43,8 @@ def _diverged(contents: Contents) -> tuple[str, list[str]]:
         lost = points[points["value"].isna()]
         if len(lost):
             rates = ", ".join(f"{rate:g}" for rate in sorted(set(lost["learning_rate"]), reverse=True))
-            words = f"{len(lost)} of {len(points)} points of its grid, at learning rate {rates}; none was chosen"
-            details.append(f"{title(str(task))}, {name}: {words}")
+            words = f"{len(lost)} of {counted(len(points), 'points')} of its grid, at learning rate {rates}"
+            details.append(f"{title(str(task))}, {name}: {words}; none was chosen")
     return "Training that diverged: its numbers are not finite. Lower --learning-rate.", details
 
 

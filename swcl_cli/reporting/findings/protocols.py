@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from swcl_cli.catalogue.methods import METHODS, OURS, PATCHES, RELEASED
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
-from swcl_cli.reporting.findings.differences import Comparison, dataset_of, over_patients, sampled_by_task
+from swcl_cli.reporting.findings.differences import Comparison, dataset_of, sampled_by_task
 from swcl_cli.reporting.findings.initialisations import initialisation
 from swcl_cli.reporting.findings.names import SWCL, ordered_initialisations, ordered_tasks
 from swcl_cli.reporting.findings.paired import Sampled, comparable, difference
 from swcl_cli.reporting.findings.protocol import Protocol, protocol_of
-from swcl_cli.reporting.findings.scores import Score, scores
+from swcl_cli.reporting.findings.scores import Score
 from swcl_cli.reporting.findings.splits import TEST
+from swcl_cli.reporting.findings.standings import measured
 from swcl_cli.settings import TrainLabelerSettings
 from swcl_cli.settings.labelled_sets import data_set
 
@@ -49,8 +50,7 @@ class Row:
 def rows_by_protocol(contents: Contents) -> list[Row]:
     """List what was tested, by task, protocol and initialisation."""
     sampled = sampled_by_task(contents)
-    averages = scores(contents.results, over_patients=over_patients(sampled))
-    tested = {(each.task, each.name): each for each in averages if each.split == TEST}
+    tested = {(each.task, each.name): each for each in measured(contents) if each.split == TEST}
     listed = []
     for task in ordered_tasks(task for task, _ in tested):
         names = [name for of, name in tested if of == task]

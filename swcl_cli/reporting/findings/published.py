@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from swcl_cli.catalogue.paper import PRESET, TABLE_TWO, TASK_ORDER
-from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.findings.recipes import unlike_preset
 
 PHANTOM = "phantom eyes"
@@ -31,6 +31,11 @@ def withheld(
     if contents.phantom or artefact is None:
         return (PHANTOM,)
     return unlike_preset(contents, artefact, preset, asked or {})
+
+
+def is_as_in_paper(contents: Contents, artefact: Artefact) -> bool:
+    """Tell whether an artefact and all behind it are made as the paper says, whose numbers may then stand there."""
+    return not contents.phantom and not unlike_preset(contents, artefact, PRESET, {})
 
 
 def listed(reasons: Sequence[str]) -> str:

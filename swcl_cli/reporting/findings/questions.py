@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from swcl_cli.catalogue.labels import LABELS, PATIENT, Label, Question
 from swcl_cli.catalogue.tasks import TASKS, Grouping
+from swcl_cli.datasets import DATASETS
 from swcl_cli.reporting.findings.names import title
 
 
@@ -11,12 +14,18 @@ def _grouping(task: str, head: str) -> Grouping | None:
     return TASKS[task].groupings.get(head) if task in TASKS else None
 
 
-def grade_of(task: str, head: str, number: int, own: Label | None = None) -> str:
-    """Write a class by its name, or as the grade, or grades, that its data set counts. own: people's own label."""
-    if own is not None and number < len(own.names):
-        return own.names[number]
+def class_of(task: str, head: str, number: int, own: Label | None = None, dataset: str = "") -> str:
+    """Write a class by its name, or by its number where it has none. own: people's own label; dataset: the task's."""
     grouping = _grouping(task, head)
-    return grouping.words[number] if grouping else str(number)
+    titles = own.names if own and own.names else grouping.titles if grouping else titles_of(head, [dataset])
+    return titles[number] if number < len(titles) else str(number)
+
+
+def titles_of(head: str, datasets: Sequence[str]) -> tuple[str, ...]:
+    """Return what the values of a public label are called in these data sets; none where they differ, or have none."""
+    own = {DATASETS[name].titles.get(head, ()) if name in DATASETS else () for name in datasets}
+    shared = own.pop() if len(own) == 1 else ()
+    return shared or (LABELS[head].titles if head in LABELS else ())
 
 
 def own_question(label: Label) -> Question | None:

@@ -9,7 +9,7 @@ from swcl_cli.reporting.evidence.contents import Artefact
 
 UNTUNED = (
     "Not tuned: {}. Learning rate and weight decay of this pretraining are SWCL's own; the paper tuned them for each "
-    "of its baselines, and published none. `swcl pretrain --grid` chooses them by the k-NN probe."
+    "of its baselines, and published none. swcl pretrain --grid chooses them by the k-NN probe."
 )
 TUNED = "Learning rate and weight decay of this pretraining were chosen by the k-NN probe: {}."
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.style import Figure
-from swcl_cli.reporting.findings.cautions import cautions
+from swcl_cli.reporting.findings.cautions import PHANTOM_EYES, cautions
 from swcl_cli.reporting.findings.consistency import straightened
 from swcl_cli.reporting.findings.glance import facts
 from swcl_cli.reporting.findings.origins import origins
@@ -38,6 +38,11 @@ class Report:
         figures = [figure for section in self.sections for figure in section.figures]
         return [figure for figure in figures if self.photographs or not figure.photographic]
 
+    @property
+    def caution(self) -> str:
+        """Return what the terminal says before all numbers; empty where it need not."""
+        return PHANTOM_EYES if self.contents.phantom else ""
+
     def draw(self, figure: Figure) -> None:
         """Draw a figure; one that can't be drawn is named among the damaged."""
         words = f"The figure {figure.title!r} is left out: "
@@ -60,17 +65,25 @@ class Report:
         return {**files, PAGE: page.encode()}
 
     def table_two(self) -> tuple[str, Sequence[str], Sequence[Sequence[str]]] | None:
-        """Return caption, columns and rows for the terminal: * is the best, + the best of the retina's own."""
-        for table in self.tables:
-            if table.name == "results":
-                caption = "Percent, mean ± deviation; * best, + best of those pretrained on the retina only"
-                return caption, table.columns, [[_marked(cell) for cell in row] for row in table.rows]
-        return None
+        """Return caption, columns and rows for the terminal, where marks stand for bold and underlined."""
+        if (table := self._table("results")) is None:
+            return None
+        caption = (
+            "Percent, mean ± deviation; * told apart from all others, + from all others pretrained on the retina only"
+        )
+        return caption, table.columns, [[_marked(cell) for cell in row] for row in table.rows]
+
+    def standings(self) -> Sequence[str]:
+        """Say of each task of that table whether the best one is told apart."""
+        table = self._table("results")
+        return table.conclusions if table else ()
 
     def comparison(self) -> Table | None:
         """Return the table of differences for the terminal: what pretraining adds, where it is known."""
-        by_name = {table.name: table for table in self.tables}
-        return by_name.get("study", by_name.get("differences"))
+        return self._table("study") or self._table("differences")
+
+    def _table(self, name: str) -> Table | None:
+        return next((table for table in self.tables if table.name == name), None)
 
 
 def _marked(cell: Cell) -> str:

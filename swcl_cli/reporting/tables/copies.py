@@ -7,6 +7,7 @@ import numpy as np
 from swcl_cli.audit.verdict import COPY, VISIT
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.copies import Leak, leaks
+from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.paired import Sampled
 from swcl_cli.reporting.findings.percentages import written
@@ -35,8 +36,9 @@ def copies_table(contents: Contents) -> Table | None:
     return Table(
         name="copies",
         title="Copies of photographs",
-        sentence=f"Pairs among {photographs:,} photographs of {len(contents.audit.inputs):,} data sets that are the "
-        f"same photograph, resized, compressed again, cropped, brightened, mirrored or turned, by `swcl audit`.{found}",
+        sentence=f"Pairs among {counted(photographs, 'photographs')} of "
+        f"{counted(len(contents.audit.inputs), 'data sets')} that are the same photograph, resized, compressed again, "
+        f"cropped, brightened, mirrored or turned, as swcl audit finds them.{found}",
         columns=("data sets", "copies", "with unlike labels", "parted by splits", "one eye, two photographs"),
         rows=tuple(rows),
         notes=(

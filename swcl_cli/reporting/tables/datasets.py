@@ -14,6 +14,10 @@ from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.tables.table import Cell, Table, count
 from swcl_cli.swap.crops import POSITIONS
 
+DRAWN = " of these"
+OF_THESE = f"Where no validation photographs are published, a fifth of the training patients became them:{DRAWN}. "
+QUARANTINE = "quarantine.csv lists files that can't be used, labels without a file, and duplicates."
+
 
 def datasets_table(contents: Contents) -> Table | None:
     """Make a row for each data set that was prepared."""
@@ -22,7 +26,7 @@ def datasets_table(contents: Contents) -> Table | None:
     rows, records = [], []
     for name, dataset in contents.datasets.items():
         prepared = {split: int((dataset.images["split"] == split).sum()) for split in SPLITS}
-        published = _published(dataset)
+        published = {} if contents.phantom else _published(dataset)
         patients, problems = dataset.images["patient_id"].nunique(), dataset.problems.total()
         counts = [_beside(split, prepared, published) for split in SPLITS]
         rows.append((Cell(title(name)), *counts, count(patients), count(problems)))
@@ -31,12 +35,12 @@ def datasets_table(contents: Contents) -> Table | None:
     return Table(
         name="datasets",
         title="Data sets",
-        sentence="Photographs that were prepared, by split, and how many the publication of each data set counts.",
+        sentence="Photographs that were prepared, by split"
+        f"{'' if contents.phantom else ', and how many the publication of each data set counts'}.",
         columns=("data set", "training", "validation", "test", "patients", "in quarantine.csv"),
         rows=tuple(rows),
         notes=(
-            "Where no validation photographs are published, a fifth of the training patients became them: of these. "
-            "quarantine.csv lists files that can't be used, labels without a file, and duplicates.",
+            f"{OF_THESE if any(cell.text.endswith(DRAWN) for row in rows for cell in row) else ''}{QUARANTINE}",
             *_patches_to_be_had(contents),
         ),
         records=(header, *records),
@@ -46,7 +50,7 @@ def datasets_table(contents: Contents) -> Table | None:
 def _patches_to_be_had(contents: Contents) -> tuple[str, ...]:
     """Say why the paper's number of patches can't be met exactly, and by how many (FACTS A1)."""
     problems = [contents.datasets[name].problems for name in ("odir", "eyepacs") if name in contents.datasets]
-    if not problems:
+    if contents.phantom or not problems:
         return ()
     here = sum(counted[problem] for counted in problems for problem in (EMPTY, CUT_OFF))
     each, lost = len(POSITIONS), len(eyepacs.NEARLY_EMPTY)
@@ -77,6 +81,6 @@ def _beside(split: str, prepared: dict[str, int], published: Mapping[str, int]) 
     """Prepared of published; photographs that validate, where none are published for it, were published to train."""
     drawn = prepared["val"] if "train" in published and "val" not in published else 0
     if split == "val" and drawn:
-        return Cell(f"{drawn:,} of these", drawn)
+        return Cell(f"{drawn:,}{DRAWN}", drawn)
     number = prepared[split] + (drawn if split == "train" else 0)
     return Cell(f"{number:,} of {published[split]:,}", prepared[split]) if split in published else count(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.differences import BEST_OTHER, PATIENTS_ALONE, RANDOM, Comparison, comparisons
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.paired import RESAMPLES, Difference
@@ -106,6 +107,6 @@ def of_many(count: int) -> str:
     """Warn of multiple comparisons."""
     by_chance = f"about {round(count / 20)} of them" if count >= 20 else "one in twenty"
     return (
-        f"The table makes {count} comparisons, and no interval is widened for the others: if nothing differed, "
-        f"{by_chance} would be called better or worse by chance."
+        f"The table makes {counted(count, 'comparisons')}, and no interval is widened for the others: if nothing "
+        f"differed, {by_chance} would be called better or worse by chance."
     )

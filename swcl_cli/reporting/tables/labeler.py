@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from swcl_cli.evaluation.resampling import share_measure
-from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.evidence.reading import MEASURED
 from swcl_cli.reporting.findings.labeler import labeler_validation
 from swcl_cli.reporting.findings.percentages import percent, with_interval
+from swcl_cli.reporting.findings.published import is_as_in_paper
 from swcl_cli.reporting.tables.table import Cell, Table, count
 
 
@@ -38,17 +36,18 @@ def labeler_table(contents: Contents) -> Table | None:
         "percent, with the 95 % interval over patients.",
         columns=("architecture", "photographs", "AUC after the last epoch", "best AUC of all epochs", "weights kept"),
         rows=(row,),
-        notes=(f"50 is chance. {_labels(contents.labeler.settings)}",),
+        notes=(" ".join(["50 is chance.", *_labels(contents, contents.labeler)]),),
     )
 
 
-def _labels(settings: Mapping[str, Any]) -> str:
-    """Say which labels it learnt, where these are not the paper's, of which there is a number to compare with."""
-    labelled = list(settings.get("labelled", ["odir"]))
+def _labels(contents: Contents, labeler: Artefact) -> list[str]:
+    """Say which labels it learnt, where these are not the paper's; else what the paper has, if it is made as that."""
+    labelled = list(labeler.settings.get("labelled", ["odir"]))
     if labelled == ["odir"]:
-        return "The paper reports 72 on the off-site part of OIA-ODIR."
-    normal = ", ".join(settings.get("normal", ()))
-    return f"Labels: {', '.join(labelled)}{f'; normal: {normal}' if normal else ''}."
+        beside = is_as_in_paper(contents, labeler)
+        return ["The paper reports 72 on the off-site part of OIA-ODIR."] if beside else []
+    normal = ", ".join(labeler.settings.get("normal", ()))
+    return [f"Labels: {', '.join(labelled)}{f'; normal: {normal}' if normal else ''}."]
 
 
 def labeler_outcomes_table(contents: Contents) -> Table | None:

@@ -11,8 +11,14 @@ from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.patches import THRESHOLDS, Judgement, abnormal_counts, judgements
 from swcl_cli.reporting.findings.percentages import percent
+from swcl_cli.reporting.findings.published import is_as_in_paper
 from swcl_cli.reporting.tables.table import Cell, Table, Value, count, score_cell
 from swcl_cli.swap.judgement import counted
+
+PUBLISHED = (
+    f"The paper has {PATCHES:,} patches; {ABNORMAL_PATCHES:,} ({percent(ABNORMAL_PATCHES / PATCHES)} %) of them are "
+    "abnormal at t = 0.4."
+)
 
 
 def swap_table(contents: Contents) -> Table | None:
@@ -38,10 +44,7 @@ def swap_table(contents: Contents) -> Table | None:
         sentence="Patches cut from the photographs, and how many of them count as abnormal at each threshold t.",
         columns=("data set", "photographs", "patches", *columns),
         rows=tuple(rows),
-        notes=(
-            f"The paper has {PATCHES:,} patches; {ABNORMAL_PATCHES:,} ({percent(ABNORMAL_PATCHES / PATCHES)} %) of "
-            "them are abnormal at t = 0.4.",
-        ),
+        notes=(PUBLISHED,) if is_as_in_paper(contents, contents.swap) else (),
         records=(header, *records),
     )
 
@@ -108,7 +111,7 @@ def judged_thresholds_table(contents: Contents) -> Table | None:
     return Table(
         name="patch-thresholds",
         title="The threshold, judged",
-        sentence="How well the label `abnormal` finds the patches that really hold a lesion, at the threshold that was "
+        sentence="How well the label abnormal finds the patches that really hold a lesion, at the threshold that was "
         "chosen and at the best one: F1 in percent.",
         columns=("patches", "threshold", "t", "F1"),
         rows=tuple(rows),

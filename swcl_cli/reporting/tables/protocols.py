@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.differences import Comparison
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.paired import NOT_TOLD_APART
@@ -51,7 +52,7 @@ def conclusions(rows: Sequence[Row]) -> tuple[str, ...]:
         if pairs:
             tested = max(row.tested for row in of_task)
             said = "; ".join(map(_said, pairs.values()))
-            sentences.append(f"{title(task)}, {protocol}, tested on {tested:,} photographs: {said}.")
+            sentences.append(f"{title(task)}, {protocol}, tested on {counted(tested, 'photographs')}: {said}.")
     return tuple(sentences)
 
 

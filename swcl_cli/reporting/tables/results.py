@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from swcl_cli.catalogue import paper
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.configurations import families
-from swcl_cli.reporting.findings.differences import over_patients, sampled_by_task
 from swcl_cli.reporting.findings.initialisations import Initialisation, initialisation
+from swcl_cli.reporting.findings.measures import meanings
 from swcl_cli.reporting.findings.names import ordered_initialisations, ordered_tasks, title
+from swcl_cli.reporting.findings.noise import noise_floor
 from swcl_cli.reporting.findings.percentages import besides_percent, with_interval
 from swcl_cli.reporting.findings.published import PHANTOM, listed, paper_score, withheld
 from swcl_cli.reporting.findings.rates import rates_notes
-from swcl_cli.reporting.findings.scores import Score, primary, scores
+from swcl_cli.reporting.findings.scores import Score, primary
 from swcl_cli.reporting.findings.splits import SPLIT_WORDS, TEST
+from swcl_cli.reporting.findings.standings import Standing, measured, sentence, standing
 from swcl_cli.reporting.tables.table import Cell, Table, Value, finite, share
 
-NOISE_FLOOR = (
-    "The noise floor: at the size of the public test sets, REFUGE's AUC is good to about ±4.3 points (40 positives), "
-    "IDRiD's joint accuracy to ±9.7 points (103 photographs). Smaller gaps between two rows say nothing by themselves; "
-    "paired differences are finer."
-)
 BESIDE = (
     "Marked paper, in grey: the paper's own means of five runs (its Table II), beside the rows that were made with its "
     "settings."
@@ -32,11 +31,10 @@ def results_table(contents: Contents) -> Table | None:
 
     Rows of Table III that were scored on validation alone stand there, where the task has others that were tested.
     """
-    averages = scores(contents.results, over_patients=over_patients(sampled_by_task(contents)))
-    measured = {(score.task, score.name): score for score in averages}
-    tested = {score.task for score in measured.values() if score.split == TEST}
+    averages = {(score.task, score.name): score for score in measured(contents)}
+    tested = {score.task for score in averages.values() if score.split == TEST}
     apart = {(family.task, name) for family in families(contents) for name in family.members if family.task in tested}
-    shown = {key: score for key, score in measured.items() if score.split == TEST or key not in apart}
+    shown = {key: score for key, score in averages.items() if score.split == TEST or key not in apart}
     if not shown:
         return None
     began = {key: initialisation(contents, *key) for key in shown}
@@ -44,11 +42,17 @@ def results_table(contents: Contents) -> Table | None:
     tasks = ordered_tasks(task for task, _ in shown)
     order = ordered_initialisations(name for _, name in shown)
     measures = {score.task: score.measure for score in shown.values()}
+    best = {task: _standing(contents, shown, task) for task in tasks}
+    at_home = {key for key, start in began.items() if start.in_domain}
+    best_at_home = {task: _standing(contents, shown, task, at_home) for task in tasks}
+    marked = [
+        {(task, each.best.name) for task, each in of.items() if each and each.is_clear} for of in (best, best_at_home)
+    ]
     rows = []
     for name in order:
         titles = [paper.TITLES.get(began[key].method or "", "") for key in papers if key[1] == name]
         first = Cell(name, published=next((called for called in titles if called.lower() != name.lower()), ""))
-        rows.append((first, *(_cell(shown, began, papers, (task, name)) for task in tasks)))
+        rows.append((first, *(_cell(shown, papers, (task, name), *marked) for task in tasks)))
     header = (
         *("initialisation", "task", "measure", "split", "mean", "standard_deviation", "runs", "low", "high"),
         *("pretrained_on", "paper_mean"),
@@ -59,11 +63,18 @@ def results_table(contents: Contents) -> Table | None:
         title="Initialisations and tasks",
         sentence="How well each initialisation does on each task after fine-tuning: mean and standard deviation over n "
         f"runs on the test photographs, in percent{besides_percent(measures.values())}, with the 95 % interval over "
-        "patients. A run of a cross-validation is the mean of its folds. Best in bold; best of those pretrained on "
-        "retinal photographs only underlined.",
+        "patients. A run of a cross-validation is the mean of its folds. Bold is what the paired comparison tells "
+        "apart from every other row of its column; underlined, from every other one pretrained on retinal photographs "
+        "only.",
         columns=("initialisation", *(f"{title(task)} ({title(measures[task])})" for task in tasks)),
         rows=tuple(rows),
-        notes=(NOISE_FLOOR, *notes, *rates_notes({name: start.encoder for (_, name), start in began.items()})),
+        conclusions=tuple(filter(None, (sentence(each) for each in best.values() if each))),
+        notes=(
+            *meanings(measures[task] for task in tasks),
+            *filter(None, [noise_floor(contents)]),
+            *notes,
+            *rates_notes({name: start.encoder for (_, name), start in began.items()}),
+        ),
         records=(header, *((*_record(shown[key]), began[key].domain, share(papers.get(key))) for key in ordered)),
     )
 
@@ -104,19 +115,24 @@ def _record(score: Score) -> tuple[Value, ...]:
     return *about, score.mean, finite(score.spread), score.runs, finite(score.low), finite(score.high)
 
 
-def _cell(shown: dict[Key, Score], began: dict[Key, Initialisation], papers: dict[Key, float], key: Key) -> Cell:
-    """Write the score of a task and name, marked where it is the best of those that were tested."""
+def _standing(
+    contents: Contents, shown: dict[Key, Score], task: str, among: Collection[Key] | None = None
+) -> Standing | None:
+    """Compare what was tested on a task, or those of it that are among some; None for none."""
+    rivals = [score for key, score in shown.items() if key[0] == task and (among is None or key in among)]
+    tested = [score for score in rivals if score.split == TEST]
+    return standing(contents, tested) if tested else None
+
+
+def _cell(
+    shown: dict[Key, Score], papers: dict[Key, float], key: Key, best: Collection[Key], best_at_home: Collection[Key]
+) -> Cell:
+    """Write the score of a task and name, marked where it is told apart from all others."""
     score = shown.get(key)
     if score is None:
         return Cell()
     published = f"{papers[key]:.2f}" if key in papers else ""
-    merits = {rival: other.merit for rival, other in shown.items() if rival[0] == key[0] and other.split == TEST}
-    if len(merits) < 2 or score.split != TEST:
-        return Cell(score.text(), score.mean, published=published)
-    at_home = [merit for rival, merit in merits.items() if began[rival].in_domain]
-    best = merits[key] == max(merits.values())
-    best_at_home = began[key].in_domain and merits[key] == max(at_home)
-    return Cell(score.text(), score.mean, best, best_at_home, published)
+    return Cell(score.text(), score.mean, key in best, key in best_at_home, published)
 
 
 def runs_table(contents: Contents) -> Table | None:

@@ -57,8 +57,8 @@ def test_a_sure_mistake_of_one_run_counts_no_more_than_another(tmp_path: Path) -
 
 def test_what_is_told_of_a_photograph(tmp_path: Path) -> None:
     rows = _contents(tmp_path).classified
-    assert answers(rows[rows["image_id"] == "3"]) == ["glaucoma 1, said 0; 0/2 right"]
-    assert answers(rows[rows["image_id"] == "0"]) == ["glaucoma 0, said 0; 2/2 right"]
+    assert answers(rows[rows["image_id"] == "3"]) == ["glaucoma: glaucoma, said no glaucoma; 0/2 right"]
+    assert answers(rows[rows["image_id"] == "0"]) == ["glaucoma: no glaucoma, said no glaucoma; 2/2 right"]
 
 
 def test_the_sheet_shows_as_many_worst_as_best_ones(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_the_sheet_shows_as_many_worst_as_best_ones(tmp_path: Path) -> None:
     titles = [(axes.get_title() or axes.get_title("left")).split("\n")[0] for axes in panels]
     assert titles == ["worst: 3", "worst: 1", "best: 0", "best: 2"]
     assert np.asarray(panels[0].images[0].get_array())[0, 0, 0] == 160  # the pixels of 3.png
-    assert "worst, glaucoma 1, said 0; 0/2 right" in picture.alt
+    assert "worst, glaucoma: glaucoma, said no glaucoma; 0/2 right" in picture.alt
     assert render(picture).size[0] > 1000
 
 

@@ -81,7 +81,7 @@ def test_classes_of_peoples_own_have_their_names(tmp_path: Path) -> None:
     contents.labels["folder-eyes", "sign"] = Label("sign", "classes", "sign", names=("healthy", "AMD"))
     roc, _ = classification_figures(contents)
     assert roc.title == "ROC curves, folder-eyes: AMD"
-    assert "1 photographs of class AMD and 2 photographs of class healthy" in roc.sentence
+    assert "1 photograph of class AMD and 2 photographs of class healthy" in roc.sentence
 
 
 def test_numbers_keep_their_ink_on_dark_paper(tmp_path: Path) -> None:

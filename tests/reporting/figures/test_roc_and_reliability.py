@@ -5,7 +5,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from swcl_cli.catalogue.labels import Question
+from swcl_cli.catalogue.labels import Label, Question
 from swcl_cli.evaluation.metrics import auc, roc_points
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.labeler import labeler_figures
@@ -13,7 +13,7 @@ from swcl_cli.reporting.figures.reliability import reliability_figure
 from swcl_cli.reporting.figures.roc import mean_roc, roc_figure
 from swcl_cli.reporting.figures.style import LIGHT, Figure
 from swcl_cli.reporting.findings.probabilities import Probabilities, Scored
-from swcl_cli.reporting.findings.questions import grade_of, question_of
+from swcl_cli.reporting.findings.questions import class_of, question_of
 
 QUESTION = Question("glaucoma", "photographs with glaucoma", "photographs without")
 
@@ -119,7 +119,13 @@ def test_many_reliability_diagrams_stand_side_by_side() -> None:
 def test_messidor_asks_for_referable_retinopathy() -> None:
     """Its classes are grades 0 and 1 against 2 and 3, those of other tasks the grades themselves."""
     assert question_of("messidor", "dr_grade").cases == "photographs with retinopathy of grade 2 or 3"
-    assert [grade_of("messidor", "dr_grade", found) for found in (0, 1)] == ["0-1", "2-3"]
-    assert grade_of("messidor", "dme_grade", 2) == "2"
+    assert [class_of("messidor", "dr_grade", found) for found in (0, 1)] == ["not referable", "referable"]
+    assert class_of("messidor", "dme_grade", 2) == "2"  # of a data set that is not here
+    assert class_of("messidor", "dme_grade", 2, dataset="messidor") == "exudates near"
+    grades = ["none", "mild", "moderate", "severe", "proliferative", "5"]
+    assert [class_of("idrid", "dr_grade", number, dataset="idrid") for number in range(6)] == grades
+    assert [class_of("folder-odir", "abnormal", number, dataset="odir") for number in (0, 1)] == ["normal", "abnormal"]
+    own = Label("dr_grade", "grades", "dr_grade", names=("R0", "R1"))
+    assert [class_of("folder-mine", "dr_grade", number, own, "mine") for number in (1, 2)] == ["R1", "2"]
     assert question_of("idrid", "dr_grade").cases == "photographs with retinopathy"
     assert question_of("folder", "stage").others == "photographs with stage 0"

@@ -25,7 +25,7 @@ def test_each_photograph_is_in_the_group_of_its_label() -> None:
     told = {way.name: {name: np.flatnonzero(members).tolist() for name, members in way.groups.items()} for way in ways}
     assert told == {
         "stage": {"none": [1], "mild": [3], "severe": [0], UNKNOWN: [2]},
-        "abnormal": {"no": [1], "yes": [0, 2], UNKNOWN: [3]},
+        "abnormal": {"normal": [1], "abnormal": [0, 2], UNKNOWN: [3]},
         "DR grade": {"0": [0], "4": [2, 3], UNKNOWN: [1]},
         "data set": {"a": [0, 1], "b": [2, 3]},
     }
@@ -41,5 +41,7 @@ def test_of_many_values_the_most_frequent_have_groups() -> None:
 
 
 def test_floats_of_whole_numbers_read_as_such() -> None:
-    (way,) = colourings(pd.DataFrame({"dataset": "a", "dr_grade": [0.0, 2.0, np.nan]}), [LABELS["dr_grade"]])
-    assert list(way.groups) == ["0", "2", UNKNOWN]
+    """And have names where they are of a data set that has some."""
+    for dataset, names in {"a": ["0", "2"], "idrid": ["none", "moderate"], "messidor": ["0", "2"]}.items():
+        (way,) = colourings(pd.DataFrame({"dataset": dataset, "dr_grade": [0.0, 2.0, np.nan]}), [LABELS["dr_grade"]])
+        assert list(way.groups) == [*names, UNKNOWN]

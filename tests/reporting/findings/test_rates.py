@@ -23,7 +23,7 @@ def test_untuned_and_tuned_rows_are_named() -> None:
         }
     )  # fmt: skip
     untuned, tuned = notes
-    assert untuned.startswith("Not tuned: dino, mine. ") and "`swcl pretrain --grid`" in untuned
+    assert untuned.startswith("Not tuned: dino, mine. ") and "swcl pretrain --grid chooses" in untuned
     assert tuned.endswith("chosen by the k-NN probe: simclr (0.003 and 0.01).")
     assert rates_notes({"swcl": encoder("swcl"), "random": None}) == []
     assert rates_notes({"a": encoder("dino", grid=True)}) == [

@@ -68,11 +68,11 @@ def test_the_page_says_what_may_be_passed_on(photographs: bool) -> None:
     assert ("pseudonyms stand for the ids" in page) is not photographs
 
 
-def test_facts_are_the_best_averages(contents: Contents) -> None:
+def test_facts_name_the_best_only_where_it_is_told_apart(contents: Contents) -> None:
     assert facts(contents) == [
         Fact("36", "photographs in 4 data sets"),
         Fact("71.2", "percent AUC of the labeler [61.0, 80.0]"),
         Fact("100", "patches, 48 % of them abnormal"),
-        Fact("100.0", "percent joint accuracy on IDRiD: imagenet, n = 3"),
-        Fact("75.0", "percent F1 on DRIVE: random, n = 1"),
+        Fact("not told apart", "joint accuracy on IDRiD: imagenet (100.0), swcl (83.3) and random (50.0), percent"),
+        Fact("not told apart", "F1 on DRIVE: random (75.0) and swcl (75.0), percent"),
     ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 from swcl_cli.datasets import eyepacs, odir
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
@@ -16,6 +17,8 @@ from swcl_cli.reporting.tables.patches import (
     swap_table,
 )
 from swcl_cli.reporting.tables.table import Table
+from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings
+from swcl_cli.settings.resolve import resolve
 from swcl_cli.workspace import Workspace
 from tests.reporting import golden
 
@@ -78,6 +81,25 @@ def test_labeler(contents: Contents) -> None:
     assert _texts(labeler_table(contents)) == [
         ["resnet18", "64 px", "71.2 [61.0, 80.0]", "74.2 (epoch 1)", "the last epoch's"]
     ]
+
+
+def test_the_papers_numbers_stand_beside_what_is_made_as_it_says_alone(contents: Contents) -> None:
+    assert contents.labeler is not None and contents.swap is not None
+    tables = {"72 on the off-site part": (labeler_table, "labeler"), "493,470 patches": (swap_table, "swap")}
+    preset = {
+        "labeler": resolve(TrainLabelerSettings, {}, "paper").settings.defining(),
+        "swap": resolve(MakeSwapSettings, {}, "paper").settings.defining(),
+    }
+    for words, (make, key) in tables.items():
+        held: Artefact = getattr(contents, key)
+        for phantom, settings, told in ((False, {}, True), (True, {}, False), (False, {"seed": 7}, True)):
+            given = {**held.provenance, "settings": {**preset[key], **settings}, "inputs": {}}
+            artefact = replace(held, provenance=given)
+            changed: dict[str, Any] = {"phantom": phantom, key: artefact}
+            table = make(replace(contents, **changed))
+            assert table is not None and any(words in note for note in table.notes) is told, (key, phantom, settings)
+        table = make(contents)  # of other settings
+        assert table is not None and not any(words in note for note in table.notes)
 
 
 def test_outcomes_of_the_labeler(contents: Contents) -> None:
