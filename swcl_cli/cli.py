@@ -307,6 +307,8 @@ def _act(
 ) -> None:
     from swcl_cli.settings.resolve import resolve_each
 
+    if "scheduler" in model.model_fields and (address := os.environ.get("SWCL_SCHEDULER")):
+        environment = {**environment, "scheduler": address}
     several = resolve_each(model, given, preset, environment)
     for sentence in dict.fromkeys(sentence for resolved in several for sentence in resolved.overruled()):
         console.warn(sentence)

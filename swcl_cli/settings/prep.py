@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, model_validator
 from swcl_cli.datasets import DATASETS, OWN
 from swcl_cli.settings.path_parts import PathPart
 from swcl_cli.settings.rows import ARTEFACTS, ROWS, Dataset
-from swcl_cli.settings.step import REPRODUCTION, Names, SeededSettings, setting
+from swcl_cli.settings.step import REPRODUCTION, ClusterSettings, Names, SeededSettings, setting
 
 as_list = BeforeValidator(lambda given: given if isinstance(given, list) else [given])
 Folders = Annotated[list[Path], as_list]
@@ -18,7 +18,7 @@ Repeated = Annotated[list[str], as_list]
 LARGEST = 8192  # px: more than any camera has, and what a computer can still hold
 
 
-class PrepSettings(SeededSettings):
+class PrepSettings(ClusterSettings, SeededSettings):
     """Set how `swcl prep` turns a raw download into prepared images, masks and a manifest."""
 
     step: ClassVar[str] = "prep"

@@ -104,7 +104,7 @@ def _check_table(path: Path, step: str, table: object) -> None:
 def resolve(
     model: type[S], given: Mapping[str, Any], preset: str | None = None, environment: Mapping[str, Any] | None = None
 ) -> Resolved[S]:
-    """Merge the settings of a run. given: values from the command line; environment: from SWCL_WORKSPACE.
+    """Merge the settings of a run. given: values from the command line; environment: from SWCL_WORKSPACE and others.
 
     Raises UsageError, with a line for each wrong value.
     """
@@ -119,7 +119,8 @@ def resolve(
         if isinstance(chosen, str) and chosen in ROWS[model.step]:
             layers.insert(0, (f"{key} {chosen}", ROWS[model.step][chosen]))
             layers.append((f"preset {preset} [{model.step}.{chosen}]", table.get(chosen, {})))
-    layers += [("SWCL_WORKSPACE", dict(environment or {})), (TYPED, dict(given))]
+    layers += [(f"SWCL_{name.upper()}", {name: value}) for name, value in (environment or {}).items()]
+    layers.append((TYPED, dict(given)))
 
     merged: dict[str, Any] = {}
     origins = dict.fromkeys(model.model_fields, "default")

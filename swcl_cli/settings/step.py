@@ -126,6 +126,18 @@ class StepSettings(BaseModel):
         return chosen | {name: rule.now for name, rule in self.rules.items()}
 
 
+class ClusterSettings(StepSettings):
+    """Hold the setting of steps of which a Dask cluster can do the work."""
+
+    scheduler: str | None = setting(
+        None,
+        "Address of a Dask scheduler (tcp://host:8786, tls://host:8786), or its scheduler file: its workers do the "
+        "work, in place of --workers. By default that in SWCL_SCHEDULER.",
+        panel="Machine",
+        runtime=True,
+    )
+
+
 class SeededSettings(StepSettings):
     """Hold the settings of steps that draw at random."""
 

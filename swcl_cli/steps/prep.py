@@ -37,7 +37,7 @@ from swcl_cli.preparation.masks import BAD_MASK
 from swcl_cli.preparation.matching import listed_if_stopped, match, match_lesion_masks
 from swcl_cli.preparation.opening import open_source
 from swcl_cli.preparation.photograph import colour_statistics
-from swcl_cli.preparation.pool import Prepare, preparing
+from swcl_cli.preparation.pool import Prepare, preparing, preparing_on
 from swcl_cli.settings import OPTIONS, PrepSettings
 from swcl_cli.settings.rows import LIST, PHANTOM
 from swcl_cli.workspace import FORMER, Workspace, fingerprint, locked, provenance, read_provenance
@@ -74,7 +74,8 @@ def _run(
     options = {name: getattr(settings, name) for name in OPTIONS["prep"].get(dataset, ()) if name != "name"}
     if settings.follow_links and options.get("masks"):
         options["masks"] = [Followed(folder) for folder in options["masks"]]
-    with preparing(settings.workers) as prepare:
+    where = preparing_on(settings.scheduler, workspace.root, source) if settings.scheduler else None
+    with where or preparing(settings.workers) as prepare:
         source = open_source(
             source, workspace, settings.follow_links
         )  # after the fork: each worker opens a .zip itself

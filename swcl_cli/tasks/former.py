@@ -15,7 +15,7 @@ from swcl_cli.workspace import EVENTS, LOCK, LOG, MODEL, RESUME, RUN, remove_tre
 
 TABLES = ("results.parquet", "predictions.parquet", "grid.parquet")
 STEP = "finetune"
-PARTIAL = re.compile(r"\..+\.\d+\.partial")  # of a file that a kill left half written
+PARTIAL = re.compile(r"\..+\.([0-9a-f]{8}-)?\d+\.partial")  # of a file that a kill left half written
 
 
 def require_own_runs(runs: Sequence[TaskRun]) -> None:

@@ -10,6 +10,7 @@ import operator
 import os
 import shutil
 import stat
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,8 @@ def atomic(path: Path, alike: Alike | None = None) -> Iterator[Path]:
     Raises SwclError where the file can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    host = f"{zlib.crc32(os.uname().nodename.encode()):08x}"  # several machines may write to one folder
+    partial = path.with_name(f".{path.name}.{host}-{os.getpid()}.partial")
     try:
         partial.touch()
         mode = partial.stat().st_mode

@@ -1,0 +1,186 @@
+"""Do work in chunks on the workers of a cluster, in the order of the work and in bounded memory."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swcl_cli import console
+from swcl_cli.cluster.connecting import address_of, connected
+from swcl_cli.cluster.terms import Terms, look_at, terms_of, unmet
+from swcl_cli.errors import SwclError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+CHUNK = 8
+AHEAD = 4  # chunks that may wait for each thread of a worker
+NOTICE_SECONDS = 10.0  # without a result, after which it is looked whether any worker is left
+Function = Callable[[list[Any]], list[Any]]
+Lost = Callable[[Any, str], Any]  # what a piece becomes on which workers die, with the reason
+
+
+class Cluster:
+    """Do work on the workers of a cluster. All of a command's workers are checked, once, before they do any."""
+
+    def __init__(self, client: Client, address: str, terms: Terms, step: str) -> None:
+        self.client, self.terms, self.step = client, terms, step
+        self.address = address
+        self.number = 0
+
+    def require(self, files: Iterable[Path]) -> None:
+        """Check all workers that are here. files: some that they have to see. Raises SwclError that names the host."""
+        self.terms = replace(self.terms, files=look_at(files))
+        self._wait_for_workers()
+        answers = self.client.run(unmet, self.terms, on_error="return")
+        for worker, answer in sorted(answers.items()):
+            if isinstance(answer, OSError):
+                continue  # it has ended meanwhile
+            if isinstance(answer, Exception):
+                raise SwclError(f"The worker {worker} can't run swcl {self.step}: {answer}.")
+            if answer:
+                raise SwclError(answer)
+
+    def each(
+        self, function: Function, work: Iterable[Any], lost: Lost | None = None, chunk: int = CHUNK
+    ) -> Generator[Any]:
+        """Yield the results of all pieces of work in their order. function: gives those of a chunk.
+
+        lost: what a piece becomes on which, alone, workers die again and again; without it that is an error. Raises
+        SwclError where the scheduler is gone, or a worker doesn't meet the terms.
+        """
+        pieces = iter(work)
+        waiting: deque[tuple[Future[Any], list[Any]]] = deque()
+        pace = _Pace(self)
+        try:
+            while True:
+                while len(waiting) < AHEAD * pace.threads() and (part := list(islice(pieces, chunk))):
+                    waiting.append((self._submit(function, part), part))
+                if not waiting:
+                    return
+                results = self._result(waiting[0][0])
+                if results is None:
+                    results = self._one_by_one(function, waiting, lost)
+                waiting.popleft()
+                yield from results
+        finally:
+            if waiting:
+                self._cancel([future for future, _ in waiting])
+
+    def _submit(self, function: Function, part: list[Any]) -> Future[Any]:
+        self.number += 1
+        payload = pickle.dumps((function, part))  # read once the worker is known to have the same swcl
+        key = (f"{self.step}-{self.terms.secret[:8]}", self.number)
+        with self._reached():
+            return self.client.submit(perform, self.terms, payload, key=key, pure=False)
+
+    def _result(self, future: Future[Any]) -> list[Any] | None:
+        """Wait for the results of a chunk; None where workers died on it."""
+        from distributed import KilledWorker, TimeoutError, wait
+
+        with self._reached():
+            while True:
+                try:
+                    wait([future], timeout=NOTICE_SECONDS)
+                    break
+                except TimeoutError:
+                    self._wait_for_workers()
+            try:
+                results: list[Any] = future.result()
+                return results
+            except KilledWorker:
+                return None
+
+    def _one_by_one(
+        self, function: Function, waiting: Sequence[tuple[Future[Any], list[Any]]], lost: Lost | None
+    ) -> list[Any]:
+        """Do the pieces of the first chunk each alone, while nothing else is done: so none dies with another one."""
+        from distributed import wait
+
+        with self._reached():
+            wait([future for future, _ in waiting])
+        results = []
+        for piece in waiting[0][1]:
+            done = self._result(self._submit(function, [piece]))
+            if done is None:
+                reason = "each worker died that worked on it, perhaps for want of memory"
+                if lost is None:
+                    raise SwclError(f"{piece}: {reason}.")
+                done = [lost(piece, reason)]
+            results += done
+        return results
+
+    def _wait_for_workers(self) -> None:
+        """Wait until there is a worker; after a while a warning says so."""
+        told = False
+        with self._reached():
+            while not self.client.scheduler_info(n_workers=0)["n_workers"]:
+                if not told:
+                    console.warn(f"{self.address} has no workers: waiting for some (dask worker {self.address}).")
+                    told = True
+                time.sleep(0.5)
+
+    def _cancel(self, futures: list[Future[Any]]) -> None:
+        try:
+            self.client.cancel(futures)
+        except Exception:  # the scheduler may be gone: then there is nothing to cancel
+            return
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Turn the loss of the scheduler inside into a SwclError."""
+        from distributed import CancelledError
+        from distributed.comm.core import CommClosedError
+
+        try:
+            yield
+        except (CancelledError, CommClosedError, OSError) as error:
+            if isinstance(error, OSError) and self.client.status == "running":
+                raise
+            raise self._gone() from error
+        except (RuntimeError, ValueError, AttributeError) as error:  # of a client that was closed meanwhile
+            if self.client.status == "running":
+                raise
+            raise self._gone() from error
+
+    def _gone(self) -> SwclError:
+        return SwclError(
+            f"The Dask scheduler at {self.address} is gone. Start it and its workers again: the same command goes on."
+        )
+
+
+class _Pace:
+    """Ask now and then how many threads the workers have."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster, self.asked_at, self.known = cluster, 0.0, 1
+
+    def threads(self) -> int:
+        if time.monotonic() - self.asked_at > 1:
+            with self.cluster._reached():
+                self.known = max(self.cluster.client.scheduler_info(n_workers=0)["total_threads"], 1)
+            self.asked_at = time.monotonic()
+        return self.known
+
+
+@contextmanager
+def cluster(scheduler: str, workspace: Path, step: str) -> Iterator[Cluster]:
+    """Connect a step to a cluster, for as long as the block runs. Raises SwclError."""
+    with connected(scheduler) as client, terms_of(workspace) as terms:
+        yield Cluster(client, address_of(scheduler), terms, step)
+
+
+def perform(terms: Terms, payload: bytes) -> list[Any]:
+    """Do a chunk, on a worker. Raises SwclError where the worker does not meet the terms."""
+    if reason := unmet(terms):
+        raise SwclError(reason)
+    function, part = pickle.loads(payload)
+    results: list[Any] = function(part)
+    return results
