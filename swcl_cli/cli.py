@@ -6,6 +6,7 @@ import errno
 import importlib
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -14,11 +15,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from swcl_cli import __version__, console
-from swcl_cli.errors import SwclError
+from swcl_cli.errors import SwclError, UsageError
 
 if TYPE_CHECKING:
     from swcl_cli.settings import StepSettings
 
+GIVING_WAY = 5  # seconds
 MARKUP: Literal["rich"] = "rich"
 
 CHECKOUT = (Path(__file__).parents[1] / "Makefile").is_file()
@@ -102,7 +104,7 @@ Examples:
         """
 Pretrain an encoder, by default by SWCL on retinal-SWAP. Writes NAME.safetensors, which timm loads without this program.
 
-An interrupted run goes on when the same command is given again. Under torchrun all processes train as one.
+An interrupted run goes on when the same command is given again. With --processes, or under torchrun, all train as one.
 
 Examples:
 
@@ -112,7 +114,7 @@ Examples:
 
   swcl pretrain --method simclr --views 1000000
 
-  torchrun --nproc-per-node 8 --no-python swcl pretrain
+  swcl pretrain --processes 8
 """,
     ),
     "finetune": (
@@ -220,6 +222,14 @@ class StepCommand(TyperCommand):
             option.secondary_opts = names
 
 
+def _is_launched(processes: int) -> bool:
+    """Tell whether this is one of the processes that train as one. Raises UsageError where torchrun started others."""
+    started = os.environ.get("LOCAL_WORLD_SIZE")
+    if started is not None and int(started) != processes:
+        raise UsageError(f"--processes {processes}: torchrun has started {started} on this machine; leave it out.")
+    return started is not None
+
+
 def _whole(step: str) -> Any:
     from swcl_cli.settings import STEPS
     from swcl_cli.settings.options import command_for
@@ -241,9 +251,22 @@ class Application(typer.Typer):
             finally:
                 console.flush()
         except SwclError as error:
+            _give_way()
             _stop(str(error), error.exit_code)
         except (OSError, MemoryError, RuntimeError, ImportError) as error:
+            _give_way()
             _stop(_outside(error), SwclError.exit_code)
+
+
+def _give_way() -> None:
+    """Let the first of several processes speak: all may have the same to say, and it ends the others."""
+    if _rank():
+        time.sleep(GIVING_WAY)
+
+
+def _rank() -> int:
+    """Return the number of this process among those that train as one; the first is 0."""
+    return int(os.environ.get("RANK", "0"))  # torchrun's
 
 
 def _outside(error: Exception) -> str:
@@ -319,9 +342,13 @@ def _act(
             rows = [(name, getattr(settings, name), origin) for name, origin in own]
             console.table(f"swcl {model.step}", ("setting", "value", "from"), rows)
         return
-    if int(os.environ.get("RANK", "0")):  # torchrun's
+    if _rank():
         console.only_errors()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads are four times slower on a busy machine
+    if (processes := getattr(several[0].settings, "processes", 1)) > 1 and not _is_launched(processes):
+        from swcl_cli.training.launching import launch
+
+        return launch(processes)
     module = f"swcl_cli.steps.{model.step.replace('-', '_')}"
     if "accelerator" in model.model_fields:
         from swcl_cli.workers import scarce_addresses

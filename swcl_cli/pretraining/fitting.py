@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 
 from swcl_cli import console
-from swcl_cli.data.loaders import Key, Plan, step_batches
+from swcl_cli.data.loaders import Plan, step_batches
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.embeddings import is_collapsed
 from swcl_cli.methods.method import Method
@@ -20,7 +20,7 @@ from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.cost import foretell
 from swcl_cli.training.loop import Step, parameter_groups, training_steps
 from swcl_cli.training.probe import Probe
-from swcl_cli.training.processes import device_name, joined_batch_norm
+from swcl_cli.training.processes import device_name, joined_batch_norm, own_plan
 from swcl_cli.training.run import Run
 from swcl_cli.training.schedules import count_steps, warmup_cosine
 
@@ -90,13 +90,7 @@ def own_part(method: Method, fabric: Fabric) -> Plan:
         nearest = parts * max(1, items // parts)
         batch = nearest * method.views_a_step // items // method.views
         raise SwclError(f"A batch of {items} can't be shared by {parts} processes: take {method.batch_option} {batch}.")
-    size = items // parts
-    start = size * fabric.global_rank
-
-    def own(step: int) -> list[list[Key]]:
-        return [keys[start : start + size] for keys in method.plan(step)]
-
-    return own
+    return own_plan(method.plan, fabric)
 
 
 def _smaller(settings: PretrainSettings, method: Method, fabric: Fabric) -> str:

@@ -158,6 +158,15 @@ class TrainingSettings(SeededSettings):
         "rgb", "Order of the EyePACS colour constants; released: as the released code has them.", panel=REPRODUCTION
     )
     accelerator: Literal["auto", "cpu", "gpu"] = setting("auto", "Where to compute.", panel="Machine", runtime=True)
+    processes: int = setting(
+        1,
+        "Processes of this machine that train as one, each with a GPU of its own or with its share of the cores; over "
+        "several machines: torchrun.",
+        panel="Machine",
+        runtime=True,
+        ge=1,
+        le=1024,
+    )
     save_seconds: float = setting(
         120, "Seconds between two saves of the resume state; 0 saves each step.", panel="Machine", runtime=True, ge=0
     )

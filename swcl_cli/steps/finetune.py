@@ -23,6 +23,7 @@ from swcl_cli.tasks.grid import search
 from swcl_cli.tasks.own import task_of
 from swcl_cli.tasks.runs import TaskRun, initialise_for, row_name
 from swcl_cli.training.grid import Rates
+from swcl_cli.training.processes import make_fabric, started_processes, wait_for_all
 from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, write_parquet
 
 SHOWN = 5  # measures at the end beside the primary one
@@ -31,9 +32,15 @@ SHOWN = 5  # measures at the end beside the primary one
 def run(settings: FinetuneSettings) -> Path:
     """Fine-tune with each seed on each fold, and judge the best epoch of each run; return the path of results.parquet.
 
-    Raises SwclError where a file that these runs are to write was made differently, or by anything else.
+    Under torchrun all processes train the one run as one: each takes its part of every batch. Raises SwclError where a
+    file that these runs are to write was made differently, or by anything else.
     """
     runs = _runs(settings)
+    if started_processes() > 1:
+        _require_one(runs)
+        fabric = make_fabric(settings.accelerator, settings.precision, several=True)
+        if not fabric.is_global_zero:
+            return _shared(runs[0])
     runs[0].cautions()  # raises before anything is removed
     for run in runs:
         run.adopt()
@@ -47,6 +54,7 @@ def _finetuned(runs: Sequence[TaskRun], settings: FinetuneSettings) -> Path:
     if settings.fresh:
         former.remove(runs)
     former.require_own_runs(runs)
+    wait_for_all()
     _show_trainings(runs)
     title = f"{runs[0].task.name} from {runs[0].name}"
 
@@ -79,11 +87,32 @@ def _finetuned(runs: Sequence[TaskRun], settings: FinetuneSettings) -> Path:
     return folder / "results.parquet"
 
 
+def _require_one(runs: Sequence[TaskRun]) -> None:
+    """Raise UsageError where several processes can't share what is to be done, which is the batches of one run."""
+    settings = runs[0].settings
+    if len(runs) > 1 or settings.grid or settings.probe:
+        raise UsageError(
+            "The processes of torchrun share the batches of one run: take --seeds 1, and neither --folds, --grid nor "
+            "--probe."
+        )
+
+
+def _shared(run: TaskRun) -> Path:
+    """Take this process's part of a run, which the first process prepares, judges and writes."""
+    wait_for_all()
+    rates = Rates(run.settings.learning_rate, run.settings.weight_decay)
+    if not run.is_done(rates):
+        run.finish(rates)
+    return run.folder.parent / "results.parquet"
+
+
 def run_all(several: Sequence[FinetuneSettings]) -> list[Path]:
     """Fine-tune on each task whose data are prepared, one after the other; return the paths of their results.parquet.
 
     Where a task fails, the others are still done. Raises SwclError at the end that names those that failed.
     """
+    if started_processes() > 1:
+        raise UsageError("The processes of torchrun share the batches of one run: name a task in place of all.")
     prepared = Workspace(several[0].workspace).prepared()
     ready = [settings for settings in several if TASKS[settings.task].dataset in prepared]
     rows = [

@@ -21,7 +21,7 @@ from swcl_cli.data import colour
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.columns import LABELER_SCORES
 from swcl_cli.data.labeler_views import UNLABELLED, LabelerData, LabelerViews, labeler_plan, read_photographs
-from swcl_cli.data.loaders import make_loader, step_batches, workers_for
+from swcl_cli.data.loaders import Key, make_loader, step_batches, workers_for
 from swcl_cli.data.photographs import Squares
 from swcl_cli.errors import SwclError
 from swcl_cli.evaluation.intervals import interval
@@ -36,7 +36,14 @@ from swcl_cli.training.checkpoints import TrainState
 from swcl_cli.training.chunks import encode_in_chunks, mixed_chunks
 from swcl_cli.training.cost import foretell
 from swcl_cli.training.loop import create_optimizer, parameter_groups, training_steps
-from swcl_cli.training.processes import device_name, make_fabric
+from swcl_cli.training.processes import (
+    device_name,
+    joined_batch_norm,
+    make_fabric,
+    of_all_processes,
+    own_plan,
+    require_shares,
+)
 from swcl_cli.training.run import Run, is_begun
 from swcl_cli.training.schedules import linear_warmup, step_decay, warmup_cosine
 from swcl_cli.workspace import Workspace, is_done, provenance, require_own, write_parquet, write_safetensors
@@ -50,7 +57,7 @@ class S4L(nn.Module):
 
     Views of one image are each other's positives. Batch statistics are of all views together, or of a chunk's, which
     mixes labelled and unlabelled as the batch does (FACTS B5). Without unlabelled data sets it is the cross-entropy
-    alone.
+    alone. Of several processes each encodes its part of the batch, and computes the loss of all of it.
     """
 
     network: Any  # a ResNet of timm's
@@ -74,15 +81,16 @@ class S4L(nn.Module):
         batch: views uint8 (B, V, 3, S, S), label (B,) with -1 = unlabelled, item (B,).
         """
         count = batch["views"].shape[1]
-        pooled = self._pool(batch["views"], batch["label"] != UNLABELLED)  # (BV, C)
+        own = self._pool(batch["views"], batch["label"] != UNLABELLED)
+        pooled = of_all_processes(own)  # (BV, C)
         logits = self.network.fc(pooled)  # (BV, 2)
-        label = batch["label"].repeat_interleave(count)
+        label = of_all_processes(batch["label"]).repeat_interleave(count)
         labelled = label != UNLABELLED
         classification = cross_entropy(logits[labelled].float(), label[labelled])
         metrics = {"cross_entropy": classification.detach()}
         if not self.settings.unlabelled:
             return classification, metrics
-        identity = batch["item"].repeat_interleave(count)
+        identity = of_all_processes(batch["item"]).repeat_interleave(count)
         settings = self.settings
         alike = triplet(pooled.float(), identity, settings.mining, settings.margin, settings.soft_margin)
         return classification + settings.triplet_weight * alike, {**metrics, "triplet": alike.detach()}
@@ -119,7 +127,8 @@ def pool_and_classify(network: Any, images: Tensor) -> tuple[Tensor, Tensor]:
 def run(settings: TrainLabelerSettings) -> Path:
     """Train and validate the labeler; return the path of labeler.safetensors.
 
-    An interrupted run is resumed. A finished one with the same settings and data is not repeated.
+    An interrupted run is resumed. A finished one with the same settings and data is not repeated. Under torchrun all
+    processes train as one: each takes its part of the labelled and of the unlabelled photographs of every batch.
     """
     require_network(settings.architecture)
     workspace = Workspace(settings.workspace)
@@ -142,16 +151,23 @@ def run(settings: TrainLabelerSettings) -> Path:
 
     for sentence in photographs.cautions:
         console.warn(sentence)
-    left_out.tell(workspace.labeler_run.left_out, names)
-    fabric = make_fabric(settings.accelerator, settings.precision)
+    fabric = make_fabric(settings.accelerator, settings.precision, several=True)
+    if fabric.is_global_zero:
+        left_out.tell(workspace.labeler_run.left_out, names)
     colours = (photographs.mean, photographs.std)
-    objective = S4L(start.network, settings, colours).to(memory_format=torch.channels_last)
+    objective = S4L(start.network, settings, colours)
+    joined_batch_norm(objective, fabric).to(memory_format=torch.channels_last)
     prepared = fabric.setup_module(objective)
     groups = parameter_groups(objective, settings.weight_decay)
     optimizer = create_optimizer(settings.optimizer, groups, settings.learning_rate)
     if start.summary:
         console.say(f"Labeler: {start.summary}.")
     plan, steps = labeler_plan(settings, len(photographs.labelled), len(photographs.unlabelled))
+
+    def is_labelled(key: Key) -> bool:
+        return key[1] < len(photographs.labelled)
+
+    require_shares(plan(steps - 1)[-1], fabric, "--batch-labelled", is_labelled)
     total = steps * settings.epochs
     images = settings.batch_labelled + (settings.batch_unlabelled if len(photographs.unlabelled) else 0)
     forward = settings.views * images
@@ -170,7 +186,8 @@ def run(settings: TrainLabelerSettings) -> Path:
     job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh, settings.tensorboard)
     one = torch.zeros(1, 3, settings.crop, settings.crop)
     foretell(fabric, settings, objective.network, one, (total - state.step) * views)
-    drawn = step_batches(LabelerViews(photographs, settings), plan, state.step, total, settings.workers)
+    own = own_plan(plan, fabric, is_labelled)
+    drawn = step_batches(LabelerViews(photographs, settings), own, state.step, total, settings.workers)
     batches = job.watched(drawn, photographs)
     smaller = f"--chunk {max(settings.least_chunk, min(settings.chunk or forward, forward) // 2)}"
     trained = training_steps(
@@ -178,7 +195,7 @@ def run(settings: TrainLabelerSettings) -> Path:
         settings.clip,
     )  # fmt: skip
     for step in job.follow(trained, total, views):
-        if (step.index + 1) % steps == 0:
+        if (step.index + 1) % steps == 0 and fabric.is_global_zero:
             epoch = step.index // steps
             score = validate(fabric, objective, photographs, settings)
             measured = judge(score, photographs.validated)
@@ -188,6 +205,21 @@ def run(settings: TrainLabelerSettings) -> Path:
                 weights = objective.network.state_dict() if settings.keep == "best" else {}
                 state.kept = {SCORE: torch.from_numpy(score), **{key: value.clone() for key, value in weights.items()}}
 
+    if fabric.is_global_zero:
+        _write(workspace, settings, photographs, objective, state, work)
+    job.finish()
+    return workspace.labeler
+
+
+def _write(
+    workspace: Workspace,
+    settings: TrainLabelerSettings,
+    photographs: LabelerData,
+    objective: S4L,
+    state: TrainState,
+    work: dict[str, Any],
+) -> None:
+    """Write the scores of the validation photographs and the labeler, and say how well it does."""
     score = state.kept.pop(SCORE).numpy()
     if settings.keep == "best":
         objective.network.load_state_dict(state.kept)
@@ -198,14 +230,12 @@ def run(settings: TrainLabelerSettings) -> Path:
         objective.network.state_dict(),
         {**work, "labeler": photographs.description(settings), "validation": state.notes},
     )
-    job.finish()
     notes = state.notes
     console.say(
         f"Validation AUC {notes['auc']:.3f} (95 % interval {notes['auc_low']:.3f} to {notes['auc_high']:.3f}) "
         f"after the last epoch; best {notes['best_auc']:.3f} after epoch {notes['best_epoch'] + 1:.0f}. "
         f"Kept: {settings.keep}."
     )
-    return workspace.labeler
 
 
 @torch.inference_mode()

@@ -17,6 +17,7 @@ from swcl_cli.models.heads import JointHeads
 from swcl_cli.tasks.class_labels import MISSING
 from swcl_cli.tasks.number_labels import NUMBERS, Scales, in_own_unit, standardised
 from swcl_cli.tasks.temperatures import TEMPERATURES
+from swcl_cli.training.processes import of_all_processes
 
 CORN = "corn"  # its heads, in the model file
 
@@ -47,9 +48,15 @@ class JointClassifier(nn.Module):
         self.weights: dict[str, Tensor] = {}
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss, and no metrics. batch: image (N, 3, S, S), and labels (N,) by head, or MISSING, or NaN."""
+        """Return the loss of all processes' images, and no metrics.
+
+        batch: image (N, 3, S, S), and labels (N,) by head, or MISSING, or NaN.
+        """
         logits = self.heads(self.encoder(batch["image"]))
-        losses = [self._loss(name, part.float(), batch["labels"][name]) for name, part in logits.items()]
+        losses = [
+            self._loss(name, of_all_processes(part.float()), of_all_processes(batch["labels"][name]))
+            for name, part in logits.items()
+        ]
         return torch.stack(losses).sum(), {}
 
     def _loss(self, head: str, logits: Tensor, labels: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from swcl_cli.catalogue.measures import quality_of
 from swcl_cli.data.loaders import step_batches, workers_for
 from swcl_cli.errors import Interrupted, SwclError
 from swcl_cli.settings import FinetuneSettings
+from swcl_cli.tasks.kind import Judgement
 from swcl_cli.tasks.optimising import make_optimizer, rate_of_step
 from swcl_cli.tasks.trial import Trial
 from swcl_cli.training.checkpoints import TrainState
@@ -26,7 +27,7 @@ from swcl_cli.training.cost import foretell
 from swcl_cli.training.grid import Rates
 from swcl_cli.training.loop import training_steps
 from swcl_cli.training.precise_bn import precise_statistics, trained_norms
-from swcl_cli.training.processes import device_name
+from swcl_cli.training.processes import device_name, joined_batch_norm, own_plan, require_shares
 from swcl_cli.training.run import Run
 
 PATIENCE = 1 / 5  # of the most epochs (FACTS E1b)
@@ -69,7 +70,8 @@ def fit(
     takes BatchNorm's statistics from the views of the last training steps, and the weights that are kept hold them. A
     training that was interrupted resumes from `folder`. Raises SwclError where the measure of every epoch is NaN.
     """
-    objective = fabric.setup_module(trial.objective)
+    require_shares(trial.plan(trial.steps_per_epoch - 1)[-1], fabric, "--batch")
+    objective = fabric.setup_module(joined_batch_norm(trial.objective, fabric))
     optimizer = make_optimizer(trial.objective, trial.encoder, settings, rates)
     total = trial.steps_per_epoch * settings.epochs
     patience = max(math.ceil(PATIENCE * settings.epochs), LEAST_CHANCES * settings.validate_every)
@@ -82,7 +84,8 @@ def fit(
     one = default_collate([trial.dataset[trial.plan(0)[0][0]]])
     views = settings.epochs * trial.images["train"] * (total - state.step) // total
     foretell(fabric, settings, trial.objective, one, views, trainings)
-    drawn = step_batches(trial.dataset, trial.plan, state.step, total, settings.workers)
+    plan = own_plan(trial.plan, fabric)
+    drawn = step_batches(trial.dataset, plan, state.step, total, settings.workers)
     batches = job.watched(drawn, trial.model)
     rate = rate_of_step(settings, rates.learning_rate, trial.steps_per_epoch)
     steps = training_steps(fabric, objective, optimizer, batches, rate, seed, state.step, clip=settings.clip)
@@ -94,7 +97,7 @@ def fit(
         started = time.perf_counter()
         since = (epoch - 1) // settings.validate_every * settings.validate_every  # epochs, at the validation before
         with _statistics(trial, fabric, objective, settings, range(since * trial.steps_per_epoch, step.index + 1)):
-            judgement = trial.judge(fabric, "val", None)
+            judgement = _judged(trial, fabric)
             if measure not in judgement.measures:
                 raise SwclError(f"The task has no measure {measure}; it has {', '.join(judgement.measures)}.")
             value, reason = judgement.measures[measure], judgement.reasons.get(measure, "")
@@ -109,6 +112,13 @@ def fit(
     if math.isnan(state.notes["best"]):
         raise SwclError(f"No epoch can be chosen: {measure} on validation is not a number{reason and f' ({reason})'}.")
     return Fitted(state.kept, state.notes, job.stopped)
+
+
+def _judged(trial: Trial, fabric: Fabric) -> Judgement:
+    """Judge the present weights on validation: the first of several processes does, and tells the others."""
+    judgement: Any = trial.judge(fabric, "val", None) if fabric.is_global_zero else None
+    told: Judgement = fabric.broadcast(judgement)
+    return told
 
 
 def better_notes(
@@ -136,7 +146,8 @@ def _statistics(
     def batches() -> Iterator[Any]:
         again = steps[-settings.precise_bn :]
         workers = workers_for(len(again) * min(settings.batch, trial.images["train"]), settings.workers)
-        for micro_batches in step_batches(trial.dataset, trial.plan, again.start, again.stop, workers):
+        plan = own_plan(trial.plan, fabric)
+        for micro_batches in step_batches(trial.dataset, plan, again.start, again.stop, workers):
             yield from map(fabric.to_device, micro_batches)
 
     return precise_statistics(objective, batches())

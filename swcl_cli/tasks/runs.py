@@ -152,15 +152,20 @@ class TaskRun:
         return self._fit(self._open(), rates, log_folder)
 
     def finish(self, rates: Rates) -> None:
-        """Train, or load the weights that the grid search trained; then test, once, and write the files of the run."""
+        """Train, or load the weights that the grid search trained; then test, once, and write the files of the run.
+
+        Of several processes the first tests and writes.
+        """
         opened, point = self._open(), self.point(rates)
         if point.exists():
             fitted = Fitted(read_safetensors(point), validation_of(point))
         else:
             fitted = self._fit(opened, rates, self.log_folder)
-        load_weights(opened.trial.network, fitted.weights, str(point))
-        self._write(opened, self.work(rates), fitted)
-        self.clear()
+        if opened.fabric.is_global_zero:
+            load_weights(opened.trial.network, fitted.weights, str(point))
+            self._write(opened, self.work(rates), fitted)
+            self.clear()
+        opened.fabric.barrier()
         fitted.heed()
 
     def clear(self) -> None:
@@ -179,7 +184,7 @@ class TaskRun:
         if self.settings.freeze:
             freeze_encoder(initial.encoder, trial.objective)
         in_its_memory_format(trial.objective, initial.encoder)
-        fabric = make_fabric(self.settings.accelerator, self.settings.precision)
+        fabric = make_fabric(self.settings.accelerator, self.settings.precision, several=True)
         trial.objective.to(fabric.device)
         if self.features is None:
             return Opened(trial, fabric)

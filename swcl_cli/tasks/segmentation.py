@@ -30,6 +30,7 @@ from swcl_cli.tasks.networks import segmenter, stride_for
 from swcl_cli.tasks.saved import Description, Study
 from swcl_cli.tasks.segmented import LogOdds, Segmented, against_others, at_size, predict_log_odds, shares
 from swcl_cli.tasks.written import as_given
+from swcl_cli.training.processes import of_all_processes
 from swcl_cli.workspace import read_provenance
 
 STRUCTURES = "structures"  # among the facts of a model
@@ -52,11 +53,15 @@ class Segmenter(nn.Module):
         self.dice = DiceLoss(BINARY_MODE, ignore_index=IGNORED) if dice else None
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss, no metrics. batch: image (N, 3, S, S), mask (N, S, S), see `read_structures`."""
-        mask = batch["mask"]
+        """Return the loss of all processes' images, no metrics.
+
+        batch: image (N, 3, S, S), mask (N, S, S), see `read_structures`.
+        """
+        mask = of_all_processes(batch["mask"])
         outside = mask == IGNORED
         losses = []
-        for number, logits in enumerate(self.network(batch["image"]).values()):
+        for number, own in enumerate(self.network(batch["image"]).values()):
+            logits = of_all_processes(own)
             joint = logits.shape[1] > 2
             truth = mask if joint else ((mask >> number) & 1).masked_fill(outside, IGNORED)
             losses.append(cross_entropy(logits.float(), truth, ignore_index=IGNORED))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Callable, Hashable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, distributed, nn
 
 from swcl_cli import console
+from swcl_cli.data.loaders import Key, Plan
 from swcl_cli.errors import SwclError
 from swcl_cli.models.encoders import batch_norms
 from swcl_cli.training.allocation import keep_freed_memory
@@ -29,7 +32,7 @@ def make_fabric(accelerator: str, precision: str, several: bool = False) -> Fabr
     Raises SwclError where torchrun has started several processes for a step that can't use them, and where a GPU is
     asked for that PyTorch can't use.
     """
-    started = int(os.environ["WORLD_SIZE"]) if TorchElasticEnvironment.detect() else 1
+    started = started_processes()
     if started > 1 and not several:
         raise SwclError(f"This step works in one process, but torchrun has started {started}: run it without torchrun.")
     if not torch.accelerator.is_available():
@@ -50,6 +53,54 @@ def make_fabric(accelerator: str, precision: str, several: bool = False) -> Fabr
     if fabric.device.type == "cpu":
         keep_freed_memory()
     return fabric
+
+
+def started_processes() -> int:
+    """Return how many processes torchrun has started, of which this is one; 1 without torchrun."""
+    return int(os.environ["WORLD_SIZE"]) if TorchElasticEnvironment.detect() else 1
+
+
+def wait_for_all() -> None:
+    """Wait until all processes are here."""
+    if distributed.is_initialized():
+        distributed.barrier()
+
+
+def own_plan(plan: Plan, fabric: Fabric, kind: Callable[[Key], Hashable] = lambda _: None) -> Plan:
+    """Return the plan of this process: a connected part of each batch, of each kind of its items.
+
+    Parts differ by at most one item of each kind. All processes together have each item once.
+    """
+    if fabric.world_size == 1:
+        return plan
+
+    def own(keys: list[Key]) -> list[Key]:
+        by_kind: dict[Hashable, list[Key]] = {}
+        for key in keys:
+            by_kind.setdefault(kind(key), []).append(key)
+        rank, parts = fabric.global_rank, fabric.world_size
+        return [
+            key
+            for alike in by_kind.values()
+            for key in alike[len(alike) * rank // parts : len(alike) * (rank + 1) // parts]
+        ]
+
+    return lambda step: [own(keys) for keys in plan(step)]
+
+
+def require_shares(
+    keys: list[Key], fabric: Fabric, option: str, kind: Callable[[Key], Hashable] = lambda _: None
+) -> None:
+    """Raise SwclError where the smallest batch of an epoch has nothing for some process.
+
+    keys: its items; option: that of the batch.
+    """
+    most = max(Counter(map(kind, keys)).values())
+    if most < fabric.world_size:
+        raise SwclError(
+            f"An epoch's last batch has {len(keys):,} photograph{'s' if len(keys) > 1 else ''}, too few for "
+            f"{fabric.world_size} processes: take another {option}, or fewer processes."
+        )
 
 
 def device_name(fabric: Fabric) -> str:
@@ -85,8 +136,8 @@ def joined_batch_norm(module: nn.Module, fabric: Fabric) -> nn.Module:
         return module
     if fabric.device.type != "cuda":
         raise SwclError(
-            "BatchNorm can't be exact in several processes on CPUs: "
-            "take --architecture resnetv2_50x1_bit, or one process."
+            "BatchNorm can't be exact in several processes on CPUs: take a network without it, such as --architecture "
+            "resnetv2_50x1_bit (decoders of masks have it too), or one process."
         )
     converted: nn.Module = convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
     return converted  # torch's own conversion loses the activation that timm keeps in some norms
@@ -118,6 +169,11 @@ def gather_rows(rows: Tensor) -> tuple[Tensor, tuple[int, int]]:
     start = sum(lengths[: distributed.get_rank()])
     gathered: Tensor = _Gather.apply(rows, lengths, start)
     return gathered, (start, start + len(rows))
+
+
+def of_all_processes(rows: Tensor) -> Tensor:
+    """Gather the rows (n, ...) of all processes, by rank, so that each computes the loss of the whole batch."""
+    return gather_rows(rows)[0]
 
 
 class _Gather(torch.autograd.Function):

@@ -87,7 +87,7 @@ def test_what_one_choice_does_not_have_another_one_has(step: str) -> None:
 
 def test_where_and_how_fast_is_runtime() -> None:
     """What the same result may be computed with; all else must refuse to resume."""
-    here = {"workspace", "workers", "accelerator", "save_seconds", "fresh", "tensorboard"}
+    here = {"workspace", "workers", "accelerator", "save_seconds", "fresh", "tensorboard", "processes"}
     here |= {"name", "probe_every", "probe_data"}
     by_fingerprint = {"init", "swap"}
     assert PretrainSettings.runtime_fields() == here | by_fingerprint

@@ -15,7 +15,7 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from swcl_cli.errors import SwclError
 from swcl_cli.training import processes
 from swcl_cli.training.processes import gather_rows, make_fabric
-from tests.training import two_processes
+from tests.training import objectives_in_processes, two_processes
 
 
 def torchrun(count: int, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -34,6 +34,42 @@ def test_gradients_are_those_of_one_process(tmp_path: Path, count: int, chunk: i
         assert (gradient - expected[name]).norm() < 1e-5 * expected[name].norm(), name
     assert measures["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-5)
     assert measures["positives"] == pytest.approx(one["positives"]) and one["positives"] > 1
+
+
+def test_each_process_has_its_part_of_each_kind() -> None:
+    """All of them together have every item once; kinds are in proportion."""
+    keys = [(0, item) for item in (*range(5), *range(10, 17))]
+    fabrics: list[Any] = [SimpleNamespace(world_size=3, global_rank=rank) for rank in range(3)]
+    parts = [processes.own_plan(lambda _: [keys], fabric, lambda key: key[1] < 10)(0)[0] for fabric in fabrics]
+    assert sorted(key for part in parts for key in part) == keys
+    assert [[sum(item < 10 for _, item in part), len(part)] for part in parts] == [[1, 3], [2, 4], [2, 5]]
+    one: Any = SimpleNamespace(world_size=1, global_rank=0)
+    assert processes.own_plan(lambda _: [keys], one)(0) == [keys]
+
+
+def test_a_last_batch_that_is_too_small_to_share() -> None:
+    fabric: Any = SimpleNamespace(world_size=3)
+    processes.require_shares([(0, 0), (0, 1), (0, 2)], fabric, "--batch")
+    with pytest.raises(SwclError, match="last batch has 2 photographs, too few for 3 processes: take another --batch"):
+        processes.require_shares([(0, 0), (0, 1)], fabric, "--batch")
+
+
+def test_losses_of_labeler_and_tasks_are_of_the_whole_batch(tmp_path: Path) -> None:
+    """Loss and gradient are those of one process, though the processes have unequally many known labels and pixels;
+    the mean of the parts would be others.
+    """
+    done = torchrun(2, objectives_in_processes.__file__, str(tmp_path / "found.pt"))
+    assert done.returncode == 0, done.stderr
+    found, expected = torch.load(tmp_path / "found.pt"), objectives_in_processes.step()
+    assert found.keys() == expected.keys()
+    for name, (gradient, loss) in found.items():
+        whole, one = expected[name]
+        assert loss == pytest.approx(one, rel=1e-6), name
+        assert (gradient - whole).norm() < 1e-5 * whole.norm(), name
+    parts = [objectives_in_processes.of_items(part) for part in ([0, 1, 4], [2, 3, 5, 6])]
+    for name, (gradient, _) in expected.items():
+        mean = torch.stack([part[name][0] for part in parts]).mean(dim=0)
+        assert (mean - gradient).norm() > 0.01 * gradient.norm(), name
 
 
 def test_one_process_gathers_its_own_rows() -> None:
