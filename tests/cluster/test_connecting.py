@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -61,9 +63,12 @@ def test_addresses(tmp_path: Path) -> None:
 
 def test_a_scheduler_of_another_version(tmp_path: Path) -> None:
     """The description of a package that stands before the installed one tells the scheduler its version."""
-    described = tmp_path / "distributed-2020.1.0.dist-info/METADATA"
-    described.parent.mkdir()
-    described.write_text("Metadata-Version: 2.1\nName: distributed\nVersion: 2020.1.0\n")
+    version = metadata.version("distributed")
+    [installed] = [path for path in sys.path if (Path(path) / f"distributed-{version}.dist-info").is_dir()]
+    described = tmp_path / "distributed-2020.1.0.dist-info"
+    shutil.copytree(Path(installed) / f"distributed-{version}.dist-info", described)
+    told = (described / "METADATA").read_text()
+    (described / "METADATA").write_text(told.replace(f"Version: {version}", "Version: 2020.1.0", 1))
     before = {"PYTHONPATH": f"{tmp_path}:{environment()['PYTHONPATH']}"}
     with (
         dask(tmp_path, workers=0, variables=before) as started,
