@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from swcl_cli.cli import COMMANDS
+from swcl_cli.manual import COMMANDS
 from swcl_cli.settings import STEPS, FinetuneSettings, PretrainSettings, StepSettings, TrainLabelerSettings, resolve
 from swcl_cli.settings.options import PANELS
 from swcl_cli.settings.rows import owners
