@@ -47,16 +47,21 @@ def described(workspace: Workspace, dataset: str, rows: pd.DataFrame, each: Each
     path, made = workspace.descriptions(dataset), recipe(RECIPE)
     kept = {} if fresh else _kept(path, made)
     names = list(zip(rows["path"].tolist(), rows["checksum"].tolist(), strict=True))
-    missing = [name for name in names if name not in kept]
-    places = [Place(workspace.root / file, checksum) for file, checksum in missing]
+    missing = {name: place for name, place in zip(names, places_of(workspace, rows), strict=True) if name not in kept}
     with console.progress(f"describing {dataset}", len(missing)) as bar:
-        for name, description in zip(missing, each(_describe, places), strict=True):
+        for name, description in zip(missing, each(_describe, missing.values()), strict=True):
             kept[name] = description
             bar.advance()
     found = Described(np.stack([kept[name].numbers for name in names]), np.stack([kept[name].sketch for name in names]))
     if missing:
         write_parquet(path, _table(rows, found), made)
     return found
+
+
+def places_of(workspace: Workspace, rows: pd.DataFrame) -> list[Place]:
+    """Locate photographs. rows: `path` and `checksum` of their manifests."""
+    files = zip(rows["path"].tolist(), rows["checksum"].tolist(), strict=True)
+    return [Place(workspace.root / path, checksum) for path, checksum in files]
 
 
 def recipe(number: int) -> dict[str, object]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from swcl_cli.audit.comparing import Outcome, Pair
+from swcl_cli.audit.registration import Agreement
 from swcl_cli.audit.verdict import COPY, change, verdict
 from swcl_cli.data import manifest
 from swcl_cli.data.columns import AUDIT, PLACE
@@ -35,16 +36,26 @@ def read_known_labels(workspace: Workspace, names: Sequence[str]) -> dict[str, p
     return labels
 
 
-def rows_of(photographs: pd.DataFrame, compared: Sequence[tuple[Pair, Outcome]], labels: Labels) -> pd.DataFrame:
-    """Judge the pairs, and make a row of each that is a copy or a visit; copies first, then in the order of places."""
-    judged = []
+def judged(
+    checksums: Sequence[int], compared: Sequence[tuple[Pair, Outcome]]
+) -> list[tuple[Pair, Agreement, str, str, str]]:
+    """Judge the pairs: of each that is a copy or a visit the kind, how sure it is, and what was changed; copies first,
+    then in the order of places. checksums: of the photographs' files.
+    """
+    found = []
     for pair, outcome in compared:
-        if found := verdict(outcome.agreement):
-            equal = bool(photographs["checksum"][pair.one] == photographs["checksum"][pair.other])
-            changed = change(found[0], pair.turn, outcome.agreement, (outcome.seen, outcome.other_seen), equal)
-            judged.append((pair, outcome.agreement, *found, changed))
-    judged.sort(key=lambda row: (row[2] != COPY, row[0].one, row[0].other))
-    families = _families([row[0] for row in judged if row[2] == COPY])
+        if judgement := verdict(outcome.agreement):
+            equal = checksums[pair.one] == checksums[pair.other]
+            shares = (outcome.seen, outcome.other_seen)
+            changed = change(judgement[0], pair.turn, outcome.agreement, shares, equal)
+            found.append((pair, outcome.agreement, *judgement, changed))
+    return sorted(found, key=lambda row: (row[2] != COPY, row[0].one, row[0].other))
+
+
+def rows_of(photographs: pd.DataFrame, compared: Sequence[tuple[Pair, Outcome]], labels: Labels) -> pd.DataFrame:
+    """Make a row of each pair that is a copy or a visit, in the order of `judged`."""
+    found = judged(photographs["checksum"].tolist(), compared)
+    families = _families([row[0] for row in found if row[2] == COPY])
     places = photographs[PLACE.names].to_dict("records")
     rows = [
         {
@@ -60,7 +71,7 @@ def rows_of(photographs: pd.DataFrame, compared: Sequence[tuple[Pair, Outcome]],
                 name: getattr(agreement, name) for name in ("vessels", "levels", "residual", "apart", "degrees", "gain")
             },
         }
-        for pair, agreement, kind, sure, changed in judged
+        for pair, agreement, kind, sure, changed in found
     ]
     return pd.DataFrame(rows, columns=AUDIT.names).astype({"family": "Int32"})
 

@@ -19,6 +19,7 @@ from swcl_cli.data import manifest
 from swcl_cli.data.splits import binned, divided, joined, stratifying, validation_groups
 from swcl_cli.datasets.download import DROPPED, Download, Photograph, Problem, Value
 from swcl_cli.errors import SwclError
+from swcl_cli.preparation.copies import Twins, dropped
 from swcl_cli.preparation.decoding import SCALED
 from swcl_cli.preparation.jobs import Job, Outcome
 from swcl_cli.preparation.structures import LAYER, STRUCTURES
@@ -62,23 +63,32 @@ class Sorted:
     """Hold the usable photographs of a download, all problems, and the groups of patients.
 
     good: the photographs that can be used, in the manifest's order; problems: all of them, the download's too; groups:
-    the group of each patient who shares a photograph with another.
+    the group of each patient who shares a photograph with another; copies: photographs that are dropped, though they
+    are prepared.
     """
 
     good: list[Photograph]
     problems: list[Problem]
     groups: dict[str, str]
+    copies: list[Photograph]
 
     def group(self, photograph: Photograph) -> str:
         """Return the group of the photograph's patient, which no split may divide."""
         return self.groups.get(photograph.patient_id, photograph.patient_id)
 
 
-def sort_out(settings: PrepSettings, download: Download, outcomes: Mapping[str, Outcome]) -> Sorted:
+def sort_out(
+    settings: PrepSettings,
+    source: Path,
+    download: Download,
+    outcomes: Mapping[str, Outcome],
+    twins: Sequence[Twins] = (),
+) -> Sorted:
     """Divide a download's photographs into usable ones and problems, and draw the validation split.
 
-    Photographs with equal pixels are used and listed, unless the download says to drop those whose labels disagree.
-    Where no validation split is published, a fifth of the groups of `train` becomes it.
+    Photographs with equal pixels are used and listed, unless the download says to drop those whose labels disagree, or
+    --drop-copies to keep one of them. twins: pairs of copies, of which one is kept. Where no validation split is
+    published, a fifth of the groups of `train` becomes it.
     """
     usable, problems = [], list(download.problems)
     beginnings = array("Q")  # the first 8 bytes of the hash of each photograph's pixels
@@ -92,21 +102,25 @@ def sort_out(settings: PrepSettings, download: Download, outcomes: Mapping[str, 
             problems += [Problem(photograph.path, name, detail) for name, detail in outcome.notes.items()]
             usable.append(photograph)
             beginnings.append(int(outcome.pixels[:16], 16))
-    dropped: set[str] = set()
-    sharing = []
+    disagreeing: set[str] = set()
+    sharing, equal = [], []
     for first, *others in _alike(usable, beginnings, outcomes):
         if download.drop_disagreeing and any(other.classes != first.classes for other in others):
             for photograph, other in ((first, others[0]), *((other, first) for other in others)):
                 download.labelled[photograph.split] -= 1
-                dropped.add(photograph.image_id)
+                disagreeing.add(photograph.image_id)
                 problems.append(Problem(photograph.path, DROPPED, f"the pixels of {other.path}, but other grades"))
+        elif settings.drop_copies:
+            equal += [Twins(first.image_id, other.image_id, "equal") for other in others]
         else:
             sharing.append([photograph.patient_id for photograph in (first, *others)])
             problems += [Problem(other.path, "duplicate", _compare(other, first)) for other in others]
-    problems.sort()
-    result = Sorted(
-        [photograph for photograph in usable if photograph.image_id not in dropped], problems, joined(sharing)
-    )
+    usable = [photograph for photograph in usable if photograph.image_id not in disagreeing]
+    pairs = [pair for pair in (*equal, *twins) if not disagreeing & {pair.one, pair.other}]
+    copies = dropped(usable, pairs, source)
+    problems = sorted([*problems, *copies.values()])
+    good, apart = ([each for each in usable if (each.image_id in copies) == of] for of in (False, True))
+    result = Sorted(good, problems, joined(sharing), apart)
     if download.draw_validation:
         _draw_validation(settings, result)
     result.good.sort(key=lambda photograph: manifest.order(photograph.split, photograph.image_id))

@@ -109,6 +109,13 @@ class PrepSettings(ClusterSettings, SeededSettings):
         panel="Data",
         runtime=True,
     )
+    drop_copies: bool = setting(
+        False,
+        "Keep one of each group of photographs that are copies, as `swcl audit` finds them: the tested one, else the "
+        "one of most pixels, else the first by name. The others are listed in quarantine.csv.",
+        panel="Data",
+        runtime=True,
+    )
     allow_leaks: bool = setting(
         False,
         "Accept splits of your own that divide a patient, or equal photographs: what is tested was learnt.",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from swcl_cli import console
 from swcl_cli.audit.comparing import compare
-from swcl_cli.audit.describing import Described, Place, described
+from swcl_cli.audit.describing import Described, described, places_of
 from swcl_cli.audit.learnt import learnt_copies, learnt_from, read_made
 from swcl_cli.audit.pairs import read_known_labels, read_photographs, rows_of
 from swcl_cli.audit.verdict import COPY, VISIT
@@ -38,9 +38,7 @@ def run(settings: AuditSettings) -> Path:
         photographs = read_photographs(workspace, names)
         console.say(f"{len(photographs):,} photographs of {len(names):,} data sets: {', '.join(names)}.")
         found = _described(workspace, photographs, each, settings.fresh)
-        files = zip(photographs["path"].tolist(), photographs["checksum"].tolist(), strict=True)
-        places = [Place(workspace.root / path, checksum) for path, checksum in files]
-        compared = compare(workspace, places, found, each, settings.fresh)
+        compared = compare(workspace, places_of(workspace, photographs), found, each, settings.fresh)
     pairs = rows_of(photographs, compared, read_known_labels(workspace, names))
     counts = {kind: int((pairs["kind"] == kind).sum()) for kind in SHOWN}
     made = provenance("audit", settings.defining(), inputs, photographs=len(photographs), counts=counts)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from swcl_cli import console
 from swcl_cli.data import manifest, shared
 from swcl_cli.data.colour import MEAN, STD
 from swcl_cli.datasets import DATASETS
-from swcl_cli.datasets.download import Download, Problem
+from swcl_cli.datasets.download import Download
 from swcl_cli.datasets.folder_labels import FOLDERS
 from swcl_cli.datasets.label_columns import COLUMNS
 from swcl_cli.datasets.links import Followed
@@ -31,13 +33,14 @@ from swcl_cli.preparation.assembly import (
     write_quarantine,
 )
 from swcl_cli.preparation.classes import COUNTED, counted, find_classes
+from swcl_cli.preparation.copies import Twins
 from swcl_cli.preparation.former import make_way, require_apart, require_none_of_ours
-from swcl_cli.preparation.jobs import OVER_THE_FIELD, Job
-from swcl_cli.preparation.masks import BAD_MASK
+from swcl_cli.preparation.jobs import Job
 from swcl_cli.preparation.matching import listed_if_stopped, match, match_lesion_masks
 from swcl_cli.preparation.opening import open_source
 from swcl_cli.preparation.photograph import colour_statistics
 from swcl_cli.preparation.pool import Prepare, preparing, preparing_on
+from swcl_cli.preparation.telling import compare_with_published, tell_counts, warn_of_masks
 from swcl_cli.settings import OPTIONS, PrepSettings
 from swcl_cli.settings.rows import LIST, PHANTOM
 from swcl_cli.workspace import FORMER, Workspace, fingerprint, locked, provenance, read_provenance
@@ -59,7 +62,7 @@ def run(settings: PrepSettings) -> Path:
     if settings.dataset == PHANTOM:
         return _phantom(settings)
     path, download = _run(settings, match_lesion_masks)
-    _compare_with_published(settings.dataset, download)
+    compare_with_published(settings.dataset, download)
     return path
 
 
@@ -130,13 +133,15 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         masks_before = mask_fingerprint(settings, download, outcomes)
         _bring_up_to_date(settings, source, path, download, prepare, outcomes)
         masks = mask_fingerprint(settings, download, outcomes)
-        result = sort_out(settings, download, outcomes)
+        twins = _twins(settings, source, download, outcomes) if settings.drop_copies else []
+        result = sort_out(settings, source, download, outcomes, twins)
         write_quarantine(workspace.quarantine(dataset), result.problems)
         leaks = check_leaks(settings, download, result)
         if not result.good:
-            _warn_of_masks(dataset, result.problems)
+            warn_of_masks(dataset, result.problems)
             raise SwclError(f"None of {len(outcomes):,} photographs can be used: see {workspace.quarantine(dataset)}.")
-        for orphan in _orphans(workspace, dataset, (job_of(settings, source, download, good) for good in result.good)):
+        prepared = (job_of(settings, source, download, each) for each in (*result.good, *result.copies))
+        for orphan in _orphans(workspace, dataset, prepared):
             path.unlink(missing_ok=True)  # it may describe this image
             orphan.unlink()
         counts = Counter(photograph.split for photograph in result.good)
@@ -151,18 +156,35 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         made, former = provenance("prep", settings.defining(), inputs, **facts), path.with_name(FORMER)
         manifest.write(path, rows, made, download.held, former, download.structures, download.own_labels)
         shown = [(photograph.split, outcomes[photograph.image_id].shown) for photograph in result.good]
-    _summary(dataset, counts, colour, unchanged=fingerprint(path) == before)
+    tell_counts(dataset, counts, colour, unchanged=fingerprint(path) == before)
     if download.structures and any(pixels for _, pixels in shown):
         held, lacking = counted(download.structures, shown)
         console.table(f"{dataset}: structures in the masks, photographs that hold them by split", COUNTED, held)
         for words in lacking:
             console.warn(f"{dataset}: {words}.")
-    _warn_of_masks(dataset, result.problems)
+    warn_of_masks(dataset, result.problems)
     if leaks:
         console.warn(f"{dataset} has {leaks}")
     for sentence in shared.sentences(workspace, dataset):
         console.warn(sentence)
     return path
+
+
+def _twins(settings: PrepSettings, source: Path, download: Download, outcomes: journal.Journal) -> list[Twins]:
+    """Find the pairs of photographs that are copies, as `audit` does."""
+    from swcl_cli.audit.within import copies_within  # it loads torch
+
+    workspace = Workspace(settings.workspace)
+    usable = [photograph for photograph in download.photographs if not outcomes[photograph.image_id].problem]
+    files = (job_of(settings, source, download, photograph).outputs["photograph"] for photograph in usable)
+    rows = pd.DataFrame(
+        {
+            "path": [workspace.relative(file) for file in files],
+            "checksum": [outcomes[photograph.image_id].checksum for photograph in usable],
+        }
+    )
+    copies = copies_within(workspace, settings.prepared, rows, settings.workers)
+    return [Twins(usable[one].image_id, usable[other].image_id, change) for one, other, change in copies]
 
 
 def _tells_of_masks(path: Path) -> bool:
@@ -221,45 +243,6 @@ def _colour(sums: Iterable[tuple[int, ...]]) -> dict[str, Any]:
     """Measure the colour statistics of all images by their 14 sums, beside the constants that normalise."""
     totals = reduce(lambda total, image: [a + b for a, b in zip(total, image, strict=True)], sums, [0] * 14)
     return {**colour_statistics(totals), "constant_mean": MEAN, "constant_std": STD}
-
-
-def _summary(dataset: str, counts: Counter[str], colour: dict[str, Any], unchanged: bool) -> None:
-    """Show the counts by split and problem, and the colour statistics."""
-    if unchanged:
-        console.say(f"{dataset}: everything was prepared already; nothing has changed.")
-    rows = [(split, f"{counts[split]:,}") for split in manifest.SPLITS if counts[split]]
-    rows += [(problem, f"{count:,}") for problem, count in sorted(counts.items()) if problem not in manifest.SPLITS]
-    console.table(f"{dataset}: images by split, and what quarantine.csv lists", ("", "count"), rows)
-    for name, mean, std in (
-        ("measured", colour["mean"], colour["std"]),
-        ("measured in the field of view", colour["fov_mean"], colour["fov_std"]),
-        ("constant, used to normalise", MEAN, STD),
-    ):
-        console.say(f"colour {name}: mean {_triple(mean)}, std {_triple(std)}")
-
-
-def _warn_of_masks(dataset: str, problems: Sequence[Problem]) -> None:
-    """Warn of masks that set their photographs aside, and of those that cover most of the field of view."""
-    for kind, words in ((BAD_MASK, "set aside for their masks"), (OVER_THE_FIELD, "used all the same")):
-        if found := [problem for problem in problems if problem.problem == kind]:
-            console.warn(
-                f"{dataset}: {len(found):,} photographs {words}, such as {found[0].source_path}: {found[0].detail}."
-            )
-
-
-def _compare_with_published(dataset: str, download: Download) -> None:
-    """Warn where a split has another number of labelled images than its publication counts."""
-    differing = [
-        f"{download.labelled[split]:,} of {published:,} in {split}"
-        for split, published in download.published.items()
-        if download.labelled[split] != published
-    ]
-    if differing:
-        console.warn(f"{dataset}: not the published number of labelled images is here: {', '.join(differing)}.")
-
-
-def _triple(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.4f}" for value in values)
 
 
 def _phantom(settings: PrepSettings) -> Path:

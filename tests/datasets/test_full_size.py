@@ -32,7 +32,7 @@ class MadeUp(dict[str, Outcome]):
 
 def write_manifest(root: Path, dataset: str, source: Path, download: Download) -> Path:
     settings, path = PrepSettings(workspace=root, dataset=dataset), Workspace(root).manifest(dataset)
-    found = sort_out(settings, download, MadeUp())
+    found = sort_out(settings, Path(), download, MadeUp())
     manifest.write(path, rows_of(settings, source, download, found, MadeUp()), {})
     return path
 
