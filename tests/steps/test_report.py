@@ -72,7 +72,7 @@ def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
 def test_exactly_these_files_are_written(root: Path) -> None:
     written = {path.relative_to(root / "report").as_posix() for path in (root / "report").rglob("*") if path.is_file()}
     tables = {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("md", "csv", "tex")}
-    figures = {f"figures/{name}.{suffix}" for name in FIGURES for suffix in ("png", "svg")}
+    figures = {f"figures/{name}.{suffix}" for name in FIGURES for suffix in ("png", "svg", "pdf")}
     assert written == {"index.html"} | tables | figures
 
 
@@ -290,7 +290,7 @@ def test_a_figure_that_cannot_be_made_hides_nothing_else(
 
 def _blank(figure: Figure, named: object) -> Rendered:
     """In no time, for tests of all else."""
-    return Rendered(figure, b"png", b"svg", "data:,", "data:,", (1, 1))
+    return Rendered(figure, b"png", b"svg", b"pdf", "data:,", "data:,", (1, 1))
 
 
 def test_an_empty_workspace(tmp_path: Path) -> None:

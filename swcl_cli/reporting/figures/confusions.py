@@ -65,7 +65,10 @@ def _draw(table: pd.DataFrame, task: str, head: str, own: Label | None, dataset:
     for axes, (name, part) in zip(panels.flat, parts, strict=False):
         counts = confusion(part["truth"].to_numpy(np.int64), part["prediction"].to_numpy(np.int64), classes)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        edges = np.arange(classes + 1) - 0.5
+        axes.pcolormesh(edges, edges, shares, cmap="Blues", vmin=0, vmax=1)
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
         for (truth, prediction), number in np.ndenumerate(counts):
             ink = ON_DARK if shares[truth, prediction] > 0.55 else ON_LIGHT
             axes.text(prediction, truth, f"{number:,}", ha="center", va="center", color=ink, fontsize=_size(counts))

@@ -54,7 +54,7 @@ def _draw(logs: Mapping[str, pd.DataFrame], measured: list[str], order: list[str
             if is_logged(log, column):
                 step, value = course(log, column)
                 x, y = thinned(step, running_mean(value))
-                axes.plot(x, y, **look[name].line, linewidth=1.4, label=label(name))
+                axes.plot(x, y, **look[name].marked(len(x)), linewidth=1.4, label=label(name))
         axes.set_title(PANELS[column])
         below, above = axes.get_ylim()
         axes.set_ylim(min(1.05 * below, 0), max(1.05 * above, 0))

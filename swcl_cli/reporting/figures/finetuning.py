@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from swcl_cli.catalogue.measures import quality_of
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
-from swcl_cli.reporting.figures.axes import count_steps
+from swcl_cli.reporting.figures.axes import band, count_steps
 from swcl_cli.reporting.figures.smoothing import course, draw_smoothed, running_mean
 from swcl_cli.reporting.figures.strokes import initialisations, label, strokes
 from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
@@ -55,8 +55,12 @@ def _figure(task: str, measure: str, logs: Logs, order: list[str]) -> Figure:
     if count <= MOST_LINES:
         how = "a line each run."
     else:
-        band = " and the band between its lowest and highest" if len(logs) <= MOST_BANDS else ""
-        how = f"the average of each initialisation's runs{band}, drawn as far as half of its runs go."
+        several = any(len(of_runs) > 1 for of_runs in logs.values())
+        between = ", of several runs with the band (of one epoch: a bar) between lowest and highest"
+        how = (
+            f"the average of each initialisation's runs{between if several and len(logs) <= MOST_BANDS else ''}, drawn "
+            "as far as half of its runs go."
+        )
     best_of = "min" if quality_of(measure).lower else "max"
     best = {
         name: [float(getattr(log["validation"], best_of)()) for log in of_runs if "validation" in log]
@@ -87,14 +91,15 @@ def _draw(logs: Logs, order: list[str], count: int, theme: Theme) -> Drawing:
         if count <= MOST_LINES:
             for number, (log, measure) in enumerate(zip(of_runs, measures, strict=True)):
                 draw_smoothed(above, log, "loss", stroke, None if number else label(name))
-                below.plot(*measure, marker="o", markersize=3, linewidth=1.2, **stroke.line)
+                below.plot(*measure, marker=stroke.marker, markersize=4, linewidth=1.2, **stroke.line)
             continue
         losses = [(x, running_mean(y)) for x, y in (course(log, "loss") for log in of_runs)]
         for axes, lines in ((above, losses), (below, measures)):
             x, middle, low, high = mean_band(lines)
-            axes.plot(x, middle, linewidth=1.5, label=label(name) if axes is above else None, **stroke.line)
+            words = label(name) if axes is above else None
+            axes.plot(x, middle, linewidth=1.5, label=words, **stroke.marked(len(x)))
             if len(logs) <= MOST_BANDS:
-                axes.fill_between(x, low, high, color=stroke.colour, alpha=0.15, linewidth=0)
+                band(axes, x, low, high, stroke)
     above.set_ylabel("training loss")
     below.set_ylabel("measure on validation")
     below.set_xlabel("optimiser steps")

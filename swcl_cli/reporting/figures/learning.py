@@ -10,7 +10,7 @@ import pandas as pd
 
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
-from swcl_cli.reporting.figures.axes import BESIDE, chance_line
+from swcl_cli.reporting.figures.axes import BESIDE, band, beside_line, chance_line
 from swcl_cli.reporting.figures.smoothing import course, draw_smoothed, is_logged
 from swcl_cli.reporting.figures.strokes import Stroke, initialisations, label, pretraining_logs, strokes
 from swcl_cli.reporting.figures.style import COLOURS, Drawing, Figure, Theme, new_drawing
@@ -25,11 +25,12 @@ def labeler_learning(contents: Contents) -> Figure | None:
     if log is None or "loss" not in log:
         return None
     last = f" Last AUC: {log['auc'].dropna().iloc[-1]:.3f}." if is_logged(log, "auc") else ""
+    measured = ", and the AUC on the validation photographs after each epoch" if last else ""
+    interval = f" with its 95 % interval{' (bar)' if len(course(log, 'auc')[0]) == 1 else ''}"
     return Figure(
         "labeler-curves",
         "Learning of the labeler",
-        "The training loss after each step, and the AUC on the validation photographs after each epoch with its 95 % "
-        "interval.",
+        f"The training loss after each step{measured}{interval if last and is_logged(log, 'auc_low') else ''}.",
         f"Line charts of the labeler's loss and validation AUC.{last}",
         partial(_draw_labeler, log),
     )
@@ -38,16 +39,17 @@ def labeler_learning(contents: Contents) -> Figure | None:
 def _draw_labeler(log: pd.DataFrame, theme: Theme) -> Drawing:
     drawing = new_drawing(theme, 7, 4.6)
     above, below = drawing.subplots(2, 1, sharex=True)
-    draw_smoothed(above, log, "loss", Stroke(COLOURS[0], "-"))
+    draw_smoothed(above, log, "loss", Stroke(COLOURS[0], "-"), alone=True)
     above.grid(axis="y")
     above.set_title("training loss")
     step, auc = course(log, "auc")
     if len(step):
         if {"auc_low", "auc_high"} <= set(log):
             low, high = (log.loc[log["auc"].notna(), key].to_numpy(dtype=np.float64) for key in ("auc_low", "auc_high"))
-            below.fill_between(step, low, high, color=COLOURS[1], alpha=0.2, linewidth=0)
+            band(below, step, low, high, Stroke(COLOURS[1], "-"))
         below.plot(step, auc, "o-", color=COLOURS[1], markersize=3.5)
     chance_line(below, 0.5, theme)
+    beside_line(below, 0.5, "chance")
     below.set_title("AUC on validation")
     below.set_xlabel("optimiser steps")
     return drawing
@@ -82,7 +84,7 @@ def _draw_pretraining(
     axes = drawing.subplots()
     look = strokes(order, theme)
     for name, log in logs.items():
-        draw_smoothed(axes, log, "loss", look[name], labels[name], single=len(logs) <= MOST_SINGLE)
+        draw_smoothed(axes, log, "loss", look[name], labels[name], len(logs) <= MOST_SINGLE, len(logs) == 1)
     axes.set_ylabel("pretraining loss")
     axes.set_xlabel("optimiser steps")
     axes.grid(axis="y")

@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from swcl_cli.data.images import read_image
@@ -25,9 +24,11 @@ from swcl_cli.reporting.figures.style import ABNORMAL, NORMAL, Drawing, Figure, 
 from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.swap.crops import POSITIONS
 
+CENTRE = "c"
+
 COLOURMAP = "viridis"
 COLUMNS = 6
-OUTLINE = withStroke(linewidth=2.5, foreground="black")
+CASING = "#101010"
 WORDS = {None: "no label", False: "labelled normal", True: "labelled abnormal"}
 
 
@@ -177,15 +178,23 @@ def under_its_map(example: Example, alpha: float) -> NDArray[np.uint8]:
 
 
 def _boxes(axes: Axes, example: Example, names: bool = False, scores: bool = False) -> None:
-    """Draw the five boxes a little inside their edges, so that neighbours stay apart."""
+    """Draw the five boxes a little inside their edges, so that neighbours stay apart, on a dark casing, which any map
+    lets be seen. What a box is called stands in a corner of its own, clear of the lines of all others.
+    """
     inset = 0.013 * len(example.square)
     for box in example.boxes:
         colour, style = _outline(box)
         corner, side = (box.x + inset, box.y + inset), box.size - 2 * inset
-        axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, linestyle=style, linewidth=1.5))
+        for edge, dashes, width in ((CASING, "-", 3.2), (colour, style, 1.6)):
+            axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=edge, linestyle=dashes, linewidth=width))
         words = box.position if names else f"{box.score:.2f}" if scores else ""
-        place = box.x + box.size / 2, box.y + box.size / 2
-        axes.text(*place, words, color="white", fontsize=7, ha="center", va="center", path_effects=[OUTLINE])
+        right, below = box.position.endswith("r") and box.position != CENTRE, box.position.startswith("b")
+        place = corner[0] + right * side, corner[1] + below * side
+        axes.annotate(
+            words, place, (-3 if right else 3, 3 if below else -3), textcoords="offset points", color="white",
+            fontsize=6.5, ha="right" if right else "left", va="bottom" if below else "top",
+            bbox={"boxstyle": "square,pad=0.15", "facecolor": CASING, "edgecolor": "none"},
+        )  # fmt: skip
 
 
 def _outline(box: Box) -> tuple[str, str]:

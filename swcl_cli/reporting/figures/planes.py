@@ -13,13 +13,13 @@ from swcl_cli.catalogue.labels import Label
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import shortened
 from swcl_cli.reporting.figures.axes import BESIDE
+from swcl_cli.reporting.figures.strokes import MARKERS
 from swcl_cli.reporting.figures.strokes import label as short
 from swcl_cli.reporting.figures.style import COLOURS, Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.findings.colouring import UNKNOWN, Colouring, colourings
 from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.names import slug
 
-MARKERS = ("o", "^", "s", "D", "v", "P")
 MOST_POINTS = 3000
 WORDS = {
     "pca": "The plane in which the embeddings vary most (PCA). Photographs that lie apart here are far apart; those "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from swcl_cli.catalogue.methods import METHODS
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
-from swcl_cli.reporting.figures.axes import BESIDE, chance_line
+from swcl_cli.reporting.figures.axes import BESIDE, band, chance_line
 from swcl_cli.reporting.figures.smoothing import course, is_logged
 from swcl_cli.reporting.figures.strokes import initialisations, label, pretraining_logs, strokes
 from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
@@ -41,7 +41,8 @@ def probe_figure(contents: Contents) -> Figure | None:
     last = {name: float(log["knn_auc"].iloc[-1]) for name, log in logs.items()}
     entries = [Entry(name, value, f"{percent(value)} at last") for name, value in last.items()]
     width = float(np.mean([(log["knn_high"] - log["knn_low"]).iloc[-1] / 2 for log in logs.values()]))
-    bands = "the bands are" if len(logs) <= MOST_BANDS else f"not shown: about ±{percent(width)} points, the width of"
+    drawn = "the bars are" if all(len(log) == 1 for log in logs.values()) else "the bands (of one point: bars) are"
+    bands = drawn if len(logs) <= MOST_BANDS else f"not shown: about ±{percent(width)} points, the width of"
     return Figure(
         "probe",
         "k-nearest-neighbour probe of the encoders",
@@ -72,9 +73,10 @@ def _draw(courses: Mapping[str, Course], order: list[str], in_views: bool, theme
     unit, words = (unit, f"{words} seen") if in_views else (1, "optimiser steps")
     for name, (place, log) in courses.items():
         x, (middle, low, high) = place / unit, (100 * log[key].to_numpy(dtype=np.float64) for key in PROBED)
-        axes.plot(x, middle, marker="o", **look[name].line, markersize=3.5, linewidth=1.5, label=label(name))
+        stroke = look[name]
+        axes.plot(x, middle, marker=stroke.marker, **stroke.line, markersize=4, linewidth=1.5, label=label(name))
         if len(courses) <= MOST_BANDS:
-            axes.fill_between(x, low, high, color=look[name].colour, alpha=0.15, linewidth=0)
+            band(axes, x, low, high, stroke)
     chance_line(axes, 50, theme)
     axes.set_xlim(left=0)
     axes.set_xlabel(words)

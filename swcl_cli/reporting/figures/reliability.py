@@ -66,7 +66,9 @@ def _draw_together(scored: Sequence[Scored], question: Question, order: Sequence
         bins, stroke = each.pooled, look[each.label]
         _draw_bins(above, bins, stroke, name=f"{label(each.label)}: {percent(each.calibration_error)}")
         start = np.arange(BINS) * 100 / BINS + place * width
-        bars = below.bar(start, bins.count, 0.9 * width, align="edge", color=stroke.colour)
+        bars = below.bar(
+            start, bins.count, 0.9 * width, align="edge", color=stroke.colour, hatch=stroke.hatch, edgecolor=theme.paper
+        )
         if len(scored) == 1:
             below.bar_label(bars, [f"{count:,}" if count else "" for count in bins.count], fontsize=8, padding=2)
     percent_square(above, theme, margin=3)
@@ -109,4 +111,4 @@ def _draw_each(scored: Sequence[Scored], question: Question, order: Sequence[str
 def _draw_bins(axes: Axes, bins: Reliability, stroke: Stroke, name: str | None = None) -> None:
     held = bins.count > 0
     points = 100 * bins.score[held], 100 * bins.share[held]
-    axes.plot(*points, **stroke.line, marker="o" if name else "", label=name)
+    axes.plot(*points, **stroke.line, marker=stroke.marker if name else "", label=name)

@@ -16,6 +16,7 @@ from swcl_cli.reporting.figures.axes import BESIDE, percent_square
 from swcl_cli.reporting.figures.strokes import FAINT, STRONG, label, strokes
 from swcl_cli.reporting.figures.style import SIDE_BY_SIDE, Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.figures.thinning import Line, corners
+from swcl_cli.reporting.findings.names import SWCL
 from swcl_cli.reporting.findings.percentages import percent
 from swcl_cli.reporting.findings.probabilities import Probabilities, Scored
 
@@ -23,12 +24,12 @@ from swcl_cli.reporting.findings.probabilities import Probabilities, Scored
 def roc_figure(
     name: str, title: str, sentence: str, scored: Sequence[Scored], question: Question, order: Sequence[str] = ()
 ) -> Figure:
-    """Draw a curve each, its AUC in the legend. The curve of a single run has a dot at 0.5.
+    """Draw a curve each, its AUC in the legend. The curve of a single run has a marker at 0.5.
 
     Every run has both classes. order: all labels of the report, so that each keeps its colour (those of `scored`).
     """
     entries = [Entry(each.label, each.mean_auc, f"AUC {each.auc}{_at_half(each)}") for each in scored]
-    dots = "the dot is at a probability of 0.5."
+    dots = "the marker is at a probability of 0.5."
     means = "each curve is the mean of its runs' curves at equal shares of false alarms."
     return Figure(
         name,
@@ -74,20 +75,19 @@ def _ends(x: NDArray[np.float64], y: NDArray[np.float64], at: NDArray[np.float64
 def _draw(scored: Sequence[Scored], order: Sequence[str], theme: Theme) -> Drawing:
     drawing = new_drawing(theme, 8.2, 4.6)
     axes = drawing.subplots()
-    percent_square(axes, theme, margin=2)
-    axes.annotate("chance", (60, 60), (6, -12), textcoords="offset points")
     look = strokes(order, theme)
-    best = max(scored, key=lambda each: each.mean_auc).label
-    strong = {best, UNTRAINED} if len(scored) > SIDE_BY_SIDE else {each.label for each in scored}
+    strong = {SWCL, UNTRAINED} if len(scored) > SIDE_BY_SIDE else {each.label for each in scored}
     for each in scored:
         false, true = mean_roc(each.runs)
         width, height = (STRONG, 2.2) if each.label in strong else (FAINT, 2)
-        words, line = f"{label(each.label)}: {each.auc}", look[each.label].line
+        words, stroke = f"{label(each.label)}: {each.auc}", look[each.label]
+        line = stroke.line if _are_single(scored) else stroke.marked(len(false))
         axes.plot(100 * false, 100 * true, **line, linewidth=width, zorder=height, label=words)
         if _are_single(scored):
             half = each.runs[0].outcomes()
             place = 100 - 100 * half["specificity"], 100 * half["sensitivity"]
-            axes.plot(*place, "o", color=look[each.label].colour, markersize=6)
+            axes.plot(*place, stroke.marker, color=stroke.colour, markersize=7)
+    percent_square(axes, theme, margin=2, diagonal="chance")
     axes.set_xlabel("false alarms, percent")
     axes.set_ylabel("found, percent")
     axes.set_box_aspect(1)

@@ -15,13 +15,18 @@ SMOOTHED_SHARE = 50  # a fiftieth of the steps is averaged
 
 
 def draw_smoothed(
-    axes: Axes, log: pd.DataFrame, column: str, stroke: Stroke, name: str | None = None, single: bool = True
-) -> None:
-    """Draw the running mean and, behind it, each step's single value as a faint line."""
+    axes: Axes, log: pd.DataFrame, column: str, stroke: Stroke, name: str | None = None, single: bool = True,
+    alone: bool = False,
+) -> None:  # fmt: skip
+    """Draw the running mean and, behind it, each step's single value as a faint line. alone: no other line is there, so
+    that it needs no markers.
+    """
     step, value = course(log, column)
     if single:
         axes.plot(*thinned(step, value), color=stroke.colour, alpha=0.25, linewidth=0.8)
-    axes.plot(*thinned(step, running_mean(value)), **stroke.line, linewidth=1.6, label=name)
+    smooth = thinned(step, running_mean(value))
+    look = stroke.line if alone and len(smooth[0]) > 1 else stroke.marked(len(smooth[0]))
+    axes.plot(*smooth, **look, linewidth=1.6, label=name)
     count_steps(axes)
 
 

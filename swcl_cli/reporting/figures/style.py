@@ -52,6 +52,8 @@ def new_drawing(theme: Theme, width: float, height: float) -> Drawing:
 def settings(theme: Theme) -> Any:
     return {
         "svg.hashsalt": "swcl",
+        "svg.fonttype": "none",  # text stays text
+        "pdf.fonttype": 42,
         "text.parse_math": False,
         "font.family": "DejaVu Sans",
         "font.size": 10,

@@ -101,5 +101,5 @@ def _figure_files(figures: Sequence[Rendered]) -> dict[str, bytes]:
     return {
         f"figures/{each.figure.name}.{suffix}": data
         for each in figures
-        for suffix, data in (("png", each.png), ("svg", each.svg))
+        for suffix, data in (("png", each.png), ("svg", each.svg), ("pdf", each.pdf))
     }

@@ -29,7 +29,7 @@ def small_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         drawing.set_dpi(15)
         canvas = FigureCanvasAgg(drawing)
         canvas.draw()
-        return Rendered(figure, bytes(canvas.buffer_rgba()), b"", "data:,", "data:,", (1, 1))
+        return Rendered(figure, bytes(canvas.buffer_rgba()), b"", b"", "data:,", "data:,", (1, 1))
 
     monkeypatch.setattr("swcl_cli.reporting.page.report.render", render)
 

@@ -21,7 +21,9 @@ PERFECT, MIXED, WRONG = (0.1, 0.2, 0.8, 0.9), (0.1, 0.8, 0.2, 0.9), (0.9, 0.8, 0
 def _legend(picture: Figure) -> list[str]:
     legend = picture.draw(LIGHT).get_axes()[0].get_legend()
     assert legend is not None
-    return [text.get_text() for text in legend.get_texts()]
+    *curves, chance = [text.get_text() for text in legend.get_texts()]
+    assert chance == "chance"
+    return curves
 
 
 def _refuge(root: Path, seeds: int) -> Contents:

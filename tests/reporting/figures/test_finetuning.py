@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.finetuning import POINTS, finetuning_learning, mean_band
@@ -62,10 +63,27 @@ def test_few_runs_have_a_line_each(contents: Contents) -> None:
 
 def test_many_runs_are_averaged(contents: Contents) -> None:
     (picture,) = finetuning_learning(_contents(contents, ("random", "swcl"), 4))
-    assert "the average of each initialisation's runs and the band" in picture.sentence
+    assert "the average of each initialisation's runs, of several runs with the band" in picture.sentence
     _, below = picture.draw(LIGHT).get_axes()
     assert [line.get_ydata() for line in below.lines] == [pytest.approx([0.25, 0.65])] * 2
     assert len(below.collections) == 2
+
+
+def test_a_single_epoch_has_bars_in_place_of_bands(contents: Contents) -> None:
+    """Of one epoch a band would have no width, and a line no length."""
+    measured = _contents(contents, ("random", "swcl"), 4)
+    for run, log in measured.logs.items():
+        measured.logs[run] = log[log["step"] < 10 if "epoch" not in log else (log["epoch"] != 1)]
+    (picture,) = finetuning_learning(measured)
+    _, below = picture.draw(LIGHT).get_axes()
+    assert all(isinstance(drawn, LineCollection) for drawn in below.collections) and len(below.collections) == 2
+    lines = [line for line in below.lines if len(np.asarray(line.get_xdata())) == 1]
+    assert len(lines) == 2 and all(line.get_marker() not in ("None", "") for line in lines)
+
+
+def test_single_runs_promise_no_band(contents: Contents) -> None:
+    (picture,) = finetuning_learning(_contents(contents, tuple("abcdefg"), 1))
+    assert "band" not in picture.sentence
 
 
 def test_many_initialisations_have_no_bands(contents: Contents) -> None:

@@ -4,17 +4,21 @@ import io
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from PIL import Image
 
 from swcl_cli.data.images import read_image
 from swcl_cli.reporting.evidence.contents import Contents
-from swcl_cli.reporting.figures.patches import cam_overlays, read_examples
+from swcl_cli.reporting.figures.learning import labeler_learning
+from swcl_cli.reporting.figures.patches import CASING, cam_overlays, patch_construction, read_examples
 from swcl_cli.reporting.figures.smoothing import running_mean
 from swcl_cli.reporting.figures.style import ABNORMAL, DARK, LIGHT, NORMAL, Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.page.rendering import render, slim
+from swcl_cli.workspace import LABELER, RunName
 
 
 def _plain(theme: Theme) -> Drawing:
@@ -26,8 +30,8 @@ def _plain(theme: Theme) -> Drawing:
 def test_a_figure_is_the_same_bytes_each_time() -> None:
     picture = Figure("p", "t", "s", "a", _plain)
     first, second = render(picture), render(picture)
-    assert (first.png, first.svg, first.light, first.dark) == (second.png, second.svg, second.light, second.dark)
-    assert first.size == (300, 150) == Image.open(io.BytesIO(first.png)).size
+    assert first == second
+    assert first.size == (300, 150) and Image.open(io.BytesIO(first.png)).size == (600, 300)
     assert b"<dc:date>" not in first.svg and b"matplotlib.org" not in first.png
     assert re.search(rb"<b>[^<]*frac", first.svg) is None
 
@@ -81,7 +85,52 @@ def _rectangles(picture: Figure) -> list[list[Rectangle]]:
     """The boxes on each map of a figure, in the order of its panels."""
     panels = picture.draw(LIGHT).get_axes()
     boxes = [[patch for patch in axes.patches if isinstance(patch, Rectangle)] for axes in panels]
-    return [found for found in boxes if found]
+    return [found[1::2] for found in boxes if found]
+
+
+def test_boxes_have_a_dark_casing_and_their_words_no_line_through_them(contents: Contents) -> None:
+    """Whatever colour the map has below; and no line of another box runs through a box's words."""
+    examples = read_examples(contents)
+    for picture in (cam_overlays(contents, examples), patch_construction(contents, examples)):
+        assert picture is not None
+        drawing = picture.draw(LIGHT)
+        drawing.draw_without_rendering()
+        maps = [axes for axes in drawing.get_axes() if len(axes.texts) == 5]
+        assert len(maps) in (2, 12)
+        for axes in maps:
+            boxes = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+            casings, lines = boxes[::2], boxes[1::2]
+            for casing, line in zip(casings, lines, strict=True):
+                assert casing.get_bbox().bounds == line.get_bbox().bounds and casing.get_linestyle() == "-"
+                assert to_hex(casing.get_edgecolor()) == CASING and casing.get_linewidth() >= line.get_linewidth() + 1
+            for place, text in enumerate(axes.texts):
+                words = text.get_window_extent().transformed(axes.transData.inverted())
+                for box in lines[:place] + lines[place + 1 :]:
+                    x0, y0, x1, y1 = box.get_bbox().extents
+                    left, right = sorted((words.x0, words.x1))
+                    low, high = sorted((words.y0, words.y1))
+                    across = any(left < x < right for x in (x0, x1)) and low < y1 and high > y0
+                    along = any(low < y < high for y in (y0, y1)) and left < x1 and right > x0
+                    assert not (across or along), (picture.name, text.get_text())
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_the_interval_of_a_single_epoch_is_a_bar(contents: Contents, epochs: int) -> None:
+    steps = [{"step": step, "loss": 1.0} for step in range(9)]
+    probes = [
+        {"step": 4 + 4 * epoch, "epoch": epoch, "auc": 0.7, "auc_low": 0.6, "auc_high": 0.8} for epoch in range(epochs)
+    ]
+    contents.logs[RunName(LABELER)] = pd.DataFrame([*steps, *probes])
+    picture = labeler_learning(contents)
+    assert picture is not None and ("(bar)" in picture.sentence) is (epochs == 1)
+    _, below = picture.draw(LIGHT).get_axes()
+    (drawn,) = below.collections
+    assert isinstance(drawn, LineCollection if epochs == 1 else PolyCollection)
+    heights = np.concatenate([np.asarray(path.vertices)[:, 1] for path in drawn.get_paths()])
+    assert (heights.min(), heights.max()) == pytest.approx((0.6, 0.8))
+    contents.logs[RunName(LABELER)] = pd.DataFrame(steps)
+    picture = labeler_learning(contents)
+    assert picture is not None and "AUC" not in picture.sentence
 
 
 def test_boxes_are_green_below_the_threshold_and_dashed_red_from_it_on(contents: Contents) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.figures.embeddings import embeddings_figure
@@ -72,6 +73,16 @@ def test_where_views_are_unknown_steps_are_counted(contents: Contents) -> None:
     (axes,) = picture.draw(LIGHT).get_axes()
     assert axes.get_xlabel() == "optimiser steps"
     assert np.asarray(axes.lines[0].get_xdata()).tolist() == [5, 10]
+
+
+def test_a_single_probe_has_a_bar(contents: Contents) -> None:
+    contents.logs = {RunName(PRETRAIN, name=name): _log(0.5).query("epoch != 1") for name in ("swcl", "byol")}
+    picture = probe_figure(contents)
+    assert picture is not None and "the bars are the 95 % intervals" in picture.sentence
+    (axes,) = picture.draw(LIGHT).get_axes()
+    assert [type(drawn) for drawn in axes.collections] == [LineCollection] * 2
+    ends = [np.ptp(np.asarray(drawn.get_paths()[0].vertices)[:, 1]) for drawn in axes.collections]
+    assert ends == pytest.approx([40, 40])  # of 0.4 to 0.8
 
 
 def test_many_intervals_are_told_and_not_drawn(contents: Contents) -> None:

@@ -39,9 +39,10 @@ def test_roc_and_reliability_of_the_labeler(contents: Contents) -> None:
     (axes,) = _panels(roc)
     legend = axes.get_legend()
     assert legend is not None and [text.get_text() for text in legend.get_texts()] == [
-        "labeler: 75.0"
+        "labeler: 75.0",
+        "chance",
     ]  # of one patient of each kind: no interval
-    curve, dot = axes.lines[1:]
+    curve, dot, _ = axes.lines
     assert np.asarray(curve.get_xydata()).tolist() == [[0, 0], [0, 50], [50, 50], [50, 100], [100, 100]]
     assert np.asarray(dot.get_xydata()).tolist() == [[50, 50]]
     above, below = _panels(diagram)
@@ -79,7 +80,7 @@ def test_several_curves_have_lines_of_their_own() -> None:
     roc = roc_figure("roc", "ROC", "Many.", scored, QUESTION)
     (axes,) = _panels(roc)
     curves = [line for line in axes.lines if str(line.get_label()).startswith("<")]
-    assert len({(line.get_color(), line.get_linestyle()) for line in curves}) == 11
+    assert len({(line.get_color(), line.get_marker(), str(line.get_markevery())) for line in curves}) == 11
     assert len(axes.lines) == 1 + 11  # chance, and no dots: a mean of curves has no threshold
     assert "the mean of its runs' curves" in roc.sentence and "photographs with glaucoma" in roc.sentence
 

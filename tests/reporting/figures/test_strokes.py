@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from swcl_cli.catalogue.paper import INITIALISATIONS
 from swcl_cli.reporting.evidence.contents import Contents
+from swcl_cli.reporting.figures.embeddings import embeddings_figure
+from swcl_cli.reporting.figures.finetuning import finetuning_learning
+from swcl_cli.reporting.figures.learning import pretraining_learning
 from swcl_cli.reporting.figures.strokes import initialisations, label, strokes
 from swcl_cli.reporting.figures.style import BRIGHTER, COLOURS, DARK, LIGHT, Theme
 from swcl_cli.workspace import PRETRAIN, RunName
@@ -17,6 +22,29 @@ def test_each_initialisation_has_a_stroke_of_its_own() -> None:
     assert list(found) == order
     assert len({(stroke.colour, str(stroke.dashes)) for stroke in found.values()}) == len(order)
     assert found["random"].colour == LIGHT.ink and found["swcl"].colour == COLOURS[0]
+
+
+def test_without_colour_they_are_told_apart_too() -> None:
+    """By dashes and marker together, neighbours by either; random weights by dashes of their own."""
+    order = ["random", *(f"i{place:02}" for place in range(23))]
+    found = list(strokes(order, LIGHT).values())
+    assert len({(str(stroke.dashes), stroke.marker) for stroke in found}) == len(order)
+    for one, other in pairwise(found):
+        assert one.dashes != other.dashes and one.marker != other.marker and one.hatch != other.hatch
+    assert [stroke.dashes for stroke in found].count(found[0].dashes) == 1
+
+
+def test_lines_in_figures_have_markers_each_at_places_of_its_own(contents: Contents) -> None:
+    contents.logs = {
+        RunName(PRETRAIN, name=name): pd.DataFrame({"step": range(50), "loss": 1.0, "embedding_spread": 0.5})
+        for name in ("swcl", "byol", "simclr")
+    }
+    for picture in (pretraining_learning(contents), embeddings_figure(contents), *finetuning_learning(contents)[:1]):
+        assert picture is not None
+        for axes in picture.draw(LIGHT).get_axes():
+            lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
+            looks = {(line.get_linestyle(), line.get_marker(), str(line.get_markevery())) for line in lines}
+            assert len(looks) == len(lines) and all(line.get_marker() not in ("None", "") for line in lines)
 
 
 def test_those_that_were_only_pretrained_are_known_too(contents: Contents) -> None:

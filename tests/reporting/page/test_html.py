@@ -17,7 +17,7 @@ NASTY = "<script>alert('&\"')</script>"
 
 def test_every_text_is_escaped() -> None:
     picture = Figure(NASTY, NASTY, NASTY, NASTY, lambda theme: new_drawing(theme, 1, 1))
-    drawn = Rendered(picture, b"", b"", "data:,", "data:,", (1, 1))
+    drawn = Rendered(picture, b"", b"", b"", "data:,", "data:,", (1, 1))
     table = Table(NASTY, NASTY, NASTY, (NASTY,), ((Cell(NASTY, best=True),),), (NASTY,))
     origin = Origin(NASTY, NASTY, NASTY, ((NASTY, NASTY),), ((NASTY, NASTY),), ((NASTY, NASTY),))
     cautions = [Caution(NASTY, (NASTY,)), Caution(NASTY, (NASTY,) * 9)]
