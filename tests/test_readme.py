@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from swcl_cli.catalogue.citation import METHOD
 from swcl_cli.models.encoders import create_encoder, load_encoder
 from swcl_cli.workspace import read_provenance
 from tests import own_eyes, prepared, readme
@@ -103,3 +104,7 @@ def test_an_encoder_loads_in_timm_without_us(
             for encoder in (names["encoder"], load_encoder(Path("swcl.safetensors")), create_encoder(architecture, 7))
         )
     assert features.std() > 0 and torch.equal(features, ours) and torch.equal(features, other)
+
+
+def test_the_citation_is_that_of_cards_and_reports() -> None:
+    assert f"```bibtex\n{METHOD}\n```" in README.read_text(encoding="utf-8")

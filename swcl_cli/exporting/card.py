@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from swcl_cli import __version__
+from swcl_cli.catalogue.citation import bibtex
 from swcl_cli.exporting.evidence import Evidence
 from swcl_cli.exporting.folders import CONFIG, WEIGHTS
 from swcl_cli.exporting.graphs import FEATURES, Embedding, Graph, Pixels, Run, Windows
@@ -80,6 +81,7 @@ def card(graph: Graph, made: Made, known: Evidence) -> str:
         stitching=" Windows were averaged as in these lines." if isinstance(graph, Windows) else "",
         made=[*sorted(made.work["versions"].items()), ("weights", made.work["inputs"]["model"])],
         version=__version__,
+        bibtex=bibtex(__version__),
         **known.__dict__,
     )
 

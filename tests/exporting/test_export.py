@@ -189,7 +189,7 @@ def test_the_card_tells_data_terms_scores_and_cautions(root: Path) -> None:
     assert "| test | joint_accuracy | 0.500 | 0.250 to 0.750 |" in card and "0.900" not in card
     assert "| test | dr_grade_auc | 0.875 | none |" in card
     assert "| epochs | " in card and "not a diagnosis" in card.replace("nothing it says is a", "not a")
-    assert "arXiv:2108.02122" in card and "{{" not in card and "do not lie beside" not in card
+    assert "arXiv:2108.02122" in card and "{{ " not in card and "{%" not in card and "do not lie beside" not in card
     model.with_name("results.parquet").unlink()
     again = (exported(root, model, "torchscript", "card") / "README.md").read_text(encoding="utf-8")
     assert "Its scores do not lie beside the model file" in again

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from textwrap import wrap
 from types import MappingProxyType
 from typing import Any
 
@@ -28,7 +29,7 @@ from swcl_cli.reporting.findings.splits import shown_rows, split_word
 
 SHOWN = 4  # worst ones, and as many best ones
 LEAST = 1e-6  # a probability below is taken for this: that of one run can't outweigh all others
-LONGEST_ID = 26  # letters above a photograph
+LONGEST_ID, LONGEST_LINE = 26, 36  # letters above a photograph
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,17 @@ def _short(image_id: str) -> str:
 
 
 def _draw(worst: list[Judged], best: list[Judged], theme: Theme) -> Drawing:
-    first = (worst + best)[0]
-    height, width = first.photograph.shape[:2]
-    drawing = new_drawing(theme, 9.6, 0.2 + 2 * (0.25 + 0.18 * len(first.lines) + 2.25 * height / width))
+    height, width = (worst + best)[0].photograph.shape[:2]
+    rows = [
+        [[part for line in judged.lines for part in wrap(line, LONGEST_LINE)] for judged in row]
+        for row in (worst, best)
+    ]
+    most = max(len(lines) for row in rows for lines in row)
+    drawing = new_drawing(theme, 9.6, 0.2 + 2 * (0.25 + 0.18 * most + 2.25 * height / width))
     panels = drawing.subplots(2, SHOWN, squeeze=False)
     for axes in panels.flat:
         axes.set_axis_off()
-    for row, part in zip(panels, (worst, best), strict=True):
-        for axes, judged in zip(row, part, strict=False):
-            show(axes, judged.photograph, "\n".join(judged.lines), size=8)
+    for row, part, words in zip(panels, (worst, best), rows, strict=True):
+        for axes, judged, lines in zip(row, part, words, strict=False):
+            show(axes, judged.photograph, "\n".join(lines), size=8)
     return drawing

@@ -16,8 +16,14 @@ from swcl_cli.reporting.findings.standings import Standing, listed, measured, st
 
 @dataclass(frozen=True)
 class Fact:
+    """Hold a number, or a verdict in its place, and what it is of."""
+
     value: str
     words: str
+
+    @property
+    def is_number(self) -> bool:
+        return self.value[:1].isdigit() or self.value[:1] == "-"
 
 
 def facts(contents: Contents) -> list[Fact]:

@@ -7,9 +7,12 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from swcl_cli.catalogue.encoders import UNTRAINED
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.settings import ROW_KEY, ROWS, STEPS
 
+FILE = "FILE"  # stands for weights that are not in the workspace
+Value = str | int
 POSITIONAL = {"prep": "dataset", "finetune": "task"}
 
 
@@ -46,22 +49,22 @@ def _pairs(artefact: Artefact, key: str) -> tuple[tuple[str, str], ...]:
 
 
 def _commands(contents: Contents) -> dict[str, str]:
-    commands = {artefact.path: _command(artefact) for artefact in contents.artefacts()}
+    commands = {artefact.path: command_of(artefact) for artefact in contents.artefacts()}
     for name, dataset in contents.datasets.items():
         if name not in ROWS["prep"]:
-            commands[dataset.artefact.path] = _command(dataset.artefact, name=name)
+            commands[dataset.artefact.path] = command_of(dataset.artefact, name=name)
     for name, encoder in contents.encoders.items():
-        commands[encoder.path] = _command(encoder, name=name)
+        commands[encoder.path] = command_of(encoder, name=name)
     paths = {encoder.fingerprint: encoder.path for encoder in contents.encoders.values()}
     for (_, name), artefact in contents.finetuned.items():
         init = artefact.inputs.get("init")
-        commands[artefact.path] = _command(artefact, init=paths.get(init, "FILE") if init else "random", name=name)
+        commands[artefact.path] = command_of(artefact, init=paths.get(init, FILE) if init else UNTRAINED, name=name)
     return commands
 
 
-def _command(artefact: Artefact, **runtime: str) -> str:
-    """The command as it could be typed, with every setting that is not the default or the row's. SOURCE stands for the
-    download.
+def command_of(artefact: Artefact, **given: Value) -> str:
+    """Write the command as it could be typed, with every setting that is not the default or the row's. SOURCE stands
+    for the download. given: settings in place of the artefact's, or beside them.
     """
     step = str(artefact.provenance.get("step"))
     if step not in STEPS:
@@ -76,7 +79,7 @@ def _command(artefact: Artefact, **runtime: str) -> str:
     unusual = {name: value for name, value in sorted(settings.items()) if value not in (None, usual.get(name))}
     for name in (POSITIONAL.get(step, ""), *STEPS[step].rules):
         unusual.pop(name, None)
-    for name, value in {**runtime, **unusual}.items():
+    for name, value in {**given, **unusual, **{name: given[name] for name in unusual if name in given}}.items():
         words += [f"--{name.replace('_', '-')}", *([] if value is True else [_text(value)])]
     return shlex.join(words)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from swcl_cli.datasets import DATASETS, OWN
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.style import Figure
 from swcl_cli.reporting.findings.cautions import PHANTOM_EYES, cautions
 from swcl_cli.reporting.findings.consistency import straightened
 from swcl_cli.reporting.findings.glance import facts
+from swcl_cli.reporting.findings.next_steps import next_steps
 from swcl_cli.reporting.findings.origins import origins
 from swcl_cli.reporting.page.html import render_page
 from swcl_cli.reporting.page.pseudonyms import Pseudonyms
@@ -53,14 +55,24 @@ class Report:
         """Return tables, figures and, last, the page, by their places in the folder of the report."""
         contents = self.contents
         shown = [section for section in (section.only(self.rendered) for section in self.sections) if not section.empty]
-        glance, warnings, made = facts(contents), cautions(contents), origins(contents)
+        glance, warnings, made, steps = facts(contents), cautions(contents), origins(contents), next_steps(contents)
         if self.pseudonyms:
-            glance, warnings, shown, made = self.pseudonyms.all_of((glance, warnings, shown, made))
+            glance, warnings, shown, made, steps = self.pseudonyms.all_of((glance, warnings, shown, made, steps))
         self.warnings = len(warnings)
         self.tables = [table for section in shown for table in (*section.tables, *section.folded)]
         files = {**_table_files(self.tables), **_figure_files(list(self.rendered.values()))}
+        sources = [DATASETS[name] for name in contents.datasets if name in DATASETS and name != OWN]
         page = render_page(
-            contents.phantom, glance, warnings, shown, self.rendered, made, self.photographs, sorted(files)
+            contents.phantom,
+            glance,
+            warnings,
+            shown,
+            self.rendered,
+            made,
+            self.photographs,
+            sorted(files),
+            steps,
+            sources,
         )
         return {**files, PAGE: page.encode()}
 

@@ -35,6 +35,9 @@ TOO_WIDE = """(limit) => [...document.querySelectorAll("body *")]
 SMALLER_THAN = """(limit) => [...document.querySelectorAll("body *")]
     .filter(e => e.checkVisibility() && [...e.childNodes].some(n => n.nodeType == 3 && n.textContent.trim()))
     .filter(e => parseFloat(getComputedStyle(e).fontSize) < limit).map(e => `${e.tagName}.${e.className}`)"""
+PLACES = """() => [...document.querySelectorAll("main .scroll, main .enlarge, main details, main pre")]
+    .filter(e => e.checkVisibility() && !e.closest("details:not(:scope)") && !e.parentElement.closest("details"))
+    .map(e => e.getBoundingClientRect()).map(r => [Math.round(r.left), Math.round(r.width)])"""
 MOVING = """() => [document.documentElement, ...document.querySelectorAll("*")].filter(e => {
     const style = getComputedStyle(e);
     return style.animationName != "none" || parseFloat(style.transitionDuration) > 0 || style.scrollBehavior == "smooth"
@@ -89,6 +92,20 @@ def test_it_is_as_wide_as_the_window(browser: Any, index: Path, wide: Path, widt
         with opened(browser, path, width) as page:
             page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
             assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("width", [PHONE, TABLET, DESKTOP, 1600])
+def test_text_tables_and_figures_have_one_of_two_widths(browser: Any, index: Path, width: int) -> None:
+    """That of the text, or all of the column; and on wide screens the contents stand beside them."""
+    with opened(browser, index, width) as page:
+        column = page.locator("main").bounding_box()
+        places = page.evaluate(PLACES)
+        text = min(column["width"], 46 * 16)
+        assert len(places) > 20 and {left for left, _ in places} == {round(column["x"])}
+        assert {width for _, width in places} <= {round(text), round(column["width"])}
+        contents = page.locator("nav").bounding_box()
+        beside = contents["x"] + contents["width"] <= column["x"]
+        assert beside is (width >= 1200) and (beside or contents["y"] + contents["height"] <= column["y"])
 
 
 def test_a_wide_table_moves_under_its_first_column(browser: Any, wide: Path) -> None:

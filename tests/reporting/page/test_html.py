@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import pytest
 
+from swcl_cli import __version__
+from swcl_cli.datasets import DATASETS
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.style import Figure, new_drawing
 from swcl_cli.reporting.findings.cautions import Caution
 from swcl_cli.reporting.findings.glance import Fact, facts
+from swcl_cli.reporting.findings.next_steps import Step
 from swcl_cli.reporting.findings.origins import Origin
-from swcl_cli.reporting.page.html import by_place, columns_of_words, render_page
+from swcl_cli.reporting.page.html import by_place, columns_of_words, is_wide, render_page
 from swcl_cli.reporting.page.rendering import Rendered
 from swcl_cli.reporting.page.sections import Section
 from swcl_cli.reporting.tables.table import Cell, Table
@@ -58,6 +61,40 @@ def test_what_lies_in_a_folder_is_shown_as_one() -> None:
         ("finetune/drive", 2),
         ("finetune/x", 1),
     ]
+
+
+def test_no_backtick_is_left_and_what_stands_between_is_code() -> None:
+    words = "Start with `swcl prep odir <b>`, or a lone ` of a name."
+    table = Table("t", "t", words, ("a",), ((Cell("x"),),), (words,), conclusions=(words,))
+    page = render_page(True, [], [Caution(words, (words,))], [Section("s", "s", [table])], {}, [], steps=[Step(words)])
+    assert page.count("<code>swcl prep odir &lt;b&gt;</code>") == 6
+    assert "`swcl" not in page
+
+
+@pytest.mark.parametrize(
+    ("columns", "text", "wide"),
+    [(2, "61.2 [55.0, 67.1] (n = 3)", False), (6, "61.2 [55.0, 67.1] (n = 3)", True), (6, "3", False)],
+)
+def test_tables_are_as_wide_as_the_text_or_as_the_page(columns: int, text: str, wide: bool) -> None:
+    table = Table("t", "t", "s", ("name",) * columns, ((Cell(text),) * columns,))
+    assert is_wide(table) is wide
+    assert ('class="scroll wide"' in render_page(False, [], [], [Section("s", "s", [table])], {}, [])) is wide
+    assert not is_wide(Table("t", "t", "s", ("a",), ()))
+
+
+def test_how_to_cite_is_at_the_end() -> None:
+    page = render_page(
+        False, [], [], [], {}, [], steps=[Step("Do this.", ("swcl audit",))], sources=[DATASETS["idrid"]]
+    )
+    places = [
+        page.index(words)
+        for words in ("Behind the numbers</h2>", "What to do next</h2>", "How to cite</h2>", "<footer")
+    ]
+    assert places == sorted(places)
+    assert '<code class="command">swcl audit</code>' in page and "@article{yap2021swcl," in page
+    assert f"version = {{{__version__}}}" in page
+    assert "IDRiD: IEEE DataPort, Indian Diabetic Retinopathy Image Dataset (Porwal et al. 2018)." in page
+    assert "IEEE DataPort" not in render_page(True, [], [], [], {}, [], sources=[DATASETS["idrid"]])
 
 
 @pytest.mark.parametrize("photographs", [True, False])
