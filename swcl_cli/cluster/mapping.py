@@ -34,11 +34,12 @@ class Cluster:
         self.client, self.terms, self.step = client, terms, step
         self.address = address
         self.number = 0
+        self.is_gone = False  # the scheduler
 
     def require(self, files: Iterable[Path]) -> None:
         """Check all workers that are here. files: some that they have to see. Raises SwclError that names the host."""
         self.terms = replace(self.terms, files=look_at(files))
-        self._wait_for_workers()
+        self.wait_for_workers()
         answers = self.client.run(unmet, self.terms, on_error="return")
         for worker, answer in sorted(answers.items()):
             if isinstance(answer, OSError):
@@ -72,26 +73,35 @@ class Cluster:
                 yield from results
         finally:
             if waiting:
-                self._cancel([future for future, _ in waiting])
+                self.cancel([future for future, _ in waiting])
+
+    def submit(self, function: Callable[..., Any], *given: Any, resources: dict[str, int] | None = None) -> Future[Any]:
+        """Give function(terms, *given) to a worker. given: pickled work, read once the worker is known to be alike."""
+        self.number += 1
+        key = (f"{self.step}-{self.terms.secret[:8]}", self.number)
+        with self.reached():
+            return self.client.submit(function, self.terms, *given, key=key, pure=False, resources=resources)
 
     def _submit(self, function: Function, part: list[Any]) -> Future[Any]:
-        self.number += 1
-        payload = pickle.dumps((function, part))  # read once the worker is known to have the same swcl
-        key = (f"{self.step}-{self.terms.secret[:8]}", self.number)
-        with self._reached():
-            return self.client.submit(perform, self.terms, payload, key=key, pure=False)
+        return self.submit(perform, pickle.dumps((function, part)))
+
+    def declared(self, resource: str) -> bool:
+        """Return whether any worker declares a resource."""
+        with self.reached():
+            known = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        return any(resource in worker["resources"] for worker in known)
 
     def _result(self, future: Future[Any]) -> list[Any] | None:
         """Wait for the results of a chunk; None where workers died on it."""
         from distributed import KilledWorker, TimeoutError, wait
 
-        with self._reached():
+        with self.reached():
             while True:
                 try:
                     wait([future], timeout=NOTICE_SECONDS)
                     break
                 except TimeoutError:
-                    self._wait_for_workers()
+                    self.wait_for_workers()
             try:
                 results: list[Any] = future.result()
                 return results
@@ -104,7 +114,7 @@ class Cluster:
         """Do the pieces of the first chunk each alone, while nothing else is done: so none dies with another one."""
         from distributed import wait
 
-        with self._reached():
+        with self.reached():
             wait([future for future, _ in waiting])
         results = []
         for piece in waiting[0][1]:
@@ -117,24 +127,25 @@ class Cluster:
             results += done
         return results
 
-    def _wait_for_workers(self) -> None:
+    def wait_for_workers(self) -> None:
         """Wait until there is a worker; after a while a warning says so."""
         told = False
-        with self._reached():
+        with self.reached():
             while not self.client.scheduler_info(n_workers=0)["n_workers"]:
                 if not told:
                     console.warn(f"{self.address} has no workers: waiting for some (dask worker {self.address}).")
                     told = True
                 time.sleep(0.5)
 
-    def _cancel(self, futures: list[Future[Any]]) -> None:
+    def cancel(self, futures: list[Future[Any]]) -> None:
+        """Drop work that is not wanted any more."""
         try:
             self.client.cancel(futures)
         except Exception:  # the scheduler may be gone: then there is nothing to cancel
             return
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def reached(self) -> Iterator[None]:
         """Turn the loss of the scheduler inside into a SwclError."""
         from distributed import CancelledError
         from distributed.comm.core import CommClosedError
@@ -151,6 +162,7 @@ class Cluster:
             raise self._gone() from error
 
     def _gone(self) -> SwclError:
+        self.is_gone = True
         return SwclError(
             f"The Dask scheduler at {self.address} is gone. Start it and its workers again: the same command goes on."
         )
@@ -164,7 +176,7 @@ class _Pace:
 
     def threads(self) -> int:
         if time.monotonic() - self.asked_at > 1:
-            with self.cluster._reached():
+            with self.cluster.reached():
                 self.known = max(self.cluster.client.scheduler_info(n_workers=0)["total_threads"], 1)
             self.asked_at = time.monotonic()
         return self.known

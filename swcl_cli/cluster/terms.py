@@ -19,7 +19,7 @@ _met: set[str] = set()  # tokens of the commands whose terms this process meets
 
 @dataclass(frozen=True)
 class Terms:
-    """Hold what a worker must find: the token in the workspace, the files that the command reads, and versions.
+    """Hold what a worker must find: the token in the folder of results, the files that the command reads, and versions.
 
     files: those that the command has looked at, with size and time. Those of a copy elsewhere have another time.
     """
@@ -32,7 +32,7 @@ class Terms:
 
 @contextmanager
 def terms_of(folder: Path) -> Iterator[Terms]:
-    """Write a token into the workspace, for as long as the block runs. Raises SwclError where it can't be written."""
+    """Write a token into the folder of results, for as long as the block runs. Raises SwclError where that fails."""
     secret = secrets.token_hex(16)
     token = folder.absolute() / f".cluster-{secret[:8]}"
     try:
@@ -72,7 +72,7 @@ def _lack(terms: Terms) -> str:
     with suppress(OSError):
         if terms.token.read_text(encoding="utf-8") == terms.secret:
             return _unlike(terms) or _lack_of_files(terms) or _lack_of_right(terms, workspace)
-    return f"does not see the workspace {workspace}: it has to lie in a folder that all machines share."
+    return f"does not see {workspace}: it has to lie in a folder that all machines share."
 
 
 def _unlike(terms: Terms) -> str:
@@ -98,5 +98,5 @@ def _lack_of_right(terms: Terms, workspace: Path) -> str:
         mine.touch()
         mine.unlink()
     except OSError as error:
-        return f"can't write to the workspace {workspace}: {error.strerror or error}."
+        return f"can't write to {workspace}: {error.strerror or error}."
     return ""

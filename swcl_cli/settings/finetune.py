@@ -11,7 +11,7 @@ from swcl_cli.catalogue.encoders import DEFAULT
 from swcl_cli.catalogue.tasks import OWN
 from swcl_cli.settings.path_parts import PathPart
 from swcl_cli.settings.rows import Task
-from swcl_cli.settings.step import REPRODUCTION, Names, TrainingSettings, setting
+from swcl_cli.settings.step import REPRODUCTION, ClusterSettings, Names, TrainingSettings, setting
 
 OF_TRAINING = frozenset(  # what a probe does without
     {"freeze", "decoder", "output_stride", "loss", "batch", "epochs", "least_steps", "focus", "validate_every"}
@@ -19,7 +19,7 @@ OF_TRAINING = frozenset(  # what a probe does without
 )
 
 
-class FinetuneSettings(TrainingSettings):
+class FinetuneSettings(ClusterSettings, TrainingSettings):
     """Set how `swcl finetune` turns an encoder into a model of a public task, and scores it (paper IV)."""
 
     step: ClassVar[str] = "finetune"

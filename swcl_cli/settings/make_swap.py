@@ -12,10 +12,10 @@ from swcl_cli.datasets import KNOWN_LESIONS
 from swcl_cli.settings.labelled_sets import LabelledSets, unasked_normal
 from swcl_cli.settings.path_parts import PathParts
 from swcl_cli.settings.rows import Precision
-from swcl_cli.settings.step import REPRODUCTION, Names, Rule, StepSettings, setting
+from swcl_cli.settings.step import REPRODUCTION, ClusterSettings, Names, Rule, setting
 
 
-class MakeSwapSettings(StepSettings):
+class MakeSwapSettings(ClusterSettings):
     """Set how `swcl make-swap` turns class activation maps into five weakly labelled patches per eye (paper III-B)."""
 
     step: ClassVar[str] = "make-swap"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, model_validator
 
 from swcl_cli.errors import UsageError
 from swcl_cli.settings.path_parts import PathParts
-from swcl_cli.settings.step import StepSettings, setting
+from swcl_cli.settings.step import ClusterSettings, setting
 
 WEIGHTS = ".safetensors"
 CHOSEN = "validation"  # the threshold that was chosen there, and is in the model's file
@@ -25,7 +25,7 @@ def share_or_chosen(text: str) -> str:
     raise ValueError(f"a threshold is a number from 0 to 1, or {CHOSEN}")
 
 
-class PredictSettings(StepSettings):
+class PredictSettings(ClusterSettings):
     """Set how `swcl predict` applies a model or an encoder to photographs of any kind."""
 
     step: ClassVar[str] = "predict"

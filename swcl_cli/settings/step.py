@@ -132,7 +132,7 @@ class ClusterSettings(StepSettings):
     scheduler: str | None = setting(
         None,
         "Address of a Dask scheduler (tcp://host:8786, tls://host:8786), or its scheduler file: its workers do the "
-        "work, in place of --workers. By default that in SWCL_SCHEDULER.",
+        "work. By default that in SWCL_SCHEDULER.",
         panel="Machine",
         runtime=True,
     )

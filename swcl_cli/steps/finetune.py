@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from swcl_cli import console
 from swcl_cli.audit.learnt import sentence_of_copies
 from swcl_cli.catalogue.tasks import TASKS
+from swcl_cli.cluster.mapping import cluster
 from swcl_cli.data.columns import GRID, OF_RUN, PREDICTED, RESULTS
 from swcl_cli.data.photographs import manifest_of
 from swcl_cli.data.stored import read_columns, read_whole
@@ -22,6 +24,7 @@ from swcl_cli.tasks.features import Features
 from swcl_cli.tasks.grid import search
 from swcl_cli.tasks.own import task_of
 from swcl_cli.tasks.runs import TaskRun, initialise_for, row_name
+from swcl_cli.tasks.spread import Chosen, train_on_workers
 from swcl_cli.training.grid import Rates
 from swcl_cli.training.processes import make_fabric, started_processes, wait_for_all
 from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, write_parquet
@@ -35,27 +38,37 @@ def run(settings: FinetuneSettings) -> Path:
     Under torchrun all processes train the one run as one: each takes its part of every batch. Raises SwclError where a
     file that these runs are to write was made differently, or by anything else.
     """
+    if settings.scheduler:
+        [end] = _run_on_workers(settings.scheduler, [settings])
+        return _path(end)
     runs = _runs(settings)
     if started_processes() > 1:
         _require_one(runs)
         fabric = make_fabric(settings.accelerator, settings.precision, several=True)
         if not fabric.is_global_zero:
             return _shared(runs[0])
+    with _held(runs):
+        return _finetuned(runs)
+
+
+@contextmanager
+def _held(runs: Sequence[TaskRun]) -> Iterator[None]:
+    """Make the runs ready, and hold their folder while the block runs."""
     runs[0].cautions()  # raises before anything is removed
     for run in runs:
         run.adopt()
     with locked(runs[0].log_folder.parent, "finetune"):
-        return _finetuned(runs, settings)
+        if runs[0].settings.fresh:
+            former.remove(runs)
+        former.require_own_runs(runs)
+        wait_for_all()
+        _show_trainings(runs)
+        yield
 
 
-def _finetuned(runs: Sequence[TaskRun], settings: FinetuneSettings) -> Path:
-    """Do what is not done yet of the runs, and join their tables."""
-    folder = runs[0].folder.parent
-    if settings.fresh:
-        former.remove(runs)
-    former.require_own_runs(runs)
-    wait_for_all()
-    _show_trainings(runs)
+def _finetuned(runs: Sequence[TaskRun], trained: Chosen | None = None) -> Path:
+    """Do what is not done yet of the runs, and join their tables. trained: on workers, at the rates of these grids."""
+    settings, folder = runs[0].settings, runs[0].folder.parent
     title = f"{runs[0].task.name} from {runs[0].name}"
 
     def show_forecast() -> None:
@@ -65,19 +78,17 @@ def _finetuned(runs: Sequence[TaskRun], settings: FinetuneSettings) -> Path:
     first = runs[0]
     if text := sentence_of_copies(first.workspace, first.task.dataset, first.inputs, first.fold is not None):
         console.warn(text)
-    chosen: dict[int | None, Rates] = {}  # by fold
+    chosen: Chosen = dict(trained or {})
     warned: set[str] = set()
     for run in runs:
-        if not run.model.exists():
-            for text in sorted(set(run.cautions()) - warned):
-                console.warn(text)
-                warned.add(text)
-        if settings.grid and run.is_first:
+        _warn(run, warned)
+        if settings.grid and run.is_first and run.fold not in chosen:
             chosen[run.fold] = search(run, show_forecast)
         rates = chosen.get(run.fold, Rates(settings.learning_rate, settings.weight_decay))
         if run.is_done(rates):
             run.clear()
-            console.say(f"{run}: This run is already done.")
+            if trained is None:
+                console.say(f"{run}: This run is already done.")
         else:
             console.say(f"{run}")
             run.finish(rates)
@@ -85,6 +96,58 @@ def _finetuned(runs: Sequence[TaskRun], settings: FinetuneSettings) -> Path:
     _gather(runs)
     _show_results(folder / "results.parquet", settings, title)
     return folder / "results.parquet"
+
+
+def _warn(run: TaskRun, warned: set[str]) -> None:
+    """Warn of the photographs of a run that is not done, unless it was told before."""
+    if not run.model.exists():
+        for text in sorted(set(run.cautions()) - warned):
+            console.warn(text)
+            warned.add(text)
+
+
+def _run_on_workers(scheduler: str, several: Sequence[FinetuneSettings]) -> list[Path | SwclError]:
+    """Fine-tune on several tasks at once, on the workers of a cluster; return the path of each's results, or its error.
+
+    Runs that are trained are then judged and joined here, as those of a single process are.
+    """
+    if started_processes() > 1:
+        raise UsageError("--scheduler and torchrun are two ways to use several processes: take one of them.")
+    ends: dict[str, Path | SwclError] = {}
+    begun: dict[str, list[TaskRun]] = {}
+    with cluster(scheduler, several[0].workspace, "finetune") as workers, ExitStack() as held:
+        for settings in several:
+            with _noted(ends, settings.task):
+                everywhere = settings.model_copy(update={"workspace": settings.workspace.absolute()})
+                runs, warned = _runs(everywhere), set[str]()
+                held.enter_context(_held(runs))
+                for run in runs:
+                    _warn(run, warned)
+                begun[settings.task] = runs
+        trained = train_on_workers(workers, list(begun.values()))
+        for (task, runs), (chosen, error) in zip(begun.items(), trained, strict=True):
+            with _noted(ends, task):
+                if error:
+                    raise SwclError(error)
+                ends[task] = _finetuned(runs, chosen)
+    return [ends[settings.task] for settings in several]
+
+
+@contextmanager
+def _noted(ends: dict[str, Path | SwclError], task: str) -> Iterator[None]:
+    """Note an error of a task, so that others go on."""
+    try:
+        yield
+    except (Interrupted, UsageError):
+        raise
+    except SwclError as error:
+        ends[task] = error
+
+
+def _path(end: Path | SwclError) -> Path:
+    if isinstance(end, SwclError):
+        raise end
+    return end
 
 
 def _require_one(runs: Sequence[TaskRun]) -> None:
@@ -122,18 +185,20 @@ def run_all(several: Sequence[FinetuneSettings]) -> list[Path]:
     console.table("finetune all", ("task", "data"), rows)
     if not ready:
         raise SwclError("No task's data are prepared. Make them with: swcl prep DATASET SOURCE")
-    made, failed = [], []
+    ends: dict[str, Path | SwclError] = {}
+    failed: list[str] = []
+    if scheduler := several[0].scheduler:
+        ends |= zip((settings.task for settings in ready), _run_on_workers(scheduler, ready), strict=True)
     for settings in ready:
-        try:
-            made.append(run(settings))
-        except (Interrupted, UsageError):
-            raise
-        except SwclError as error:
-            console.fail(f"{settings.task}: {error}")
+        if settings.task not in ends:
+            with _noted(ends, settings.task):
+                ends[settings.task] = run(settings)
+        if isinstance(ends[settings.task], SwclError):
+            console.fail(f"{settings.task}: {ends[settings.task]}")
             failed.append(settings.task)
     if failed:
         raise SwclError(f"{len(failed)} of {len(ready)} tasks could not be done: {', '.join(failed)}; see above.")
-    return made
+    return [_path(end) for end in ends.values()]
 
 
 def _runs(settings: FinetuneSettings) -> list[TaskRun]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from swcl_cli import chance, console
 from swcl_cli.audit.without_tests import without_tests
 from swcl_cli.data.columns import SWAP
-from swcl_cli.data.photographs import Photographs, Squares, manifest_of
+from swcl_cli.data.photographs import Photographs, manifest_of
 from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.models.initialisation import Labeler, located, read_labeler
@@ -27,12 +27,11 @@ from swcl_cli.settings.labelled_sets import data_set
 from swcl_cli.swap.crops import POSITIONS
 from swcl_cli.swap.judged import judge_on, known_photographs
 from swcl_cli.swap.judgement import counted, judge
-from swcl_cli.swap.maps import Scorer, scored
 from swcl_cli.swap.released import TABLE, is_written, require_ours, write_released
 from swcl_cli.swap.rows import are_right, patch_rows
 from swcl_cli.swap.sources import data_sets, photographs_to_score, tell_of_sides
+from swcl_cli.swap.spread import Source, score_here, score_on_workers
 from swcl_cli.swap.weak_labels import is_abnormal
-from swcl_cli.training.processes import device_name, make_fabric
 from swcl_cli.training.run import is_begun
 from swcl_cli.workspace import (
     Damaged,
@@ -99,7 +98,8 @@ def run(settings: MakeSwapSettings) -> Path:
             left_out.tell(workspace.swap_run.left_out, names)
             table = photographs_to_score(workspace, labelled, unlabelled, normal, labeler.image_size, left_out)
             tell_of_sides(table)
-            scores = _score(workspace, settings, table, labeler, scoring)
+            source = Source(path, key, fingerprint(path))
+            scores = _score(workspace, settings, table, labeler, source, scoring)
             rows = patch_rows(table, scores, settings.threshold)
             _write(workspace, SWAP.table(rows), work)
             workspace.swap_run.resume.unlink(missing_ok=True)
@@ -111,25 +111,26 @@ def run(settings: MakeSwapSettings) -> Path:
 
 
 def _score(
-    workspace: Workspace, settings: MakeSwapSettings, table: pd.DataFrame, labeler: Labeler, work: Mapping[str, Any]
+    workspace: Workspace,
+    settings: MakeSwapSettings,
+    table: pd.DataFrame,
+    labeler: Labeler,
+    source: Source,
+    work: Mapping[str, Any],
 ) -> NDArray[np.float32]:
     """Score the patches: (N, 5) lesion scores, in the order of the table. Write a few photographs' maps for the report.
 
     The maps lie as the patches do: those of right eyes are mirrored. Scores are saved now and then; batches are always
     the same, so that a resumed run gives the same scores.
     """
-    fabric = make_fabric(settings.accelerator, settings.precision)
-    scorer = Scorer(fabric, labeler.network, labeler.mean, labeler.std, settings.background)
-    photographs = Photographs.of(workspace, table)
-    squares = Squares(photographs, labeler.mean, labeler.std)
+    photographs, right = Photographs.of(workspace, table), are_right(table)
     shown = _examples(table["image_abnormal"])
     progress = _Progress(workspace.swap_run.resume, work, len(table), settings.fresh)
-    console.say(f"{len(table):,} photographs to score, {5 * len(table):,} patches, on {device_name(fabric)}.")
+    given = (photographs, right, shown, progress.done)
+    parts = score_on_workers(settings, source, *given) if settings.scheduler else score_here(settings, labeler, *given)
     with console.progress("scoring", len(table), progress.done) as ticker:
-        for maps, scores in scored(scorer, squares, are_right(table), settings.batch, settings.workers, progress.done):
-            items = range(progress.done, progress.done + len(scores))
-            examples = {photographs.path[item].as_py(): maps[item - items.start] for item in shown & set(items)}
-            progress.add(scores.cpu().numpy(), examples)
+        for scores, maps in parts:
+            progress.add(scores.cpu().numpy(), {photographs.path[item].as_py(): maps[item] for item in maps})
             ticker.advance(len(scores))
     write_safetensors(workspace.maps, progress.maps, work)
     return progress.scores

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 
@@ -34,7 +35,7 @@ def search(run: TaskRun, report: Callable[[], None]) -> Rates:
         if table["chosen"].sum() != 1:
             raise Damaged(run.grid, "not one of its rows is chosen")
     else:
-        table = pd.DataFrame([_trained(run, rates, report) for rates in GRID])
+        table = pd.DataFrame([_row(run, rates, train_point(run, rates, report)) for rates in GRID])
         merits = [quality_of(run.task.measure).merit(value) for value in table["value"]]
         table["chosen"] = table.index == best(GRID, merits)
         write_parquet(run.grid, columns.GRID.table(table), work)
@@ -47,8 +48,8 @@ def search(run: TaskRun, report: Callable[[], None]) -> Rates:
     return rates
 
 
-def _trained(run: TaskRun, rates: Rates, report: Callable[[], None]) -> dict[str, object]:
-    """Train a point of the grid, unless it is done; return its row of the table."""
+def train_point(run: TaskRun, rates: Rates, report: Callable[[], None] = lambda: None) -> Path:
+    """Train a point of the grid, unless it is done; return the file of its weights."""
     path, work = run.point(rates), run.work(rates)
     if not is_done(path, work, fresh=False):
         console.say(f"{run}: learning rate {rates.learning_rate:g}, weight decay {rates.weight_decay:g}")
@@ -61,6 +62,11 @@ def _trained(run: TaskRun, rates: Rates, report: Callable[[], None]) -> dict[str
         (run.log_folder / rates.name / RESUME).unlink(missing_ok=True)
         report()
         fitted.heed()
+    return path
+
+
+def _row(run: TaskRun, rates: Rates, path: Path) -> dict[str, object]:
+    """Return a point's row of the table."""
     validation = validation_of(path)
     return {
         **run.labels(),

@@ -20,7 +20,7 @@ from swcl_cli.workspace.artefacts import (
     write_text,
 )
 from swcl_cli.workspace.claims import claim
-from swcl_cli.workspace.locks import LOCK, Lock, locked
+from swcl_cli.workspace.locks import LOCK, Busy, Lock, locked
 from swcl_cli.workspace.logs import log_lines, read_lines
 from swcl_cli.workspace.places import DRAWING, EMBEDDINGS, FORMER, JOURNAL, MODEL, Workspace
 from swcl_cli.workspace.provenance import as_before, differences, is_done, outgrown, provenance, require_own, versions
@@ -55,6 +55,7 @@ __all__ = [
     "RESUME",
     "ROWS",
     "RUN",
+    "Busy",
     "Damaged",
     "Lock",
     "RunFolder",

@@ -15,6 +15,10 @@ from swcl_cli.errors import SwclError
 LOCK = ".lock"
 
 
+class Busy(SwclError):
+    """Report that another process works on a folder."""
+
+
 class Lock:
     """Hold a folder for this process until `release`, or until the process ends, even when it is killed.
 
@@ -24,16 +28,14 @@ class Lock:
     def __init__(self, folder: Path, step: str) -> None:
         """Take the folder, which is made if need be.
 
-        Raises SwclError where another process holds it, or it can't be written to.
+        Raises Busy where another process holds it, and SwclError where it can't be written to.
         """
         self.path = folder / LOCK
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.handle = self._opened()
         except BlockingIOError as error:
-            raise SwclError(
-                f"Another `swcl {step}` is at work on {folder}{self._holder()}. Wait until it ends."
-            ) from error
+            raise Busy(f"Another `swcl {step}` is at work on {folder}{self._holder()}. Wait until it ends.") from error
         except OSError as error:
             raise SwclError(f"{error.filename or folder} can't be written to: {error.strerror}.") from error
 

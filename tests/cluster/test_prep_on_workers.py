@@ -186,7 +186,7 @@ def test_a_worker_that_does_not_see_the_workspace_is_refused(tmp_path: Path, sou
         cluster.wait_for_workers()
         done = swcl(*command(source, tmp_path / "work", "--scheduler", cluster.address))
         assert done.code == 1 and done.err == (
-            f"error: The worker on {os.uname().nodename} does not see the workspace {tmp_path / 'work'}: it has to lie "
+            f"error: The worker on {os.uname().nodename} does not see {tmp_path / 'work'}: it has to lie "
             "in a folder that all machines share.\n"
         )
     (tmp_path / "dask").mkdir()

@@ -25,10 +25,10 @@ def test_another_workspace_file_or_version(tmp_path: Path) -> None:
     eye.write_bytes(b"eye")
     with terms_of(tmp_path / "work") as terms:
         elsewhere = replace(terms, token=tmp_path / "other" / terms.token.name)
-        assert unmet(elsewhere).startswith(f"The worker on {HOST} does not see the workspace {tmp_path / 'other'}")
+        assert unmet(elsewhere).startswith(f"The worker on {HOST} does not see {tmp_path / 'other'}")
         elsewhere.token.parent.mkdir()
         elsewhere.token.write_text("the token of another command")
-        assert f"does not see the workspace {tmp_path / 'other'}" in unmet(elsewhere)
+        assert f"does not see {tmp_path / 'other'}" in unmet(elsewhere)
 
         seen = replace(terms, files=look_at([eye]))
         os.utime(eye, ns=(1, 1))
