@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +66,10 @@ class Cluster:
                     waiting.append((self._submit(function, part), part))
                 if not waiting:
                     return
-                results = self._result(waiting[0][0])
-                if results is None:
-                    results = self._one_by_one(function, waiting, lost)
-                waiting.popleft()
-                yield from results
+                for results in self._first_results([future for future, _ in waiting]):
+                    found = self._one_by_one(function, waiting, lost) if results is None else results
+                    waiting.popleft()
+                    yield from found
         finally:
             if waiting:
                 self.cancel([future for future, _ in waiting])
@@ -91,22 +90,24 @@ class Cluster:
             known = self.client.scheduler_info(n_workers=-1)["workers"].values()
         return any(resource in worker["resources"] for worker in known)
 
-    def _result(self, future: Future[Any]) -> list[Any] | None:
-        """Wait for the results of a chunk; None where workers died on it."""
+    def _first_results(self, futures: list[Future[Any]]) -> list[list[Any] | None]:
+        """Wait for the results of the first chunk, and fetch those behind it that are there, too: all in one message.
+
+        None for a chunk on which workers died; none behind it are fetched then.
+        """
         from distributed import KilledWorker, TimeoutError, wait
 
         with self.reached():
-            while True:
+            while not futures[0].done():
                 try:
-                    wait([future], timeout=NOTICE_SECONDS)
-                    break
+                    wait([futures[0]], timeout=NOTICE_SECONDS)
                 except TimeoutError:
                     self.wait_for_workers()
-            try:
-                results: list[Any] = future.result()
-                return results
-            except KilledWorker:
-                return None
+            if futures[0].status == "error" and isinstance(futures[0].exception(), KilledWorker):
+                return [None]
+            ready = list(takewhile(lambda future: future.status == "finished", futures)) or futures[:1]
+            results: list[list[Any] | None] = self.client.gather(ready)
+            return results
 
     def _one_by_one(
         self, function: Function, waiting: Sequence[tuple[Future[Any], list[Any]]], lost: Lost | None
@@ -118,7 +119,7 @@ class Cluster:
             wait([future for future, _ in waiting])
         results = []
         for piece in waiting[0][1]:
-            done = self._result(self._submit(function, [piece]))
+            [done] = self._first_results([self._submit(function, [piece])])
             if done is None:
                 reason = "each worker died that worked on it, perhaps for want of memory"
                 if lost is None:

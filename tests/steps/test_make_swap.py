@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from swcl_cli.data.columns import SWAP
 from swcl_cli.steps import make_swap
+from swcl_cli.swap import spread
 from swcl_cli.swap.maps import scored
 from swcl_cli.swap.views import patch_of, read_file
 from swcl_cli.swap.weak_labels import left_right_pairs, read_patches
@@ -228,7 +229,7 @@ class TestResuming:
         make_swap.run(options(unscored, background="none"))
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr(make_swap, "SAVE_SECONDS", 0)
-            patched.setattr(make_swap, "scored", two_batches)
+            patched.setattr(spread, "scored", two_batches)
             make_swap.run(options(unscored, fresh=True))
         return unscored
 

@@ -17,6 +17,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.methods.on_pairs import find_swap, read_swap
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.steps import make_swap
+from swcl_cli.swap import spread
 from swcl_cli.swap.maps import scored
 from swcl_cli.swap.released import write_released
 from swcl_cli.swap.weak_labels import is_abnormal, read_patches
@@ -73,7 +74,7 @@ def test_an_interrupted_scoring_is_not_continued(
     workspace.swap.unlink()
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(make_swap, "SAVE_SECONDS", 0)
-        patched.setattr(make_swap, "scored", two_batches)
+        patched.setattr(spread, "scored", two_batches)
         make_swap.run(options(workspace.root))
     state = workspace.swap_run.folder / RESUME
     kept = load_file(state)
