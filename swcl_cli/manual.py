@@ -47,6 +47,9 @@ Copies are found resized, compressed again, cropped, brightened, mirrored or tur
 photograph, copies that splits part, and test photographs that a labeler or encoder of the workspace has learnt.
 The same eye in two photographs is told apart: it is no copy.
 
+Writes orientation.parquet of each data set, too: which photographs lie upside down, which eye each shows, how sure that
+is, and where disc and fovea lie. Photographs that are named after the other eye are listed.
+
 Examples:
 
   swcl audit

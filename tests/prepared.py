@@ -18,11 +18,11 @@ from swcl_cli.catalogue.labels import Label
 from swcl_cli.catalogue.structures import Structures
 from swcl_cli.chance import generator
 from swcl_cli.data import manifest
-from swcl_cli.data.columns import SWAP
+from swcl_cli.data.columns import ORIENTATION, SWAP
 from swcl_cli.models.encoders import create_encoder, create_labeler, encoder_state
 from swcl_cli.settings import MakeSwapSettings
 from swcl_cli.swap.weak_labels import are_single
-from swcl_cli.workspace import Workspace, read_provenance, write_parquet, write_safetensors
+from swcl_cli.workspace import Workspace, fingerprint, read_provenance, write_parquet, write_safetensors
 
 COLOURS = {"mean": [0.3219, 0.2259, 0.1633], "std": [0.3038, 0.2195, 0.1756]}
 PIXELS = {"mask": "mask_path", "fov": "fov_path", "lesions": "lesion_mask_path"}
@@ -137,6 +137,8 @@ def swap(root: Path, rows: pd.DataFrame) -> Path:
     rows = rows.assign(**{k: v for k, v in defaults.items() if k not in rows})
     if "mirrored" not in rows:
         rows = rows.assign(mirrored=rows["eye"] == "right")
+    if "rotated" not in rows:
+        rows = rows.assign(rotated=False)
     if "x" not in rows:
         x = rows["position"].map({"tl": 0, "tr": 1, "c": 0.5, "bl": 0, "br": 1}).fillna(0)
         y = rows["position"].map({"tl": 0, "tr": 0, "c": 0.5, "bl": 1, "br": 1}).fillna(0)
@@ -148,6 +150,25 @@ def swap(root: Path, rows: pd.DataFrame) -> Path:
     path = Workspace(root).swap
     write_parquet(path, table.select(SWAP.names), made_swap(threshold=0.4))
     return path
+
+
+def orientation(root: Path, dataset: str, inverted: set[str], exchanged: str = "", sure: float = 1.0) -> pd.DataFrame:
+    """orientation.parquet, as somebody who looked would write it. inverted: image_ids of photographs that lie upside
+    down; exchanged: a patient whose eyes are named the other way round. Eyes without a name are right ones.
+    """
+    path = Workspace(root).manifest(dataset)
+    rows = manifest.read(path, ["split", "image_id", "patient_id", "eye", "path", "checksum"]).astype({"eye": object})
+    misnamed = rows["patient_id"] == exchanged
+    other = rows["eye"].map({"left": "right", "right": "left", "unknown": "right"})
+    frame = rows.assign(
+        inverted=rows["image_id"].isin(inverted), inverted_confidence=sure, misnamed=misnamed,
+        side=other.where(misnamed | (rows["eye"] == "unknown"), rows["eye"]), side_confidence=sure,
+        poses=[[-1.4] * 4] * len(rows), **dict.fromkeys(("disc_x", "disc_y", "fovea_x", "fovea_y"), 1.0),
+        disc_confidence=sure, fovea_confidence=sure,
+    )[ORIENTATION.names]  # fmt: skip
+    made = {"step": "audit", "settings": {}, "inputs": {dataset: fingerprint(path)}}
+    write_parquet(Workspace(root).orientation(dataset), ORIENTATION.table(frame), made)
+    return frame
 
 
 def encoder(path: Path, architecture: str = "resnet18", seed: int = 7) -> dict[str, Any]:

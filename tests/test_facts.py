@@ -84,22 +84,12 @@ def test_no_reference_leads_to_a_document_that_is_not_here() -> None:
     assert {reference for reference in references if reference[0] not in here} == set()
 
 
-def test_what_is_not_built_is_not_an_option_yet() -> None:
-    awaited = re.findall(r"\*Not\s+built\s+yet:\*\s+`(\S+) --([a-z-]+)", FACTS)
-    assert len(awaited) == 1
-    built = [f"{step} --{name}" for step, name in awaited if name.replace("-", "_") in STEPS[step].model_fields]
-    assert built == [], f"built by now: put the rows of FACTS.md right that await {built}"
-
-
 @pytest.mark.parametrize("document", ["swcl_cli/FACTS.md", "CONTRIBUTING.md", "README.md"])
 def test_options_that_a_document_names_exist(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
-    promised = re.sub(r"\*Not\s+built\s+yet:\*\s+`[^`]*`", "", text)
     known = {name.replace("_", "-") for step in STEPS.values() for name in step.model_fields}
     typed = {
-        option
-        for code in re.findall(r"`swcl [^`]*`|`--[^`]*`", promised)
-        for option in re.findall(r"--([a-z-]+)", code)
+        option for code in re.findall(r"`swcl [^`]*`|`--[^`]*`", text) for option in re.findall(r"--([a-z-]+)", code)
     }
     assert typed - known - {"preset", "dry-run", "help", "debug"} == set()
 

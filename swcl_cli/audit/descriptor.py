@@ -58,21 +58,26 @@ def describe(image: NDArray[np.uint8]) -> Description:
 
 def tile_of(image: NDArray[np.uint8], field: Field) -> tuple[Tile, Flags]:
     """Bring the green channel of a photograph (H, W, 3) to its field of view: levels, and which pixels lie in both."""
-    scale = TILE / (2 * field.radius)
-    green = np.asarray(image[..., 1], np.float32)
+    levels, covered = brought(np.asarray(image[..., 1], np.float32), field, TILE)
+    return levels, covered & DISC
+
+
+def brought(pixels: NDArray[np.float32], field: Field, side: int) -> tuple[NDArray[np.float32], Flags]:
+    """Bring pixels (H, W) or (H, W, C) to a square around the field of view; tell which of it the photograph covers."""
+    scale = side / (2 * field.radius)
     across = down = 1.0
     if scale < 0.5:  # the area mean first, so that fine lines are not missed
-        size = (max(round(green.shape[1] * 2 * scale), 1), max(round(green.shape[0] * 2 * scale), 1))
-        across, down = size[0] / green.shape[1], size[1] / green.shape[0]
-        green = np.asarray(cv2.resize(green, size, interpolation=cv2.INTER_AREA), np.float32)
+        size = (max(round(pixels.shape[1] * 2 * scale), 1), max(round(pixels.shape[0] * 2 * scale), 1))
+        across, down = size[0] / pixels.shape[1], size[1] / pixels.shape[0]
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
     left, top = field.x - field.radius, field.y - field.radius
     to_source = np.array(
         [[across / scale, 0, (left + 0.5 / scale) * across - 0.5], [0, down / scale, (top + 0.5 / scale) * down - 0.5]]
     )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(green, to_source, (TILE, TILE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    covered = cv2.warpAffine(np.ones_like(green), to_source, (TILE, TILE), flags=flags)
-    return np.asarray(warped, np.float32), np.asarray(covered > 0.99) & DISC
+    warped = cv2.warpAffine(pixels, to_source, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    covered = cv2.warpAffine(np.ones(pixels.shape[:2], np.float32), to_source, (side, side), flags=flags)
+    return np.asarray(warped, np.float32), np.asarray(covered > 0.99)
 
 
 def band(levels: Tile, inside: Flags, kept: Band) -> Tile:
@@ -99,9 +104,10 @@ def _blur(image: Tile, sigma: float) -> Tile:
     return np.asarray(cv2.resize(blurred, (TILE, TILE), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _disc() -> Flags:
-    place = (np.arange(TILE) + 0.5) / TILE * 2 - 1
+def disc(side: int) -> Flags:
+    """Tell which pixels of a square of this side lie in the field of view, clear of its border."""
+    place = (np.arange(side) + 0.5) / side * 2 - 1
     return np.asarray(np.hypot(place[:, None], place[None, :]) <= EDGE)
 
 
-DISC = _disc()  # the pixels of a tile in the field of view, clear of its border
+DISC = disc(TILE)  # the pixels of a tile in the field of view, clear of its border

@@ -132,6 +132,7 @@ SWAP = _columns(  # a row a patch of swap.parquet
     ("x", pa.int32()),
     ("y", pa.int32()),
     ("size", pa.int32()),
+    ("rotated", FLAG),  # by 180 degrees, before it is mirrored
     ("mirrored", FLAG),
     ("score", pa.float32()),
     ("abnormal", FLAG),
@@ -143,7 +144,20 @@ SWAP = _columns(  # a row a patch of swap.parquet
 )
 
 JUDGED = SWAP.only(  # a row a patch of runs/make-swap/judged/DATASET.parquet
-    ["dataset", "patient_id", "image_id", "position", "path", "x", "y", "size", "mirrored", "score", "checksum"]
+    [
+        "dataset",
+        "patient_id",
+        "image_id",
+        "position",
+        "path",
+        "x",
+        "y",
+        "size",
+        "rotated",
+        "mirrored",
+        "score",
+        "checksum",
+    ]
 ) + _columns(
     ("group_id", TEXT),
     ("mask_path", TEXT),  # the mask of its lesions
@@ -223,6 +237,28 @@ AUDIT = _columns(  # a row a pair of audit.parquet
     *((name, NUMBER) for name in ("vessels", "levels", "residual", "apart", "degrees", "gain")),
     gaps="unlike leak family",
     key="path other_path",
+)
+
+ORIENTATION = _columns(  # a row a photograph of data/DATASET/orientation.parquet, in the order of the manifest
+    ("split", TEXT),
+    ("image_id", TEXT),
+    ("patient_id", TEXT),
+    ("eye", TEXT),  # by name
+    ("path", TEXT),
+    ("checksum", INTEGER),
+    ("inverted", FLAG),  # it lies upside down: turned by 180 degrees
+    ("inverted_confidence", NUMBER),  # the chance that `inverted` is right
+    ("side", TEXT),  # of the eye, by what is seen and by names
+    ("side_confidence", NUMBER),
+    ("misnamed", FLAG),  # the name tells the other side
+    ("disc_x", NUMBER),  # pixels of the prepared photograph
+    ("disc_y", NUMBER),
+    ("disc_confidence", NUMBER),
+    ("fovea_x", NUMBER),
+    ("fovea_y", NUMBER),
+    ("fovea_confidence", NUMBER),
+    ("poses", pa.list_(pa.float32())),  # log p of the poses, by what is seen in this photograph alone
+    key="image_id",
 )
 
 FEATURES = _columns(  # a row a photograph of features/DATASET
@@ -327,6 +363,7 @@ class Limits:
     allowed: tuple[str, ...] = ()
 
 
+ABSENT_MEANS = {"rotated": False}  # by name, of columns that came later: what holds in files that lack them
 EYES = ("left", "right", "unknown")
 SHARE = Limits(0, 1)
 COUNT = Limits(0, 2**40)
@@ -343,6 +380,8 @@ LIMITS = {  # by name: a column has one meaning in whatever table it stands
     **dict.fromkeys(("width", "height", "size"), Limits(1, 2**20)),
     **dict.fromkeys(("x", "y"), PIXELS),
     **dict.fromkeys(("score", "f1", "lesion_share"), SHARE),
+    **dict.fromkeys(("inverted_confidence", "side_confidence", "disc_confidence", "fovea_confidence"), SHARE),
+    "side": Limits(allowed=EYES[:2]),
     **dict.fromkeys(("checksum", "other_checksum"), Limits(0, 2**32 - 1)),
     **dict.fromkeys(("truth", "prediction"), Limits(0, 1000)),
     **dict.fromkeys(("seed", "fold", "best_epoch"), Limits(0, 2**31 - 1)),

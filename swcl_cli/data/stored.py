@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from swcl_cli.catalogue.measures import quality_of
-from swcl_cli.data.columns import CLASSIFIED, LIMITS, NUMBERED, NUMBERS, SEGMENTED, Columns, Limits
+from swcl_cli.data.columns import ABSENT_MEANS, CLASSIFIED, LIMITS, NUMBERED, NUMBERS, SEGMENTED, Columns, Limits
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import ROWS, Damaged, read_provenance, remedy, require_file
 
@@ -71,19 +71,20 @@ def read_whole(path: Path, least: Columns) -> pa.Table:
 
 def each_column(path: Path, columns: Columns, later: Container[str] = ()) -> Iterator[tuple[str, pa.ChunkedArray]]:
     """Yield the columns one after another, which needs a third of the memory of all together; as `read_columns`, but
-    rows that stand there twice are not looked for.
+    rows that stand there twice are not looked for. Of those of ABSENT_MEANS older files say nothing.
     """
     require_file(path)
     try:
         schema, rows = pq.read_schema(path), pq.read_metadata(path).num_rows
     except (pa.ArrowException, OSError) as error:
         raise SwclError(f"{path} can't be read: {error}. {remedy(path.as_posix())}".rstrip()) from error
-    if lacking := [name for name in columns.names if name not in schema.names and name not in later]:
+    older = {*schema.names, *ABSENT_MEANS}
+    if lacking := [name for name in columns.names if name not in older and name not in later]:
         raise Damaged(path, f"it has no column {', '.join(lacking)}")
     _require_rows(path, rows)
     for field in columns.schema:
         if field.name not in schema.names:
-            yield field.name, pa.chunked_array([pa.nulls(rows, field.type)])
+            yield field.name, pa.chunked_array([pa.repeat(pa.scalar(ABSENT_MEANS.get(field.name), field.type), rows)])
             continue
         try:
             column = pq.read_table(path, columns=[field.name])[field.name]

@@ -144,5 +144,6 @@ def _remove(workspace: Workspace, name: str) -> None:
     for path, _ in _files(workspace, name):
         path.unlink()
     workspace.quarantine(name).unlink(missing_ok=True)
-    workspace.descriptions(name).unlink(missing_ok=True)
+    for path in (workspace.descriptions(name), workspace.orientation(name)):
+        path.unlink(missing_ok=True)
     (workspace.data(name) / JOURNAL).unlink(missing_ok=True)

@@ -19,7 +19,7 @@ class MakeSwapSettings(ClusterSettings):
     """Set how `swcl make-swap` turns class activation maps into five weakly labelled patches per eye (paper III-B)."""
 
     step: ClassVar[str] = "make-swap"
-    derived: ClassVar[frozenset[str]] = frozenset({"left_out"})  # told with --without-tests
+    derived: ClassVar[frozenset[str]] = frozenset({"left_out", "turned"})  # told with --without-tests, --align
     rules: ClassVar[Mapping[str, Rule]] = {  # FACTS A8
         "right_eyes": Rule(now="scored, then mirrored", untold="mirrored, then scored"),
     }
@@ -52,6 +52,12 @@ class MakeSwapSettings(ClusterSettings):
         "where there is no test split) and copies of these, by `swcl audit`, are left out.",
         panel="Data",
         neutral=[],
+    )
+    align: bool = setting(
+        False,
+        "Turn photographs that lie upside down, and mirror the eyes that are seen to be right ones, by swcl audit.",
+        panel="Data",
+        neutral=False,
     )
     judge_on: PathParts | None = setting(
         None,

@@ -1,4 +1,4 @@
-"""Find copies among all prepared photographs, within and across data sets, and what they spoil: the step `audit`."""
+"""Find copies among all prepared photographs, what they spoil, and how photographs lie: the step `audit`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from swcl_cli import console
 from swcl_cli.audit.comparing import compare
 from swcl_cli.audit.describing import Described, described, places_of
 from swcl_cli.audit.learnt import learnt_copies, learnt_from, read_made
+from swcl_cli.audit.orienting import oriented
 from swcl_cli.audit.pairs import read_known_labels, read_photographs, rows_of
 from swcl_cli.audit.verdict import COPY, VISIT
 from swcl_cli.data.columns import AUDIT
+from swcl_cli.data.orientation import SURE
 from swcl_cli.data.photographs import manifest_of
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import AuditSettings
@@ -22,13 +24,15 @@ from swcl_cli.workers import Each, in_order
 from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, require_own, write_parquet
 
 NAMED = 5  # pairs that are named each
+LYING = ("upside down", "of that unsure", "named after the other eye")
 SHOWN = {COPY: "the same photograph", VISIT: "the same eye, another photograph"}
 
 
 def run(settings: AuditSettings) -> Path:
     """Compare the photographs of all prepared data sets, or of those named; return the path of audit.parquet.
 
-    Raises SwclError where no data set is prepared, one is named that is not, or a photograph is missing.
+    How photographs lie is told in the orientation.parquet of each data set. Raises SwclError where no data set is
+    prepared, one is named that is not, or a photograph is missing.
     """
     workspace = Workspace(settings.workspace)
     require_own(workspace.audit, "audit")
@@ -38,13 +42,16 @@ def run(settings: AuditSettings) -> Path:
         photographs = read_photographs(workspace, names)
         console.say(f"{len(photographs):,} photographs of {len(names):,} data sets: {', '.join(names)}.")
         found = _described(workspace, photographs, each, settings.fresh)
+        lying = {name: oriented(workspace, name, each, settings.fresh) for name in names}
         compared = compare(workspace, places_of(workspace, photographs), found, each, settings.fresh)
     pairs = rows_of(photographs, compared, read_known_labels(workspace, names))
     counts = {kind: int((pairs["kind"] == kind).sum()) for kind in SHOWN}
     made = provenance("audit", settings.defining(), inputs, photographs=len(photographs), counts=counts)
     write_parquet(workspace.audit, AUDIT.table(pairs), made)
     _show(pairs)
+    _show_lying(lying)
     _warn(workspace, pairs)
+    _warn_of_names(lying)
     return workspace.audit
 
 
@@ -78,6 +85,25 @@ def _show(pairs: pd.DataFrame) -> None:
     places = list(dict.fromkeys((first, second) for first, second, _ in counts.index))
     rows = [(*place, *(f"{counts.get((*place, kind), 0):,}" for kind in SHOWN)) for place in places]
     console.table("Pairs of photographs", ("data set", "and", *SHOWN.values()), rows)
+
+
+def _show_lying(lying: Mapping[str, pd.DataFrame]) -> None:
+    """Show how many photographs of each data set lie upside down, and of how many that is unsure."""
+    rows = []
+    for name, frame in lying.items():
+        unsure = frame["inverted_confidence"] < SURE
+        numbers = (len(frame), frame["inverted"].sum(), unsure.sum(), frame["misnamed"].sum())
+        rows.append((name, *(f"{int(number):,}" for number in numbers)))
+    console.table("How photographs lie", ("data set", "photographs", *LYING), rows)
+
+
+def _warn_of_names(lying: Mapping[str, pd.DataFrame]) -> None:
+    """Warn of photographs whose names tell another eye than is seen."""
+    for name, frame in lying.items():
+        if named := frame.loc[frame["misnamed"], "image_id"].tolist():
+            more = f"; and {len(named) - NAMED:,} more" if len(named) > NAMED else ""
+            listed = f"({len(named):,}): {', '.join(named[:NAMED])}{more}"
+            console.warn(f"Names of {name} that tell the other eye than is seen {listed}.")
 
 
 def _warn(workspace: Workspace, pairs: pd.DataFrame) -> None:

@@ -24,11 +24,12 @@ from swcl_cli.errors import SwclError
 from swcl_cli.models.initialisation import Labeler, located, read_labeler
 from swcl_cli.settings import MakeSwapSettings
 from swcl_cli.settings.labelled_sets import data_set
+from swcl_cli.swap.alignment import alignment
 from swcl_cli.swap.crops import POSITIONS
 from swcl_cli.swap.judged import judge_on, known_photographs
 from swcl_cli.swap.judgement import counted, judge
 from swcl_cli.swap.released import TABLE, is_written, require_ours, write_released
-from swcl_cli.swap.rows import are_right, patch_rows
+from swcl_cli.swap.rows import lying, patch_rows
 from swcl_cli.swap.sources import data_sets, photographs_to_score, tell_of_sides
 from swcl_cli.swap.spread import Source, score_here, score_on_workers
 from swcl_cli.swap.weak_labels import is_abnormal
@@ -70,6 +71,7 @@ def run(settings: MakeSwapSettings) -> Path:
     names = [*map(data_set, labelled), *unlabelled]
     known = known_photographs(workspace, settings, names)
     left_out = without_tests(workspace, settings.without_tests, names)
+    aligned = alignment(workspace, settings.align, [*names, *(part.name for part in known)])
     inputs = {"labeler": fingerprint(path) + (f"#{key}" if key else "")}
     inputs |= {name: fingerprint(manifest_of(workspace, name)) for name in names}
     outside = path.resolve() != workspace.labeler.resolve()
@@ -79,7 +81,7 @@ def run(settings: MakeSwapSettings) -> Path:
         )
     chosen = {**settings.defining(), "labelled": labelled, "unlabelled": unlabelled, "normal": normal}
     facts = {**left_out.facts, **({"outside": ["labeler"]} if outside else {})}
-    work = provenance("make-swap", {**chosen, **left_out.setting}, inputs, **facts)
+    work = provenance("make-swap", {**chosen, **left_out.setting, **aligned.setting}, inputs, **facts)
     scoring = {**work, "settings": {name: value for name, value in work["settings"].items() if name != "threshold"}}
 
     with locked(workspace.swap_run.folder, "make-swap"):
@@ -97,13 +99,15 @@ def run(settings: MakeSwapSettings) -> Path:
         else:
             left_out.tell(workspace.swap_run.left_out, names)
             table = photographs_to_score(workspace, labelled, unlabelled, normal, labeler.image_size, left_out)
+            aligned.tell(table)
+            table = aligned.of(table)
             tell_of_sides(table)
             source = Source(path, key, fingerprint(path))
             scores = _score(workspace, settings, table, labeler, source, scoring)
             rows = patch_rows(table, scores, settings.threshold)
             _write(workspace, SWAP.table(rows), work)
             workspace.swap_run.resume.unlink(missing_ok=True)
-        for name, judgement in judge_on(workspace, settings, labeler, known, work).items():
+        for name, judgement in judge_on(workspace, settings, labeler, known, aligned, work).items():
             _show_judgement(judgement, settings.threshold, name)
         if settings.materialize:
             _materialize(workspace, settings.materialize, settings.workers)
@@ -120,13 +124,13 @@ def _score(
 ) -> NDArray[np.float32]:
     """Score the patches: (N, 5) lesion scores, in the order of the table. Write a few photographs' maps for the report.
 
-    The maps lie as the patches do: those of right eyes are mirrored. Scores are saved now and then; batches are always
-    the same, so that a resumed run gives the same scores.
+    The maps lie as the patches do: turned where photographs are, and those of right eyes are mirrored. Scores are saved
+    now and then; batches are always the same, so that a resumed run gives the same scores.
     """
-    photographs, right = Photographs.of(workspace, table), are_right(table)
+    photographs, laid = Photographs.of(workspace, table), lying(table)
     shown = _examples(table["image_abnormal"])
     progress = _Progress(workspace.swap_run.resume, work, len(table), settings.fresh)
-    given = (photographs, right, shown, progress.done)
+    given = (photographs, laid, shown, progress.done)
     parts = score_on_workers(settings, source, *given) if settings.scheduler else score_here(settings, labeler, *given)
     with console.progress("scoring", len(table), progress.done) as ticker:
         for scores, maps in parts:

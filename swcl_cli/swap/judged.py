@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from swcl_cli.models.initialisation import Labeler
 from swcl_cli.preparation.photograph import prepare_photograph
 from swcl_cli.settings import MakeSwapSettings
 from swcl_cli.settings.labelled_sets import data_set
+from swcl_cli.swap.alignment import Alignment
 from swcl_cli.swap.judgement import judge_rows, stratified_measure
 from swcl_cli.swap.lesion_masks import (
     LESION_VALUES,
@@ -34,7 +35,7 @@ from swcl_cli.swap.lesion_masks import (
     read_patch_lesions,
 )
 from swcl_cli.swap.maps import Scorer, scored
-from swcl_cli.swap.rows import are_right, patch_rows
+from swcl_cli.swap.rows import lying, patch_rows
 from swcl_cli.swap.weak_labels import label_ids
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import Workspace, differences, fingerprint, provenance, read_provenance, write_parquet
@@ -122,7 +123,12 @@ def _known(workspace: Workspace, name: str) -> Known:
 
 
 def judge_on(
-    workspace: Workspace, settings: MakeSwapSettings, labeler: Labeler, sets: Sequence[Known], work: Mapping[str, Any]
+    workspace: Workspace,
+    settings: MakeSwapSettings,
+    labeler: Labeler,
+    sets: Sequence[Known],
+    aligned: Alignment,
+    work: Mapping[str, Any],
 ) -> dict[str, dict[str, Any]]:
     """Score the patches of each data set, and judge the scores; return the judgements of those that are new.
 
@@ -144,7 +150,7 @@ def judge_on(
             frame = read_columns(path, JUDGED).to_pandas()
         else:
             console.say(f"{known.name}: {len(known.table):,} photographs to judge the scores on.")
-            frame = _scored(workspace, settings, labeler, known)
+            frame = _scored(workspace, settings, labeler, replace(known, table=aligned.of(known.table)))
         judgement = {**_judgement(frame, settings.threshold, known.left_out), "seen": _seen(labeler, known.name)}
         more = {"judgement": judgement, LESION_VALUES: known.masks.values.tolist()}
         write_parquet(path, JUDGED.table(frame), {**made, **more})
@@ -165,7 +171,7 @@ def _scored(workspace: Workspace, settings: MakeSwapSettings, labeler: Labeler, 
     of_table = Photographs.of(workspace, known.table)
     photographs = Resized(of_table.root, of_table.path, of_table.checksum, labeler.image_size)
     squares = Squares(photographs, labeler.mean, labeler.std)
-    batches = scored(scorer, squares, are_right(known.table), settings.batch, settings.workers)
+    batches = scored(scorer, squares, lying(known.table), settings.batch, settings.workers)
     scores = np.concatenate([part.cpu().numpy() for _, part in batches])
     rows = patch_rows(known.table.assign(image_abnormal=None), scores, settings.threshold)
     masks = known.table[["path", "group_id", "width", "height", known.masks.column]]

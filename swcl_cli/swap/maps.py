@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from swcl_cli.data.colour import Colour
@@ -17,6 +16,7 @@ from swcl_cli.data.photographs import Squares
 from swcl_cli.data.pixels import normalise
 from swcl_cli.models.cam import abnormal_probability_map
 from swcl_cli.swap.crops import five_crops
+from swcl_cli.swap.rows import Lying
 
 GREY = 15  # of 255: pixels that are no brighter count as background (FACTS A6)
 
@@ -27,13 +27,16 @@ def brightness(images: Tensor) -> Tensor:
     return red + green + blue
 
 
-def mirrored(maps: Tensor, right: Tensor) -> Tensor:
-    """Exchange left and right in the maps (N, S, S) of right eyes, (N,), so that both eyes lie alike (FACTS A8)."""
-    return torch.where(right[:, None, None], maps.flip(-1), maps)
+def laid(maps: Tensor, rotated: Tensor, right: Tensor) -> Tensor:
+    """Turn the maps (N, S, S) of photographs that lie upside down, (N,), by 180 degrees, then exchange left and right
+    in those of right eyes, (N,), so that all eyes lie alike (FACTS A8).
+    """
+    upright = torch.where(rotated[:, None, None], maps.flip(-1, -2), maps)
+    return torch.where(right[:, None, None], upright.flip(-1), upright)
 
 
 def lesion_scores(maps: Tensor) -> Tensor:
-    """Average maps of the abnormal class, mirrored for right eyes, over the five crops: (N, S, S) -> (N, 5)."""
+    """Average maps of the abnormal class, laid alike, over the five crops: (N, S, S) -> (N, 5)."""
     side = maps.shape[-1]
     size = side // 2
     crops = five_crops(side, side, size).values()
@@ -43,7 +46,7 @@ def lesion_scores(maps: Tensor) -> Tensor:
 class Scorer:
     """Compute maps (N, S, S) of the abnormal class and lesion scores (N, 5) of normalised images (N, 3, S, S).
 
-    The network sees photographs of right eyes as they are; their maps are mirrored then, before the crops (FACTS A8).
+    The network sees photographs as they are; their maps are turned and mirrored then, before the crops (FACTS A8).
     background "released": where a pixel's normalised channels sum to no more than those of grey 15/255, the map counts
     as zero in the scores (FACTS A6); the maps that are returned keep it.
 
@@ -60,24 +63,21 @@ class Scorer:
         self.darkest = fabric.to_device(brightness(torch.from_numpy(grey)[None]))
 
     @torch.inference_mode()
-    def __call__(self, images: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-        """right: (N,), whether each is a photograph of a right eye."""
-        images, right = self.fabric.to_device(images), self.fabric.to_device(right)
+    def __call__(self, images: Tensor, rotated: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        """rotated, right: (N,), whether each photograph lies upside down, and is of a right eye."""
+        images, rotated, right = map(self.fabric.to_device, (images, rotated, right))
         with self.fabric.autocast():
             features = self.network.forward_features(images.to(memory_format=torch.channels_last))
         maps = abnormal_probability_map(features, self.network.fc.weight, images.shape[-1])
         retina = maps * (brightness(images) > self.darkest) if self.background == "released" else maps
-        return mirrored(maps, right), lesion_scores(mirrored(retina, right))
+        return laid(maps, rotated, right), lesion_scores(laid(retina, rotated, right))
 
 
 def scored(
-    scorer: Scorer, squares: Squares, right: NDArray[np.bool_], batch: int, workers: int, first: int = 0
+    scorer: Scorer, squares: Squares, lying: Lying, batch: int, workers: int, first: int = 0
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield maps (N, S, S) and scores (N, 5) of photographs, batch after batch, from `first` on.
-
-    right: of all photographs, which are of right eyes.
-    """
+    """Yield maps (N, S, S) and scores (N, 5) of photographs, batch after batch, from `first` on. lying: of all."""
     for images in make_loader(squares, squares.batches(batch, first), workers):
         last = first + len(images)
-        yield scorer(images, torch.from_numpy(right[first:last]))
+        yield scorer(images, *(torch.from_numpy(flags[first:last]) for flags in lying))
         first = last

@@ -156,6 +156,7 @@ def read_released(folder: Path, labels: Sequence[str], threshold: float | None) 
         zeros,
         zeros,
         np.zeros(count, bool),
+        np.zeros(count, bool),
         label_ids(table, [column for label in labels for column in COLUMN_OF[label]]),
         table["abnormal"].to_numpy(),
         np.full(count, UNKNOWN, np.int64),

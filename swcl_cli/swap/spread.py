@@ -22,6 +22,7 @@ from swcl_cli.errors import SwclError
 from swcl_cli.models.initialisation import Labeler, read_labeler
 from swcl_cli.settings import MakeSwapSettings
 from swcl_cli.swap.maps import Scorer, scored
+from swcl_cli.swap.rows import Lying
 from swcl_cli.training.processes import device_name, make_fabric
 from swcl_cli.workspace import fingerprint
 
@@ -37,11 +38,14 @@ class Source(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Name a photograph by its path in the workspace; right: it is of a right eye; shown: its map is wanted, too."""
+    """Name a photograph by its path in the workspace; rotated: it lies upside down; mirrored: it is of a right eye;
+    shown: its map is wanted, too.
+    """
 
     path: str
     checksum: int | None
-    right: bool
+    rotated: bool
+    mirrored: bool
     shown: bool
 
 
@@ -69,8 +73,10 @@ class Scoring:
         checksums = None if chunk[0].checksum is None else np.array([piece.checksum for piece in chunk], np.int64)
         photographs = Photographs(self.root, pa.array([piece.path for piece in chunk], pa.string()), checksums)
         squares = Squares(photographs, labeler.mean, labeler.std)
-        right = np.array([piece.right for piece in chunk])
-        [(maps, scores)] = scored(scorer, squares, right, len(chunk), workers=0)
+        lying = Lying(
+            *(np.array(flags) for flags in zip(*((piece.rotated, piece.mirrored) for piece in chunk), strict=True))
+        )
+        [(maps, scores)] = scored(scorer, squares, lying, len(chunk), workers=0)
         return [
             Scored(scores[item].cpu().numpy(), maps[item].cpu().numpy() if piece.shown else None)
             for item, piece in enumerate(chunk)
@@ -92,17 +98,17 @@ def score_here(
     settings: MakeSwapSettings,
     labeler: Labeler,
     photographs: Photographs,
-    right: NDArray[np.bool_],
+    lying: Lying,
     shown: set[int],
     first: int,
 ) -> Iterator[Part]:
-    """Score photographs from `first` on, batch after batch. right: those of right eyes; shown: whose maps are given."""
+    """Score photographs from `first` on, batch after batch. shown: whose maps are given."""
     fabric = make_fabric(settings.accelerator, settings.precision)
     scorer = Scorer(fabric, labeler.network, labeler.mean, labeler.std, settings.background)
     squares = Squares(photographs, labeler.mean, labeler.std)
     count = len(photographs)
     console.say(f"{count:,} photographs to score, {5 * count:,} patches, on {device_name(fabric)}.")
-    for maps, scores in scored(scorer, squares, right, settings.batch, settings.workers, first):
+    for maps, scores in scored(scorer, squares, lying, settings.batch, settings.workers, first):
         items = range(first, first + len(scores))
         yield scores, {item: maps[item - first] for item in shown & set(items)}
         first = items.stop
@@ -112,7 +118,7 @@ def score_on_workers(
     settings: MakeSwapSettings,
     source: Source,
     photographs: Photographs,
-    right: NDArray[np.bool_],
+    lying: Lying,
     shown: set[int],
     first: int,
 ) -> Iterator[Part]:
@@ -129,7 +135,8 @@ def score_on_workers(
         Piece(
             photographs.path[item].as_py(),
             None if checksums is None else int(checksums[item]),
-            bool(right[item]),
+            bool(lying.rotated[item]),
+            bool(lying.mirrored[item]),
             item in shown,
         )
         for item in range(first, len(photographs))

@@ -21,9 +21,10 @@ from swcl_cli.errors import SwclError
 from swcl_cli.swap.weak_labels import ABSENT, UNKNOWN, Patches
 
 
-def cut_patch(image: NDArray[np.uint8], x: int, y: int, size: int, mirrored: bool) -> NDArray[np.uint8]:
-    """Cut the box (x, y, size) out of the stored photograph, mirrored or not."""
+def cut_patch(image: NDArray[np.uint8], x: int, y: int, size: int, rotated: bool, mirrored: bool) -> NDArray[np.uint8]:
+    """Cut the box (x, y, size) out of the stored photograph; turn it by 180 degrees, then mirror it, or not."""
     patch = image[y : y + size, x : x + size]
+    patch = patch[::-1, ::-1] if rotated else patch
     return np.ascontiguousarray(patch[:, ::-1] if mirrored else patch)
 
 
@@ -47,7 +48,7 @@ def patch_of(image: NDArray[np.uint8], patches: Patches, row: int) -> NDArray[np
             f"The patch at ({x}, {y}) of {patches.path[row].as_py()} lies outside of it: swap.parquet is damaged, "
             "or of another version. Make it again with: swcl make-swap --fresh"
         )
-    return cut_patch(image, x, y, patches.size, bool(patches.mirrored[row]))
+    return cut_patch(image, x, y, patches.size, bool(patches.rotated[row]), bool(patches.mirrored[row]))
 
 
 class PairViews(Dataset[dict[str, Any]]):

@@ -33,7 +33,8 @@ def is_abnormal(score: NDArray[np.float32], threshold: float) -> NDArray[np.bool
 
 @dataclass(frozen=True)
 class Patches:
-    """Hold patches as columns, all (N,): path below a root, box, mirror flags, weak-label id, checksum, and pairs.
+    """Hold patches as columns, all (N,): path below a root, box, flags of turning and mirroring, weak-label id,
+    abnormality, checksum; and pairs.
 
     path: text, dictionary-encoded, since five patches share a photograph. checksum: CRC-32 of the file; where it is
     UNKNOWN the file holds just this patch. pairs: (P, 2) rows of left and right patch of one patient and
@@ -43,6 +44,7 @@ class Patches:
     path: pa.DictionaryArray
     x: NDArray[np.int32]
     y: NDArray[np.int32]
+    rotated: NDArray[np.bool_]
     mirrored: NDArray[np.bool_]
     label: NDArray[np.int64]
     abnormal: NDArray[np.bool_]
@@ -101,6 +103,7 @@ def read_patches(
         paths,
         frame["x"].to_numpy(),
         frame["y"].to_numpy(),
+        frame["rotated"].to_numpy(),
         frame["mirrored"].to_numpy(),
         label_ids(frame, columns),
         frame["abnormal"].to_numpy(),
@@ -130,12 +133,12 @@ def _require_consistent(path: Path, frame: pd.DataFrame, photograph: NDArray[np.
     five = np.bincount(photograph)[photograph[order]] == len(POSITIONS)
     corners, sides = (
         columns.to_numpy()[order][five].reshape(-1, len(POSITIONS), columns.shape[1])
-        for columns in (frame[["x", "y"]], frame[["mirrored"]])
+        for columns in (frame[["x", "y"]], frame[["rotated", "mirrored"]])
     )
     first = corners.min(axis=1, keepdims=True)
     ranges = (corners.max(axis=1) - first[:, 0]) + size  # (photographs, 2): the side, by x and by y
     amiss = (ranges // 2 != size).any(axis=1) | (ranges[:, 0] != ranges[:, 1])
-    amiss |= (corners - first != stored_corners(ranges.min(axis=1), sides[:, 0, 0])).any(axis=(1, 2))
+    amiss |= (corners - first != stored_corners(ranges.min(axis=1), *sides[:, 0].T)).any(axis=(1, 2))
     if amiss.any():
         raise Damaged(path, f"the boxes of {amiss.sum():,} photographs are not five of one square")
 

@@ -57,6 +57,10 @@ class Workspace:
         """Return the file of descriptions of the data set's photographs, by which `audit` compares them: a cache."""
         return self.data(dataset) / DESCRIPTIONS
 
+    def orientation(self, dataset: str) -> Path:
+        """Return the table that tells how the data set's photographs lie, by `audit`."""
+        return self.data(dataset) / "orientation.parquet"
+
     @property
     def compared(self) -> Path:
         """Return the file of pairs of photographs that `audit` has compared: a cache."""

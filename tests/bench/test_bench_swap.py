@@ -24,7 +24,7 @@ from swcl_cli.data.photographs import Photographs, Squares
 from swcl_cli.models.encoders import create_labeler
 from swcl_cli.swap.judgement import judge_patch_scores
 from swcl_cli.swap.maps import Scorer, scored
-from swcl_cli.swap.rows import patch_rows
+from swcl_cli.swap.rows import Lying, patch_rows
 from swcl_cli.swap.weak_labels import read_patches
 from swcl_cli.training.processes import make_fabric
 from swcl_cli.workspace import write_parquet
@@ -64,7 +64,7 @@ def test_scoring_beside_the_bare_forward_pass(tmp_path: Path, row: Row) -> None:
         loading = time.perf_counter() - started
         ratios, seconds = [], []
         for _ in range(ROUNDS):
-            results = scored(scorer, squares, np.arange(COUNT) % 2 == 1, BATCH, workers=1)
+            results = scored(scorer, squares, Lying(np.zeros(COUNT, bool), np.arange(COUNT) % 2 == 1), BATCH, workers=1)
             for batch in memory:  # by turns, so that a busy machine slows both alike
                 times = [time.perf_counter()]
                 scorer.network(batch)

@@ -90,7 +90,7 @@ class LeftSighted(Redness):
         return super().forward_features(images) * torch.tensor([1.0, 0.0])
 
 
-LEFT, RIGHT = torch.tensor([False]), torch.tensor([True])
+LEFT, UPRIGHT = torch.tensor([False]), torch.tensor([False])
 
 
 def scorer(background: Literal["released", "none"], network: nn.Module | None = None) -> Scorer:
@@ -99,7 +99,7 @@ def scorer(background: Literal["released", "none"], network: nn.Module | None = 
 
 @pytest.mark.parametrize("background", ["released", "none"])
 def test_a_network_whose_map_is_known(background: Literal["released", "none"]) -> None:
-    maps, scores = scorer(background)(red_left(), LEFT)
+    maps, scores = scorer(background)(red_left(), UPRIGHT, LEFT)
     np.testing.assert_allclose(maps[0], np.broadcast_to(COLUMNS, (SIDE, SIDE)), atol=1e-6)
     left, right, middle = COLUMNS[:32].mean(), COLUMNS[32:].mean(), COLUMNS[16:48].mean()
     np.testing.assert_allclose(scores, [[left, right, middle, left, right]], atol=1e-6)
@@ -109,32 +109,37 @@ def test_background_counts_as_zero_and_is_counted() -> None:
     """The sum of the channels decides: the upper ten rows lie just below that of grey 15/255, then just above."""
     image = red_left()
     image[:, 1, :10], image[:, 2, :10] = 3 * 15 / 255 - image[:, 0, :10] - 1e-4, 0.0
-    maps, scores = scorer("released")(image, LEFT)
+    maps, scores = scorer("released")(image, UPRIGHT, LEFT)
     tl, bl = COLUMNS[:32].mean() * 22 / 32, COLUMNS[:32].mean()
     np.testing.assert_allclose(scores[0, [0, 3]], [tl, bl], atol=1e-6)
-    np.testing.assert_allclose(maps, scorer("none")(image, LEFT)[0], atol=1e-6)  # what is shown is the whole map
+    np.testing.assert_allclose(
+        maps, scorer("none")(image, UPRIGHT, LEFT)[0], atol=1e-6
+    )  # what is shown is the whole map
     image[:, 1, :10] += 2e-4
-    np.testing.assert_allclose(scorer("released")(image, LEFT)[1][0, 0], bl, atol=1e-6)
+    np.testing.assert_allclose(scorer("released")(image, UPRIGHT, LEFT)[1][0, 0], bl, atol=1e-6)
 
 
+@pytest.mark.parametrize("inverted", [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("eyes", [(False, True), (True, False), (True, True)])
 @pytest.mark.parametrize("background", ["released", "none"])
-def test_a_right_eye_is_scored_as_it_is_and_mirrored_then(
-    background: Literal["released", "none"], eyes: tuple[bool, bool]
+def test_a_photograph_is_scored_as_it_is_then_turned_then_mirrored(
+    background: Literal["released", "none"], eyes: tuple[bool, bool], inverted: tuple[bool, bool]
 ) -> None:
-    """Map and background together (FACTS A8): a network that sees the left alone, and columns that are dark on one
-    side. Eyes of either side in a batch.
+    """Map and background together (FACTS A8): a network that sees the left alone, columns that are dark on one side,
+    and rows that are dark above. Eyes of either side in a batch, upright and upside down.
     """
     image = red_left()
-    image[:, 1:, :, :5] = image[:, 1:, :, 40:44] = -5.0
-    maps, scores = scorer(background, LeftSighted())(image.repeat(2, 1, 1, 1), torch.tensor(eyes))
-    seen = 1 / (1 + np.exp(-3 * RED * np.linspace(1, 0, SIDE)))
-    kept = np.broadcast_to(seen, (SIDE, SIDE)).copy()
+    image[:, 1:, :, :5] = image[:, 1:, :, 40:44] = image[:, 1:, :9] = -5.0
+    flags = torch.tensor(inverted), torch.tensor(eyes)
+    maps, scores = scorer(background, LeftSighted())(image.repeat(2, 1, 1, 1), *flags)
+    seen = np.broadcast_to(1 / (1 + np.exp(-3 * RED * np.linspace(1, 0, SIDE))), (SIDE, SIDE))
+    kept = seen.copy()
     if background == "released":
-        kept[:, :5] = kept[:, 40:44] = 0
-    for right, found, score in zip(eyes, maps, scores, strict=True):
-        np.testing.assert_allclose(found[0], seen[::-1] if right else seen, atol=1e-6)
-        placed = kept[:, ::-1] if right else kept
+        kept[:, :5] = kept[:, 40:44] = kept[:9] = 0
+    for turn, right, found, score in zip(inverted, eyes, maps, scores, strict=True):
+        shown, placed = (np.rot90(part, 2) if turn else part for part in (seen, kept))
+        shown, placed = (np.fliplr(part) if right else part for part in (shown, placed))
+        np.testing.assert_allclose(found, shown, atol=1e-6)
         crops = placed[:32, :32], placed[:32, 32:], placed[16:48, 16:48], placed[32:, :32], placed[32:, 32:]
         np.testing.assert_allclose(score, [crop.mean() for crop in crops], atol=1e-6)
 
@@ -147,7 +152,7 @@ def test_grey_15_itself_is_background(order: Literal["rgb", "released"]) -> None
     image[:8, :8] = 16
     image[40:, 40:] = 14
     views = torch.from_numpy(normalise(image, mean, std))[None]
-    maps, scores = Scorer(make_fabric("cpu", "fp32"), Redness(), mean, std, "released")(views, LEFT)
+    maps, scores = Scorer(make_fabric("cpu", "fp32"), Redness(), mean, std, "released")(views, UPRIGHT, LEFT)
     tl = float(maps[0, :8, :8].sum()) / 32**2
     np.testing.assert_allclose(scores, [[tl, 0, 0, 0, 0]], atol=1e-7)
     assert tl > 1e-3

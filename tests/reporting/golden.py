@@ -139,7 +139,7 @@ def _swap(workspace: Workspace, labeler: str) -> None:
                         "dataset": dataset, "patient_id": record["patient_id"], "image_id": record["image_id"],
                         "eye": record["eye"], "position": position, "path": record["path"],
                         "x": left + (SIDE - x - SIDE // 2 if mirrored else x), "y": y, "size": SIDE // 2,
-                        "mirrored": mirrored, "score": score,
+                        "rotated": False, "mirrored": mirrored, "score": score,
                         "image_abnormal": record["abnormal"] if known else None, "checksum": record["checksum"],
                     }
                 )  # fmt: skip
@@ -181,7 +181,8 @@ def add_judged(workspace: Workspace, dataset: str) -> pd.DataFrame:
             rows.append(
                 {
                     **{name: record[name] for name in JUDGED.names if name in record},
-                    "position": position, "x": left + across, "y": down, "size": SIDE // 2, "mirrored": False,
+                    "position": position, "x": left + across, "y": down, "size": SIDE // 2,
+                    "rotated": False, "mirrored": False,
                     "score": (9 - 5 * number - place) / 10, "lesions": [kind] if position in places else [],
                     "lesion_share": 9 / 1024 if position in places else 0.0,
                     "mask_path": workspace.relative(path),

@@ -92,7 +92,7 @@ def test_a_method_named_in_a_preset_brings_its_sub_table(preset: Any) -> None:
         ("[finetune.drive]\ncrops = 1", "[finetune.drive] has no setting 'crops'; did you mean 'crop'?"),
         ("[prep.oidr]\nsize = 1", "no dataset is called [prep.oidr]; did you mean 'odir'?"),
         ("[make-swap.x]\nbatch = 1", "no sub-table is called [make-swap.x]"),
-        ("[make-swap]\nqqqq = 1", "[make-swap] has no setting 'qqqq'; valid: accelerator, background,"),
+        ("[make-swap]\nqqqq = 1", "[make-swap] has no setting 'qqqq'; valid: accelerator, align, background,"),
         ("[pretrain]\nlearning-rate = 1", "[pretrain] has no setting 'learning-rate'; did you mean 'learning_rate'?"),
         ("pretrain = 3", "'pretrain' must be a table: [pretrain]"),
         ("[pretrain]\nepochs = = 1", "not TOML"),

@@ -8,18 +8,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 
-from swcl_cli.audit import comparing, describing
+from swcl_cli.audit import comparing, describing, orienting
 from swcl_cli.audit.learnt import sentence_of_copies
-from swcl_cli.data.columns import AUDIT
+from swcl_cli.data import manifest
+from swcl_cli.data.columns import AUDIT, ORIENTATION
 from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import AuditSettings, PrepSettings
 from swcl_cli.steps import audit, prep
-from swcl_cli.workspace import Workspace, fingerprint, read_provenance, write_safetensors
+from swcl_cli.workspace import Workspace, fingerprint, read_provenance, write_parquet, write_safetensors
+from tests import prepared
 from tests.audit.eyes import COPIES, eyes, taken_twice
 from tests.folders import contents
 
@@ -171,6 +175,70 @@ def test_a_photograph_that_was_replaced(workspace: Path) -> None:
         run(workspace)
 
 
+def told_of(root: Path, name: str) -> pd.DataFrame:
+    frame: pd.DataFrame = read_columns(root / "data" / name / "orientation.parquet", ORIENTATION).to_pandas()
+    return frame.set_index("image_id")
+
+
+def test_how_photographs_lie(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Patient 1 lies upside down, 2 is named the wrong way round, of 3 nothing tells the side; the rest is as named."""
+    images = {}
+    for patient in range(8):
+        sides = ("right", "left") if patient == 2 else ("a", "b") if patient == 3 else ("left", "right")
+        for side, eye in zip(sides, eyes(patient), strict=True):
+            lain = eye.transpose(Image.Transpose.ROTATE_180) if patient == 1 else eye
+            images[f"p{patient}_{side}.png"] = lain
+    pattern = r"(?P<patient>p[0-9])_((?P<eye>left|right)|[ab])"
+    prepare(tmp_path, "eyes", images, name_pattern=pattern)
+    run(tmp_path)
+    rows = told_of(tmp_path, "eyes")
+    assert rows["path"].tolist() == manifest.read(tmp_path / "data/eyes/manifest.parquet", ["path"])["path"].tolist()
+    assert set(rows.index[rows["inverted"]]) == {"p1_left", "p1_right"}
+    assert set(rows.index[rows["misnamed"]]) == {"p2_left", "p2_right"}
+    assert rows["side"][["p1_left", "p2_left", "p2_right", "p3_a", "p3_b"]].tolist() == [
+        "left", "right", "left", "left", "right"
+    ]  # fmt: skip
+    told = capsys.readouterr()
+    assert "Names of eyes that tell the other eye than is seen (2): p2_left, p2_right." in told.err
+    cells = [[cell.strip() for cell in line.strip("│ ").split("│")] for line in told.out.splitlines()]
+    assert [row[:3] for row in cells if row[0] == "eyes" and len(row) == 5] == [["eyes", "16", "2"]]
+
+
+def test_what_was_seen_is_not_looked_at_again(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names may change: how eyes lie is judged anew by what was seen. A photograph that was replaced is looked at."""
+    run(workspace)
+    before = {name: told_of(workspace, name) for name in ("one", "two")}
+    looked: list[Path] = []
+    look = orienting._look
+
+    def count(places: list[describing.Place]) -> list[Any]:
+        looked.extend(place.path for place in places)
+        return look(places)
+
+    monkeypatch.setattr(orienting, "_look", count)
+    prepared.change(workspace, "two", eye=["left", "left", "left"])
+    run(workspace)
+    assert not looked and told_of(workspace, "one").equals(before["one"])
+    again = told_of(workspace, "two")
+    assert again["eye"].tolist() == ["left"] * 3 and not again["inverted_confidence"].equals(
+        before["two"]["inverted_confidence"]
+    )
+    assert again[["disc_x", "fovea_confidence"]].equals(before["two"][["disc_x", "fovea_confidence"]])
+    run(workspace, fresh=True)
+    assert len(looked) == 11 and told_of(workspace, "two").equals(again)
+
+
+def test_an_orientation_of_other_poses(workspace: Path) -> None:
+    run(workspace)
+    path = Workspace(workspace).orientation("one")
+    table, made = pq.read_table(path), read_provenance(path)
+    poses = pa.array([[0.0]] * len(table), ORIENTATION.schema.field("poses").type)
+    write_parquet(path, table.set_column(table.schema.get_field_index("poses"), "poses", poses), made)
+    with pytest.raises(SwclError, match=r"its poses are not four numbers\. Make it again with: swcl audit --fresh"):
+        run(workspace)
+    run(workspace, fresh=True)
+
+
 @pytest.mark.parametrize("name", ["data/one/.descriptions.parquet", "data/.compared.parquet"])
 def test_a_damaged_cache(workspace: Path, name: str) -> None:
     run(workspace)
@@ -198,15 +266,15 @@ def test_grey_tiny_and_featureless_photographs(tmp_path: Path) -> None:
 
 def test_a_prep_that_starts_over_removes_the_descriptions(workspace: Path) -> None:
     run(workspace)
-    cache = Workspace(workspace).descriptions("two")
-    assert cache.exists()
+    caches = Workspace(workspace).descriptions("two"), Workspace(workspace).orientation("two")
+    assert all(cache.exists() for cache in caches)
     others = workspace / "others"
     others.mkdir()
     eyes(7)[0].save(others / "z.png")
     prep.run(
         PrepSettings(workspace=workspace, dataset="folder", source=others, name="two", size=96, workers=0, fresh=True)
     )
-    assert not cache.exists()
+    assert not any(cache.exists() for cache in caches)
 
 
 def test_a_labeler_that_learnt_tested_copies_is_named(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

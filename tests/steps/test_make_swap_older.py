@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -41,7 +40,6 @@ def made(tmp_path: Path) -> tuple[Workspace, dict[str, bytes]]:
     score = 1 - table["score"].to_numpy()
     for name, values in (("score", score), ("abnormal", is_abnormal(score, 0.4))):
         table = table.set_column(table.column_names.index(name), name, pa.array(values))
-    table = table.append_column("rotated", pa.array(np.zeros(len(table), bool)))  # which version 0.1 wrote
     write_parquet(workspace.swap, table, older(read_provenance(workspace.swap)))
     return workspace, new
 

@@ -1,4 +1,4 @@
-"""Boxes of patches against crops of a numbered grid, which was cut out and mirrored as a whole."""
+"""Boxes of patches against crops of a numbered grid, which was cut out, turned and mirrored as a whole."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def grid(width: int, height: int) -> NDArray[np.uint8]:
     return np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.uint8)
 
 
-def crops_by_hand(image: NDArray[np.uint8], mirror: bool) -> dict[str, NDArray[np.uint8]]:
-    """Central square, mirrored as a whole, then its five crops of half its side."""
+def crops_by_hand(image: NDArray[np.uint8], mirror: bool, turn: bool = False) -> dict[str, NDArray[np.uint8]]:
+    """Central square, turned by 180 degrees and mirrored as a whole, then its five crops of half its side."""
     height, width = image.shape[:2]
     side = min(width, height)
     top, left = round((height - side) / 2), round((width - side) / 2)
     square = image[top : top + side, left : left + side]
-    square = square[:, ::-1] if mirror else square
+    square = np.rot90(square, 2) if turn else square
+    square = np.fliplr(square) if mirror else square
     half, middle = side // 2, round((side - side // 2) / 2)
     return {
         "tl": square[:half, :half],
@@ -53,13 +54,19 @@ def photographs(**values: object) -> pd.DataFrame:
     )
 
 
+@pytest.mark.parametrize("inverted", [None, False, True])
 @pytest.mark.parametrize("eye", ["left", "right", "unknown"])
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_patches_are_the_crops_of_the_mirrored_square(width: int, height: int, eye: str) -> None:
-    rows = patch_rows(photographs(width=width, height=height, eye=eye), np.zeros((1, 5), np.float32), 0.4)
-    expected = crops_by_hand(grid(width, height), eye == "right")
+def test_patches_are_the_crops_of_the_square_as_it_is_laid(
+    width: int, height: int, eye: str, inverted: bool | None
+) -> None:
+    """inverted: None where nobody asked how photographs lie."""
+    table = photographs(width=width, height=height, eye=eye, **({} if inverted is None else {"inverted": inverted}))
+    rows = patch_rows(table, np.zeros((1, 5), np.float32), 0.4)
+    expected = crops_by_hand(grid(width, height), eye == "right", inverted is True)
+    assert set(rows["rotated"]) == {inverted is True} and set(rows["mirrored"]) == {eye == "right"}
     for row in rows.itertuples():
-        patch = cut_patch(grid(width, height), row.x, row.y, row.size, row.mirrored)
+        patch = cut_patch(grid(width, height), row.x, row.y, row.size, row.rotated, row.mirrored)
         np.testing.assert_array_equal(patch, expected[row.position])
 
 
@@ -70,7 +77,7 @@ def test_the_raw_tl_of_a_right_eye_is_its_tr(width: int, height: int) -> None:
     raw = crops_by_hand(image, mirror=False)
     for position, opposite in {"tl": "tr", "tr": "tl", "bl": "br", "br": "bl"}.items():
         row = rows.set_index("position").loc[opposite]
-        patch = cut_patch(image, row["x"], row["y"], row["size"], row["mirrored"])
+        patch = cut_patch(image, row["x"], row["y"], row["size"], row["rotated"], row["mirrored"])
         np.testing.assert_array_equal(patch, raw[position][:, ::-1])
 
 

@@ -41,8 +41,11 @@ def views(tmp_path: Path, patches: Patches) -> PairViews:
 def test_flags() -> None:
     image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     box = image[1:3, 2:4]
-    np.testing.assert_array_equal(cut_patch(image, 2, 1, 2, mirrored=False), box)
-    np.testing.assert_array_equal(cut_patch(image, 2, 1, 2, mirrored=True), box[:, ::-1])
+    np.testing.assert_array_equal(cut_patch(image, 2, 1, 2, rotated=False, mirrored=False), box)
+    np.testing.assert_array_equal(cut_patch(image, 2, 1, 2, rotated=False, mirrored=True), box[:, ::-1])
+    turned = cut_patch(image, 2, 1, 2, rotated=True, mirrored=False)
+    assert turned.tolist() == [[box[1, 1].tolist(), box[1, 0].tolist()], [box[0, 1].tolist(), box[0, 0].tolist()]]
+    np.testing.assert_array_equal(cut_patch(image, 2, 1, 2, rotated=True, mirrored=True), turned[:, ::-1])
 
 
 def test_a_pair_is_two_views_and_a_label_a_patch(views: PairViews, patches: Patches) -> None:

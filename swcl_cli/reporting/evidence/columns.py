@@ -8,10 +8,13 @@ _PREDICTED = "task name run split image_id patient_id path"
 MANIFEST = columns.MANIFEST.only(["image_id", "split", "patient_id", "group_id"])
 LABELER_SCORES = columns.LABELER_SCORES.only(["dataset", "image_id", "patient_id", "truth", "score"])
 SWAP = columns.SWAP.only(
-    ["dataset", "position", "path", "x", "y", "size", "mirrored", "score", "abnormal", "image_abnormal"]
+    ["dataset", "position", "path", "x", "y", "size", "rotated", "mirrored", "score", "abnormal", "image_abnormal"]
 )
 JUDGED = columns.JUDGED
 AUDIT = columns.AUDIT
+ORIENTATION = columns.ORIENTATION.only(
+    ["image_id", "patient_id", "eye", "path", "inverted", "inverted_confidence", "side", "misnamed"]
+)
 RESULTS = columns.RESULTS.only(
     ["task", "name", "run", "split", "measure", "seed", "fold", "value", "primary", "low", "high"]
 )

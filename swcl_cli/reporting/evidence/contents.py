@@ -98,6 +98,7 @@ class Contents:
     datasets: dict[str, DataSet] = field(default_factory=dict)
     audit: Artefact | None = None
     pairs: pd.DataFrame = field(default_factory=_empty(columns.AUDIT.names))  # that the audit found, of what is here
+    lying: dict[str, pd.DataFrame] = field(default_factory=dict)  # by data set, how its photographs lie, as audited
     labeler: Artefact | None = None
     labeler_scores: pd.DataFrame | None = None
     swap: Artefact | None = None

@@ -70,7 +70,15 @@ def _read_data(workspace: Workspace, reader: Reader, contents: Contents) -> None
 
 
 def _read_audit(workspace: Workspace, reader: Reader, contents: Contents) -> None:
-    """Read the pairs of photographs that are in the manifests still: --no-images has names for these alone."""
+    """Read the pairs of photographs that are in the manifests still: --no-images has names for these alone; and how
+    photographs lie, of data sets as they are prepared now.
+    """
+    for name, dataset in contents.datasets.items():
+        path = workspace.orientation(name)
+        lying = reader.read(path, partial(read_frame, columns.ORIENTATION))
+        artefact = None if lying is None else reader.artefact(path, AUDIT)
+        if lying is not None and artefact and artefact.inputs.get(name) == dataset.artefact.fingerprint:
+            contents.lying[name] = lying
     pairs = reader.read(workspace.audit, partial(read_frame, columns.AUDIT))
     contents.audit = None if pairs is None else reader.artefact(workspace.audit, AUDIT)
     if pairs is not None and contents.audit:

@@ -99,6 +99,7 @@ def _patch(root: Path, values: Sequence[int], row: dict[Any, Any]) -> Patch:
     drawn = outlined(np.asarray(small, np.uint8), np.asarray(lesions > 0))
     name = f"{short(row['image_id'], LONGEST_ID)} {row['position']}"
     kinds = tuple(row["lesions"])
+    drawn = drawn[::-1, ::-1] if row["rotated"] else drawn
     return Patch(name, row["score"], row["lesion_share"], kinds, drawn[:, ::-1] if row["mirrored"] else drawn)
 
 

@@ -46,7 +46,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Example:
-    """Hold a photograph's central square (S, S, 3), mirrored as its patches are, and its map (S, S), 255 = 1."""
+    """Hold a photograph's central square (S, S, 3), laid as its patches are, and its map (S, S), 255 = 1."""
 
     path: str
     square: NDArray[np.uint8]
@@ -77,13 +77,15 @@ def _example(contents: Contents, path: str, rows: Sequence[dict[Any, Any]]) -> E
     side = min(image.shape[:2])
     left, top = center_crop_box(image.shape[0], image.shape[1], side)
     square = image[top : top + side, left : left + side]
-    mirrored = bool(rows[0]["mirrored"])
+    rotated, mirrored = bool(rows[0]["rotated"]), bool(rows[0]["mirrored"])
     boxes = []
     for row in rows:
         x, y, size = row["x"] - left, row["y"] - top, row["size"]
-        x = side - x - size if mirrored else x
+        x = side - x - size if rotated != mirrored else x
+        y = side - y - size if rotated else y
         boxes.append(Box(row["position"], x, y, size, row["score"], row["abnormal"]))
     boxes.sort(key=lambda box: POSITIONS.index(box.position))
+    square = square[::-1, ::-1] if rotated else square
     return Example(path, square[:, ::-1] if mirrored else square, contents.cams[path], boxes, rows[0]["image_abnormal"])
 
 

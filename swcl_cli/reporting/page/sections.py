@@ -17,6 +17,7 @@ from swcl_cli.reporting.figures.hits_and_misses import hits_and_misses
 from swcl_cli.reporting.figures.labeler import labeler_figures
 from swcl_cli.reporting.figures.learning import labeler_learning, pretraining_learning
 from swcl_cli.reporting.figures.lesion_scores import lesion_scores
+from swcl_cli.reporting.figures.lying import lying_figures
 from swcl_cli.reporting.figures.numbers import number_figures
 from swcl_cli.reporting.figures.patches import cam_overlays, patch_construction, read_examples
 from swcl_cli.reporting.figures.planes import embedding_planes
@@ -31,6 +32,7 @@ from swcl_cli.reporting.tables.datasets import datasets_table
 from swcl_cli.reporting.tables.differences import differences_table
 from swcl_cli.reporting.tables.elsewhere import elsewhere_table
 from swcl_cli.reporting.tables.labeler import labeler_outcomes_table, labeler_table
+from swcl_cli.reporting.tables.lying import lying_table
 from swcl_cli.reporting.tables.numbers import numbers_table
 from swcl_cli.reporting.tables.patches import (
     judged_thresholds_table,
@@ -94,8 +96,8 @@ def sections(contents: Contents, photographs: bool = True) -> list[Section]:
         Section(
             "data",
             "Data",
-            tables=tables(datasets_table, copies_table, leaks_table),
-            figures=figures(*([copies_figures] if photographs else [])),
+            tables=tables(datasets_table, copies_table, leaks_table, lying_table),
+            figures=figures(*([copies_figures, lying_figures] if photographs else [])),
         ),
         Section(
             "labeler",
