@@ -23,6 +23,7 @@ from swcl_cli.errors import SwclError
 CALL = "from swcl_cli.cluster.apart import main; main()"
 POLL_SECONDS = 0.5
 ATTEMPTS = 3  # at work whose process is killed
+OF_THREADS = ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # Dask's nanny sets the first to 1, whatever we ask for
 STOP_SECONDS = 60  # for a process to save its state in
 
 
@@ -61,7 +62,8 @@ def do_apart(function: Callable[[Any], Any], piece: Any, threads: int, unwanted:
 
 def _attempt(payload: bytes, threads: int, unwanted: Callable[[], bool]) -> tuple[int | None, bytes]:
     """Return the exit code, None where it was stopped, and the pickled answer of a process."""
-    variables = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+    kept = {name: value for name, value in os.environ.items() if name not in OF_THREADS}
+    variables = {**kept, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     command = [sys.executable, "-c", CALL, str(os.getpid())]
     with subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         given: bytes | None = payload
