@@ -46,6 +46,7 @@ Find photographs that are copies of others, within and across all prepared data 
 Copies are found resized, compressed again, cropped, brightened, mirrored or turned. Told are two labels for one
 photograph, copies that splits part, and test photographs that a labeler or encoder of the workspace has learnt.
 The same eye in two photographs is told apart: it is no copy.
+The quality of each photograph is measured, too: data/DATASET/quality.parquet.
 
 Writes orientation.parquet of each data set, too: which photographs lie upside down, which eye each shows, how sure that
 is, and where disc and fovea lie. Photographs that are named after the other eye are listed.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,8 @@ from swcl_cli.workers import Each
 from swcl_cli.workspace import Damaged, Workspace, differences, provenance, read_provenance, write_parquet
 
 RECIPE_NAME = "recipe"  # of descriptions, among the settings in their provenance
+
+T = TypeVar("T")
 
 
 class Place(NamedTuple):
@@ -43,19 +46,35 @@ def described(workspace: Workspace, dataset: str, rows: pd.DataFrame, each: Each
     Those that an earlier audit described are taken from its file, unless `fresh`. Raises SwclError where a photograph
     is missing, or can't be read.
     """
-    _require_all(workspace, dataset, rows)
+    require_all(workspace, dataset, rows)
     path, made = workspace.descriptions(dataset), recipe(RECIPE)
     kept = {} if fresh else _kept(path, made)
-    names = list(zip(rows["path"].tolist(), rows["checksum"].tolist(), strict=True))
-    missing = {name: place for name, place in zip(names, places_of(workspace, rows), strict=True) if name not in kept}
-    with console.progress(f"describing {dataset}", len(missing)) as bar:
-        for name, description in zip(missing, each(_describe, missing.values()), strict=True):
-            kept[name] = description
-            bar.advance()
-    found = Described(np.stack([kept[name].numbers for name in names]), np.stack([kept[name].sketch for name in names]))
-    if missing:
+    several, is_new = computed(workspace, f"describing {dataset}", rows, kept, _describe, each)
+    found = Described(np.stack([one.numbers for one in several]), np.stack([one.sketch for one in several]))
+    if is_new:
         write_parquet(path, _table(rows, found), made)
     return found
+
+
+def computed(
+    workspace: Workspace,
+    words: str,
+    rows: pd.DataFrame,
+    kept: dict[tuple[str, int], T],
+    compute: Callable[[list[Place]], list[T]],
+    each: Each,
+) -> tuple[list[T], bool]:
+    """Compute something of each photograph that is not kept yet; return that of all, and whether any is new.
+
+    rows: `path` and `checksum`, by which results are kept; new ones are added. words: what a progress bar says.
+    """
+    names = list(zip(rows["path"].tolist(), rows["checksum"].tolist(), strict=True))
+    missing = {name: place for name, place in zip(names, places_of(workspace, rows), strict=True) if name not in kept}
+    with console.progress(words, len(missing)) as bar:
+        for name, result in zip(missing, each(compute, missing.values()), strict=True):
+            kept[name] = result
+            bar.advance()
+    return [kept[name] for name in names], bool(missing)
 
 
 def places_of(workspace: Workspace, rows: pd.DataFrame) -> list[Place]:
@@ -76,7 +95,7 @@ def is_current(path: Path, made: dict[str, object]) -> bool:
     return alike and not differences(before, made)
 
 
-def _require_all(workspace: Workspace, dataset: str, rows: pd.DataFrame) -> None:
+def require_all(workspace: Workspace, dataset: str, rows: pd.DataFrame) -> None:
     """Raise SwclError where photographs have vanished since they were prepared."""
     absent = [path for path in rows["path"].tolist() if not (workspace.root / path).is_file()]
     if absent:

@@ -212,6 +212,14 @@ DESCRIBED = _columns(  # a row a photograph of data/DATASET/.descriptions.parque
     ("sketch", pa.binary()),
     key="path",
 )
+QUALITY = _columns(  # a row a photograph of data/DATASET/quality.parquet
+    ("path", TEXT),
+    ("checksum", INTEGER),
+    ("quality", NUMBER),  # the product of its parts, which are these
+    *((name, NUMBER) for name in ("field", "clipped", "light", "contrast", "sharpness", "vessels", "blocks")),
+    ("field_found", FLAG),  # whether the border of the field of view was seen
+    key="path",
+)
 COMPARED = _columns(  # a row a pair of data/.compared.parquet, by the checksums of its photographs
     ("checksum", INTEGER),
     ("other_checksum", INTEGER),

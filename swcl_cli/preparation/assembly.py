@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from swcl_cli.preparation.structures import LAYER, STRUCTURES
 from swcl_cli.settings import PrepSettings
 from swcl_cli.workspace import Workspace, atomic
 
+LOW_QUALITY = "low quality"  # the problem of a photograph that is set aside for it
 COPIED = ("split", "image_id", "patient_id", "eye")
 
 
@@ -63,14 +65,14 @@ class Sorted:
     """Hold the usable photographs of a download, all problems, and the groups of patients.
 
     good: the photographs that can be used, in the manifest's order; problems: all of them, the download's too; groups:
-    the group of each patient who shares a photograph with another; copies: photographs that are dropped, though they
-    are prepared.
+    the group of each patient who shares a photograph with another; apart: copies, and photographs of low quality, which
+    are not used, though they are prepared.
     """
 
     good: list[Photograph]
     problems: list[Problem]
     groups: dict[str, str]
-    copies: list[Photograph]
+    apart: list[Photograph]
 
     def group(self, photograph: Photograph) -> str:
         """Return the group of the photograph's patient, which no split may divide."""
@@ -83,14 +85,15 @@ def sort_out(
     download: Download,
     outcomes: Mapping[str, Outcome],
     twins: Sequence[Twins] = (),
+    poor: Mapping[str, str] = MappingProxyType({}),
 ) -> Sorted:
     """Divide a download's photographs into usable ones and problems, and draw the validation split.
 
     Photographs with equal pixels are used and listed, unless the download says to drop those whose labels disagree, or
-    --drop-copies to keep one of them. twins: pairs of copies, of which one is kept. Where no validation split is
-    published, a fifth of the groups of `train` becomes it.
+    --drop-copies to keep one of them. twins: pairs of copies, of which one is kept. poor: by id, why a photograph's
+    quality is too low. Where no validation split is published, a fifth of the groups of `train` becomes it.
     """
-    usable, problems = [], list(download.problems)
+    usable, apart, problems = [], [], list(download.problems)
     beginnings = array("Q")  # the first 8 bytes of the hash of each photograph's pixels
     for photograph in sorted(download.photographs, key=lambda photograph: photograph.image_id):
         outcome = outcomes[photograph.image_id]
@@ -100,6 +103,10 @@ def sort_out(
             if outcome.detail:
                 problems.append(Problem(photograph.path, SCALED, outcome.detail))
             problems += [Problem(photograph.path, name, detail) for name, detail in outcome.notes.items()]
+            if photograph.image_id in poor:
+                problems.append(Problem(photograph.path, LOW_QUALITY, poor[photograph.image_id]))
+                apart.append(photograph)
+                continue
             usable.append(photograph)
             beginnings.append(int(outcome.pixels[:16], 16))
     disagreeing: set[str] = set()
@@ -116,10 +123,10 @@ def sort_out(
             sharing.append([photograph.patient_id for photograph in (first, *others)])
             problems += [Problem(other.path, "duplicate", _compare(other, first)) for other in others]
     usable = [photograph for photograph in usable if photograph.image_id not in disagreeing]
-    pairs = [pair for pair in (*equal, *twins) if not disagreeing & {pair.one, pair.other}]
-    copies = dropped(usable, pairs, source)
+    copies = dropped(usable, [*equal, *twins], source)
     problems = sorted([*problems, *copies.values()])
-    good, apart = ([each for each in usable if (each.image_id in copies) == of] for of in (False, True))
+    good = [photograph for photograph in usable if photograph.image_id not in copies]
+    apart += [photograph for photograph in usable if photograph.image_id in copies]
     result = Sorted(good, problems, joined(sharing), apart)
     if download.draw_validation:
         _draw_validation(settings, result)

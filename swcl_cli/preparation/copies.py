@@ -27,12 +27,14 @@ class Twins(NamedTuple):
 def dropped(photographs: Sequence[Photograph], twins: Sequence[Twins], source: Path) -> dict[str, Problem]:
     """Choose the photographs to drop, by id, and say of which they are copies.
 
-    Of each group of copies the one is kept that is tested, else that validates, else that trains; of these the one of
-    most pixels in the source; of these the first by name. Copies of copies are one group.
+    twins: pairs, of which those that hold a photograph that is not among these are left out. Of each group of copies
+    the one is kept that is tested, else that validates, else that trains; of these the one of most pixels in the
+    source; of these the first by name. Copies of copies are one group.
     """
     by_id = {photograph.image_id: photograph for photograph in photographs}
-    changes = {frozenset(pair[:2]): pair.change for pair in twins}
-    roots = joined([(pair.one, pair.other) for pair in twins])
+    here = [pair for pair in twins if pair.one in by_id and pair.other in by_id]
+    changes = {frozenset(pair[:2]): pair.change for pair in here}
+    roots = joined([(pair.one, pair.other) for pair in here])
     groups: dict[str, list[Photograph]] = defaultdict(list)
     for image_id in sorted(roots):
         groups[roots[image_id]].append(by_id[image_id])

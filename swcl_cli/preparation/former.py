@@ -144,6 +144,6 @@ def _remove(workspace: Workspace, name: str) -> None:
     for path, _ in _files(workspace, name):
         path.unlink()
     workspace.quarantine(name).unlink(missing_ok=True)
-    for path in (workspace.descriptions(name), workspace.orientation(name)):
+    for path in (workspace.descriptions(name), workspace.orientation(name), workspace.quality(name)):
         path.unlink(missing_ok=True)
     (workspace.data(name) / JOURNAL).unlink(missing_ok=True)

@@ -116,6 +116,15 @@ class PrepSettings(ClusterSettings, SeededSettings):
         panel="Data",
         runtime=True,
     )
+    least_quality: float = setting(
+        0.0,
+        "Quality, in [0, 1] as `swcl audit` measures it, below which a photograph is set aside and listed in "
+        "quarantine.csv with its parts; 0: all are used. Below 0.3 they are to be looked at.",
+        panel="Data",
+        runtime=True,
+        ge=0,
+        le=1,
+    )
     allow_leaks: bool = setting(
         False,
         "Accept splits of your own that divide a patient, or equal photographs: what is tested was learnt.",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from swcl_cli import console
 from swcl_cli.audit.comparing import compare
 from swcl_cli.audit.describing import Described, described, places_of
 from swcl_cli.audit.learnt import learnt_copies, learnt_from, read_made
+from swcl_cli.audit.measuring import measured
 from swcl_cli.audit.orienting import oriented
 from swcl_cli.audit.pairs import read_known_labels, read_photographs, rows_of
+from swcl_cli.audit.quality import DOUBTFUL, Quality
 from swcl_cli.audit.verdict import COPY, VISIT
 from swcl_cli.data.columns import AUDIT
 from swcl_cli.data.orientation import SURE
@@ -44,12 +47,17 @@ def run(settings: AuditSettings) -> Path:
         found = _described(workspace, photographs, each, settings.fresh)
         lying = {name: oriented(workspace, name, each, settings.fresh) for name in names}
         compared = compare(workspace, places_of(workspace, photographs), found, each, settings.fresh)
+        qualities = {
+            str(name): measured(workspace, str(name), rows, each, settings.fresh)
+            for name, rows in photographs.groupby("dataset", sort=True)
+        }
     pairs = rows_of(photographs, compared, read_known_labels(workspace, names))
     counts = {kind: int((pairs["kind"] == kind).sum()) for kind in SHOWN}
     made = provenance("audit", settings.defining(), inputs, photographs=len(photographs), counts=counts)
     write_parquet(workspace.audit, AUDIT.table(pairs), made)
     _show(pairs)
     _show_lying(lying)
+    _show_quality(qualities)
     _warn(workspace, pairs)
     _warn_of_names(lying)
     return workspace.audit
@@ -104,6 +112,17 @@ def _warn_of_names(lying: Mapping[str, pd.DataFrame]) -> None:
             more = f"; and {len(named) - NAMED:,} more" if len(named) > NAMED else ""
             listed = f"({len(named):,}): {', '.join(named[:NAMED])}{more}"
             console.warn(f"Names of {name} that tell the other eye than is seen {listed}.")
+
+
+def _show_quality(qualities: Mapping[str, Sequence[Quality]]) -> None:
+    """Show of each data set how good its photographs are, and what is amiss most often where they are not."""
+    rows = []
+    for name, measured_ones in qualities.items():
+        poor = [one for one in measured_ones if one.quality < DOUBTFUL]
+        reasons = Counter(one.reason for one in poor).most_common(1)
+        middle = float(np.median([one.quality for one in measured_ones]))
+        rows.append((name, f"{middle:.2f}", f"{len(poor):,}", reasons[0][0] if reasons else "-"))
+    console.table("Quality of photographs", ("data set", "median", f"below {DOUBTFUL:g}", "mostly for"), rows)
 
 
 def _warn(workspace: Workspace, pairs: pd.DataFrame) -> None:

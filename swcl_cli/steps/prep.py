@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial, reduce
 from pathlib import Path
@@ -133,15 +133,18 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         masks_before = mask_fingerprint(settings, download, outcomes)
         _bring_up_to_date(settings, source, path, download, prepare, outcomes)
         masks = mask_fingerprint(settings, download, outcomes)
-        twins = _twins(settings, source, download, outcomes) if settings.drop_copies else []
-        result = sort_out(settings, source, download, outcomes, twins)
+        looked_at = settings.drop_copies or settings.least_quality > 0
+        prepared = _prepared(settings, source, download, outcomes) if looked_at else {}
+        twins = _twins(settings, prepared) if settings.drop_copies else []
+        poor = _poor(settings, prepared) if settings.least_quality else {}
+        result = sort_out(settings, source, download, outcomes, twins, poor)
         write_quarantine(workspace.quarantine(dataset), result.problems)
         leaks = check_leaks(settings, download, result)
         if not result.good:
             warn_of_masks(dataset, result.problems)
             raise SwclError(f"None of {len(outcomes):,} photographs can be used: see {workspace.quarantine(dataset)}.")
-        prepared = (job_of(settings, source, download, each) for each in (*result.good, *result.copies))
-        for orphan in _orphans(workspace, dataset, prepared):
+        jobs = (job_of(settings, source, download, each) for each in (*result.good, *result.apart))
+        for orphan in _orphans(workspace, dataset, jobs):
             path.unlink(missing_ok=True)  # it may describe this image
             orphan.unlink()
         counts = Counter(photograph.split for photograph in result.good)
@@ -170,21 +173,39 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
     return path
 
 
-def _twins(settings: PrepSettings, source: Path, download: Download, outcomes: journal.Journal) -> list[Twins]:
+def _prepared(settings: PrepSettings, source: Path, download: Download, outcomes: journal.Journal) -> dict[str, int]:
+    """Return the checksum of each photograph that could be prepared, by its path."""
+    root = Workspace(settings.workspace)
+    return {
+        root.relative(job_of(settings, source, download, photograph).outputs["photograph"]): outcome.checksum
+        for photograph in download.photographs
+        if not (outcome := outcomes[photograph.image_id]).problem
+    }
+
+
+def _twins(settings: PrepSettings, prepared: Mapping[str, int]) -> list[Twins]:
     """Find the pairs of photographs that are copies, as `audit` does."""
     from swcl_cli.audit.within import copies_within  # it loads torch
 
-    workspace = Workspace(settings.workspace)
-    usable = [photograph for photograph in download.photographs if not outcomes[photograph.image_id].problem]
-    files = (job_of(settings, source, download, photograph).outputs["photograph"] for photograph in usable)
-    rows = pd.DataFrame(
-        {
-            "path": [workspace.relative(file) for file in files],
-            "checksum": [outcomes[photograph.image_id].checksum for photograph in usable],
-        }
-    )
-    copies = copies_within(workspace, settings.prepared, rows, settings.workers)
-    return [Twins(usable[one].image_id, usable[other].image_id, change) for one, other, change in copies]
+    copies = copies_within(Workspace(settings.workspace), settings.prepared, _rows(prepared), settings.workers)
+    ids = [Path(path).stem for path in prepared]
+    return [Twins(ids[one], ids[other], change) for one, other, change in copies]
+
+
+def _poor(settings: PrepSettings, prepared: Mapping[str, int]) -> dict[str, str]:
+    """Say by id why a photograph's quality is below the least."""
+    from swcl_cli.audit.within import qualities_within
+
+    qualities = qualities_within(Workspace(settings.workspace), settings.prepared, _rows(prepared), settings.workers)
+    return {
+        Path(path).stem: f"{one.words}, where {settings.least_quality:g} is the least"
+        for path, one in zip(prepared, qualities, strict=True)
+        if one.quality < settings.least_quality
+    }
+
+
+def _rows(prepared: Mapping[str, int]) -> pd.DataFrame:
+    return pd.DataFrame({"path": list(prepared), "checksum": list(prepared.values())})
 
 
 def _tells_of_masks(path: Path) -> bool:

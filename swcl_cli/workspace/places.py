@@ -61,6 +61,10 @@ class Workspace:
         """Return the table that tells how the data set's photographs lie, by `audit`."""
         return self.data(dataset) / "orientation.parquet"
 
+    def quality(self, dataset: str) -> Path:
+        """Return the table of the quality of the data set's photographs."""
+        return self.data(dataset) / "quality.parquet"
+
     @property
     def compared(self) -> Path:
         """Return the file of pairs of photographs that `audit` has compared: a cache."""

@@ -16,7 +16,7 @@ REMEDIES = {  # by the end of the file's path; {0} is what its first group holds
     r"embeddings/.*\.parquet": "The same swcl predict makes it again.",
     r"audit\.parquet": "Make it again with: swcl audit",
     r"data/[^/]+/orientation\.parquet": "Make it again with: swcl audit --fresh",
-    r"data/[^/]+/\.descriptions\.parquet|data/\.compared\.parquet": "Remove it: what it held is computed again.",
+    r"data/(?:[^/]+/(?:\.descriptions|quality)|\.compared)\.parquet": "Remove it: what it held is computed again.",
     r"features/.*\.parquet": "Remove it: what it held is computed again.",
     r"runs/.*/resume\.safetensors": "The same command with --fresh starts over.",
     r"runs/.*/log\.jsonl": "Curves lack what it held; no table does.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from swcl_cli.data import columns
 
 _PREDICTED = "task name run split image_id patient_id path"
-MANIFEST = columns.MANIFEST.only(["image_id", "split", "patient_id", "group_id"])
+MANIFEST = columns.MANIFEST.only(["image_id", "split", "patient_id", "group_id", "path"])
 LABELER_SCORES = columns.LABELER_SCORES.only(["dataset", "image_id", "patient_id", "truth", "score"])
 SWAP = columns.SWAP.only(
     ["dataset", "position", "path", "x", "y", "size", "rotated", "mirrored", "score", "abnormal", "image_abnormal"]
@@ -15,6 +15,7 @@ AUDIT = columns.AUDIT
 ORIENTATION = columns.ORIENTATION.only(
     ["image_id", "patient_id", "eye", "path", "inverted", "inverted_confidence", "side", "misnamed"]
 )
+QUALITY = columns.QUALITY
 RESULTS = columns.RESULTS.only(
     ["task", "name", "run", "split", "measure", "seed", "fold", "value", "primary", "low", "high"]
 )

@@ -99,6 +99,7 @@ class Contents:
     audit: Artefact | None = None
     pairs: pd.DataFrame = field(default_factory=_empty(columns.AUDIT.names))  # that the audit found, of what is here
     lying: dict[str, pd.DataFrame] = field(default_factory=dict)  # by data set, how its photographs lie, as audited
+    quality: dict[str, pd.DataFrame] = field(default_factory=dict)  # of photographs, by data set
     labeler: Artefact | None = None
     labeler_scores: pd.DataFrame | None = None
     swap: Artefact | None = None

@@ -67,6 +67,8 @@ def _read_data(workspace: Workspace, reader: Reader, contents: Contents) -> None
         if images is not None and artefact:
             problems = reader.read(workspace.quarantine(name), _problems)
             contents.datasets[name] = DataSet(name, artefact, images, problems or Counter())
+            if (measured := reader.read(workspace.quality(name), partial(read_frame, columns.QUALITY))) is not None:
+                contents.quality[name] = measured
 
 
 def _read_audit(workspace: Workspace, reader: Reader, contents: Contents) -> None:

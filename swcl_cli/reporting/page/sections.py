@@ -22,6 +22,7 @@ from swcl_cli.reporting.figures.numbers import number_figures
 from swcl_cli.reporting.figures.patches import cam_overlays, patch_construction, read_examples
 from swcl_cli.reporting.figures.planes import embedding_planes
 from swcl_cli.reporting.figures.probe import probe_figure
+from swcl_cli.reporting.figures.quality import quality_figure
 from swcl_cli.reporting.figures.results import results_figures
 from swcl_cli.reporting.figures.segmentations import segmentations
 from swcl_cli.reporting.figures.style import Figure
@@ -41,6 +42,7 @@ from swcl_cli.reporting.tables.patches import (
     swap_table,
 )
 from swcl_cli.reporting.tables.protocols import protocols_table
+from swcl_cli.reporting.tables.quality import quality_table
 from swcl_cli.reporting.tables.results import results_table, runs_table
 from swcl_cli.reporting.tables.structures import structures_table
 from swcl_cli.reporting.tables.table import Table
@@ -96,8 +98,8 @@ def sections(contents: Contents, photographs: bool = True) -> list[Section]:
         Section(
             "data",
             "Data",
-            tables=tables(datasets_table, copies_table, leaks_table, lying_table),
-            figures=figures(*([copies_figures, lying_figures] if photographs else [])),
+            tables=tables(datasets_table, copies_table, leaks_table, lying_table, quality_table),
+            figures=figures(*([copies_figures, lying_figures, quality_figure] if photographs else [])),
         ),
         Section(
             "labeler",
