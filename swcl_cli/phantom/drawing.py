@@ -21,7 +21,7 @@ from swcl_cli.phantom.layouts.refuge import lay_out_refuge
 from swcl_cli.phantom.layouts.stare import lay_out_stare
 from swcl_cli.phantom.layouts.studio import LESION_MASKS
 from swcl_cli.settings import PrepSettings
-from swcl_cli.workspace import DRAWING, write_text
+from swcl_cli.workspace import DRAWING, Workspace, write_text
 
 Drawing = tuple[int, Iterator[int]]  # how many eyes or patients, and a count of them as they are drawn
 
@@ -52,6 +52,12 @@ def source_of(dataset: str, folder: Path) -> dict[str, Path]:
     source = folder / download_of(dataset)
     table = {"labels": source / TABLE} if dataset == "folder" else {}
     return {"source": source, "lesion_masks": folder / LESION_MASKS, **table}
+
+
+def is_drawn_elsewhere(source: Path, workspace: Workspace) -> bool:
+    """Tell whether a download is one of a drawing that does not lie in the workspace, where its folder tells of it."""
+    folders = {source.resolve(), source.resolve().parent}
+    return workspace.phantom.resolve() not in folders and any((folder / DRAWING).is_file() for folder in folders)
 
 
 def download_of(dataset: str) -> str:

@@ -21,7 +21,7 @@ from swcl_cli.datasets.folder_labels import FOLDERS
 from swcl_cli.datasets.label_columns import COLUMNS
 from swcl_cli.datasets.links import Followed
 from swcl_cli.errors import SwclError, UsageError
-from swcl_cli.phantom.drawing import draw, source_of
+from swcl_cli.phantom.drawing import draw, is_drawn_elsewhere, source_of
 from swcl_cli.preparation import journal, listing
 from swcl_cli.preparation.assembly import (
     check_leaks,
@@ -155,6 +155,8 @@ def _prepare(settings: PrepSettings, source: Path, workspace: Workspace, downloa
         facts: dict[str, Any] = {"colour": colour, "counts": counts, "splits": split_fingerprint(result.good)}
         if masks and not (untold and masks == masks_before):
             facts[MASKS] = masks
+        if settings.source and is_drawn_elsewhere(settings.source, workspace):
+            facts[PHANTOM] = True
         rows = rows_of(settings, source, download, result, outcomes)
         made, former = provenance("prep", settings.defining(), inputs, **facts), path.with_name(FORMER)
         manifest.write(path, rows, made, download.held, former, download.structures, download.own_labels)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from swcl_cli.errors import SwclError
+from swcl_cli.reporting.evidence.reading import read_contents
 from swcl_cli.settings import PrepSettings
 from swcl_cli.steps import prep
-from swcl_cli.workspace import Workspace
+from swcl_cli.workspace import Workspace, read_provenance
 from tests.prep_runs import quarantine, rows_of
 
 
@@ -94,3 +97,22 @@ def test_an_interrupted_drawing_goes_on(tmp_path: Path) -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ValueError, match="drawn: there is no data set drve"):
         PrepSettings(dataset="phantom", drawn=["drve"])
+
+
+def test_eyes_drawn_outside_the_workspace_are_known_as_such(tmp_path: Path) -> None:
+    """By the report, which else would take them for photographs of real eyes; by name too, as a download is given."""
+    drawn, workspace = tmp_path / "drawn", tmp_path / "workspace"
+    options: dict[str, Any] = {"size": 96, "patients": 8, "drawn_size": 96, "workers": 0}
+    prep.run(PrepSettings(workspace=workspace, dataset="phantom", source=drawn, drawn=["drive"], **options))
+    path = Workspace(workspace).manifest("drive")
+    assert not Workspace(workspace).phantom.exists() and read_provenance(path)["phantom"] is True
+    assert read_contents(Workspace(workspace)).phantom
+    before = path.read_bytes()
+    prep.run(PrepSettings(workspace=workspace, dataset="drive", source=drawn / "drive", size=0, workers=0))
+    assert path.read_bytes() == before
+    shutil.copytree(drawn / "drive", tmp_path / "elsewhere/drive")
+    other = tmp_path / "other"
+    prep.run(PrepSettings(workspace=other, dataset="drive", source=tmp_path / "elsewhere/drive", size=0, workers=0))
+    assert "phantom" not in read_provenance(Workspace(other).manifest("drive"))
+    prep.run(PrepSettings(workspace=other, dataset="phantom", drawn=["stare"], **options))
+    assert "phantom" not in read_provenance(Workspace(other).manifest("stare")) and Workspace(other).phantom.is_dir()

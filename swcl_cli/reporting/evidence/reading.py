@@ -26,6 +26,7 @@ from swcl_cli.reporting.evidence.reader import Reader, read_artefact, read_frame
 from swcl_cli.reporting.evidence.stored import described, is_ours
 from swcl_cli.reporting.evidence.unfinished import Progress, Tuned
 from swcl_cli.settings import STEPS, AuditSettings, PredictSettings
+from swcl_cli.settings.rows import PHANTOM
 from swcl_cli.workspace import FINETUNE, LABELER, PRETRAIN, RunFolder, RunName, Workspace, differences, part_of, remedy
 
 AUDIT, PREDICT = AuditSettings.step, PredictSettings.step
@@ -37,6 +38,7 @@ def read_contents(workspace: Workspace) -> Contents:
     contents = Contents(workspace.root, phantom=workspace.phantom.is_dir())
     reader = Reader(workspace, contents)
     _read_data(workspace, reader, contents)
+    contents.phantom |= any(dataset.artefact.provenance.get(PHANTOM) for dataset in contents.datasets.values())
     _read_audit(workspace, reader, contents)
     _read_weak_labels(workspace, reader, contents)
     for path in workspace.encoder_files():
