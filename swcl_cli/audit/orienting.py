@@ -16,6 +16,7 @@ from swcl_cli.audit.lying import SIDES, judged
 from swcl_cli.data import manifest
 from swcl_cli.data.columns import ORIENTATION
 from swcl_cli.data.images import read_image
+from swcl_cli.data.orientation import SURE
 from swcl_cli.data.stored import read_columns
 from swcl_cli.workers import Each
 from swcl_cli.workspace import Damaged, Workspace, fingerprint, read_provenance, write_parquet
@@ -70,12 +71,13 @@ def _judged(rows: pd.DataFrame, seen: list[Seen]) -> pd.DataFrame:
     lying = judged(np.stack([each.poses for each in seen]), rows["patient_id"].tolist(), rows["eye"].tolist())
     inverted, right = lying.inverted > 0.5, lying.right > 0.5
     side = pd.Series(np.where(right, *reversed(SIDES)), index=rows.index)
+    side_confidence = np.maximum(lying.right, 1 - lying.right)
     columns = {
         "inverted": inverted,
         "inverted_confidence": np.maximum(lying.inverted, 1 - lying.inverted),
         "side": side,
-        "side_confidence": np.maximum(lying.right, 1 - lying.right),
-        "misnamed": rows["eye"].isin(SIDES) & (side != rows["eye"]),
+        "side_confidence": side_confidence,
+        "misnamed": rows["eye"].isin(SIDES) & (side != rows["eye"]) & (side_confidence >= SURE),
         "poses": [each.poses for each in seen],
     }
     for part in LANDMARKS:

@@ -258,7 +258,7 @@ ORIENTATION = _columns(  # a row a photograph of data/DATASET/orientation.parque
     ("inverted_confidence", NUMBER),  # the chance that `inverted` is right
     ("side", TEXT),  # of the eye, by what is seen and by names
     ("side_confidence", NUMBER),
-    ("misnamed", FLAG),  # the name tells the other side
+    ("misnamed", FLAG),  # the name tells the other side, and what is seen is sure
     ("disc_x", NUMBER),  # pixels of the prepared photograph
     ("disc_y", NUMBER),
     ("disc_confidence", NUMBER),

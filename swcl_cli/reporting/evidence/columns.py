@@ -13,7 +13,7 @@ SWAP = columns.SWAP.only(
 JUDGED = columns.JUDGED
 AUDIT = columns.AUDIT
 ORIENTATION = columns.ORIENTATION.only(
-    ["image_id", "patient_id", "eye", "path", "inverted", "inverted_confidence", "side", "misnamed"]
+    ["image_id", "patient_id", "eye", "path", "inverted", "inverted_confidence", "side", "side_confidence", "misnamed"]
 )
 QUALITY = columns.QUALITY
 RESULTS = columns.RESULTS.only(

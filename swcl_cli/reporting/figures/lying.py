@@ -19,7 +19,7 @@ from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.findings.names import title
 
 SHOWN = 12  # photographs of a kind
-ACROSS = 6  # in a row
+ACROSS = 4  # in a row
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,14 @@ def lying_figures(contents: Contents) -> list[Figure]:
         (
             "misnamed",
             "Named after the other eye",
-            "Photographs as they lie, whose names tell the other eye than is seen; the least sure ones first.",
+            "Photographs as they lie, whose names tell the other eye than is seen, with the chance of that; the least "
+            "sure ones first.",
             rows[rows["misnamed"]],
         ),
         (
             "upside-down",
             "Upside down",
-            "Photographs as they lie, which were turned by 180 degrees; the least sure ones first.",
+            "Photographs as they lie, turned by 180 degrees, with the chance of that; the least sure ones first.",
             rows[rows["inverted"] & ~rows["misnamed"]],
         ),
     )
@@ -70,15 +71,15 @@ def lying_figures(contents: Contents) -> list[Figure]:
 
 def _read(contents: Contents, row: Mapping[Hashable, Any]) -> Shown:
     turned = "upside down" if row["inverted"] else "upright"
-    seen = f"seen: {row['side']}, {turned}" if row["misnamed"] else turned
-    words = f"{title(row['dataset'])} {row['image_id']}\n{seen} ({row['inverted_confidence']:.2f})"
+    seen = f"{row['side']} eye ({row['side_confidence']:.2f}), " if row["misnamed"] else ""
+    words = f"{title(row['dataset'])} {row['image_id']}\n{seen}{turned} ({row['inverted_confidence']:.2f})"
     return Shown(read_image(contents.root / row["path"]), words)
 
 
 def _draw(shown: Sequence[Shown], theme: Theme) -> Drawing:
     rows = -(-len(shown) // ACROSS)
     highest = max(each.photograph.shape[0] / each.photograph.shape[1] for each in shown)
-    drawing = new_drawing(theme, 9.6, rows * (0.5 + 1.5 * highest))
+    drawing = new_drawing(theme, 9.6, rows * (0.5 + 2.2 * highest))
     panels = drawing.subplots(rows, ACROSS, squeeze=False)
     for axes in panels.flat[len(shown) :]:
         axes.set_axis_off()
