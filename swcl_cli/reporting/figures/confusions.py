@@ -13,7 +13,7 @@ from swcl_cli.catalogue.labels import Label
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
 from swcl_cli.reporting.figures.strokes import label
-from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
+from swcl_cli.reporting.figures.style import NARROWEST, Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.findings.differences import dataset_of
 from swcl_cli.reporting.findings.grouping import by_head, by_initialisation, file_name
 from swcl_cli.reporting.findings.names import title
@@ -60,7 +60,7 @@ def _draw(table: pd.DataFrame, task: str, head: str, own: Label | None, dataset:
     columns = min(len(parts), MATRICES_A_ROW)
     rows = math.ceil(len(parts) / columns)
     side = WIDTH / MATRICES_A_ROW
-    drawing = new_drawing(theme, side * columns + 0.5, 0.5 + rows * (side + 0.1))
+    drawing = new_drawing(theme, max(side * columns + 0.5, NARROWEST), 0.5 + rows * (side + 0.1))
     panels = drawing.subplots(rows, columns, squeeze=False)
     for axes, (name, part) in zip(panels.flat, parts, strict=False):
         counts = confusion(part["truth"].to_numpy(np.int64), part["prediction"].to_numpy(np.int64), classes)

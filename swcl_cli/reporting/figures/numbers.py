@@ -11,7 +11,7 @@ import pandas as pd
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.alt_texts import Entry, shortened, summary
 from swcl_cli.reporting.figures.strokes import initialisations, label, strokes
-from swcl_cli.reporting.figures.style import Drawing, Figure, Theme, new_drawing
+from swcl_cli.reporting.figures.style import NARROWEST, Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.findings.grouping import by_head, by_initialisation, file_name
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.percentages import OWN_UNIT, written
@@ -51,7 +51,7 @@ def _draw(table: pd.DataFrame, name: str, order: list[str], theme: Theme) -> Dra
     parts = list(by_initialisation(table))
     columns = min(len(parts), PANELS_A_ROW)
     rows = math.ceil(len(parts) / columns)
-    drawing = new_drawing(theme, SIDE * columns + 0.7, (SIDE + 0.2) * rows + 0.4)
+    drawing = new_drawing(theme, max(SIDE * columns + 0.7, NARROWEST), (SIDE + 0.2) * rows + 0.4)
     panels = drawing.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     both = table[["true_number", "predicted_number"]].to_numpy(dtype=np.float64)
     least, most = float(both.min()), float(both.max())

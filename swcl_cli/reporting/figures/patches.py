@@ -20,7 +20,7 @@ from swcl_cli.data.images import read_image
 from swcl_cli.data.pixels import center_crop_box
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.photographs import show
-from swcl_cli.reporting.figures.style import ABNORMAL, NORMAL, Drawing, Figure, Theme, new_drawing
+from swcl_cli.reporting.figures.style import ABNORMAL, NARROWEST, NORMAL, Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.swap.crops import POSITIONS
 
@@ -150,7 +150,7 @@ def cam_overlays(contents: Contents, examples: Sequence[Example]) -> Figure | No
 def _draw_overlays(rows: Sequence[Sequence[Example]], threshold: str, theme: Theme) -> Drawing:
     columns = max(len(row) for row in rows)
     side = 9.6 / COLUMNS
-    drawing = new_drawing(theme, max(side * columns, 4.8), 0.9 + len(rows) * (0.25 + 2 * side))
+    drawing = new_drawing(theme, max(side * columns, NARROWEST), 0.9 + len(rows) * (0.25 + 2 * side))
     panels = drawing.subplots(2 * len(rows), columns, squeeze=False)
     for axes in panels.ravel():
         axes.set_axis_off()

@@ -15,7 +15,7 @@ from swcl_cli.reporting.figures.alt_texts import shortened
 from swcl_cli.reporting.figures.axes import BESIDE
 from swcl_cli.reporting.figures.strokes import MARKERS
 from swcl_cli.reporting.figures.strokes import label as short
-from swcl_cli.reporting.figures.style import COLOURS, Drawing, Figure, Theme, new_drawing
+from swcl_cli.reporting.figures.style import COLOURS, NARROWEST, Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.findings.colouring import UNKNOWN, Colouring, colourings
 from swcl_cli.reporting.findings.counts import counted
 from swcl_cli.reporting.findings.names import slug
@@ -73,7 +73,7 @@ def plane_figures(
 def _draw(places: np.ndarray, ways: Sequence[Colouring], axis: Sequence[str], theme: Theme) -> Drawing:
     shown = list(ways) or [Colouring("", {"": np.ones(len(places), dtype=bool)})]
     lines = (len(shown) + 1) // 2
-    drawing = new_drawing(theme, 8.2 if len(shown) > 1 else 5.6, 0.4 + 3.4 * lines)
+    drawing = new_drawing(theme, 8.2 if len(shown) > 1 else NARROWEST, 0.4 + 3.4 * lines)
     panels = drawing.subplots(lines, min(len(shown), 2), squeeze=False, sharex=True, sharey=True)
     size = 22 if len(places) < 300 else 7
     for axes, way in zip(panels.flat, shown, strict=False):

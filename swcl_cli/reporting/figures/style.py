@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib import figure as matplotlib_figure
 
+NARROWEST = 7.0  # inches: a narrower drawing would be enlarged to the width of the text, and its words with it
 SIDE_BY_SIDE = 4  # more lines than these would hide each other in one panel
 # Okabe and Ito's hues, which colour-blind readers tell apart, at 3 : 1 or more on white. Without their yellow, too
 # light for lines, and a grey, which some can't tell from the violet.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from swcl_cli.catalogue.measures import quality_of
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.counts import counted, noun
+from swcl_cli.reporting.findings.differences import PATIENTS_ALONE
 from swcl_cli.reporting.findings.names import ordered_tasks, title
 from swcl_cli.reporting.findings.paired import NOT_TOLD_APART
 from swcl_cli.reporting.findings.percentages import percent
@@ -60,5 +61,6 @@ def _fact(standing: Standing) -> Fact:
         return Fact(best.shown, f"{unit}{about}{best.name}, n = {best.runs}")
     if standing.is_clear:
         others = counted(len(standing.below), "others")
-        return Fact(best.shown, f"{unit}{about}{best.name}, n = {best.runs}, told apart from {others}")
+        alone = "" if standing.seeds else f", over {PATIENTS_ALONE}"
+        return Fact(best.shown, f"{unit}{about}{best.name}, n = {best.runs}, told apart from {others}{alone}")
     return Fact(NOT_TOLD_APART, f"{about}{listed((best, *standing.level))}{', percent' if unit else ''}")

@@ -69,8 +69,8 @@ def _weak_labels(contents: Contents) -> Iterator[Step]:
 
 def _fine_tune(contents: Contents) -> Iterator[Step]:
     """Name the tasks that the data sets allow: for each encoder that no task was learnt with, or random weights."""
-    tuned = {name for _, name in contents.finetuned}
-    idle = [(_file(name), name) for name in contents.encoders if name not in tuned]
+    tuned = {artefact.inputs.get("init") for artefact in contents.finetuned.values()}
+    idle = [(_file(name), name) for name, encoder in contents.encoders.items() if encoder.fingerprint not in tuned]
     public = ordered_tasks(name for name in contents.datasets if name in TASKS)
     own = [f"{OWN} --data {shlex.quote(name)}" for name in contents.datasets if name not in DATASETS]
     starts = idle or ([] if contents.finetuned else [(UNTRAINED, UNTRAINED)])

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.counts import counted
-from swcl_cli.reporting.findings.differences import over_patients, sampled_by_task
+from swcl_cli.reporting.findings.differences import PATIENTS_ALONE, over_patients, sampled_by_task
 from swcl_cli.reporting.findings.names import title
 from swcl_cli.reporting.findings.paired import NOT_TOLD_APART, comparable, difference
 from swcl_cli.reporting.findings.scores import Score, scores
 
 MOST_NAMED = 3  # initialisations in a sentence
-PATIENTS_ALONE = " Where either has one seed, over patients alone."
+ONE_SEED = f" Where either has one seed, over {PATIENTS_ALONE}."
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def sentence(standing: Standing) -> str:
     if standing.is_alone:
         return ""
     best = standing.best
-    alone = "" if standing.seeds else PATIENTS_ALONE
+    alone = "" if standing.seeds else ONE_SEED
     if standing.is_clear:
         others = counted(len(standing.below), "others") if len(standing.below) > 1 else standing.below[0].name
         return f"{title(best.task)}: {named(best)} is told apart from {others}.{alone}"

@@ -11,6 +11,7 @@ from swcl_cli.datasets import DATASETS, chase_db1, eyepacs, odir
 from swcl_cli.preparation.photograph import CUT_OFF, EMPTY
 from swcl_cli.reporting.evidence.contents import Contents, DataSet
 from swcl_cli.reporting.findings.names import title
+from swcl_cli.reporting.findings.published import is_as_in_paper
 from swcl_cli.reporting.tables.table import Cell, Table, count
 from swcl_cli.swap.crops import POSITIONS
 
@@ -49,10 +50,10 @@ def datasets_table(contents: Contents) -> Table | None:
 
 def _patches_to_be_had(contents: Contents) -> tuple[str, ...]:
     """Say why the paper's number of patches can't be met exactly, and by how many (FACTS A1)."""
-    problems = [contents.datasets[name].problems for name in ("odir", "eyepacs") if name in contents.datasets]
-    if contents.phantom or not problems:
+    cut = [contents.datasets[name] for name in ("odir", "eyepacs") if name in contents.datasets]
+    if not cut or not all(is_as_in_paper(contents, dataset.artefact) for dataset in cut):
         return ()
-    here = sum(counted[problem] for counted in problems for problem in (EMPTY, CUT_OFF))
+    here = sum(dataset.problems[problem] for dataset in cut for problem in (EMPTY, CUT_OFF))
     each, lost = len(POSITIONS), len(eyepacs.NEARLY_EMPTY)
     return (
         f"The paper's {PATCHES:,} patches are {each} of each of {PATCHES // each:,} photographs of Kaggle EyePACS and "

@@ -59,6 +59,15 @@ def test_what_is_missing_comes_next(contents: Contents) -> None:
     assert "prep list" not in " ".join(told["whole"])
 
 
+def test_an_encoder_fine_tuned_under_another_name_is_no_idle_one(contents: Contents) -> None:
+    words = "Fine-tune on labels that are here"
+    renamed = {"mine": contents.encoders["swcl"]}
+    assert words not in _words(replace(contents, encoders=renamed))
+    fresh = {"mine": replace(contents.encoders["swcl"], fingerprint="f" * 16)}
+    (step,) = [step for step in next_steps(replace(contents, encoders=fresh)) if words in step.words]
+    assert step.commands[0] == "swcl finetune idrid --init mine.safetensors --name mine"
+
+
 def test_few_runs_are_made_more_by_the_command_that_made_them(contents: Contents) -> None:
     (step,) = [step for step in next_steps(contents) if "3 runs of each row" in step.words]
     assert step.commands == (

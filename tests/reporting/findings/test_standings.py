@@ -96,6 +96,8 @@ def test_what_cannot_be_compared_is_not_told_apart(tmp_path: Path) -> None:
     assert _names(_standing(replace(contents, classified=moved)).level) == ["last"]
     single = _standing(_contents(tmp_path, CLEAR, seeds=(0,)))
     assert single.is_clear and not single.seeds
+    (fact,) = facts(_contents(tmp_path, CLEAR, seeds=(0,)))
+    assert fact.words.endswith("n = 1, told apart from 2 others, over patients alone")
     assert sentence(single).endswith("told apart from 2 others. Where either has one seed, over patients alone.")
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from swcl_cli.datasets import eyepacs, odir
@@ -17,7 +18,7 @@ from swcl_cli.reporting.tables.patches import (
     swap_table,
 )
 from swcl_cli.reporting.tables.table import Table
-from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings
+from swcl_cli.settings import MakeSwapSettings, PrepSettings, TrainLabelerSettings
 from swcl_cli.settings.resolve import resolve
 from swcl_cli.workspace import Workspace
 from tests.reporting import golden
@@ -43,6 +44,15 @@ def test_why_the_papers_number_of_patches_cannot_be_met(contents: Contents) -> N
     """Five of each photograph of the whole downloads, less eight of anterior segments, and three nearly empty ones."""
     photographs = sum(eyepacs.PUBLISHED.values()) + sum(odir.PUBLISHED.values()) - 8
     assert 5 * photographs == 493_470 and 5 * (photographs - len(eyepacs.NEARLY_EMPTY)) == 493_455
+    table = datasets_table(contents)
+    assert table is not None and len(table.notes) == 1  # of another size than the paper's
+    for name in ("odir", "eyepacs"):
+        made = resolve(PrepSettings, {"dataset": name, "source": Path("x")}, "paper").settings.defining()
+        artefact = contents.datasets[name].artefact
+        made_so = replace(artefact, provenance={**artefact.provenance, "settings": made})
+        contents.datasets[name] = replace(contents.datasets[name], artefact=made_so)
+    phantom = datasets_table(replace(contents, phantom=True))
+    assert phantom is not None and len(phantom.notes) == 1
     table = datasets_table(contents)
     assert table is not None
     note = table.notes[-1]
