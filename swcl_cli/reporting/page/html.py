@@ -21,11 +21,11 @@ from swcl_cli.reporting.findings.next_steps import Step
 from swcl_cli.reporting.findings.origins import Origin
 from swcl_cli.reporting.page.rendering import Rendered
 from swcl_cli.reporting.page.sections import Section
+from swcl_cli.reporting.tables.formats import CODE
 from swcl_cli.reporting.tables.table import Cell, Table
 
 LONG = 28  # letters in a cell that may be broken, rather than make its table wide
 TEXT, LETTER, BESIDE_TEXT = 46.0, 0.54, 1.3  # rem: of the text column, of a letter in a table, and around a cell
-CODE = re.compile(r"`([^`]+)`")
 PART = re.compile(r" (?=[(\[])")  # between a number, its interval and its n, where a line may break
 GENERATOR = re.compile(r'<meta name="generator" content="swcl [^"]*">')
 FILES = re.compile(r'<meta name="swcl-files" content="([^"]*)">')

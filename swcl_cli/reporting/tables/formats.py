@@ -16,6 +16,8 @@ LATEX = {
     **{"<": r"\textless{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "\n": " ", "\r": " "},
 }
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
+CODE = re.compile(r"`([^`]+)`")  # of a sentence: what is to be typed
+TYPEWRITER = r"\texttt{{{}}}"
 DASHES = re.compile(r"-(?=-)")  # two would become one long one
 QUOTE = "'"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -23,14 +25,14 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def to_markdown(table: Table) -> str:
     """Write a pipe table under its title and sentence: best bold, best in domain underlined, the paper's in italics."""
-    lines = [f"## {_markdown(table.title)}", "", _markdown(table.sentence), ""]
+    lines = [f"## {_markdown(table.title)}", "", _sentence(table.sentence, _markdown, "`{}`"), ""]
     lines += [_pipes([_markdown(column) for column in table.columns])]
     lines += [_pipes(["---"] + ["---:"] * (len(table.columns) - 1))]
     lines += [
         _pipes([_marked(cell, _markdown, "**{}**", "<u>{}</u>", " *({})*") for cell in row]) for row in table.rows
     ]
     for note in (*table.conclusions, *table.notes):
-        lines += ["", _markdown(note)]
+        lines += ["", _sentence(note, _markdown, "`{}`")]
     return "\n".join(lines) + "\n"
 
 
@@ -56,7 +58,7 @@ def to_latex(table: Table) -> str:
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_latex(table.sentence)}}}",
+        rf"\caption{{{_sentence(table.sentence, _latex, TYPEWRITER)}}}",
         rf"\label{{tab:{table.name}}}",
         rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
         r"\toprule",
@@ -65,10 +67,22 @@ def to_latex(table: Table) -> str:
         *(("{}" if row[0].startswith(("[", "*")) else "") + " & ".join(row) + r" \\" for row in body),
         r"\bottomrule",
         r"\end{tabular}",
-        *(rf"\par\smallskip\footnotesize {_latex(note)}" for note in (*table.conclusions, *table.notes)),
+        *(
+            rf"\par\smallskip\footnotesize {_sentence(note, _latex, TYPEWRITER)}"
+            for note in (*table.conclusions, *table.notes)
+        ),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _sentence(text: str, escaped: Callable[[str], str], code: str) -> str:
+    """Escape a sentence, with what stands between backticks as code."""
+    parts = CODE.split(text)
+    return "".join(
+        code.format(part if code[0] == "`" else escaped(part)) if place % 2 else escaped(part)
+        for place, part in enumerate(parts)
+    )
 
 
 def _plain(cell: Cell) -> Value:

@@ -62,3 +62,12 @@ def test_the_papers_numbers_stand_behind_ours() -> None:
 def test_csv_prefers_records() -> None:
     table = Table("t", "t", "t", ("a",), ((Cell("x"),),), records=(("header",), ("=x",), (None,)))
     assert to_csv(table) == 'header\n\'=x\n""\n'
+
+
+def test_what_is_to_be_typed_is_code() -> None:
+    """And a lone backtick, as a name may hold, is nothing but itself."""
+    words = "By `swcl audit --least_quality 5%`, of a`b."
+    table = Table("t", "T", words, ("a",), ((Cell("x"),),), (words,))
+    markdown, latex = to_markdown(table), to_latex(table)
+    assert markdown.count("By `swcl audit --least_quality 5%`, of a\\`b.") == 2
+    assert latex.count(r"By \texttt{swcl audit -{}-least\_quality 5\%}, of a`b.") == 2
