@@ -89,9 +89,8 @@ def study(summary: Summary) -> str:
     """Tell what was collected on real photographs, wins and losses alike."""
     if not len(summary.runs):
         return "Nothing was collected so far.\n"
-    views = " or ".join(f"{int(views):,}" for views in sorted(summary.runs["views"].dropna().unique()))
     reached = (
-        f"{len(summary.runs):,} runs so far, {summary.hours:.1f} hours of training; pretrainings of {views} views. Of "
+        f"{len(summary.runs):,} runs so far, {summary.hours:.1f} hours of training. Of "
         "all tasks and protocols, how often each pretraining is better than the weights that it began with, not told "
         "apart, or worse; and SWCL from the same weights, with as many views, than it:\n\n"
     )

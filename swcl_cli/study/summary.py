@@ -19,8 +19,20 @@ from swcl_cli.study.record import COMPARISONS, MADE, PAIR_COLUMNS, RUN_COLUMNS, 
 VERDICTS = ("better", "not told apart", "worse")
 ROW = ["task", "protocol", "fraction"]
 SIDES = ["initialisation", "start", "kind", "against", "against_start"]
-COUNTED = ("pretraining", "from", "than its start: better", "same", "worse", "SWCL than it: better", "same", "worse")
-DETAILED = ("task", "protocol", "from", "without", "with SWCL", "difference", "verdict")
+COST = ["architecture", "views"]  # a network's name, and how many views pretrained it
+COUNTED = (
+    "pretraining",
+    "from",
+    "network",
+    "views",
+    "than its start: better",
+    "same",
+    "worse",
+    "SWCL than it: better",
+    "same",
+    "worse",
+)
+DETAILED = ("task", "protocol", "from", "network", "views", "without", "with SWCL", "difference", "verdict")
 Rows = list[tuple[str, ...]]
 
 
@@ -31,7 +43,7 @@ class Summary:
         """Raise SwclError where a table is none of ours."""
         self.runs, every = read(folder / RUNS, RUN_COLUMNS), read(folder / COMPARISONS, PAIR_COLUMNS)
         ordered = every.assign(size=every["runs"] + every["runs_against"]).sort_values(["size", "date"], kind="stable")
-        self.pairs = ordered.drop_duplicates([*ROW, *SIDES], keep="last").drop(columns="size")
+        self.pairs = ordered.drop_duplicates([*ROW, *SIDES, *COST], keep="last").drop(columns="size")
         self.superseded = len(every) - len(self.pairs)
 
     @property
@@ -41,15 +53,20 @@ class Summary:
         return float(self.runs["seconds"].sum() + once) / 3600
 
     def counts(self) -> Rows:
-        """Count verdicts by pretraining: against its start, and SWCL against it. Taught rows are in no count."""
+        """Count verdicts by pretraining, its start, network and views: against its start, and SWCL against it.
+
+        Taught rows are in no count.
+        """
         fair = self.pairs[self.pairs["taught"] == 0]
         began, ours = (fair[fair["kind"] == kind] for kind in ("start", "swcl"))
         rows: Rows = []
-        for start, of_start in began.groupby("start", sort=False):
-            for name in ordered_initialisations(of_start["initialisation"]):
-                own = of_start[of_start["initialisation"] == name]
-                beaten = ours[(ours["against"] == name) & (ours["against_start"] == start)]
-                rows.append((name, str(start), *_verdicts(own), *(_verdicts(beaten) if name != SWCL else ("",) * 3)))
+        for key, alike in began.groupby(["start", *COST]):
+            start, network, views = key
+            same = ours[(ours["against_start"] == start) & (ours["architecture"] == network) & (ours["views"] == views)]
+            for name in ordered_initialisations(alike["initialisation"]):
+                own, beaten = alike[alike["initialisation"] == name], same[same["against"] == name]
+                told = (*_verdicts(own), *(_verdicts(beaten) if name != SWCL else ("",) * 3))
+                rows.append((name, start, *_cost(network, views), *told))
         return sorted(rows, key=lambda row: row[1] != "random")
 
     def details(self) -> Rows:
@@ -57,12 +74,14 @@ class Summary:
         own = self.pairs[(self.pairs["kind"] == "start") & (self.pairs["initialisation"] == SWCL)]
         records = own.to_dict("records")
         order = ordered_tasks(own["task"])
-        records.sort(key=lambda pair: (order.index(pair["task"]), _protocol(pair), pair["start"] != "random"))
+        records.sort(key=lambda pair: (pair["start"] != "random", *(pair[name] for name in COST)))
+        records.sort(key=lambda pair: (order.index(pair["task"]), _protocol(pair)))
         return [
             (
                 title(pair["task"]),
                 str(_protocol(pair)),
                 pair["start"],
+                *_cost(pair["architecture"], pair["views"]),
                 self._score(pair, pair["against"], pair["against_weights"]),
                 self._score(pair, SWCL, pair["weights"]) + (" (taught)" if pair["taught"] else ""),
                 points(self._difference(pair)),
@@ -83,6 +102,10 @@ class Summary:
         runs = self.runs[same]
         values = runs.groupby("seed")["score"].mean()
         return with_deviation(values.tolist(), str(runs["measure"].iloc[0])) if len(values) else ""
+
+
+def _cost(network: str, views: float) -> tuple[str, str]:
+    return f"`{network}`", f"{int(views):,}"
 
 
 def _protocol(pair: Mapping[str, Any]) -> Protocol:

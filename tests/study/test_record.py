@@ -139,6 +139,9 @@ PAIR: dict[str, Any] = {
 }  # fmt: skip
 
 
+COST = ("`resnet18`", "6,400")
+
+
 def _summary(folder: Path, *pairs: dict[str, Any]) -> Summary:
     pd.DataFrame([{**PAIR, **pair} for pair in pairs], columns=PAIR_COLUMNS).to_csv(folder / COMPARISONS, index=False)
     return Summary(folder)
@@ -157,18 +160,43 @@ def test_wins_and_losses_are_counted_alike(tmp_path: Path) -> None:
         {"kind": "swcl", "start": "imagenet", "against": "simclr", "against_start": "imagenet", "verdict": "worse"},
     )
     assert summary.counts() == [
-        ("simclr", "random", "0", "0", "1", "1", "0", "0"),
-        ("swcl", "random", "1", "1", "1", "", "", ""),
-        ("simclr", "imagenet", "1", "0", "0", "0", "0", "1"),
+        ("simclr", "random", *COST, "0", "0", "1", "1", "0", "0"),
+        ("swcl", "random", *COST, "1", "1", "1", "", "", ""),
+        ("simclr", "imagenet", *COST, "1", "0", "0", "0", "0", "1"),
     ]
 
 
 def test_of_one_comparison_that_of_most_runs_counts_then_the_latest(tmp_path: Path) -> None:
     many = {"runs": 5, "runs_against": 5, "verdict": "worse", "weights": "w2"}
     summary = _summary(tmp_path, many, {"date": "2026-02-01"})
-    assert summary.counts() == [("swcl", "random", "0", "0", "1", "", "", "")] and summary.superseded == 1
+    assert summary.counts() == [("swcl", "random", *COST, "0", "0", "1", "", "", "")] and summary.superseded == 1
     summary = _summary(tmp_path, {"verdict": "worse"}, {"date": "2025-02-01", "recipe": "r0"})
-    assert summary.counts() == [("swcl", "random", "0", "0", "1", "", "", "")]
+    assert summary.counts() == [("swcl", "random", *COST, "0", "0", "1", "", "", "")]
+
+
+def test_networks_and_views_are_told_apart(tmp_path: Path) -> None:
+    """None of them stands for another, and SWCL is held against what had its network and as many views."""
+    simclr = {"kind": "swcl", "against": "simclr", "against_start": "random"}
+    more = {"views": 51200, "verdict": "worse", "date": "2026-02-01"}
+    summary = _summary(
+        tmp_path,
+        {},
+        {"initialisation": "simclr"},
+        simclr,
+        more,
+        {**more, "initialisation": "simclr", "verdict": "not told apart"},
+        {**more, **simclr},
+        {"architecture": "resnet50", "verdict": "not told apart"},
+    )
+    assert summary.counts() == [
+        ("simclr", "random", *COST, "1", "0", "0", "1", "0", "0"),
+        ("swcl", "random", *COST, "1", "0", "0", "", "", ""),
+        ("simclr", "random", "`resnet18`", "51,200", "0", "1", "0", "0", "0", "1"),
+        ("swcl", "random", "`resnet18`", "51,200", "0", "0", "1", "", "", ""),
+        ("swcl", "random", "`resnet50`", "6,400", "0", "1", "0", "", "", ""),
+    ]
+    assert [row[3:5] for row in summary.details()] == [COST, ("`resnet18`", "51,200"), ("`resnet50`", "6,400")]
+    assert summary.superseded == 0
 
 
 def test_scores_stand_beside_the_verdict(tmp_path: Path) -> None:
@@ -182,11 +210,11 @@ def test_scores_stand_beside_the_verdict(tmp_path: Path) -> None:
     summary = _summary(tmp_path, {}, {"protocol": "fine-tuning", "taught": 1, "drawn": "patients alone"})
     assert summary.details() == [
         (
-            "IDRiD", "linear probe, all labels", "random", "40.0 ± 0.0 (n = 2)", "55.0 ± 7.1 (n = 2)",
+            "IDRiD", "linear probe, all labels", "random", *COST, "40.0 ± 0.0 (n = 2)", "55.0 ± 7.1 (n = 2)",
             "+10.0 [+2.0, +18.0]", "better",
         ),
         (
-            "IDRiD", "fine-tuning, all labels", "random", "", " (taught)", "+10.0 [+2.0, +18.0]",
+            "IDRiD", "fine-tuning, all labels", "random", *COST, "", " (taught)", "+10.0 [+2.0, +18.0]",
             "better (patients alone)",
         ),
     ]  # fmt: skip
