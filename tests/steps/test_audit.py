@@ -136,9 +136,10 @@ def test_again_nothing_is_computed_and_new_photographs_alone_are(
 
 def test_workers_change_nothing(workspace: Path) -> None:
     alone = run(workspace)
-    written = (workspace / "audit.parquet").read_bytes()
+    paths = [workspace / name for name in ("audit.parquet", "data/one/orientation.parquet")]
+    written = [path.read_bytes() for path in paths]
     assert run(workspace, workers=2, fresh=True).equals(alone)
-    assert (workspace / "audit.parquet").read_bytes() == written
+    assert [path.read_bytes() for path in paths] == written
 
 
 def test_data_sets_that_are_named(workspace: Path) -> None:

@@ -55,6 +55,10 @@ def test_lesions_are_outlined_in_the_patch_and_left_clear(workspace: Workspace) 
     assert not drawn[28:31, 28:31].any() and not drawn[:20].any()
     flipped = shown._patch(contents.root, [5], {**first, "mirrored": True})
     np.testing.assert_array_equal(flipped.pixels, patch.pixels[:, ::-1])
+    turned = shown._patch(contents.root, [5], {**first, "rotated": True})
+    np.testing.assert_array_equal(turned.pixels, np.rot90(patch.pixels, 2))
+    both = shown._patch(contents.root, [5], {**first, "rotated": True, "mirrored": True})
+    np.testing.assert_array_equal(both.pixels, patch.pixels[::-1])
 
 
 def test_the_figure_of_a_data_set(workspace: Workspace) -> None:

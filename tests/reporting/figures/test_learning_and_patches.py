@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from swcl_cli.reporting.figures.patches import CASING, cam_overlays, patch_const
 from swcl_cli.reporting.figures.smoothing import running_mean
 from swcl_cli.reporting.figures.style import ABNORMAL, DARK, LIGHT, NORMAL, Drawing, Figure, Theme, new_drawing
 from swcl_cli.reporting.page.rendering import render, slim
+from swcl_cli.swap.crops import five_crops
 from swcl_cli.workspace import LABELER, RunName
 
 
@@ -72,6 +74,32 @@ def test_boxes_lie_on_their_patches(contents: Contents) -> None:
         patch = patch[:, ::-1] if row["mirrored"] else patch
         assert (example.square[box.y : box.y + box.size, box.x : box.x + box.size] == patch).all()
         assert box.position[-1] != "l" or box.x == 0
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_boxes_of_turned_photographs_lie_on_their_patches(contents: Contents, mirrored: bool) -> None:
+    """As `make-swap --align` lays them: the stored square is turned by 180 degrees, then mirrored; so is each patch."""
+    assert contents.patches is not None
+    path = next(iter(contents.cams))
+    stored = read_image(contents.root / path)
+    side, left = min(stored.shape[:2]), round((stored.shape[1] - min(stored.shape[:2])) / 2)
+    size, rows = side // 2, list[dict[str, Any]]()
+    for position, (x, y) in five_crops(side, side, size).items():
+        x = x if mirrored else side - size - x  # turned and mirrored is top for bottom alone
+        place = {"x": left + x, "y": side - size - y, "size": size, "rotated": True, "mirrored": mirrored}
+        rows.append(
+            {"path": path, "position": position, "score": 0.5, "abnormal": True, "image_abnormal": None, **place}
+        )
+    contents.patches = pd.DataFrame(rows)
+    (example,) = read_examples(contents)
+    square = np.rot90(stored[:, left : left + side], 2)
+    square = np.fliplr(square) if mirrored else square
+    np.testing.assert_array_equal(example.square, square)
+    for row, box in zip(rows, example.boxes, strict=True):
+        patch = np.rot90(stored[row["y"] : row["y"] + size, row["x"] : row["x"] + size], 2)
+        patch = np.fliplr(patch) if mirrored else patch
+        np.testing.assert_array_equal(example.square[box.y : box.y + size, box.x : box.x + size], patch)
+        assert (box.x, box.y) == five_crops(side, side, size)[box.position]
 
 
 def test_an_unreadable_photograph_is_named_and_left_out(contents: Contents) -> None:
