@@ -20,7 +20,7 @@ from swcl_cli.errors import SwclError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-CHUNK = 8
+CHUNK = 16  # pieces: a chunk costs 2 to 7 ms of a core, most of it in the scheduler and the worker
 AHEAD = 4  # chunks that may wait for each thread of a worker
 NOTICE_SECONDS = 10.0  # without a result, after which it is looked whether any worker is left
 Function = Callable[[list[Any]], list[Any]]

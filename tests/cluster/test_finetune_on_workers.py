@@ -75,7 +75,7 @@ def test_the_run_of_a_killed_worker_moves_to_another(work: Path, cluster: Dask, 
     trainings = children(busy.pid)
     os.kill(busy.pid, signal.SIGKILL)
     until(lambda: not any(map(runs, trainings)), seconds=10)
-    done = finish(started)
+    done = finish(started, seconds=400)
     assert done.code == 0, done.err
     assert results(work) == results(local)
     assert "on the CPU" not in done.out and done.out.count(": done on ") == 2
@@ -89,16 +89,16 @@ def test_ctrl_c_saves_the_states_of_all(work: Path, cluster: Dask, local: Path) 
     until(lambda: all(state.exists() for state in states) or first.poll() is not None)
     assert first.poll() is None
     first.send_signal(signal.SIGINT)
-    done = finish(first)
+    done = finish(first, seconds=400)
     assert done.code == 130, done.err
     assert done.err.endswith("\nerror: Stopped: workers save the states of trainings, and the same command goes on.\n")
     assert not (work / "finetune/idrid/random/results.parquet").exists()
     trainings = [pid for worker in cluster.workers for pid in children(worker.pid)]
     until(lambda: not any(map(runs, trainings)))
     assert all(state.exists() for state in states)
-    done = finish(process(*words))
+    done = finish(process(*words), seconds=400)
     assert done.code == 0 and results(work) == results(local)
-    again = finish(process(*words))
+    again = finish(process(*words), seconds=400)
     assert again.code == 0 and ": done on " not in again.out and results(work) == results(local)
 
 

@@ -18,7 +18,7 @@ from tests.cluster.dask_processes import Dask, dask, kill, until
 from tests.commands import CALL, environment, finish, process, swcl
 from tests.prep_runs import NORMAL, contents, quarantine
 
-PATIENTS = 60
+PATIENTS = 100
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_killed_workers_scheduler_and_command(
     os.kill(cluster.workers[0].pid, signal.SIGSTOP)
     assert first.poll() is None and cluster.scheduler is not None
     kill(cluster.scheduler)
-    done = finish(first)
+    done = finish(first, seconds=400)
     assert done.code == 1 and done.err == (
         f"error: The Dask scheduler at {cluster.address} is gone. Start it and its workers again: the same command "
         "goes on.\n"
@@ -130,7 +130,10 @@ def test_an_image_that_kills_workers_is_set_aside_and_the_rest_goes_on(
             kill(worker)
         cluster.wait_for_workers()
         done = swcl(*command(source, tmp_path / "work", "--scheduler", cluster.address))
-        assert "1 photographs to prepare, 119 unchanged" in done.out and contents(tmp_path / "work") == local
+        assert (
+            f"1 photographs to prepare, {2 * PATIENTS - 1} unchanged" in done.out
+            and contents(tmp_path / "work") == local
+        )
 
 
 DEADLY = """

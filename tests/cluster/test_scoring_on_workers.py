@@ -34,7 +34,7 @@ def killing_one(cluster: Dask, *words: object) -> None:
     until(lambda: "libtorch" in Path(f"/proc/{worker.pid}/maps").read_text() or started.poll() is not None)
     assert started.poll() is None
     kill(worker)
-    done = finish(started)
+    done = finish(started, seconds=400)
     assert done.code == 0, done.err
 
 
