@@ -110,5 +110,24 @@ def learnt_copies(pairs: pd.DataFrame, tested: str, learnt: Learnt, folds: bool 
     return found
 
 
+def copies_between(workspace: Workspace, dataset: str, other: str) -> tuple[set[str], str]:
+    """Return the paths of the photographs of a data set of which another one holds copies, and what is not known.
+
+    Without an audit nothing is found, nor said.
+    """
+    if not workspace.audit.exists():
+        return set(), ""
+    audited = read_provenance(workspace.audit).get("inputs", {})
+    here = {name: fingerprint(workspace.manifest(name)) for name in (dataset, other)}
+    if unknown := [name for name in here if audited.get(name) != here[name]]:
+        named = " and ".join(unknown)
+        return set(), f"{workspace.audit} knows nothing of {named} as prepared now; renew it with: swcl audit."
+    pairs = read_columns(workspace.audit, AUDIT).to_pandas()
+    copies = pairs[pairs["kind"] == COPY]
+    ways = (("", "other_"), ("other_", ""))
+    of_both = (copies[(copies[f"{own}dataset"] == dataset) & (copies[f"{its}dataset"] == other)] for own, its in ways)
+    return {path for rows, (own, _) in zip(of_both, ways, strict=True) for path in rows[f"{own}path"]}, ""
+
+
 def _is_among(path: str, marks: frozenset[str]) -> bool:
     return bool(marks) and mark(path) in marks

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from swcl_cli.audit.learnt import copies_between
 from swcl_cli.catalogue.tasks import OWN, TASKS
 from swcl_cli.data import manifest
 from swcl_cli.datasets import DATASETS
@@ -56,7 +57,9 @@ def without_trained(
             )
         if not place.exists():
             continue
-        shared, reasons = _shared(table, dataset, manifest.read(place, COMPARED), name, patients)
+        copies, unknown = copies_between(workspace, dataset, name)
+        sentences += [unknown] if unknown else []
+        shared, reasons = _shared(table, dataset, manifest.read(place, COMPARED), name, patients, copies)
         leaving |= shared
         sentences += reasons
     kept = table[~leaving].reset_index(drop=True)
@@ -84,13 +87,16 @@ def pretrained_on(dataset: str, models: Mapping[Path, Mapping[str, Any]], worksp
 
 
 def _shared(
-    table: pd.DataFrame, dataset: str, training: pd.DataFrame, name: str, patients: Patients
+    table: pd.DataFrame, dataset: str, training: pd.DataFrame, name: str, patients: Patients, copies: set[str]
 ) -> tuple[NDArray[np.bool_], list[str]]:
-    """Find the photographs (N,) of patients who are in the training data set, too, and say why."""
+    """Find the photographs (N,) of patients who are in the training data set, too, and say why.
+
+    copies: paths of those that `audit` has found to be copies of training ones.
+    """
     equal = table["source_hash"].isin(training["source_hash"])
     prepared = ["checksum", "width", "height"]
     equal |= pd.MultiIndex.from_frame(table[prepared]).isin(pd.MultiIndex.from_frame(training[prepared]))
-    equal |= table["image_id"].isin(_known(dataset, name))
+    equal |= table["image_id"].isin(_known(dataset, name)) | table["path"].isin(copies)
     groups = table["group_id"].isin(table.loc[equal, "group_id"]).to_numpy(dtype=bool)
     sentences = []
     if groups.any():

@@ -18,6 +18,7 @@ from swcl_cli.tasks.elsewhere import SPLIT, Elsewhere, task_elsewhere
 from swcl_cli.tasks.saved import Description
 from swcl_cli.workspace import Workspace, fingerprint, write_parquet, write_safetensors
 from tests import prepared
+from tests.reporting import golden
 
 
 def described(task: str, heads: dict[str, int], **facts: Any) -> Description:
@@ -129,6 +130,32 @@ def test_photographs_that_public_sets_are_known_to_share(tmp_path: Path) -> None
         models = trained(tmp_path, here)
         kept, (told,) = without_trained(table, there, models, Workspace(tmp_path), "shared")
         assert kept["image_id"].tolist() == ["other"] and "1 of 2 photographs" in told
+
+
+def test_copies_of_photographs_that_trained_by_the_audit(tmp_path: Path) -> None:
+    """Whatever was done to them; a repeated visit and a copy in a third set are none."""
+    workspace = Workspace(tmp_path)
+    for first, name in ((0, "here"), (10, "there"), (20, "third")):
+        rows = [
+            {"image": prepared.photograph(first + item), "patient_id": f"{name}{item}", "image_id": f"{name}{item}"}
+            for item in range(4)
+        ]
+        prepared.write(tmp_path, name, rows)
+        prepared.change(tmp_path, name, source_hash=[f"{name}{item}" for item in range(4)])
+    table, models = manifest.read(workspace.manifest("there")), trained(tmp_path, "here")
+    assert len(without_trained(table, "there", models, workspace, "apart")[0]) == 4
+    pairs: list[dict[str, Any]] = [
+        {"one": ("here", 0), "other": ("there", 1)},
+        {"one": ("there", 3), "other": ("here", 2)},
+        {"one": ("here", 1), "other": ("there", 0), "kind": "visit"},
+        {"one": ("there", 2), "other": ("third", 0)},
+    ]
+    golden.add_audit(workspace, pairs)
+    kept, (told,) = without_trained(table, "there", models, workspace, "apart")
+    assert kept["image_id"].tolist() == ["there0", "there2"] and "2 of 4 photographs of there are left out" in told
+    prepared.change(tmp_path, "there", eye=["unknown"] * 4)
+    kept, (told,) = without_trained(manifest.read(workspace.manifest("there")), "there", models, workspace, "apart")
+    assert len(kept) == 4 and told.endswith("knows nothing of there as prepared now; renew it with: swcl audit.")
 
 
 def test_a_training_set_that_is_not_here_is_told(tmp_path: Path) -> None:
