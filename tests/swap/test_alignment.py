@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from swcl_cli.data import manifest
 from swcl_cli.errors import SwclError
 from swcl_cli.steps import make_swap
+from swcl_cli.swap.lesion_masks import read_patch_lesions
 from swcl_cli.swap.views import PairViews, patch_of, read_file
 from swcl_cli.swap.weak_labels import read_patches
 from swcl_cli.workspace import Workspace, read_provenance, write_parquet
@@ -104,8 +105,14 @@ def test_scores_and_maps_lie_as_patches_do(both: tuple[Path, Path, Any]) -> None
 def test_judgement_and_materialised_files_follow(both: tuple[Path, Path, Any], tmp_path: Path) -> None:
     """The lesion is in the raw tl of an upright photograph: the same patches hold it."""
     upright, other, _ = both
-    judgements = [read_provenance(root / "swap.parquet")["judgement"] for root in (upright, other)]
-    assert judgements[0]["by_position"].keys() == judgements[1]["by_position"].keys()
+    held = []
+    for root in (upright, other):
+        masks = manifest.read(root / "data/eyepacs/manifest.parquet", ["path", "width", "height", "lesion_mask_path"])
+        rows = table(root)[["path", "image_id", "position", "x", "y", "size"]].merge(masks, on="path")
+        lesions = read_patch_lesions(root, rows)
+        held.append(set(rows.loc[lesions.any(axis=1), ["image_id", "position"]].itertuples(index=False, name=None)))
+    assert held[0] == held[1]
+    assert {position for image_id, position in held[0] if image_id.endswith("left")} == {"tl"}
     folders = [tmp_path / name for name in ("upright", "other")]
     make_swap.run(options(upright, materialize=folders[0]))
     make_swap.run(options(other, materialize=folders[1], align=True))
