@@ -17,7 +17,8 @@ def interruptible() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_workspace_outside() -> Iterator[None]:
-    """Whoever runs the tests may have set a workspace of their own."""
+    """Whoever runs the tests may have set a workspace, or a scheduler, of their own."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.delenv("SWCL_WORKSPACE", raising=False)
+        for name in ("SWCL_WORKSPACE", "SWCL_SCHEDULER"):
+            patched.delenv(name, raising=False)
         yield

@@ -145,6 +145,16 @@ def test_the_workspace_stands_before_or_after_or_outside(
     assert re.search(r"workspace +│ outside +│ SWCL_WORKSPACE ", swcl("report", "--dry-run").out)
 
 
+def test_the_scheduler_may_stand_outside(taken: dict[str, StepSettings], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that have no use for it take no notice."""
+    monkeypatch.setenv("SWCL_SCHEDULER", "tcp://outside:8786")
+    assert swcl("make-swap").code == 0 and swcl("report").code == 0
+    assert dict(taken["make-swap"])["scheduler"] == "tcp://outside:8786" and "scheduler" not in dict(taken["report"])
+    assert re.search(r"scheduler +│ tcp://outside:8786 +│ SWCL_SCHEDULER ", swcl("make-swap", "--dry-run").out)
+    assert swcl("make-swap", "--scheduler", "tcp://typed:8786").code == 0
+    assert dict(taken["make-swap"])["scheduler"] == "tcp://typed:8786"
+
+
 def test_a_dry_run_prints_values_and_origins_and_does_nothing(
     taken: dict[str, StepSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
