@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.dask_processes import Dask, dask, until
-from tests.commands import finish, process, swcl
+from tests.commands import finish, process
 from tests.folders import contents
 from tests.planted import write_idrid
 from tests.test_workers import runs
@@ -31,12 +31,12 @@ workers = 0
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a data set, and what one process makes of it."""
+    """A workspace with a data set, and what one process makes of it, at the threads that commands have here."""
     root = tmp_path_factory.mktemp("local")
     (root / "tiny.toml").write_text(TINY)
     write_idrid(root, 60)
     shutil.copytree(root / "data", root / "before/data")
-    done = swcl(*command(root, "--seeds", 2))
+    done = finish(process(*command(root, "--seeds", 2)), seconds=400)
     assert done.code == 0, done.err
     return root
 
@@ -107,7 +107,7 @@ def test_a_grid_over_folds_and_a_probe(work: Path, cluster: Dask, local: Path) -
     """Six trainings a fold come before its seeds; a probe's runs share features, and are one piece of work."""
     for options in (["--grid", "--folds", 2, "--seeds", 2, "--name", "grid"], ["--probe", "--folds", 3, "--seeds", 2]):
         words = [*command(local), *options]
-        here = swcl(*words)
+        here = finish(process(*words), seconds=400)
         assert here.code == 0, here.err
         done = finish(process(*command(work), *options, "--scheduler", cluster.address), seconds=600)
         assert done.code == 0, done.err

@@ -80,7 +80,7 @@ def _sentence(text: str, escaped: Callable[[str], str], code: str) -> str:
     """Escape a sentence, with what stands between backticks as code."""
     parts = CODE.split(text)
     return "".join(
-        code.format(part if code[0] == "`" else escaped(part)) if place % 2 else escaped(part)
+        code.format(_one_line(part) if code[0] == "`" else escaped(part)) if place % 2 else escaped(part)
         for place, part in enumerate(parts)
     )
 
@@ -107,7 +107,11 @@ def _pipes(cells: list[str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    return MARKDOWN.sub(r"\\\1", legible(" ".join(text.splitlines())))
+    return MARKDOWN.sub(r"\\\1", _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return legible(" ".join(text.splitlines()))
 
 
 def _latex(text: str) -> str:

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swcl_cli import console
@@ -57,8 +57,15 @@ def test_csv(name: str) -> None:
 
 
 @given(names)
+@example("`1`")
+@example("`a\n# |b`")
 def test_markdown(name: str) -> None:
-    plain = re.sub(r"\\.", "", to_markdown(_table(name)))
+    """What a name has between backticks is shown as code, in sentences alone: in code nothing acts."""
+    text = to_markdown(_table(name))
+    code = re.compile(r"^(?!\||#)(.*?)(?<!\\)`[^`\n]+`", flags=re.MULTILINE)
+    while code.search(text):
+        text = code.sub(r"\1", text)
+    plain = re.sub(r"\\.", "", text)
     lines = plain.split("\n")
     assert [line.count("|") for line in lines[4:8]] == [3] * 4
     assert lines[0].startswith("## ") and len(lines) == 11
@@ -66,6 +73,8 @@ def test_markdown(name: str) -> None:
 
 
 @given(names)
+@example("`1`")
+@example("`a\n# |b`")
 def test_latex(name: str) -> None:
     text = to_latex(_table(name))
     body = text[text.index(r"\toprule") :]
@@ -74,7 +83,7 @@ def test_latex(name: str) -> None:
     assert all(len(re.findall(r"(?<!\\)&", line)) == 1 for line in body.splitlines() if line.endswith(r" \\"))
     assert not re.search(r"(?<!\\)[#%_$^~<>|\"]", re.sub(r"\$\\pm\$", "", plain))
     commands = {"textbackslash", "textasciicircum", "textasciitilde", "textless", "textgreater", "textbar",
-                "textquotedbl"}  # fmt: skip
+                "textquotedbl", "texttt"}  # fmt: skip
     structure = {"toprule", "midrule", "bottomrule", "end", "par", "smallskip", "footnotesize"}
     assert set(re.findall(r"\\([a-z]+)", body)) <= commands | structure
     assert not re.search(r"\\\\\n[\[*]", text) and "--" not in body
