@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from swcl_cli.catalogue.labels import LABELS, Label, read_label
 from swcl_cli.catalogue.structures import Structures
-from swcl_cli.data.columns import EYES, Columns, manifest_columns
 from swcl_cli.data.columns import SPLITS as SPLITS
+from swcl_cli.data.columns import Columns, manifest_columns
+from swcl_cli.data.limits import EYES
 from swcl_cli.data.stored import read_columns
 from swcl_cli.errors import SwclError
 from swcl_cli.settings import prep_command

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from swcl_cli.catalogue.measures import quality_of
-from swcl_cli.data.columns import ABSENT_MEANS, CLASSIFIED, LIMITS, NUMBERED, NUMBERS, SEGMENTED, Columns, Limits
+from swcl_cli.data.columns import ABSENT_MEANS, CLASSIFIED, NUMBERED, NUMBERS, SEGMENTED, Columns
+from swcl_cli.data.limits import LIMITS, Limits
 from swcl_cli.errors import SwclError
 from swcl_cli.workspace import ROWS, Damaged, read_provenance, remedy, require_file
 

@@ -12,7 +12,7 @@ from swcl_cli.datasets import KNOWN_LESIONS
 from swcl_cli.settings.labelled_sets import LabelledSets, unasked_normal
 from swcl_cli.settings.path_parts import PathParts
 from swcl_cli.settings.rows import Precision
-from swcl_cli.settings.step import REPRODUCTION, ClusterSettings, Names, Rule, setting
+from swcl_cli.settings.step import REPRODUCTION, ClusterSettings, Names, Rule, setting, unseen_tests
 
 
 class MakeSwapSettings(ClusterSettings):
@@ -46,13 +46,7 @@ class MakeSwapSettings(ClusterSettings):
     unlabelled: PathParts | None = setting(
         None, "Data sets scored without labels; by default the labeler's own (else eyepacs).", panel="Data"
     )
-    without_tests: PathParts = setting(
-        [],
-        "Prepared data sets whose tests shall stay unseen, joined by commas: their test photographs (all, "
-        "where there is no test split) and copies of these, by `swcl audit`, are left out.",
-        panel="Data",
-        neutral=[],
-    )
+    without_tests: PathParts = unseen_tests()
     align: bool = setting(
         False,
         "Turn photographs that lie upside down, and mirror the eyes that are seen to be right ones, by swcl audit.",

@@ -12,7 +12,7 @@ from swcl_cli.catalogue.encoders import DEFAULT
 from swcl_cli.catalogue.methods import METHODS, OURS, RELEASED
 from swcl_cli.settings.path_parts import PathPart, PathParts
 from swcl_cli.settings.rows import ARTEFACTS, Method
-from swcl_cli.settings.step import REPRODUCTION, TrainingSettings, WeakLabels, setting
+from swcl_cli.settings.step import REPRODUCTION, TrainingSettings, WeakLabels, setting, unseen_tests
 
 
 class PretrainSettings(TrainingSettings):
@@ -61,13 +61,7 @@ class PretrainSettings(TrainingSettings):
         panel="Data",
         min_length=1,
     )
-    without_tests: PathParts = setting(
-        [],
-        "Prepared data sets whose tests shall stay unseen, joined by commas: their test photographs (all, "
-        "where there is no test split) and copies of these, by `swcl audit`, are left out.",
-        panel="Data",
-        neutral=[],
-    )
+    without_tests: PathParts = unseen_tests()
     swap: Path | None = setting(
         None,
         "Folder of the authors' retinal-SWAP (patches and labels.csv), in place of swap.parquet.",

@@ -53,6 +53,17 @@ def setting(
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
+def unseen_tests() -> Any:
+    """Declare --without-tests of a step that learns from photographs, or makes what is learnt from."""
+    return setting(
+        [],
+        "Prepared data sets whose tests shall stay unseen, joined by commas: their test photographs (all, "
+        "where there is no test split) and copies of these, by `swcl audit`, are left out.",
+        panel="Data",
+        neutral=[],
+    )
+
+
 class Rule(NamedTuple):
     """Say in words how a step does what no setting chooses, and how it was done by versions that did not tell it.
 

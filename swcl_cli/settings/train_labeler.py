@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from swcl_cli.settings.labelled_sets import LabelledSets, unasked_normal
 from swcl_cli.settings.path_parts import PathParts
-from swcl_cli.settings.step import REPRODUCTION, Integers, Names, TrainingSettings, setting
+from swcl_cli.settings.step import REPRODUCTION, Integers, Names, TrainingSettings, setting, unseen_tests
 
 
 class TrainLabelerSettings(TrainingSettings):
@@ -36,13 +36,7 @@ class TrainLabelerSettings(TrainingSettings):
         "Prepared data sets used without labels; '' is plain supervised: the loss is the cross-entropy alone.",
         panel="Data",
     )
-    without_tests: PathParts = setting(
-        [],
-        "Prepared data sets whose tests shall stay unseen, joined by commas: their test photographs (all, "
-        "where there is no test split) and copies of these, by `swcl audit`, are left out.",
-        panel="Data",
-        neutral=[],
-    )
+    without_tests: PathParts = unseen_tests()
     architecture: str = setting(
         "resnet34",
         "Network, by its timm name. resnet18 and resnet34 keep a map of a sixteenth of the photograph, as the paper's; "

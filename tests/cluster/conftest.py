@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.cluster.dask_processes import Dask, dask
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +19,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Dask]:
+    """A scheduler and two workers of one thread each."""
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    with dask(folder, workers=2) as started:
+        yield started

@@ -24,7 +24,7 @@ def resident(pid: int | str) -> int:
 def jobs(count: int) -> Iterator[Job]:
     for number in range(count):
         name = f"{number:07}_left"
-        yield Job(name, 448, {"photograph": Path(f"/shared/{name}.jpeg")}, {"photograph": Path(f"/work/{name}.jpg")})
+        yield Job(name, 448, {"photograph": Path(f"source/{name}.jpeg")}, {"photograph": Path(f"prepared/{name}.jpg")})
 
 
 def growth(started: Dask, workers: Cluster, count: int) -> tuple[int, int, float]:

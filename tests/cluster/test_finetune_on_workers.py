@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.dask_processes import Dask, dask, until
+from tests.cluster.dask_processes import Dask, until
 from tests.commands import finish, process
 from tests.folders import contents
 from tests.planted import write_idrid
@@ -39,14 +38,6 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = finish(process(*command(root, "--seeds", 2)), seconds=400)
     assert done.code == 0, done.err
     return root
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Dask]:
-    folder = tmp_path / "dask"
-    folder.mkdir()
-    with dask(folder, workers=2) as started:
-        yield started
 
 
 def command(root: Path, *options: object) -> list[object]:

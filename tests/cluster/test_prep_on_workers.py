@@ -39,14 +39,6 @@ def local(tmp_path_factory: pytest.TempPathFactory, source: Path) -> dict[str, b
     return contents(workspace)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Dask]:
-    folder = tmp_path / "dask"
-    folder.mkdir()
-    with dask(folder, workers=2) as started:
-        yield started
-
-
 @pytest.fixture(scope="module")
 def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
     """A scheduler and a worker that nothing is done to."""

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from swcl_cli.steps import make_swap
 from tests import prepared, swap_runs
-from tests.cluster.dask_processes import Dask, dask, kill, until
+from tests.cluster.dask_processes import Dask, kill, until
 from tests.commands import finish, process, swcl
 from tests.folders import contents
 from tests.planted import write_drive, write_idrid
 
 QUICK = {"epochs": 1, "batch": 16, "architecture": "test_resnet"}
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Dask]:
-    folder = tmp_path / "dask"
-    folder.mkdir()
-    with dask(folder, workers=2) as started:
-        yield started
 
 
 def killing_one(cluster: Dask, *words: object) -> None:
