@@ -173,4 +173,4 @@ def test_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Monk
     for command in commands:
         done = swcl(*command.replace("PHOTOGRAPHS", photographs).split()[1:], "--crop", SIDE, "--workers", 0)
         assert done.code == 0, done.err
-    assert (tmp_path / "features/embeddings.parquet").is_file() and (tmp_path / "embeddings/eyes/pca.svg").is_file()
+    assert (tmp_path / "vectors/embeddings.parquet").is_file() and (tmp_path / "embeddings/eyes/pca.svg").is_file()
