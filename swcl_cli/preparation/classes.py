@@ -56,7 +56,7 @@ def find_classes(download: Download) -> None:
     """
     masks = [download.source / photograph.mask for photograph in download.photographs if photograph.mask]
     if download.structures:
-        download.mask_kind = STRUCTURES if masks else download.mask_kind
+        download.mask_kind = STRUCTURES
         download.structures = _with_palette(download.structures, masks)
     elif masks and download.nearest:
         download.mask_kind = NEAREST

@@ -162,3 +162,35 @@ def test_the_report_shows_each_structure(trained: tuple[Path, str]) -> None:
         part = "" if row.structure == "mean" else f"{row.structure}_"
         stored = scores.loc[f"{part}{row.measure}{'' if row.area == 'whole' else '_fov'}"]
         assert (row.mean, row.low, row.high) == pytest.approx((stored["value"], stored["low"], stored["high"]))
+
+
+@pytest.mark.parametrize("without", ["unknown", "empty"])
+def test_a_folder_for_each_structure_reaches_the_manifest_and_training(without: str, tmp_path: Path) -> None:
+    """Each photograph's mask, read where the manifest names it, has both structures as they were drawn."""
+    draw(tmp_path)
+    lacking = tmp_path / "artery/train/0.png"
+    for path in sorted((tmp_path / "av").rglob("*.png")):
+        pixels = colours(path)
+        for structure, of in (("artery", (RED, GREEN)), ("vein", (BLUE, GREEN))):
+            target = tmp_path / structure / path.relative_to(tmp_path / "av")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target != lacking:
+                Image.fromarray(are(pixels, *of)).save(target)
+    masks = ("--masks", f"artery={tmp_path / 'artery'}", "--masks", f"vein={tmp_path / 'vein'}")
+    run(
+        *("prep", "folder", tmp_path / "images", *masks, "--without-mask", without),
+        *("--size", 0, "--workers", 0, "--workspace", tmp_path),
+    )
+    rows = pd.read_parquet(tmp_path / "data/folder/manifest.parquet").set_index("source_path")
+    masked = rows["mask_path"].dropna()
+    assert set(rows.index) - set(masked.index) == ({"train/0.png"} if without == "unknown" else set())
+    for source, path in masked.items():
+        codes = np.asarray(Image.open(tmp_path / path))
+        for bit, structure in enumerate(NAMES):
+            raw = tmp_path / structure / str(source)
+            drawn = np.asarray(Image.open(raw).convert("L")) > 0 if raw.exists() else np.zeros_like(codes, dtype=bool)
+            np.testing.assert_array_equal(codes >> bit & 1, drawn)
+    if without == "empty":
+        run("finetune", "folder", *MINUTE, "--name", "x", "--workspace", tmp_path)
+        scores = pd.read_parquet(tmp_path / "finetune/folder/x/results.parquet")
+        assert {"artery_f1", "vein_f1"} <= set(scores["measure"])
