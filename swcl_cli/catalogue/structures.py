@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -110,3 +110,17 @@ class Structures:
                 for shade in self.shades
             ),
         )
+
+
+def file_of(photograph: str, structure: str, structures: Collection[str]) -> str:
+    """Name the file that shows a structure of a photograph, without its suffix; of a single one as the photograph is.
+
+    A dot parts them where `_` would not do: `P_red` with `small` and `P` with `red_small`. No structure has a dot.
+
+    >>> file_of("P_red", "small", ("small", "disc")), file_of("P_red", "small", ("small", "red_small"))
+    ('P_red_small', 'P_red.small')
+    """
+    if len(structures) < 2:
+        return photograph
+    unclear = any(longer.endswith(f"_{shorter}") for longer in structures for shorter in structures)
+    return f"{photograph}{'.' if unclear else '_'}{structure}"

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from swcl_cli.catalogue.structures import file_of
 from swcl_cli.cluster.mapping import cluster
 from swcl_cli.errors import SwclError
 from swcl_cli.predicting.folder import Row, set_aside
@@ -136,7 +137,7 @@ def _maps(settings: PredictSettings, answer: Answer, name: str) -> Row:
     """Write the probability of each structure, if that is wanted: 0 to 65,535 in a PNG; return the cells of the row."""
     cells: Row = {}
     for structure in answer.masks if settings.maps else ():
-        file = f"maps/{name}{f'_{structure}' if len(answer.masks) > 1 else ''}.png"
+        file = f"maps/{file_of(name, structure, answer.masks)}.png"
         levels = np.rint(answer.probabilities[structure].astype(np.float64) * MOST).astype(np.uint16)
         _save(settings.folder / file, Image.fromarray(levels), "PNG")
         cells[f"{structure}_map"] = file

@@ -16,7 +16,7 @@ from segmentation_models_pytorch.losses import BINARY_MODE, MULTICLASS_MODE, Dic
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from swcl_cli.catalogue.structures import Structures
+from swcl_cli.catalogue.structures import Structures, file_of
 from swcl_cli.catalogue.tasks import NO_STRUCTURES, OWN, Task
 from swcl_cli.data.augment import IGNORED, View, normalise
 from swcl_cli.errors import SwclError, UsageError
@@ -201,7 +201,7 @@ class Segmentation(Kind):
         for head, mask in answer.masks.items():
             cells[f"{head}_share"] = f"{numbers.pop(f'{head}_share'):.6f}"
             if together is None:
-                file = f"masks/{name}{f'_{head}' if len(answer.masks) > 1 else ''}.png"
+                file = f"masks/{file_of(name, head, answer.masks)}.png"
                 images[file] = Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
                 cells[f"{head}_mask"] = file
         if together is not None:

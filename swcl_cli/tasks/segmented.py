@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from swcl_cli import console
+from swcl_cli.catalogue.structures import file_of
 from swcl_cli.catalogue.tasks import Task
 from swcl_cli.data.augment import IGNORED
 from swcl_cli.data.columns import segmented
@@ -117,7 +118,7 @@ class Segmented:
             self._count(row, log_odds)
             if self.folder is not None:
                 for head, part in zip(heads, log_odds, strict=True):
-                    self.maps[head].append(self._write_map(f"{row['image_id']}{self._suffix(head)}", part))
+                    self.maps[head].append(self._write_map(file_of(row["image_id"], head, heads), part))
 
     def judgement(self) -> Judgement:
         """Return the measures of the split; where there is a folder, intervals and predictions too."""
@@ -200,9 +201,6 @@ class Segmented:
                     f"negatives{suffix}": list(part.negative),
                 }
         return self.rows[["image_id", "patient_id", "path", "mask_path", "fov_path"]].assign(**columns)
-
-    def _suffix(self, head: str) -> str:
-        return f"_{head}" if len(self.task.heads) > 1 else ""
 
     def _write_map(self, name: str, log_odds: LogOdds) -> str:
         """Write the probabilities of a structure as a PNG; return its path in the workspace."""

@@ -166,17 +166,23 @@ def test_the_report_shows_each_structure(trained: tuple[Path, str]) -> None:
 
 @pytest.mark.parametrize("without", ["unknown", "empty"])
 def test_a_folder_for_each_structure_reaches_the_manifest_and_training(without: str, tmp_path: Path) -> None:
-    """Each photograph's mask, read where the manifest names it, has both structures as they were drawn."""
+    """Each photograph's mask, read where the manifest names it, has both structures as they were drawn.
+
+    Names of photographs and structures are such that `_` between them would give two files one name.
+    """
     draw(tmp_path)
+    structures = {"artery": (RED, GREEN), "small_artery": (BLUE, GREEN)}
     lacking = tmp_path / "artery/train/0.png"
     for path in sorted((tmp_path / "av").rglob("*.png")):
+        named = {"4.png": "P.png", "5.png": "P_small.png"}.get(path.name, path.name)
+        (tmp_path / "images" / path.parent.name / path.name).rename(tmp_path / "images" / path.parent.name / named)
         pixels = colours(path)
-        for structure, of in (("artery", (RED, GREEN)), ("vein", (BLUE, GREEN))):
-            target = tmp_path / structure / path.relative_to(tmp_path / "av")
+        for structure, of in structures.items():
+            target = tmp_path / structure / path.parent.name / named
             target.parent.mkdir(parents=True, exist_ok=True)
             if target != lacking:
                 Image.fromarray(are(pixels, *of)).save(target)
-    masks = ("--masks", f"artery={tmp_path / 'artery'}", "--masks", f"vein={tmp_path / 'vein'}")
+    masks = (argument for structure in structures for argument in ("--masks", f"{structure}={tmp_path / structure}"))
     run(
         *("prep", "folder", tmp_path / "images", *masks, "--without-mask", without),
         *("--size", 0, "--workers", 0, "--workspace", tmp_path),
@@ -186,11 +192,17 @@ def test_a_folder_for_each_structure_reaches_the_manifest_and_training(without: 
     assert set(rows.index) - set(masked.index) == ({"train/0.png"} if without == "unknown" else set())
     for source, path in masked.items():
         codes = np.asarray(Image.open(tmp_path / path))
-        for bit, structure in enumerate(NAMES):
+        for bit, structure in enumerate(structures):
             raw = tmp_path / structure / str(source)
             drawn = np.asarray(Image.open(raw).convert("L")) > 0 if raw.exists() else np.zeros_like(codes, dtype=bool)
             np.testing.assert_array_equal(codes >> bit & 1, drawn)
     if without == "empty":
         run("finetune", "folder", *MINUTE, "--name", "x", "--workspace", tmp_path)
-        scores = pd.read_parquet(tmp_path / "finetune/folder/x/results.parquet")
-        assert {"artery_f1", "vein_f1"} <= set(scores["measure"])
+        maps = pd.read_parquet(tmp_path / "finetune/folder/x/predictions.parquet")["map_path"]
+        assert maps.nunique() == len(maps) == 4 and all((tmp_path / path).is_file() for path in maps)
+        model = tmp_path / "finetune/folder/x/seed0/model.safetensors"
+        run("predict", model, tmp_path / "images/test", "--maps", "--out", tmp_path / "out", "--workers", 0)
+        predicted = pd.read_csv(tmp_path / "out/predictions.csv")
+        for kind in ("mask", "map"):
+            files = predicted[[f"{structure}_{kind}" for structure in structures]].to_numpy().ravel()
+            assert len({*files}) == len(files) == 4 and all((tmp_path / "out" / file).is_file() for file in files)
