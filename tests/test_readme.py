@@ -5,11 +5,15 @@ from __future__ import annotations
 import glob
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from swcl_cli.catalogue.citation import METHOD
 from swcl_cli.models.encoders import create_encoder, load_encoder
@@ -80,6 +84,60 @@ def test_the_whole_path_on_photographs_of_one_s_own(tmp_path: Path, monkeypatch:
     assert "The encoder was pretrained on photographs of clinic-b, of all its splits" in " ".join(seen.err.split())
     answers = Path("answers/predictions.csv").read_text(encoding="utf-8").splitlines()
     assert len(answers) == 9 and answers[0].startswith("image,width,height,diagnosis,diagnosis_healthy,")
+
+
+def recipes() -> dict[str, list[str]]:
+    """The lines of prep and finetune, joined by &&, by the name of the set that they make."""
+    text = README.read_text(encoding="utf-8")
+    lines = re.findall(r"^swcl prep folder .* && swcl finetune folder .*$", text, re.MULTILINE)
+    return {line.split("--name ")[1].split()[0]: line.split(" && ") for line in lines}
+
+
+def lay_out_recipes(here: Path) -> None:
+    """Photographs, masks and tables by the names that the recipes have, without splits."""
+    own_eyes.clinic(here / "PHOTOS", 0, 16, "labels.csv", classes=("healthy", "DR", "DR"))
+    table = (here / "labels.csv").read_text(encoding="utf-8")
+    (here / "train.csv").write_text(table.replace("image,", "id_code,", 1), encoding="utf-8")
+    rng = np.random.default_rng(0)
+    colours = np.array([(0, 0, 0), (255, 0, 0), (0, 0, 255), (0, 255, 0), (255, 255, 255)], np.uint8)
+    for photograph in sorted((here / "PHOTOS").iterdir()):
+        shape = Image.open(photograph).size[::-1]
+        two = {name: (rng.random(shape) < 0.3) * np.uint8(255) for name in ("DISCS", "CUPS", "HE", "EX")}
+        (here / "RITE/images").mkdir(parents=True, exist_ok=True)
+        shutil.copy(photograph, here / "RITE/images")
+        for folder, pixels in (
+            *two.items(),
+            ("RITE/av", colours[rng.integers(0, 5, shape)]),
+            ("RITE/mask", np.full(shape, 255, np.uint8)),
+        ):
+            ending = f"_{folder}" if folder in ("HE", "EX") else ""
+            (here / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(here / folder / f"{photograph.stem}{ending}.png")
+    (here / "HE" / f"{photograph.stem}_HE.png").unlink()
+    (table,) = re.findall(r"```\n(colour,name\n.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (here / "av.csv").write_text(table, encoding="utf-8")
+    prepared.encoder(here / "swcl.safetensors", "resnet18", seed=7)
+
+
+@pytest.mark.parametrize(
+    ("name", "measured"),
+    [
+        ("eyes", {"accuracy"}),
+        ("rite", {"artery_f1", "vein_f1", "artery_f1_fov", "vein_f1_fov"}),
+        ("nerve", {"disc_f1", "cup_f1"}),
+        ("lesions", {"haemorrhage_f1", "exudate_f1"}),
+    ],
+)
+def test_recipes_end_with_scores(
+    name: str, measured: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of photographs that no table or folder splits, as most people's are."""
+    assert recipes().keys() == {"eyes", "rite", "nerve", "lesions"}
+    monkeypatch.chdir(tmp_path)
+    lay_out_recipes(tmp_path)
+    run_each([[*shlex.split(command), "--preset", "small"] for command in recipes()[name]])
+    scores = pd.concat([pd.read_parquet(path) for path in tmp_path.glob(f"finetune/folder-{name}*/*/results.parquet")])
+    assert measured <= set(scores.loc[scores["split"] == "test", "measure"])
 
 
 def test_tables_are_made_of_the_catalogue() -> None:

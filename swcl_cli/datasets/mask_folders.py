@@ -149,15 +149,19 @@ def _masks_in(
     """Return the absolute paths of the masks, by the paths of their photographs, and list the files of no use.
 
     A mask has its photograph's name, with or without `mask` before or behind it, or the name of the structure behind
-    it. In the folder of the photographs only these tell them apart. others: structures with masks in the same folder.
-    Raises SwclError where no file is a mask.
+    it, or else an ending that all have. In the folder of the photographs only the first three tell them apart, and
+    where structures share a folder. others: those that share this one. Raises SwclError where no file is a mask.
     """
     beside = masks.resolve() == download.source.resolve()
     folder = Download(masks, {}, False)
     names = Names(images)
+    files = images if beside else images_in(folder, masks)
+    ending = "" if beside or others else _ending(files, names, structure)
+    if ending:
+        download.remark(f"masks in {masks} are called PHOTOGRAPH_{ending}.")
     paths: dict[str, str] = {}
-    for mask in images if beside else images_in(folder, masks):
-        plain = _without(structure, mask) or photograph_of(mask)
+    for mask in files:
+        plain = _without(ending or structure, mask) or photograph_of(mask)
         if any(_without(other, mask) for other in others) or (beside and not plain):
             continue
         name = plain if plain and (beside or not names.fitting(mask)) else mask
@@ -175,6 +179,22 @@ def _masks_in(
             f"PHOTOGRAPH_mask{also}."
         )
     return {path: str((masks / mask).absolute()) for path, mask in paths.items()}
+
+
+def _ending(masks: Sequence[str], names: Names, structure: str) -> str:
+    """Return the ending, behind `_` or `-`, without which masks are called as photographs, where all masks have it.
+
+    It is '' where there is none, and where some mask fits a photograph by its name, `mask` or the structure's name.
+    """
+    ways = (lambda mask: mask, photograph_of, lambda mask: _without(structure, mask))
+    if not masks or any(names.fitting(plain) for mask in masks for way in ways if (plain := way(mask))):
+        return ""
+    first = stem_of(masks[0])
+    for mark in re.finditer(r"[_-](?=[^/]+$)", first):
+        plain = [_without(first[mark.end() :], mask) for mask in masks]
+        if all(plain) and any(names.fitting(name) for name in plain if name):
+            return first[mark.end() :]
+    return ""
 
 
 def _without(structure: str, mask: str) -> str | None:

@@ -137,6 +137,39 @@ def test_structures_may_share_a_folder(source: Path) -> None:
     assert found == {"P1.jpg": ("all/P1_disc.png", "all/P1_cup.png"), "P2.jpg": (), "P3.jpg": ()}
 
 
+@pytest.mark.parametrize("ending", ["_HE", "-he", "_hard_exudate", "_1"])
+@pytest.mark.parametrize("named", ["bleeding=", ""])
+def test_masks_may_share_any_ending(source: Path, ending: str, named: str) -> None:
+    """As in IDRiD's folders; which ending it is stands on the terminal. Files of no photograph are listed."""
+    here = source.parent / "endings"
+    here.mkdir()
+    for name in ("P1", "P3", "P9_2"):
+        downloads.field(120, 100).save(here / f"{name}{ending}.tif")
+    download = folder.read(source, masks=[Path(f"{named}{here}")])
+    masks = {row.path: row.layers[0] if row.layers else row.mask for row in download.photographs}
+    assert masks == {f"P{n}.jpg": str(here / f"P{n}{ending}.tif") if n != 2 else None for n in (1, 2, 3)}
+    assert f"masks in {here} are called PHOTOGRAPH_{ending[1:]}." in download.remarks
+    listed = [row.source_path for row in download.problems if row.problem == "label without image"]
+    assert listed == [f"P9_2{ending}.tif"]
+
+
+@pytest.mark.parametrize("names", [("P1_HE", "P3_EX"), ("P1_HE", "other"), ("Q1_HE", "Q3_HE"), ("P1HE", "P3HE")])
+def test_an_ending_that_not_all_masks_have_is_none(source: Path, names: tuple[str, str]) -> None:
+    here = source.parent / "endings"
+    here.mkdir()
+    for name in names:
+        downloads.field(120, 100).save(here / f"{name}.png")
+    with pytest.raises(SwclError, match="is the mask of a photograph"):
+        folder.read(source, masks=[Path(f"bleeding={here}")])
+
+
+def test_a_structure_does_not_take_masks_of_another_in_the_same_folder(source: Path) -> None:
+    (source.parent / "all/P1_cup.png").unlink()
+    (source.parent / "all/P2_cup.png").unlink()
+    with pytest.raises(SwclError, match="PHOTOGRAPH_cup"):
+        layers(source, "disc=all", "cup=all")
+
+
 def test_fields_of_view_stand_beside_masks(source: Path) -> None:
     download = folder.read(source, masks=[source.parent / "disc", Path(f"fov={source.parent}/fov")])
     fields = {photograph.path: (photograph.mask is not None, photograph.fov) for photograph in download.photographs}

@@ -45,6 +45,9 @@ def draw(root: Path) -> None:
         for folder, pixels in (("images", eye.image), ("av", mask), ("fov", eye.fov * np.uint8(255))):
             (root / folder / split).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(root / folder / split / f"{number}.png")
+        for folder, here in (("arteries", arteries), ("veins", veins)):  # called as they like, all with one ending
+            (root / folder / split).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(here * np.uint8(255)).save(root / folder / split / f"{number}_AV.png")
     for form, text in TABLES.items():
         (root / f"{form}.csv").write_text(text)
 
@@ -66,12 +69,14 @@ def found_by_colour() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=TABLES)
+@pytest.fixture(scope="module", params=[*TABLES, "folders"])
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A workspace with a model that was trained for a step."""
     root, form = tmp_path_factory.mktemp(request.param), str(request.param)
     draw(root)
-    masks = ("--masks", root / "av", "--masks", f"fov={root}/fov", "--mask-classes", root / f"{form}.csv")
+    fields, of_one = ("--masks", f"fov={root}/fov"), ("--masks", root / "av", "--mask-classes", root / f"{form}.csv")
+    of_each = ("--masks", f"artery={root}/arteries", "--masks", f"vein={root}/veins")
+    masks = (*(of_each if form == "folders" else of_one), *fields)
     told = run("prep", "folder", root / "images", *masks, "--size", 0, "--workers", 0, "--workspace", root)
     assert "artery" in told and ("#ff0000, #00ff00" in told) == (form == "overlapping")
     run("finetune", "folder", *MINUTE, "--name", "x", "--workspace", root)
@@ -93,6 +98,11 @@ def found(root: Path, number: int, structure: str) -> NDArray[np.bool_]:
     return np.asarray(Image.open(root / f"finetune/folder/x/seed0/maps/test_{number}_{structure}.png")) > 127
 
 
+def drawn(root: Path, number: int, structure: str) -> NDArray[np.bool_]:
+    folder = {"artery": "arteries", "vein": "veins"}[structure]
+    return np.asarray(Image.open(root / f"{folder}/test/{number}_AV.png")) > 127
+
+
 def f1(truth: Any, positive: Any) -> float:
     both = int((truth & positive).sum())
     either = int(truth.sum()) + int(positive.sum())
@@ -105,21 +115,20 @@ def test_scores_are_those_of_the_raw_masks(trained: tuple[Path, str]) -> None:
     table = pd.read_parquet(root / "finetune/folder/x/seed0/results.parquet")
     scores = table[table["split"] == "test"].set_index("measure")["value"].to_dict()
     unknown = (WHITE,) if form == "overlapping" else (WHITE, GREEN)
-    of = (
-        {"artery": (RED, GREEN), "vein": (BLUE, GREEN)}
-        if form == "overlapping"
-        else {"artery": (RED,), "vein": (BLUE,)}
-    )
+    crossing = () if form == "exclusive" else (GREEN,)
+    of = {"artery": (RED, *crossing), "vein": (BLUE, *crossing)}
     expected: dict[str, list[float]] = {}
     for suffix in ("", "_fov"):
         for structure in NAMES:
             truths, positives = [], []
             for number in (4, 5):
                 mask = colours(root / f"av/test/{number}.png")
-                known = ~are(mask, *unknown)
+                truth, known = are(mask, *of[structure]), ~are(mask, *unknown)
+                if form == "folders":
+                    truth, known = drawn(root, number, structure), np.ones_like(known)
                 if suffix:
                     known &= np.asarray(Image.open(root / f"fov/test/{number}.png")) > 127
-                truths.append(are(mask, *of[structure])[known])
+                truths.append(truth[known])
                 positives.append(found(root, number, structure)[known])
             mean = float(np.mean([f1(*pair) for pair in zip(truths, positives, strict=True)]))
             pooled = f1(np.concatenate(truths), np.concatenate(positives))
@@ -138,8 +147,17 @@ def test_predicted_masks_are_in_the_colours_that_were_given(trained: tuple[Path,
     root, form = trained
     model = root / "finetune/folder/x/seed0/model.safetensors"
     told = run("predict", model, root / "images/test", "--out", root / "out", "--accelerator", "cpu", "--workers", 0)
-    assert "Colours of the overlays: artery #ff0000, vein #0000ff." in told
     rows = pd.read_csv(root / "out/predictions.csv").set_index("image")
+    if form == "folders":  # of each structure its own mask, as they were given
+        files = {"artery_mask", "vein_mask"}
+        assert set(rows.columns) == {"width", "height", "artery_share", "vein_share", *files, "overlay"}
+        for number in (4, 5):
+            for structure in NAMES:
+                mask = np.asarray(Image.open(root / "out" / rows.loc[number, f"{structure}_mask"]))
+                assert set(np.unique(mask)) == {0, 255}
+                np.testing.assert_array_equal(mask > 0, found(root, number, structure))
+        return
+    assert "Colours of the overlays: artery #ff0000, vein #0000ff." in told
     assert set(rows.columns) == {"width", "height", "artery_share", "vein_share", "mask", "overlay"}
     for number in (4, 5):
         mask = colours(root / "out" / rows.loc[number, "mask"])
