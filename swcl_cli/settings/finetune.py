@@ -199,8 +199,8 @@ class FinetuneSettings(ClusterSettings, TrainingSettings):
             raise ValueError("grid: a probe has no rates, and chooses its regularisation by itself; leave --grid out")
         if 0 < self.warmup_epochs >= self.epochs:
             raise ValueError(
-                f"warmup_epochs: the rate would rise for {self.warmup_epochs} of {self.epochs} epochs; take fewer, or "
-                "more --epochs"
+                f"warmup_epochs: the rate would rise for {self.warmup_epochs} of {self.epochs} epochs; take fewer "
+                "--warmup-epochs, or more --epochs"
             )
         return self
 

@@ -92,7 +92,8 @@ def _help(model: type[StepSettings], name: str, field: FieldInfo) -> str:
     """Return the setting's description, after the names of the choices that it belongs to, if not to all."""
     text = str(field.description)
     chosen = owners(model.step, name)
-    return f"{', '.join(chosen)}: {text[0].lower()}{text[1:]}" if chosen else text
+    text = text if text[:2].isupper() or not chosen else f"{text[0].lower()}{text[1:]}"  # NAME stays NAME
+    return f"{', '.join(chosen)}: {text}" if chosen else text
 
 
 def _keyword(name: str, kind: Any, default: Any, declared: Any) -> inspect.Parameter:

@@ -118,8 +118,8 @@ class TrainLabelerSettings(TrainingSettings):
             raise ValueError("milestones: a cosine has none; leave them out, or take --schedule milestones")
         if 0 < self.warmup_epochs >= self.epochs:
             raise ValueError(
-                f"warmup_epochs: the rate would rise for {self.warmup_epochs} of {self.epochs} epochs; take fewer, or "
-                "more --epochs"
+                f"warmup_epochs: the rate would rise for {self.warmup_epochs} of {self.epochs} epochs; take fewer "
+                "--warmup-epochs, or more --epochs"
             )
         return self
 

@@ -26,12 +26,18 @@ def shown(step: str) -> str:
 def described(step: str, name: str) -> str:
     """The description; of a setting that not all choices have, behind those that have it."""
     text, choices = str(STEPS[step].model_fields[name].description), owners(step, name)
-    return f"{', '.join(choices)}: {text[0].lower()}{text[1:]}" if choices else text
+    begun = text if re.match("[A-Z]{2}", text) else text[0].lower() + text[1:]
+    return f"{', '.join(choices)}: {begun}" if choices else text
 
 
 @pytest.fixture(scope="module")
 def helps() -> dict[str, str]:
     return {step: shown(step) for step in STEPS}
+
+
+def test_words_in_capitals_stay_so(helps: dict[str, str]) -> None:
+    odd = {step: re.findall(r"(?<!\S)[a-z][A-Z]{2,}\S*", text) for step, text in helps.items()}
+    assert not any(odd.values()), odd
 
 
 @pytest.fixture

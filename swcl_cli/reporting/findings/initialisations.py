@@ -14,6 +14,7 @@ from swcl_cli.reporting.findings.names import ILSVRC, base
 Domain = Literal["none", "retina", "natural", "unknown"]
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")  # any other mark is a tag of timm, whose weights come of natural images
 IMAGENET_21K = "in21k"
+FILE = "FILE"  # stands for weights that are not in the workspace
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,26 @@ def initialisation(contents: Contents, task: str, name: str) -> Initialisation:
         method = encoder.settings.get("method")
         return Initialisation(method, _domain(contents, encoder.inputs.get("init")), encoder)
     if not FINGERPRINT.fullmatch(init):
-        return Initialisation("bit-m" if IMAGENET_21K in init else ILSVRC, "natural")
+        return Initialisation(_tagged(init), "natural")
     if contents.labeler is not None and contents.labeler.fingerprint == init:
         return Initialisation(None, "retina")
     return _named(name)
+
+
+def weights_of(contents: Contents, artefact: Artefact) -> str:
+    """Return what `--init` was called with: a path in the workspace, a name, or FILE for weights from elsewhere."""
+    init = artefact.inputs.get("init")
+    if init is None:
+        return UNTRAINED
+    made = [*contents.encoders.values(), *filter(None, [contents.labeler])]
+    if path := next((other.path for other in made if other.fingerprint == init), None):
+        return path
+    return FILE if FINGERPRINT.fullmatch(init) else _tagged(init)
+
+
+def _tagged(mark: str) -> str:
+    """Return the paper's name for weights of timm or of a package."""
+    return "bit-m" if IMAGENET_21K in mark else ILSVRC
 
 
 def _encoder(contents: Contents, init: str) -> Artefact | None:

@@ -12,9 +12,9 @@ from swcl_cli.datasets import DATASETS
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.findings.cautions import FEW_RUNS
 from swcl_cli.reporting.findings.counts import counted
-from swcl_cli.reporting.findings.initialisations import initialisation
+from swcl_cli.reporting.findings.initialisations import initialisation, weights_of
 from swcl_cli.reporting.findings.names import ordered_tasks, title
-from swcl_cli.reporting.findings.origins import FILE, command_of
+from swcl_cli.reporting.findings.origins import command_of
 from swcl_cli.reporting.findings.scores import Score
 from swcl_cli.reporting.findings.splits import TEST
 from swcl_cli.reporting.findings.standings import measured, standing
@@ -102,14 +102,12 @@ def _random_weights(contents: Contents) -> Iterator[Step]:
 
 def _more_runs(contents: Contents, tested: list[Score]) -> Iterator[Step]:
     """Ask for seeds where there are few, first where rows are not told apart."""
-    paths = {encoder.fingerprint: encoder.path for encoder in contents.encoders.values()}
     commands = []
     for score in sorted(tested, key=lambda score: score.runs):
         artefact = contents.finetuned.get((score.task, score.name))
         if artefact is None or score.runs >= FEW_RUNS:
             continue
-        init = artefact.inputs.get("init")
-        weights = paths.get(init, FILE) if init else UNTRAINED
+        weights = weights_of(contents, artefact)
         commands.append(command_of(artefact, init=weights, name=score.name, seeds=FEW_RUNS))
     if commands:
         words = f"Train {FEW_RUNS} runs of each row, so that chance between runs shows. What is done is not done again."

