@@ -68,7 +68,10 @@ def read_images(
     paths = {name: manifest_of(workspace, name) for name in names}
     sizes = {name: prepared_size(path) for name, path in paths.items()}
     if len(set(sizes.values())) > 1 or 0 in sizes.values():
-        raise SwclError(f"Views need photographs prepared at one size, not {sizes}: run prep with one --size for all.")
+        raise SwclError(
+            f"Views need photographs prepared at one size, not {manifest.in_words(sizes)}: run prep with one --size "
+            "for all."
+        )
     columns = ["path", "checksum", *([label] if label else []), *(["split"] if split else [])]
     table = pd.concat([manifest.read(path, columns=columns) for path in paths.values()], ignore_index=True)
     table = table[table["split"] == split] if split else table

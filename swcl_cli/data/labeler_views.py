@@ -77,7 +77,10 @@ def read_photographs(workspace: Workspace, settings: TrainLabelerSettings, left_
     inputs = {name: fingerprint(manifest_of(workspace, name)) for name in names}
     sizes = {name: prepared_size(workspace.manifest(name)) for name in names}
     if len(set(sizes.values())) > 1:
-        raise SwclError(f"The data sets were prepared at different sizes ({sizes}); run prep with one --size for all.")
+        raise SwclError(
+            f"The data sets were prepared at different sizes ({manifest.in_words(sizes)}); run prep with one --size "
+            "for all."
+        )
     told = read_normality(workspace, settings.labelled, settings.normal, ["split", "path", "checksum", *IDENTIFIED])
     labelled = pd.concat([part.table[part.table["abnormal"].notna()] for part in told.values()])
     unlabelled = [manifest.read(workspace.manifest(name), columns=["path", "checksum"]) for name in settings.unlabelled]

@@ -90,6 +90,11 @@ def prepared_size(path: Path) -> int:
     return size
 
 
+def in_words(sizes: Mapping[str, int]) -> str:
+    """List the sizes at which data sets were prepared."""
+    return ", ".join(f"{name} {f'{size} px' if size else 'at its own size'}" for name, size in sizes.items())
+
+
 def read_labels(path: Path) -> list[Label]:
     """Read which label columns the manifest's data set has, in their order. Raises SwclError where the file is damaged.
 

@@ -47,9 +47,11 @@ def cohort(task: Task, settings: FinetuneSettings, workspace: Workspace, seed: i
     if not all(map(len, rows.values())):
         counts = ", ".join(f"{len(part):,} {split}" for split, part in rows.items())
         empty = " or ".join(split for split, part in rows.items() if not len(part))
+        command = prep_command(task.dataset)
+        tables = ", or the column split of --labels" if f" {OWN} " in command else ""
         raise SwclError(
             f"{task.dataset} has {counts} photographs: each split needs some. Say which are {empty}, by "
-            f"{prep_command(task.dataset)} --split-file, or the column split of --labels; or take --folds 5."
+            f"{command} --split-file{tables}; or take --folds 5."
         )
     study = Study(task, settings, workspace, rows, tuple(remarks))
     kind.require(study)

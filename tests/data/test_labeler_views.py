@@ -155,7 +155,7 @@ def test_sets_of_other_sizes_doubled_names_and_missing_sets_are_errors(workspace
     with pytest.raises(SwclError, match="idrid/manifest.parquet is missing. Make it with: swcl prep idrid SOURCE"):
         read_photographs(workspace, options(unlabelled=["idrid"]))
     prepared.write(workspace.root, "eyepacs", [{"image": prepared.photograph(0, 80, 80)}], size=80)
-    with pytest.raises(SwclError, match="different sizes.*'odir': 64, 'eyepacs': 80.*run prep with one --size"):
+    with pytest.raises(SwclError, match="different sizes.*odir 64 px, eyepacs 80 px.*run prep with one --size"):
         read_photographs(workspace, options())
 
 
