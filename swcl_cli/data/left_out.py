@@ -61,7 +61,7 @@ class LeftOut:
         counts = Counter(path.split("/")[1] for path in self.reasons)  # data/DATASET/images/...
         of_sets = ", ".join(f"{counts[name]:,} of {name}" for name in learning)
         console.say(
-            f"Left out, as what {', '.join(self.tested)} test on or copies of it, by swcl audit: {of_sets}; "
+            f"Left out, as test photographs of {', '.join(self.tested)} or copies of them, by swcl audit: {of_sets}; "
             f"listed in {listing}."
         )
 

@@ -13,7 +13,7 @@ from swcl_cli.settings.predict import PredictSettings
 from swcl_cli.settings.prep import PrepSettings
 from swcl_cli.settings.pretrain import PretrainSettings
 from swcl_cli.settings.report import ReportSettings
-from swcl_cli.settings.rows import ARTEFACTS, OPTIONS, ROW_KEY, ROWS, Precision, WeakLabel, prep_command
+from swcl_cli.settings.rows import ARTEFACTS, OPTIONS, ROW_KEY, ROWS, Precision, WeakLabel, is_own, prep_command
 from swcl_cli.settings.step import SeededSettings, StepSettings, TrainingSettings
 from swcl_cli.settings.study import StudySettings
 from swcl_cli.settings.train_labeler import TrainLabelerSettings
@@ -39,6 +39,7 @@ __all__ = [
     "TrainLabelerSettings",
     "TrainingSettings",
     "WeakLabel",
+    "is_own",
     "neutral_values",
     "plain_part",
     "prep_command",

@@ -45,6 +45,11 @@ def owners(step: str, name: str) -> list[str]:
     return [choice for choice, names in OPTIONS.get(step, {}).items() if name in names]
 
 
+def is_own(prepared: str) -> bool:
+    """Return whether data/PREPARED are photographs of people's own, as `prep folder` prepares them."""
+    return prepared == OWN or prepared not in DATASETS
+
+
 def prep_command(prepared: str) -> str:
     """Return the command that prepares data/PREPARED."""
     return f"swcl prep {prepared} SOURCE" if prepared in DATASETS else f"swcl prep {OWN} SOURCE --name {prepared}"

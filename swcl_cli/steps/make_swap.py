@@ -101,7 +101,7 @@ def run(settings: MakeSwapSettings) -> Path:
             table = photographs_to_score(workspace, labelled, unlabelled, normal, labeler.image_size, left_out)
             aligned.tell(table)
             table = aligned.of(table)
-            tell_of_sides(table)
+            tell_of_sides(table, settings.align)
             source = Source(path, key, fingerprint(path))
             scores = _score(workspace, settings, table, labeler, source, scoring)
             rows = patch_rows(table, scores, settings.threshold)

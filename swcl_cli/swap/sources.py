@@ -13,7 +13,7 @@ from swcl_cli.data.manifest import prepared_size
 from swcl_cli.data.normality import read_normality
 from swcl_cli.errors import SwclError
 from swcl_cli.models.initialisation import Labeler
-from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings, prep_command
+from swcl_cli.settings import MakeSwapSettings, TrainLabelerSettings, is_own, prep_command
 from swcl_cli.settings.labelled_sets import data_set
 from swcl_cli.workspace import Workspace
 
@@ -74,12 +74,17 @@ def photographs_to_score(
     return table
 
 
-def tell_of_sides(table: pd.DataFrame) -> None:
-    """Warn of photographs of which nobody knows whether they are of a left or a right eye."""
+def tell_of_sides(table: pd.DataFrame, aligned: bool) -> None:
+    """Warn of photographs of which nobody knows whether they are of a left or a right eye, and say what tells it.
+
+    aligned: whether the sides that `audit` sees are taken already.
+    """
     unknown = table[table["eye"] == "unknown"].groupby("dataset", sort=False).size()
     for name, count in unknown.items():
+        ways = [] if aligned else ["swcl audit sees it, then give --align."]
+        ways += ["The column eye of --labels, or --name-pattern, tells it."] if is_own(str(name)) else []
         console.warn(
             f"{name}: of {count:,} of {int((table['dataset'] == name).sum()):,} photographs the side is not known. "
             "They are taken as they lie, so that of right eyes left and right of the positions are exchanged, and "
-            "their patches have no partner of the other eye. The column eye of --labels, or --name-pattern, tells it."
+            f"{' '.join(['their patches have no partner of the other eye.', *ways])}"
         )

@@ -13,7 +13,7 @@ from swcl_cli.data import manifest
 from swcl_cli.data.photographs import manifest_of
 from swcl_cli.data.splits import binned, folds, nested_part, stratifying, validation_groups
 from swcl_cli.errors import SwclError
-from swcl_cli.settings import FinetuneSettings, prep_command
+from swcl_cli.settings import FinetuneSettings, is_own, prep_command
 from swcl_cli.tasks import KINDS
 from swcl_cli.tasks.number_labels import numbers_of
 from swcl_cli.tasks.saved import Study
@@ -47,11 +47,10 @@ def cohort(task: Task, settings: FinetuneSettings, workspace: Workspace, seed: i
     if not all(map(len, rows.values())):
         counts = ", ".join(f"{len(part):,} {split}" for split, part in rows.items())
         empty = " or ".join(split for split, part in rows.items() if not len(part))
-        command = prep_command(task.dataset)
-        tables = ", or the column split of --labels" if f" {OWN} " in command else ""
+        tables = ", or the column split of --labels" if is_own(task.dataset) else ""
         raise SwclError(
             f"{task.dataset} has {counts} photographs: each split needs some. Say which are {empty}, by "
-            f"{command} --split-file{tables}; or take --folds 5."
+            f"{prep_command(task.dataset)} --split-file{tables}; or take --folds 5."
         )
     study = Study(task, settings, workspace, rows, tuple(remarks))
     kind.require(study)

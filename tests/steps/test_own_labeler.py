@@ -123,6 +123,7 @@ def test_labeler_and_swap(clinics: Path, tmp_path: Path) -> None:
     done = swcl("make-swap", "--workspace", clinics, "--workers", 0, "--accelerator", "cpu")
     assert done.code == 0, done.err
     assert "clinic-b: of 8 of 8 photographs the side is not known." in done.err and "clinic-a: of" not in done.err
+    assert "swcl audit sees it, then give --align. The column eye of --labels, or --name-pattern, tells it." in done.err
     made = read_provenance(Workspace(clinics).swap)["settings"]
     assert [made[name] for name in ("labelled", "unlabelled", "normal")] == [
         ["clinic-a:diagnosis"], ["clinic-b"], ["healthy"],

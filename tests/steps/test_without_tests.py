@@ -135,7 +135,7 @@ def test_a_labeler_does_not_learn_them(
     assert caution(workspace, path) == ""
     assert listed(workspace.labeler_run.left_out) == sorted([odir[2], eyepacs[4]])
     said = " ".join(capsys.readouterr().out.split())
-    assert "as what idrid test on or copies of it, by swcl audit: 1 of odir, 1 of eyepacs; listed in" in said
+    assert "as test photographs of idrid or copies of them, by swcl audit: 1 of odir, 1 of eyepacs; listed in" in said
     told = read_provenance(path)
     assert told["settings"]["without_tests"] == [TESTED] and len(told["left_out"]) == 2
     assert not any(name in str(told["left_out"]) for name in ("odir", "0002", "data"))
