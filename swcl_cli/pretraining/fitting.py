@@ -49,6 +49,10 @@ def fit(
         f"{method.summary}; {total:,} steps ({total / method.steps_per_epoch:.3g} epochs of "
         f"{method.steps_per_epoch:,}) at {method.image_size} px, on {device_name(fabric)}."
     )
+    if warmup >= total:
+        console.warn(
+            f"The rate rises to the last step: {settings.warmup_epochs} --warmup-epochs of {settings.epochs} --epochs."
+        )
     state = TrainState(method.objective, optimizer)
     job = Run(fabric, folder, work, state, settings.save_seconds, settings.fresh, settings.tensorboard)
     one = torch.zeros(1, 3, method.image_size, method.image_size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from swcl_cli.settings.step import StepSettings, setting
+from swcl_cli.settings.step import StepSettings, encoders_square, setting, untold_architecture
 
 
 class ExportSettings(StepSettings):
@@ -28,13 +28,5 @@ class ExportSettings(StepSettings):
         neutral="folder",
     )
     out: Path = setting(..., "Folder for what is written; a new one, or an empty one.", panel="Data", runtime=True)
-    architecture: str | None = setting(
-        None, "Network of an encoder, by its timm name, where the file does not tell it.", panel="Model", neutral=None
-    )
-    crop: int | None = setting(
-        None,
-        "Side in pixels of the square that an encoder gets; by default that of its training, else 224.",
-        panel="Data",
-        neutral=None,
-        ge=8,
-    )
+    architecture: str | None = untold_architecture()
+    crop: int | None = encoders_square()

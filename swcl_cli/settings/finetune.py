@@ -11,7 +11,14 @@ from swcl_cli.catalogue.encoders import DEFAULT
 from swcl_cli.catalogue.tasks import OWN
 from swcl_cli.settings.path_parts import PathPart
 from swcl_cli.settings.rows import Task
-from swcl_cli.settings.step import REPRODUCTION, ClusterSettings, Names, TrainingSettings, setting
+from swcl_cli.settings.step import (
+    REPRODUCTION,
+    ClusterSettings,
+    Names,
+    TrainingSettings,
+    require_time_to_rise,
+    setting,
+)
 
 OF_TRAINING = frozenset(  # what a probe does without
     {"freeze", "decoder", "output_stride", "loss", "batch", "epochs", "least_steps", "focus", "validate_every"}
@@ -197,11 +204,7 @@ class FinetuneSettings(ClusterSettings, TrainingSettings):
             raise ValueError(f"grid: its rates are those of sgd; with --optimizer {self.optimizer} give --lr")
         if self.grid and self.probe:
             raise ValueError("grid: a probe has no rates, and chooses its regularisation by itself; leave --grid out")
-        if 0 < self.warmup_epochs >= self.epochs:
-            raise ValueError(
-                f"warmup_epochs: the rate would rise for {self.warmup_epochs} of {self.epochs} epochs; take fewer "
-                "--warmup-epochs, or more --epochs"
-            )
+        require_time_to_rise(self.warmup_epochs, self.epochs)
         return self
 
     @model_validator(mode="after")

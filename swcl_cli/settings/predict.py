@@ -9,7 +9,7 @@ from pydantic import AfterValidator, model_validator
 
 from swcl_cli.errors import UsageError
 from swcl_cli.settings.path_parts import PathParts
-from swcl_cli.settings.step import ClusterSettings, setting
+from swcl_cli.settings.step import ClusterSettings, encoders_square, setting, untold_architecture
 
 WEIGHTS = ".safetensors"
 CHOSEN = "validation"  # the threshold that was chosen there, and is in the model's file
@@ -71,16 +71,8 @@ class PredictSettings(ClusterSettings):
     embed: bool = setting(
         False, "Embed by the encoder of a fine-tuned model, in place of its predictions.", panel="Model", neutral=False
     )
-    architecture: str | None = setting(
-        None, "Network of an encoder, by its timm name, where the file does not tell it.", panel="Model", neutral=None
-    )
-    crop: int | None = setting(
-        None,
-        "Side in pixels of the square that an encoder gets; by default that of its training, else 224.",
-        panel="Data",
-        neutral=None,
-        ge=8,
-    )
+    architecture: str | None = untold_architecture()
+    crop: int | None = encoders_square()
     fit: Literal["crop", "pad", "squash"] = setting(
         "crop", "How a photograph becomes that square, as in `finetune`.", panel="Data", neutral="crop"
     )

@@ -64,6 +64,33 @@ def unseen_tests() -> Any:
     )
 
 
+def untold_architecture() -> Any:
+    """Declare --architecture of a step that reads networks of any origin."""
+    return setting(
+        None, "Network of an encoder, by its timm name, where the file does not tell it.", panel="Model", neutral=None
+    )
+
+
+def encoders_square() -> Any:
+    """Declare --crop of a step that shows photographs to an encoder."""
+    return setting(
+        None,
+        "Side in pixels of the square that an encoder gets; by default that of its training, else 224.",
+        panel="Data",
+        neutral=None,
+        ge=8,
+    )
+
+
+def require_time_to_rise(warmup_epochs: int, epochs: int) -> None:
+    """Raise ValueError where the rate would still rise at the end of the training."""
+    if 0 < warmup_epochs >= epochs:
+        raise ValueError(
+            f"warmup_epochs: the rate would rise for {warmup_epochs} of {epochs} epochs; take fewer --warmup-epochs, "
+            "or more --epochs"
+        )
+
+
 class Rule(NamedTuple):
     """Say in words how a step does what no setting chooses, and how it was done by versions that did not tell it.
 

@@ -8,7 +8,15 @@ from pydantic import model_validator
 
 from swcl_cli.settings.labelled_sets import LabelledSets, unasked_normal
 from swcl_cli.settings.path_parts import PathParts
-from swcl_cli.settings.step import REPRODUCTION, Integers, Names, TrainingSettings, setting, unseen_tests
+from swcl_cli.settings.step import (
+    REPRODUCTION,
+    Integers,
+    Names,
+    TrainingSettings,
+    require_time_to_rise,
+    setting,
+    unseen_tests,
+)
 
 
 class TrainLabelerSettings(TrainingSettings):
@@ -116,11 +124,7 @@ class TrainLabelerSettings(TrainingSettings):
     def _one_course_of_the_rate(self) -> Self:
         if self.schedule == "cosine" and "milestones" in self.model_fields_set and self.milestones:
             raise ValueError("milestones: a cosine has none; leave them out, or take --schedule milestones")
-        if 0 < self.warmup_epochs >= self.epochs:
-            raise ValueError(
-                f"warmup_epochs: the rate would rise for {self.warmup_epochs} of {self.epochs} epochs; take fewer "
-                "--warmup-epochs, or more --epochs"
-            )
+        require_time_to_rise(self.warmup_epochs, self.epochs)
         return self
 
     @model_validator(mode="after")

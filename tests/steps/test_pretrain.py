@@ -66,14 +66,18 @@ def test_log(workspace: Workspace) -> None:
     assert sum(losses[-4:]) < 0.9 * sum(losses[:4])
 
 
-def test_name_done_and_other_work(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_done_and_other_work(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = workspace.encoder("swcl").read_bytes()
     with monkeypatch.context() as patched:
         patched.setattr(fitting, "training_steps", None)
         assert pretrain.run(options(workspace.root, workers=2)) == workspace.encoder("swcl")
         with pytest.raises(SwclError, match=r"made differently \(temperature: 0.1 -> 0.5\).*--fresh.*--name"):
             pretrain.run(options(workspace.root, temperature=0.5))
+    assert "The rate rises to the last step" not in capsys.readouterr().err
     other = pretrain.run(options(workspace.root, temperature=0.5, name="warm", epochs=1))
+    assert "The rate rises to the last step: 1 --warmup-epochs of 1 --epochs." in capsys.readouterr().err
     assert other == workspace.root / "warm.safetensors" and workspace.pretraining("warm").log.exists()
     assert workspace.encoder("swcl").read_bytes() == before
     assert not list(workspace.root.glob("runs/**/resume.safetensors"))
