@@ -150,7 +150,8 @@ def _masks_in(
 
     A mask has its photograph's name, with or without `mask` before or behind it, or the name of the structure behind
     it, or else an ending that all have. In the folder of the photographs only the first three tell them apart, and
-    where structures share a folder. others: those that share this one. Raises SwclError where no file is a mask.
+    where structures share a folder. others: those that share this one; of two names that fit, such as `exudate` and
+    `hard_exudate`, the longer one counts. Raises SwclError where no file is a mask.
     """
     beside = masks.resolve() == download.source.resolve()
     folder = Download(masks, {}, False)
@@ -161,8 +162,10 @@ def _masks_in(
         download.remark(f"masks in {masks} are called PHOTOGRAPH_{ending}.")
     paths: dict[str, str] = {}
     for mask in files:
-        plain = _without(ending or structure, mask) or photograph_of(mask)
-        if any(_without(other, mask) for other in others) or (beside and not plain):
+        own = _without(ending or structure, mask)
+        plain = own or photograph_of(mask)
+        of_others = [other for other in others if not (own and len(other) < len(structure)) and _without(other, mask)]
+        if of_others or (beside and not plain):
             continue
         name = plain if plain and (beside or not names.fitting(mask)) else mask
         path = meant(download, names, name, f"a mask of {masks}", mask)

@@ -170,6 +170,20 @@ def test_a_structure_does_not_take_masks_of_another_in_the_same_folder(source: P
         layers(source, "disc=all", "cup=all")
 
 
+@pytest.mark.parametrize("order", [("cup", "deep_cup"), ("deep_cup", "cup")])
+def test_the_end_of_another_structures_name_is_not_taken_for_it(order: tuple[str, str], source: Path) -> None:
+    for name in ("P1_cup", "P1_deep_cup", "P2_deep_cup", "P3_cup"):
+        (source.parent / "ends").mkdir(exist_ok=True)
+        downloads.field(120, 100).save(source.parent / f"ends/{name}.png")
+    found = layers(source, *(f"{name}=ends" for name in order), without_mask="empty")
+    by_name = {path: dict(zip(order, files, strict=True)) for path, files in found.items()}
+    assert by_name == {
+        "P1.jpg": {"cup": "ends/P1_cup.png", "deep_cup": "ends/P1_deep_cup.png"},
+        "P2.jpg": {"cup": None, "deep_cup": "ends/P2_deep_cup.png"},
+        "P3.jpg": {"cup": "ends/P3_cup.png", "deep_cup": None},
+    }
+
+
 def test_fields_of_view_stand_beside_masks(source: Path) -> None:
     download = folder.read(source, masks=[source.parent / "disc", Path(f"fov={source.parent}/fov")])
     fields = {photograph.path: (photograph.mask is not None, photograph.fov) for photograph in download.photographs}
