@@ -107,6 +107,7 @@ def read(
     download.own_splits = bool(splits or split_rows)
     download.draw_validation = not any(photograph.split == "val" for photograph in download.photographs)
     _tell_of_splits(download, splits, split_rows)
+    _tell_of_patients(download, labelled, pattern)
     if not (labels or name_pattern):
         tell_of_folders(download, [photograph.path for photograph in download.photographs])
     return download
@@ -130,6 +131,21 @@ def _tell_of_splits(download: Download, folders: Mapping[str, tuple[str, str]], 
         )
     if names := ", ".join(unclear(untold)[:MOST_NAMED]):
         download.remark(f"folders that may be a split, but are taken as train: {names}; --split-file names others.")
+
+
+def _tell_of_patients(download: Download, labelled: Labelled, pattern: re.Pattern[str] | None) -> None:
+    """Remark which photographs have no patient, where others have one."""
+    untold = [
+        photograph.path
+        for photograph in download.photographs
+        if not ((row := labelled.row(photograph.path)) and _is_known(row.cells.get("patient", "")))
+        and "patient_id" not in _from_name(composed(photograph.path), pattern)
+    ]
+    if 0 < len(untold) < len(download.photographs):
+        download.remark(
+            f"photographs without a patient: {len(untold):,}, such as {untold[0]}; each counts as a patient of its own, "
+            "so that splits and folds may divide one."
+        )
 
 
 def _structures(

@@ -139,6 +139,7 @@ def _columns(table: Table, rows: Sequence[int], choices: Mapping[str, Choice], i
     for choice in left.values():
         names = ", ".join(f"'{shortened(name)}'" for name in table.columns if name not in (image, *PLACES))
         told = "has a meaning of its own" if normal(choice.column) in (normal(image), *PLACES) else "is no column"
+        told = "is there more than once" if table.header.count(normal(choice.column)) > 1 else told
         raise SwclError(f"{table.file}: --label {choice.column}: it {told}; labels can be {names or 'none'}.")
     return [*columns, *together]
 

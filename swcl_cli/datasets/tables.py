@@ -212,7 +212,10 @@ def read_table(
 
 
 def _shown(sheet: Sheet, place: int) -> str:
-    return f"'{shortened(sheet.header[place])}'" if sheet.header[place] else f"number {place + 1}, without a name"
+    if not (name := sheet.header[place]):
+        return f"number {place + 1}, without a name"
+    doubled = list(map(normal, sheet.header)).count(normal(name)) > 1
+    return f"'{shortened(name)}'{' (there is more than one of this name)' if doubled else ''}"
 
 
 def require_unique(table: Table, column: str) -> None:

@@ -107,6 +107,8 @@ def test_tables_of_spreadsheets(tmp_path: Path, source: Path) -> None:
     assert download.remarks == [
         "labels.csv: it is not in UTF-8, and was read as Windows-1252.",
         "labels.csv: columns that are not used: 'operator' (has one class, 'M\u00fcller').",
+        "photographs without a patient: 1, such as south/deep/P2_L.jpg; each counts as a patient of its own, so that "
+        "splits and folds may divide one.",
     ]
 
 
@@ -283,6 +285,22 @@ def test_photographs_without_a_split_among_others_are_told(tmp_path: Path) -> No
     table.write_text("image,split\na,\nb,\nc,\nd,NA\n")
     remarks = folder.read(tmp_path / "source", labels=table).remarks
     assert remarks == ["labels.csv: columns in which no row has a value: 'split'."]
+
+
+@pytest.mark.parametrize("pattern", [None, r"(?P<eye>[LR])(_(?P<patient>\d))?\."])
+def test_photographs_without_a_patient_among_others_are_told(tmp_path: Path, pattern: str | None) -> None:
+    """By table, or by names: also where some tell the eye alone. Nothing is said where none has a patient."""
+    for item, name in enumerate(("a_L_1", "b_L_2", "c_R", "d_R")):
+        downloads.write_photograph(tmp_path / f"source/{name}.png", item)
+    table = tmp_path / "labels.csv"
+    table.write_text("image,patient\na_L_1,1.0\nb_L_2,2.0\nc_R,\nd_R,NA\n")
+    download = folder.read(tmp_path / "source", labels=None if pattern else table, name_pattern=pattern)
+    assert [row.patient_id for row in download.photographs] == ["1", "2", "c_R", "d_R"]
+    assert download.remarks == [
+        "photographs without a patient: 2, such as c_R.png; each counts as a patient of its own, so that splits and "
+        "folds may divide one."
+    ]
+    assert not folder.read(tmp_path / "source").remarks
 
 
 def test_a_table_tells_more_than_a_folder(tmp_path: Path) -> None:

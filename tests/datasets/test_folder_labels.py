@@ -183,7 +183,11 @@ def test_the_column_of_photographs(source: Path) -> None:
 def test_columns_that_stand_twice_or_have_breaks_in_their_cells_are_told(source: Path) -> None:
     download = read(source, 'image,x,x,notes\n0,a,b,"one\ntwo"\n1,b,a,three\n2,a,b,four\n3,b,a,\n')
     assert not download.own_labels
-    assert "'x', 'x'" in download.remarks[0] and "'notes' (holds 3 different texts in 4 rows)" in download.remarks[0]
+    twice = "'x' (there is more than one of this name)"
+    assert f"{twice}, {twice}" in download.remarks[0]
+    assert "'notes' (holds 3 different texts in 4 rows)" in download.remarks[0]
+    with pytest.raises(SwclError, match=r"--label X: it is there more than once; labels can be 'notes'\.$"):
+        read(source, "image,x,X,notes\n0,a,b,c\n1,b,a,d\n2,a,b,c\n3,b,a,d\n", label=["X=classes"])
 
 
 LAYOUTS = (
