@@ -143,8 +143,8 @@ def _tell_of_patients(download: Download, labelled: Labelled, pattern: re.Patter
     ]
     if 0 < len(untold) < len(download.photographs):
         download.remark(
-            f"photographs without a patient: {len(untold):,}, such as {untold[0]}; each counts as a patient of its own, "
-            "so that splits and folds may divide one."
+            f"photographs without a patient: {len(untold):,}, such as {untold[0]}; each counts as a patient of its "
+            "own, so that splits and folds may divide one."
         )
 
 
