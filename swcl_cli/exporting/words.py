@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from swcl_cli.catalogue.tasks import SEGMENTATION
 from swcl_cli.exporting.graphs import INPUT, LOG_ODDS, Embedding, Graph, Windows
+from swcl_cli.preparation.photograph import JPEG_QUALITY
 from swcl_cli.tasks.classification import RESIZE
 from swcl_cli.tasks.saved import Description
 
 FIELD = 'image = image.crop(image.convert("L").point(lambda level: 255 * (level > 15)).getbbox())  # the field of view'
-SHORTER = (
-    "image = image.resize([round(side * {0} / min(image.size)) for side in image.size], Image.Resampling.BILINEAR)"
+SHORTER = (  # {1}: how the longer side is rounded, by `prep` to the nearest, by the view of a network down
+    "image = image.resize([{1}(side * {0} / min(image.size)) for side in image.size], Image.Resampling.BILINEAR)"
 )
+LOSS = [
+    "file = BytesIO()",
+    f'image.save(file, "JPEG", quality={JPEG_QUALITY}, subsampling=0)  # as the photographs that trained',
+    "image = Image.open(file)",
+]
 WINDOWS = """\
 height, width = photograph.shape[:2]
 padded = np.pad(photograph, ((0, max({S} - height, 0)), (0, max({S} - width, 0)), (0, 0)), mode="edge")
@@ -34,6 +40,7 @@ def recipe(model: Description) -> str:
     """Write how a file becomes the input, in some lines of Pillow. Resizing differs from ours by a grey level or so."""
     form, side = model.form, model.crop
     lines = [
+        *([] if form.lossless else ["from io import BytesIO", ""]),
         "import numpy as np",
         "from PIL import Image, ImageOps",
         "",
@@ -43,18 +50,23 @@ def recipe(model: Description) -> str:
     if form.size and form.square:
         lines.append(f"image = image.resize(({form.size}, {form.size}), Image.Resampling.BILINEAR)")
     elif form.size:
-        lines.append(SHORTER.format(form.size))
+        lines.append(SHORTER.format(form.size, "round"))
+    lines += [] if form.lossless else LOSS
     if model.kind == SEGMENTATION:
         return "\n".join([*lines, "photograph = np.asarray(image)  # uint8 (H, W, 3)"])
     fit = model.facts.get("fit", "crop")
     if fit == "squash":
         lines.append(f"image = image.resize(({side}, {side}), Image.Resampling.BILINEAR)")
     elif fit == "pad":
-        lines.append(f"image = ImageOps.pad(image, ({side}, {side}), Image.Resampling.BILINEAR)")
+        lines += [
+            f"image = ImageOps.contain(image, ({side}, {side}), Image.Resampling.BILINEAR)",
+            f"left, top = ({side} - image.width) // 2, ({side} - image.height) // 2",
+            f"image = image.crop((-left, -top, {side} - left, {side} - top))",
+        ]
     else:
         lines += [
-            SHORTER.format(round(side * RESIZE)),
-            f"left, top = (image.width - {side}) // 2, (image.height - {side}) // 2",
+            SHORTER.format(round(side * RESIZE), "int"),
+            f"left, top = round((image.width - {side}) / 2), round((image.height - {side}) / 2)",
             f"image = image.crop((left, top, left + {side}, top + {side}))",
         ]
     return "\n".join([*lines, f"{INPUT} = np.asarray(image)[None]  # uint8 (1, {side}, {side}, 3)"])

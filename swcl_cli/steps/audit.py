@@ -27,7 +27,7 @@ from swcl_cli.workers import Each, in_order
 from swcl_cli.workspace import Workspace, fingerprint, locked, provenance, require_own, write_parquet
 
 NAMED = 5  # pairs that are named each
-LYING = ("upside down", "of that unsure", "named after the other eye")
+LYING = ("upside down", "unsure which way up", "named after the other eye")
 SHOWN = {COPY: "the same photograph", VISIT: "the same eye, another photograph"}
 
 

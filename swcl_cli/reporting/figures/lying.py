@@ -47,7 +47,8 @@ def lying_figures(contents: Contents) -> list[Figure]:
         (
             "upside-down",
             "Upside down",
-            "Photographs as they lie, turned by 180 degrees, with the chance of that; the least sure ones first.",
+            "Photographs as they lie, turned by 180 degrees, with the chance of that; the least sure ones first, "
+            "without those named after the other eye.",
             rows[rows["inverted"] & ~rows["misnamed"]],
         ),
     )

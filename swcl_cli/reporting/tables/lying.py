@@ -31,7 +31,7 @@ def lying_table(contents: Contents) -> Table | None:
             "data set",
             "photographs",
             "upside down",
-            "of that unsure",
+            "unsure which way up",
             "with a named eye",
             "named otherwise",
         ),
