@@ -16,6 +16,7 @@ from swcl_cli.errors import SwclError
 Mask = NDArray[np.uint8] | NDArray[np.uint16]
 DEEP = "I;16"  # grey of two bytes, which masks of many values have
 PREPARE_AGAIN = "make it again with `swcl prep`"
+CUT_AGAIN = f"{PREPARE_AGAIN}, then run `swcl make-swap --fresh`"  # of photographs that patches lie in
 
 
 def read_image(path: Path, checksum: int | None = None, remedy: str = PREPARE_AGAIN) -> NDArray[np.uint8]:

@@ -32,7 +32,7 @@ def read_file(root: Path, patches: Patches, row: int) -> NDArray[np.uint8]:
     """Read the file that holds this patch: uint8 (H, W, 3). Raises SwclError where it changed since it was scored."""
     path, checksum = root / patches.path[row].as_py(), int(patches.checksum[row])
     if checksum != UNKNOWN:
-        return images.read_image(path, checksum, f"{images.PREPARE_AGAIN}, then run `swcl make-swap --fresh`")
+        return images.read_image(path, checksum, images.CUT_AGAIN)
     image = images.read_image(path, None, "unpack the download again")
     if image.shape[:2] != (patches.size, patches.size):
         height, width = image.shape[:2]

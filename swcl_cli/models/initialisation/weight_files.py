@@ -8,6 +8,7 @@ from argparse import Namespace
 from pathlib import Path, PosixPath
 from types import SimpleNamespace
 from typing import Any
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 import torch
@@ -49,6 +50,8 @@ def read_tensors(path: Path, key: str | None = None) -> dict[str, Tensor]:
             f"{path} holds Python objects beside its weights{named}, which could run code: it was not read. Save the "
             "state_dict() alone, as .safetensors."
         ) from error
+    except SwclError:
+        raise
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SwclError(f"{path} can't be read ({reason}). Download or copy it again.") from error
@@ -86,8 +89,21 @@ def _load(path: Path) -> Any:
         return load_file(path)
     if path.suffix == ".npz":
         return _load_npz(path)
+    if _is_program(path):
+        raise SwclError(
+            f"{path} is a program of TorchScript, as `swcl export --to torchscript` writes it: take the file of "
+            "weights that it was made from, or save its state_dict() alone, as .safetensors."
+        )
     with torch.serialization.safe_globals(HARMLESS):
         return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _is_program(path: Path) -> bool:
+    """Tell whether an archive holds TorchScript's code beside weights."""
+    if not is_zipfile(path):
+        return False
+    with ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _load_npz(path: Path) -> dict[str, Tensor]:

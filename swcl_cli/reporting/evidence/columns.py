@@ -8,7 +8,10 @@ _PREDICTED = "task name run split image_id patient_id path"
 MANIFEST = columns.MANIFEST.only(["image_id", "split", "patient_id", "group_id", "path"])
 LABELER_SCORES = columns.LABELER_SCORES.only(["dataset", "image_id", "patient_id", "truth", "score"])
 SWAP = columns.SWAP.only(
-    ["dataset", "position", "path", "x", "y", "size", "rotated", "mirrored", "score", "abnormal", "image_abnormal"]
+    [
+        *("dataset", "position", "path", "x", "y", "size", "rotated", "mirrored"),
+        *("score", "abnormal", "image_abnormal", "checksum"),
+    ]
 )
 JUDGED = columns.JUDGED
 AUDIT = columns.AUDIT

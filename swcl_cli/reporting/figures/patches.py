@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from swcl_cli.data.images import read_image
+from swcl_cli.data.images import CUT_AGAIN, read_image
 from swcl_cli.data.pixels import center_crop_box
 from swcl_cli.reporting.evidence.contents import Contents
 from swcl_cli.reporting.figures.photographs import show
@@ -61,7 +61,10 @@ class Example:
 
 
 def read_examples(contents: Contents) -> list[Example]:
-    """Read the photographs whose maps were kept. Those that can't be read are named among the damaged files."""
+    """Read the photographs whose maps were kept.
+
+    Those that can't be read, or were prepared anew since their patches were cut, are named among the damaged files.
+    """
     if contents.patches is None:
         return []
     kept = contents.patches[contents.patches["path"].isin(list(contents.cams))]
@@ -73,7 +76,8 @@ def read_examples(contents: Contents) -> list[Example]:
 
 
 def _example(contents: Contents, path: str, rows: Sequence[dict[Any, Any]]) -> Example:
-    image = read_image(contents.root / path)
+    read_image(contents.root / path)  # first, so that a damaged file is told from one that was prepared anew
+    image = read_image(contents.root / path, int(rows[0]["checksum"]), CUT_AGAIN)
     side = min(image.shape[:2])
     left, top = center_crop_box(image.shape[0], image.shape[1], side)
     square = image[top : top + side, left : left + side]

@@ -161,6 +161,13 @@ def test_no_weights_at_all(content: bytes, suffix: str, tmp_path: Path) -> None:
     assert failure(tmp_path / f"w{suffix}").startswith(" can't be read")
 
 
+def test_programs_of_torchscript_are_told_from_weights(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)), tmp_path / "w.pt")
+    recwarn.clear()
+    assert failure(tmp_path / "w.pt").startswith(" is a program of TorchScript, as `swcl export --to torchscript`")
+    assert not recwarn
+
+
 @pytest.mark.parametrize("content", [torch.ones(2), [torch.ones(2)], {}, {"epoch": 3}, {"state_dict": {"lr": 0.1}}])
 def test_no_state_dict(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "w.pt")

@@ -90,7 +90,8 @@ def test_boxes_of_turned_photographs_lie_on_their_patches(contents: Contents, mi
         rows.append(
             {"path": path, "position": position, "score": 0.5, "abnormal": True, "image_abnormal": None, **place}
         )
-    contents.patches = pd.DataFrame(rows)
+    checksum = contents.patches.set_index("path").loc[path, "checksum"].iloc[0]
+    contents.patches = pd.DataFrame(rows).assign(checksum=checksum)
     (example,) = read_examples(contents)
     square = np.rot90(stored[:, left : left + side], 2)
     square = np.fliplr(square) if mirrored else square
@@ -107,6 +108,15 @@ def test_an_unreadable_photograph_is_named_and_left_out(contents: Contents) -> N
     (contents.root / path).write_bytes(b"")
     assert len(read_examples(contents)) == 13
     assert len(contents.damaged) == 1 and path in contents.damaged[0] and str(contents.root) not in contents.damaged[0]
+
+
+def test_a_photograph_that_was_prepared_anew_is_named_and_left_out(contents: Contents) -> None:
+    """Its boxes and its map are those of another picture."""
+    path = next(iter(contents.cams))
+    image = Image.open(contents.root / path)
+    image.resize((image.width // 2, image.height // 2)).save(contents.root / path)
+    assert path not in {example.path for example in read_examples(contents)}
+    assert len(contents.damaged) == 1 and path in contents.damaged[0] and "make-swap --fresh" in contents.damaged[0]
 
 
 def _rectangles(picture: Figure) -> list[list[Rectangle]]:
