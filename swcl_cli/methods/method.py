@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from timm.layers import freeze_batch_norm_2d
 from torch import nn
 from torch.utils.data import Dataset
 
 from swcl_cli import console
+from swcl_cli.catalogue.encoders import UNTRAINED
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.left_out import LeftOut
 from swcl_cli.data.loaders import Plan
@@ -62,9 +64,14 @@ class Method:
 
 
 def initial_encoder(settings: PretrainSettings, workspace: Workspace) -> Initial:
-    """Load the encoder that training begins with, and print where its weights come from."""
+    """Load the encoder that training begins with, and print where its weights come from.
+
+    With --frozen-bn its BatchNorm stays as it came, unless the weights are random.
+    """
     initial = initialise(
         settings.init, settings.architecture, colours=settings.colours, seed=settings.seed, workspace=workspace.root
     )
     console.say(initial.summary)
+    if settings.frozen_bn and settings.init != UNTRAINED:
+        return replace(initial, encoder=freeze_batch_norm_2d(initial.encoder))
     return initial

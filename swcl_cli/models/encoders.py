@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 import timm
 import torch
 from pydantic import AfterValidator
+from timm.layers.norm_act import FrozenBatchNormAct2d
 from torch import Tensor, nn
+from torchvision.ops import FrozenBatchNorm2d
 
 from swcl_cli import chance
 from swcl_cli.catalogue.encoders import ENCODERS, WIDE_MAPS
@@ -20,6 +22,7 @@ from swcl_cli.models.feature_maps import TOKENS, last_map
 from swcl_cli.workspace import not_finite, part_of, read_provenance, read_safetensors
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+FROZEN_NORMS = (FrozenBatchNorm2d, FrozenBatchNormAct2d)
 MOST_LISTED = 8  # keys in a message
 PREFIX = "encoder."  # of the authors' release, and of what stands on an encoder of ours
 POSITIONS = "pos_embed"  # timm's key of a transformer's positions, one a token
@@ -174,7 +177,7 @@ def in_its_memory_format(module: nn.Module, encoder: nn.Module) -> None:
 
     A network is used in the format it was trained in, since the kernels of the other format round differently.
     """
-    if batch_norms(encoder):
+    if any(isinstance(part, (*BATCH_NORMS, *FROZEN_NORMS)) for part in encoder.modules()):
         module.to(memory_format=torch.channels_last)
 
 
@@ -228,6 +231,11 @@ def listed(keys: Sequence[str]) -> str:
 
 
 def encoder_state(model: nn.Module) -> dict[str, Tensor]:
-    """Return the weights and buffers under timm's keys: contiguous, on the CPU, fp32 (counters stay integers)."""
+    """Return the weights and buffers under timm's keys: contiguous, on the CPU, fp32 (counters stay integers).
+
+    Frozen BatchNorm gets the counters that it lacks.
+    """
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
+    frozen = [name for name, part in model.named_modules() if isinstance(part, FROZEN_NORMS)]
+    state |= {f"{name}.num_batches_tracked": torch.tensor(0) for name in frozen}
     return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from swcl_cli.catalogue.encoders import DEFAULT
+from swcl_cli.catalogue.encoders import DEFAULT, UNTRAINED
 from swcl_cli.catalogue.methods import METHODS, OURS, RELEASED
 from swcl_cli.settings.path_parts import PathPart, PathParts
 from swcl_cli.settings.rows import ARTEFACTS, Method
@@ -37,6 +37,13 @@ class PretrainSettings(TrainingSettings):
         "several networks in it.",
         panel="Model",
         runtime=True,
+    )
+    frozen_bn: bool = setting(
+        False,
+        "Keep BatchNorm, its statistics and weights, as the initial weights have it; random ones train theirs all the "
+        "same.",
+        panel="Model",
+        neutral=False,
     )
     variant: Literal["ours", "released"] = setting(
         OURS,
@@ -138,7 +145,8 @@ class PretrainSettings(TrainingSettings):
 
     def defining(self) -> dict[str, Any]:
         """Return the settings that define the result, with the data set by which a grid chooses."""
-        return super().defining() | ({"grid_probe": self.probe_data} if self.grid else {})
+        told = super().defining() | ({"grid_probe": self.probe_data} if self.grid else {})
+        return told | {"frozen_bn": self.frozen_bn and self.init != UNTRAINED}
 
     @model_validator(mode="after")
     def _grid_by_unseen_photographs(self) -> Self:

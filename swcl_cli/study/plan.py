@@ -22,6 +22,7 @@ from swcl_cli.workspace import MODEL, Workspace, run_name
 
 FEW = (0.25, 0.1)  # shares of the labels
 PRETRAINING = 0.5  # share of the hours that may go to pretraining
+RATE_OF_RANDOM = PretrainSettings.model_fields["learning_rate"].default  # a preset's own may be one for good weights
 LADDER: tuple[int, ...] = tuple(round(3200 * step * 2**power) for power in range(16) for step in (1, 1.5))
 WEAK, PRETRAINED, PROBED, FROZEN, LITTLE, WHOLE = (
     "weak labels", "pretraining", "linear probes", "frozen encoders under a decoder", "few labels", "all labels",
@@ -88,7 +89,9 @@ class Study:
     seeds: tuple[int, int]
 
     def pretraining(self, each: Initialisation, views: int) -> PretrainSettings:
-        given = {"method": each.method, "views": views} | ({"variant": each.variant} if each.variant else {})
+        given = {"method": each.method, "views": views, "init": each.start}
+        given |= {"variant": each.variant} if each.variant else {}
+        given |= {"learning_rate": RATE_OF_RANDOM} if each.start == UNTRAINED else {}
         return resolve(PretrainSettings, given, self.preset).settings
 
     @property
@@ -162,6 +165,7 @@ class Study:
             self.architecture,
         )
         words += ("--init", each.start, "--views", str(views), "--name", each.encoder(views), "--probe-every", "0")
+        words += ("--learning-rate", f"{RATE_OF_RANDOM:g}") if each.start == UNTRAINED else ()
         words += ("--variant", each.variant) if each.variant else ()
         words += ("--data", ",".join(images)) if "data" not in settings.foreign() else ()
         a_step = views_a_step(settings)

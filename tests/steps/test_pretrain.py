@@ -81,3 +81,31 @@ def test_name_done_and_other_work(
     assert other == workspace.root / "warm.safetensors" and workspace.pretraining("warm").log.exists()
     assert workspace.encoder("swcl").read_bytes() == before
     assert not list(workspace.root.glob("runs/**/resume.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"method": "swcl", "batch_patches": 20, "epochs": 2},
+        {"method": "byol", "batch_images": 4, "epochs": 1, "data": ["odir"]},  # its teacher copies the encoder
+    ],
+)
+def test_frozen_batch_norm_stays_as_the_weights_came(workspace: Workspace, more: dict[str, Any]) -> None:
+    start = workspace.encoder("swcl")
+    run = {"workspace": workspace.root, "init": str(start), "name": f"{more['method']}-frozen", "workers": 0}
+    settings = {"accelerator": "cpu", "frozen_bn": True, "learning_rate": 0.01, "warmup_epochs": 0}
+    made = pretrain.run(PretrainSettings(**run, **settings, **more))
+    before, after = load_file(start), load_file(made)
+    norms = {key for key in before if "bn" in key or "downsample.1" in key}
+    assert after.keys() == before.keys() and norms
+    for key in before:
+        if not key.endswith("num_batches_tracked"):
+            assert torch.equal(before[key], after[key]) == (key in norms), key
+    assert read_provenance(made)["settings"]["frozen_bn"] is True
+    assert load_encoder(made)(torch.zeros(1, 3, 32, 32)).shape == (1, 512)
+
+
+def test_random_weights_train_their_batch_norm(workspace: Workspace) -> None:
+    plain = pretrain.run(options(workspace.root, epochs=1, name="plain"))
+    frozen = pretrain.run(options(workspace.root, epochs=1, name="as-plain", frozen_bn=True))
+    assert frozen.read_bytes() == plain.read_bytes()
