@@ -37,7 +37,12 @@ def require_apart(settings: PrepSettings, data: Path) -> None:
 
 def require_none_of_ours(download: Download, data: Path) -> None:
     """Check that no link led the search into `data`, where prepared images are. Raises SwclError."""
-    files = [path for photograph in download.photographs for path in (photograph.path, photograph.mask) if path]
+    files = [
+        path
+        for photograph in download.photographs
+        for path in (photograph.path, photograph.mask, photograph.fov, *photograph.layers)
+        if path
+    ]
     ours = next((path for path in files if (download.source / path).resolve().is_relative_to(data.resolve())), None)
     if ours:
         raise SwclError(

@@ -102,3 +102,20 @@ def test_a_link_to_prepared_images_is_not_followed_to_new_patients(tmp_path: Pat
     (source / "up").symlink_to(tmp_path / "work" / target)
     with pytest.raises(SwclError, match=r"up/.*d\.jpg lies in .*work/data, where prepared images go, by a link"):
         prep.run(given)
+
+
+@pytest.mark.parametrize("named", ["", "disc=", "fov="])
+def test_a_link_to_prepared_masks_is_not_followed_either(tmp_path: Path, source: Path, named: str) -> None:
+    for link in ("gone.jpg", "linked", "a.jpg"):
+        (source / link).unlink()
+    for name in ("masks", "true"):
+        (tmp_path / name / "within").mkdir(parents=True)
+        downloads.field(120, 100).save(tmp_path / name / "within/d.png")
+    given = {"size": 0, "follow_links": True}
+    prep.run(settings(tmp_path / "work", "folder", source, name="own", masks=[str(tmp_path / "masks")], **given))
+    (made,) = (tmp_path / "work/data/own/masks").rglob("*.png")
+    (tmp_path / "masks/within/d.png").unlink()
+    (tmp_path / "masks/within/d.png").symlink_to(made)
+    masks = [f"{named}{tmp_path / 'masks'}", *([str(tmp_path / "true")] if named == "fov=" else [])]
+    with pytest.raises(SwclError, match=r"within/d\.png lies in .*work/data, where prepared images go, by a link"):
+        prep.run(settings(tmp_path / "work", "folder", source, name="other", masks=masks, **given))
