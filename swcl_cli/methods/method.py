@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from timm.layers import freeze_batch_norm_2d
+from timm.layers.norm_act import freeze_batch_norm_2d
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -73,5 +73,5 @@ def initial_encoder(settings: PretrainSettings, workspace: Workspace) -> Initial
     )
     console.say(initial.summary)
     if settings.frozen_bn and settings.init != UNTRAINED:
-        return replace(initial, encoder=freeze_batch_norm_2d(initial.encoder))
+        return replace(initial, encoder=freeze_batch_norm_2d(initial.encoder))  # type: ignore[no-untyped-call]
     return initial

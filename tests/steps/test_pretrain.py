@@ -93,8 +93,8 @@ def test_name_done_and_other_work(
 def test_frozen_batch_norm_stays_as_the_weights_came(workspace: Workspace, more: dict[str, Any]) -> None:
     start = workspace.encoder("swcl")
     run = {"workspace": workspace.root, "init": str(start), "name": f"{more['method']}-frozen", "workers": 0}
-    settings = {"accelerator": "cpu", "frozen_bn": True, "learning_rate": 0.01, "warmup_epochs": 0}
-    made = pretrain.run(PretrainSettings(**run, **settings, **more))
+    run |= {"accelerator": "cpu", "frozen_bn": True, "learning_rate": 0.01, "warmup_epochs": 0}
+    made = pretrain.run(PretrainSettings.model_validate({**run, **more}))
     before, after = load_file(start), load_file(made)
     norms = {key for key in before if "bn" in key or "downsample.1" in key}
     assert after.keys() == before.keys() and norms
