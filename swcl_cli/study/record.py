@@ -182,7 +182,7 @@ def _about(workspace: Workspace, contents: Contents, row: Row) -> dict[str, Any]
     artefact = contents.finetuned[row.task, row.name]
     finished = datetime.fromtimestamp((workspace.root / artefact.path).stat().st_mtime, UTC)
     version = artefact.provenance["versions"].get("swcl", __version__)
-    return {"taught": int(row.taught), "date": finished.date().isoformat(), "version": version}
+    return {"taught": int(row.taught), "date": f"{finished:%Y-%m-%dT%H:%M:%SZ}", "version": version}
 
 
 def _seconds(workspace: Workspace, contents: Contents, row: Row, run: str) -> float | None:

@@ -41,7 +41,7 @@ def test_finished_runs_and_comparisons_are_kept(built: Path, tmp_path: Path) -> 
     whole = swcl_runs[swcl_runs["protocol"] == "fine-tuning"]
     assert whole["score"].tolist() == [0.75, 0.75, 1.0] and whole["seed"].tolist() == [0, 1, 2]
     assert set(swcl_runs["start"]) == {"random"} and set(swcl_runs["architecture"]) == {"resnet18"}
-    assert not runs["taught"].any() and (runs["date"].str.len() == 10).all()
+    assert not runs["taught"].any() and pd.to_datetime(runs["date"], format="%Y-%m-%dT%H:%M:%SZ").notna().all()
     began = pairs[(pairs["kind"] == "start") & (pairs["task"] == "idrid")].set_index("protocol")
     assert began["difference"].to_dict() == pytest.approx({"fine-tuning": 1 / 3, "linear probe": -0.25}, abs=1e-5)
     assert set(pairs["photographs"]) == {2, 4}
@@ -170,8 +170,9 @@ def test_of_one_comparison_that_of_most_runs_counts_then_the_latest(tmp_path: Pa
     many = {"runs": 5, "runs_against": 5, "verdict": "worse", "weights": "w2"}
     summary = _summary(tmp_path, many, {"date": "2026-02-01"})
     assert summary.counts() == [("swcl", "random", *COST, "0", "0", "1", "", "", "")] and summary.superseded == 1
-    summary = _summary(tmp_path, {"verdict": "worse"}, {"date": "2025-02-01", "recipe": "r0"})
-    assert summary.counts() == [("swcl", "random", *COST, "0", "0", "1", "", "", "")]
+    for later, other in (("2026-01-01", "2025-02-01"), ("2026-01-01T09:00:00Z", "2026-01-01T08:00:00Z")):
+        summary = _summary(tmp_path, {"verdict": "worse", "date": later}, {"date": other, "recipe": "r0"})
+        assert summary.counts() == [("swcl", "random", *COST, "0", "0", "1", "", "", "")]
 
 
 def test_networks_and_views_are_told_apart(tmp_path: Path) -> None:
