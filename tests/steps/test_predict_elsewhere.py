@@ -14,6 +14,8 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
 
 from swcl_cli.data import manifest
+from swcl_cli.reporting.evidence.reading import read_contents
+from swcl_cli.reporting.findings.cautions import cautions
 from swcl_cli.tasks.classification import Classification
 from swcl_cli.tasks.predictor import load_model
 from swcl_cli.tasks.segmentation import Segmentation
@@ -251,6 +253,20 @@ def test_the_report_shows_them_apart(fresh: Path) -> None:
     assert {row["tested_on"] for row in rows} == {"clinic-b"} and {row["trained_on"] for row in rows} == {"clinic-a"}
     main = (fresh / "report/tables/results.csv").read_text(encoding="utf-8")
     assert "2-models" not in main and "clinic-b" not in main
+
+
+def test_the_report_tells_scores_of_other_models_and_data_than_those_that_are_here(fresh: Path) -> None:
+    assert score(fresh, models(fresh)).code == 0
+    workspace = Workspace(fresh)
+    (artefact,) = [each.artefact for each in read_contents(workspace).elsewhere]
+    assert artefact.path not in str(cautions(read_contents(workspace)))
+    prep(fresh, "b", "--labels", fresh / "b.csv", "--name", "clinic-b", "--label", "stage=none")
+    model = models(fresh)[0]
+    shutil.copy(models(fresh)[1], model)
+    told = str(cautions(read_contents(workspace)))
+    of_data = f"{artefact.path} was made from another data/clinic-b/manifest.parquet than the one that is here"
+    assert of_data in told
+    assert f"{artefact.path} are scores of models that finetune/{TASK}/{model.parent.parent.name} does not hold" in told
 
 
 def test_what_does_not_go_together_is_refused(fresh: Path, tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ class Embedded:
 class Elsewhere:
     """Hold the scores of models on a data set that they were not trained on: rows of RESULTS, whose split is `test`.
 
-    models, photographs, patients: how many there are; left_out: what was not scored, a sentence each.
+    models, photographs, patients: how many there are; left_out: what was not scored, a sentence each; replaced: the
+    folder that models of their name are trained in, where it holds others now.
     """
 
     artefact: Artefact
@@ -83,6 +84,7 @@ class Elsewhere:
     photographs: int
     patients: int
     left_out: list[str]
+    replaced: str = ""
 
 
 def _empty(names: tuple[str, ...] | list[str]) -> Callable[[], pd.DataFrame]:

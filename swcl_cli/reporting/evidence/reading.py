@@ -27,7 +27,19 @@ from swcl_cli.reporting.evidence.stored import described, is_ours
 from swcl_cli.reporting.evidence.unfinished import Progress, Tuned
 from swcl_cli.settings import STEPS, AuditSettings, PredictSettings
 from swcl_cli.settings.rows import PHANTOM
-from swcl_cli.workspace import FINETUNE, LABELER, PRETRAIN, RunFolder, RunName, Workspace, differences, part_of, remedy
+from swcl_cli.workspace import (
+    FINETUNE,
+    LABELER,
+    MODEL,
+    PRETRAIN,
+    RunFolder,
+    RunName,
+    Workspace,
+    differences,
+    fingerprint,
+    part_of,
+    remedy,
+)
 
 AUDIT, PREDICT = AuditSettings.step, PredictSettings.step
 MEASURED = ("auc", "auc_low", "auc_high", "best_auc", "best_epoch")  # what a labeler remembers of its validation
@@ -159,7 +171,16 @@ def _elsewhere(workspace: Workspace, path: Path) -> Elsewhere:
         **{name: part_of(path, made, (*about, name), list[str]) for name in ("trained_on", "left_out")},
         **{name: part_of(path, made, (*about, name), int) for name in ("models", "photographs", "patients")},
     }
-    return Elsewhere(artefact, read_frame(columns.RESULTS, path), **told)
+    rows = read_frame(columns.RESULTS, path)
+    models = {used for name, used in artefact.inputs.items() if name != told["dataset"]}
+    return Elsewhere(artefact, rows, **told, replaced=_replaced(workspace, rows, models))
+
+
+def _replaced(workspace: Workspace, rows: pd.DataFrame, models: Set[str]) -> str:
+    """Name the folder of the models' training, where it holds models, but not all that were scored; else ''."""
+    folder = workspace.finetune(str(rows["task"].iloc[0]), str(rows["name"].iloc[0]))
+    here = {fingerprint(path) for path in folder.glob(f"*/{MODEL}")}
+    return workspace.relative(folder) if here and not models <= here else ""
 
 
 def _read_logs(workspace: Workspace, reader: Reader, contents: Contents, folders: Sequence[RunFolder]) -> None:

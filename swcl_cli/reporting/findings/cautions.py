@@ -147,7 +147,8 @@ def _stale(contents: Contents) -> Caution | None:
     here |= {name: artefact for name, artefact in (("labeler", contents.labeler), ("swap", contents.swap)) if artefact}
     judged = (each.artefact for each in contents.judged.values())
     since = not_audited(contents)
-    several = (contents.labeler, contents.swap, *judged, *contents.encoders.values())
+    tested = (each.artefact for each in contents.elsewhere)
+    several = (contents.labeler, contents.swap, *judged, *contents.encoders.values(), *tested)
     made = [(artefact, here) for artefact in several if artefact]
     for (_, name), artefact in contents.finetuned.items():
         encoder = contents.encoders.get(name)
@@ -157,6 +158,11 @@ def _stale(contents: Contents) -> Caution | None:
         for artefact, now in made
         for name, used in sorted(_inputs(artefact).items())
         if name in now and now[name].fingerprint != used
+    ]
+    details += [
+        f"{each.artefact.path} are scores of models that {each.replaced} does not hold any more"
+        for each in contents.elsewhere
+        if each.replaced
     ]
     if since:
         details.append(f"audit.parquet knows nothing of {', '.join(since)} as prepared now; renew it with: swcl audit")
