@@ -59,7 +59,7 @@ def read_normality(
     classes = list(dict.fromkeys(name for label in chosen for name in classes_of(label)))
     for name in normal if chosen else ():
         if name.casefold() not in {known.casefold() for known in classes}:
-            told = ", ".join(label.name for label in chosen)
+            told = ", ".join(dict.fromkeys(label.name for label in chosen))
             raise UsageError(f"--normal '{name}' is no class of {told}: {nearest(name, classes)}")
     tables = {}
     for dataset, (path, _) in sets.items():

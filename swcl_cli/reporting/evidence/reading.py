@@ -178,6 +178,8 @@ def _elsewhere(workspace: Workspace, path: Path) -> Elsewhere:
 
 def _replaced(workspace: Workspace, rows: pd.DataFrame, models: Set[str]) -> str:
     """Name the folder of the models' training, where it holds models, but not all that were scored; else ''."""
+    if rows.empty:
+        return ""
     folder = workspace.finetune(str(rows["task"].iloc[0]), str(rows["name"].iloc[0]))
     here = {fingerprint(path) for path in folder.glob(f"*/{MODEL}")}
     return workspace.relative(folder) if here and not models <= here else ""
