@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -84,11 +85,23 @@ def _families(copies: Sequence[Pair]) -> dict[int, int]:
 
 
 def _unlike(one: Mapping[str, str], other: Mapping[str, str], labels: Labels) -> str | None:
-    """List the labels of two photographs that differ, `dr_grade 0 and 3`, of those that both data sets know."""
+    """List the labels of two photographs that differ, `dr_grade 0 and 3`, of those that both data sets know.
+
+    Names of labels and classes are the same in any case, as in `predict --data`.
+    """
     first, second = (labels[place["dataset"]].loc[place["image_id"]] for place in (one, other))
-    both = [name for name in first.index if name in second.index and not pd.isna([first[name], second[name]]).any()]
-    unlike = [f"{name} {first[name]} and {second[name]}" for name in both if first[name] != second[name]]
+    named = {_any_case(name): name for name in second.index}
+    unlike = []
+    for name in first.index:
+        if theirs := named.get(_any_case(name)):
+            values = first[name], second[theirs]
+            if not pd.isna(list(values)).any() and _any_case(values[0]) != _any_case(values[1]):
+                unlike.append(f"{name} {values[0]} and {values[1]}")
     return ", ".join(unlike) or None
+
+
+def _any_case(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value
 
 
 def _leak(one: Mapping[str, str], other: Mapping[str, str]) -> str | None:

@@ -26,7 +26,7 @@ PLACES = [  # data set, split, image_id, checksum
 ]
 LABELS = {
     "a": pd.DataFrame({"dr_grade": [0, 3, 3], "sex": ["m", "m", None]}, index=["1", "2", "3"], dtype=object),
-    "b": pd.DataFrame({"dr_grade": [0, None]}, index=["1", "2"], dtype=object),
+    "b": pd.DataFrame({"dr_grade": [0, None], "Sex": ["M", "F"]}, index=["1", "2"], dtype=object),
     "c": pd.DataFrame(index=["1"]),
 }
 
@@ -55,8 +55,9 @@ def test_a_pair_that_agrees_in_nothing_has_no_row() -> None:
         ((0, 1), "train and test", "dr_grade 0 and 3"),
         ((1, 2), "test and train", None),  # the sex of one is not known
         ((0, 3), None, None),
-        ((1, 3), "test and train", "dr_grade 3 and 0"),
-        ((3, 4), "train and val", None),
+        ((1, 3), "test and train", "dr_grade 3 and 0"),  # m and M are one class
+        ((0, 4), None, "sex m and F"),
+        ((3, 4), "train and val", "Sex M and F"),
         ((0, 5), "train and test", None),  # no label in common
         ((4, 5), "val and test", None),
         ((1, 5), "test and test", None),
