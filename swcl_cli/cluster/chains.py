@@ -64,6 +64,7 @@ def follow_chains(
                 except TimeoutError:
                     cluster.wait_for_workers()
                     continue
+            cluster.heed()
             for future in ready:
                 number, piece = waiting.pop(future)
                 outcome: Done | SwclError

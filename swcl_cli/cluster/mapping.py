@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -10,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice, takewhile
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from swcl_cli import console
@@ -35,6 +38,7 @@ class Cluster:
         self.address = address
         self.number = 0
         self.is_gone = False  # the scheduler
+        self.is_interrupted = False
 
     def require(self, files: Iterable[Path]) -> None:
         """Check all workers that are here. files: some that they have to see. Raises SwclError that names the host."""
@@ -103,6 +107,7 @@ class Cluster:
                     wait([futures[0]], timeout=NOTICE_SECONDS)
                 except TimeoutError:
                     self.wait_for_workers()
+            self.heed()
             if futures[0].status == "error" and isinstance(futures[0].exception(), KilledWorker):
                 return [None]
             ready = list(takewhile(lambda future: future.status == "finished", futures)) or futures[:1]
@@ -129,14 +134,43 @@ class Cluster:
         return results
 
     def wait_for_workers(self) -> None:
-        """Wait until there is a worker; after a while a warning says so."""
+        """Wait until there is a worker; after a while a warning says so. Heeds Ctrl-C, too."""
         told = False
+        self.heed()
         with self.reached():
             while not self.client.scheduler_info(n_workers=0)["n_workers"]:
                 if not told:
                     console.warn(f"{self.address} has no workers: waiting for some (dask worker {self.address}).")
                     told = True
                 time.sleep(0.5)
+                self.heed()
+
+    def heed(self) -> None:
+        """Raise KeyboardInterrupt where Ctrl-C arrived at a time at which Python would have lost it."""
+        if self.is_interrupted:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def heeding(self) -> Iterator[None]:
+        """Remember Ctrl-C that arrives while an object is deleted: an exception there is printed, and ends nothing."""
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+            yield
+            return
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self.is_interrupted = True
+            while frame:
+                if frame.f_code.co_name == "__del__":
+                    return
+                frame = frame.f_back
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def cancel(self, futures: list[Future[Any]]) -> None:
         """Drop work that is not wanted any more."""
@@ -187,7 +221,9 @@ class _Pace:
 def cluster(scheduler: str, workspace: Path, step: str) -> Iterator[Cluster]:
     """Connect a step to a cluster, for as long as the block runs. Raises SwclError."""
     with connected(scheduler) as client, terms_of(workspace) as terms:
-        yield Cluster(client, address_of(scheduler), terms, step)
+        workers = Cluster(client, address_of(scheduler), terms, step)
+        with workers.heeding():
+            yield workers
 
 
 def perform(terms: Terms, payload: bytes) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,3 +65,16 @@ def test_a_piece_that_ends_workers_ends_none_of_its_neighbours(tmp_path: Path) -
         started.start_worker()
         with pytest.raises(SwclError, match=r"^13: each worker died that worked on it, perhaps for want of memory\.$"):
             list(workers.each(deadly_on_13, [13]))
+
+
+def test_ctrl_c_while_an_object_is_deleted_is_not_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Deleted:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    with dask(tmp_path, workers=0) as empty, cluster(empty.address, tmp_path, "test") as workers:
+        Deleted()
+        with pytest.raises(KeyboardInterrupt):
+            workers.wait_for_workers()
+    assert "Exception ignored" not in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
