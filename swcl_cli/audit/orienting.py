@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from multiprocessing import parent_process
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +45,12 @@ def oriented(workspace: Workspace, dataset: str, each: Each, fresh: bool) -> pd.
 
 
 def _look(places: list[Place]) -> list[Seen]:
-    if parent_process():
-        torch.set_num_threads(1)  # of several processes
-    return [look(read_image(place.path, place.checksum)) for place in places]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # in any process, so that the number of workers changes no digit
+    try:
+        return [look(read_image(place.path, place.checksum)) for place in places]
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _kept(path: Path) -> dict[tuple[str, int], Seen]:
