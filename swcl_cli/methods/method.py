@@ -15,6 +15,7 @@ from swcl_cli.catalogue.encoders import UNTRAINED
 from swcl_cli.data.colour import Colour
 from swcl_cli.data.left_out import LeftOut
 from swcl_cli.data.loaders import Plan
+from swcl_cli.models.encoders import batch_norms
 from swcl_cli.models.initialisation import Initial, initialise
 from swcl_cli.settings import PretrainSettings
 from swcl_cli.workspace import Workspace
@@ -72,6 +73,12 @@ def initial_encoder(settings: PretrainSettings, workspace: Workspace) -> Initial
         settings.init, settings.architecture, colours=settings.colours, seed=settings.seed, workspace=workspace.root
     )
     console.say(initial.summary)
-    if settings.frozen_bn and settings.init != UNTRAINED:
+    if not settings.frozen_bn:
+        return initial
+    if settings.init == UNTRAINED:
+        console.say("--frozen-bn changes nothing: random weights train their BatchNorm.")
+    elif not batch_norms(initial.encoder):
+        console.say(f"--frozen-bn changes nothing: {initial.architecture} has no BatchNorm.")
+    else:
         return replace(initial, encoder=freeze_batch_norm_2d(initial.encoder))  # type: ignore[no-untyped-call]
     return initial

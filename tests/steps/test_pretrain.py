@@ -105,7 +105,8 @@ def test_frozen_batch_norm_stays_as_the_weights_came(workspace: Workspace, more:
     assert load_encoder(made)(torch.zeros(1, 3, 32, 32)).shape == (1, 512)
 
 
-def test_random_weights_train_their_batch_norm(workspace: Workspace) -> None:
+def test_random_weights_train_their_batch_norm(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     plain = pretrain.run(options(workspace.root, epochs=1, name="plain"))
     frozen = pretrain.run(options(workspace.root, epochs=1, name="as-plain", frozen_bn=True))
     assert frozen.read_bytes() == plain.read_bytes()
+    assert capsys.readouterr().out.count("--frozen-bn changes nothing: random weights train their BatchNorm.") == 1
